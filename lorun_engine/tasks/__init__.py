@@ -1,0 +1,23 @@
+"""The restoration tasks, by name. Adding a task is one file and one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..classical import GapTv
+from ..restore import Decoder
+
+
+@dataclass(frozen=True)
+class Task:
+    """`title` as the window names it; `decoders` are those that need no weights, the default first."""
+
+    name: str
+    title: str
+    decoders: Mapping[str, Decoder]
+
+
+TASKS: dict[str, Task] = {
+    "cassi": Task("cassi", "CASSI snapshot", {"gap-tv": GapTv()}),
+}

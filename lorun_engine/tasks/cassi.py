@@ -1,0 +1,327 @@
+"""CASSI: coded-aperture snapshot spectral imaging with a single disperser.
+
+A mask codes every band of the scene, a prism moves band c by its own offset along one axis, the detector sums:
+
+    y = sum_c S_c(M_c * x_c) + n                                                        (Eq. 1 of the paper)
+
+S_c places band c on the detector at offset_c = first_offset + c * step pixels (direction "+") or
+first_offset + (C - 1 - c) * step ("-"). A fractional offset splits a pixel between its two neighbours linearly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import GeometryError
+from ..measurement import Measurement, Scene
+from ..noise import Noise
+from ..physics import LinearPhysics
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """Where every band lands on the detector.
+
+    `num_bands` bands, `step` >= 0 pixels a band, along `axis` ("x": columns, "y": rows), growing with the band number
+    (`direction` "+") or falling ("-"), the nearest band `first_offset` pixels from the detector's edge.
+    """
+
+    num_bands: int
+    step: float = 2.0
+    axis: str = "x"
+    direction: str = "+"
+    first_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.num_bands < 1:
+            raise GeometryError(f"{self.num_bands} bands were asked for; a scene has at least one. Give --bands.")
+        if not (self.step >= 0 and math.isfinite(self.step)):
+            raise GeometryError(
+                f"The dispersion step is {self.step}; a number of pixels >= 0 was expected. Give --step."
+            )
+        if self.axis not in ("x", "y") or self.direction not in ("+", "-"):
+            raise GeometryError(
+                f"The dispersion runs along {self.axis!r} in direction {self.direction!r}; "
+                "the axis is x or y and the direction + or -."
+            )
+        if not math.isfinite(self.first_offset):
+            raise GeometryError(f"The first offset is {self.first_offset}; a number of pixels was expected.")
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """The offset of every band in pixels, band 0 (shortest wavelength) first."""
+        order = range(self.num_bands) if self.direction == "+" else range(self.num_bands - 1, -1, -1)
+        return tuple(self.first_offset + index * self.step for index in order)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every offset is a whole number of pixels, so that Phi Phi^T is diagonal."""
+        return float(self.step).is_integer() and float(self.first_offset).is_integer()
+
+    def detector_shape(self, height: int, width: int) -> tuple[int, int]:
+        """The smallest detector (H', W') that sees all bands of an H x W scene."""
+        span = max(0, math.ceil(max(self.offsets) - 1e-9))
+        return (height, width + span) if self.axis == "x" else (height + span, width)
+
+
+class CassiPhysics(LinearPhysics):
+    """The CASSI operator for one mask or a batch of masks.
+
+    `mask` is (H, W) or (C, H, W) for one camera, (B, 1 or C, H, W) for one mask a sample; real values, binary or grey.
+    `detector_shape` is (H', W') where the capture is larger or smaller than the smallest detector that sees all bands;
+    what falls beside it is lost.
+    """
+
+    def __init__(self, mask: Tensor, dispersion: Dispersion, *, detector_shape: tuple[int, int] | None = None) -> None:
+        while mask.dim() < 4:
+            mask = mask.unsqueeze(0)
+        num_bands, (height, width) = dispersion.num_bands, mask.shape[-2:]
+        if mask.shape[1] not in (1, num_bands):
+            raise GeometryError(
+                f"The mask has {mask.shape[1]} bands; 1 or {num_bands} were expected. Choose another mask or --bands."
+            )
+        self.mask = mask  # (B, 1 or C, H, W)
+        self.dispersion = dispersion
+        self.scene_shape = (num_bands, height, width)
+        self.measurement_shape = (1, *(detector_shape or dispersion.detector_shape(height, width)))
+        self._diagonal, self._off_diagonal = self._phi_phi_t()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Phi x: (B, C, H, W) to (B, 1, H', W')."""
+        return _Disperse.apply(self.mask * x, self.dispersion, self.measurement_shape[1:])
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
+        return self.mask * _Gather.apply(y, self.dispersion, self.scene_shape[1:])
+
+    def gram(self) -> Tensor:
+        """(B, 1, H', W'): diag(Phi Phi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
+        if self._off_diagonal is None:
+            return self._diagonal
+        return self._diagonal + self._off_diagonal + _moved(self._off_diagonal, self.dispersion.axis)
+
+    def prox(self, z: Tensor, y: Tensor, mu: Tensor | float) -> Tensor:
+        """z + Phi^T (Phi Phi^T + mu)^-1 (y - Phi z): Eq. 9 by the Woodbury identity.
+
+        Phi Phi^T is diagonal for whole offsets and tridiagonal along the dispersion axis otherwise.
+        """
+        rest = y - self.forward(z)
+        if self._off_diagonal is None:
+            return z + self.adjoint(rest / (self._diagonal + mu))
+        columns = -1 if self.dispersion.axis == "x" else -2
+        solved = _solve_tridiagonal(
+            (self._diagonal + mu).movedim(columns, 0), self._off_diagonal.movedim(columns, 0), rest.movedim(columns, 0)
+        )
+        return z + self.adjoint(solved.movedim(0, columns))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """The same operator on another device or in another precision."""
+        mask = self.mask.to(device=device, dtype=dtype or self.mask.dtype)
+        if mask is self.mask:
+            return self
+        return type(self)(mask, self.dispersion, detector_shape=self.measurement_shape[1:])
+
+    def conditioning(self) -> Tensor:
+        """The unshifted mask, (1 or B, C, H, W)."""
+        return self.mask.expand(-1, self.scene_shape[0], -1, -1)
+
+    def _phi_phi_t(self) -> tuple[Tensor, Tensor | None]:
+        """The diagonal of Phi Phi^T (zeros replaced by 1) and, for fractional offsets, its first off-diagonal.
+
+        Entry n of the off-diagonal couples detector pixels n and n + 1 along the dispersion axis.
+        """
+        squared = (self.mask * self.mask).expand(-1, self.scene_shape[0], -1, -1)
+        shape, dispersion = self.measurement_shape[1:], self.dispersion
+        if dispersion.is_whole:
+            diagonal, off_diagonal = _Disperse.apply(squared, dispersion, shape), None
+        else:
+            splits = [_split(offset) for offset in dispersion.offsets]
+            diagonal = _place(squared, [(s, (1 - f) ** 2) for s, f in splits], dispersion.axis, shape) + _place(
+                squared, [(s + 1, f**2) for s, f in splits], dispersion.axis, shape
+            )
+            off_diagonal = _place(squared, [(s, f * (1 - f)) for s, f in splits], dispersion.axis, shape)
+            last = (..., slice(-1, None)) if dispersion.axis == "x" else (..., slice(-1, None), slice(None))
+            off_diagonal[last] = 0  # the neighbour of the last detector pixel lies beside the detector
+        return torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)), off_diagonal
+
+
+def simulate(
+    scene: Scene, mask: np.ndarray, dispersion: Dispersion, *, noise: Noise | None = None, seed: int = 0
+) -> Measurement:
+    """The snapshot of `scene` by a camera with this (H, W) or (C, H, W) mask, with the scene as its reference."""
+    if mask.shape[-2:] != scene.image.shape[-2:]:
+        raise GeometryError(
+            f"The mask is {mask.shape[-2]} x {mask.shape[-1]} pixels; the scene is {scene.image.shape[1]} x "
+            f"{scene.image.shape[2]}. Choose another mask or crop the scene."
+        )
+    physics = CassiPhysics(torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32)), dispersion)
+    y = physics.forward(torch.from_numpy(scene.image)[None])
+    if noise is not None:
+        y = noise.add_to(y, torch.Generator().manual_seed(seed))
+    return Measurement(
+        task="cassi",
+        y=y[0].numpy(),
+        physics=physics,
+        wavelengths_nm=scene.wavelengths_nm,
+        reference=scene.image,
+        input_scale=1.0,
+        path=scene.path,
+    )
+
+
+def random_mask(height: int, width: int, *, density: float = 0.5, seed: int = 0) -> np.ndarray:
+    """A random binary (H, W) float32 mask in which a share `density` of the pixels is open."""
+    return (np.random.default_rng(seed).random((height, width)) < density).astype(np.float32)
+
+
+class _Disperse(torch.autograd.Function):
+    """Sum of the bands, each at its offset: (B, C, H, W) to (B, 1, H', W'). Its gradient is `_Gather`."""
+
+    @staticmethod
+    def forward(ctx, coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
+        ctx.dispersion, ctx.scene_shape = dispersion, tuple(coded.shape[-2:])
+        return disperse(coded, dispersion, detector_shape)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        return _Gather.apply(gradient, ctx.dispersion, ctx.scene_shape), None, None
+
+
+class _Gather(torch.autograd.Function):
+    """Every band's view of the detector: (B, 1, H', W') to (B, C, H, W). Its gradient is `_Disperse`."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
+        ctx.dispersion, ctx.detector_shape = dispersion, tuple(y.shape[-2:])
+        return gather(y, dispersion, scene_shape)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        return _Disperse.apply(gradient, ctx.dispersion, ctx.detector_shape), None, None
+
+
+def disperse(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
+    """sum_c S_c(coded_c): (B, C, H, W) to (B, 1, H', W').
+
+    Whole offsets are written through one strided view of a zero buffer in which every band is moved by its offset.
+    """
+    height, width = coded.shape[-2:]
+    if not _fits_view(dispersion, (height, width), detector_shape):
+        return _place_split(coded, dispersion, detector_shape)
+    batch, num_bands = coded.shape[:2]
+    buffer = coded.new_zeros(batch, num_bands, *detector_shape)
+    unit = 1 if dispersion.axis == "x" else detector_shape[1]  # elements per pixel along the dispersion axis
+    offsets = [int(offset) for offset in dispersion.offsets]
+    band_stride = detector_shape[0] * detector_shape[1] + unit * (offsets[1] - offsets[0] if num_bands > 1 else 0)
+    moved = buffer.as_strided(
+        (batch, num_bands, height, width),
+        (buffer.stride(0), band_stride, detector_shape[1], 1),
+        unit * offsets[0],
+    )
+    moved.copy_(coded)
+    return buffer.sum(dim=1, keepdim=True)
+
+
+def gather(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
+    """S_c^T y for every band: (B, 1, H', W') to (B, C, H, W); for whole offsets a view without a copy."""
+    height, width = scene_shape
+    detector_shape = tuple(y.shape[-2:])
+    if not _fits_view(dispersion, scene_shape, detector_shape):
+        return _gather_split(y, dispersion, scene_shape)
+    y = y.contiguous()
+    unit = 1 if dispersion.axis == "x" else detector_shape[1]
+    bands = y.as_strided(
+        (y.shape[0], dispersion.num_bands, height, width),
+        (y.stride(0), unit * int(dispersion.step), detector_shape[1], 1),
+        y.storage_offset() + unit * int(min(dispersion.offsets)),
+    )
+    return bands if dispersion.direction == "+" else bands.flip(1)
+
+
+def _fits_view(dispersion: Dispersion, scene_shape: tuple[int, int], detector_shape: tuple[int, int]) -> bool:
+    """Whether all offsets are whole and every band lies inside the detector."""
+    axis = 1 if dispersion.axis == "x" else 0
+    return (
+        dispersion.is_whole
+        and min(dispersion.offsets) >= 0
+        and max(dispersion.offsets) + scene_shape[axis] <= detector_shape[axis]
+        and scene_shape[1 - axis] == detector_shape[1 - axis]
+    )
+
+
+def _split(offset: float) -> tuple[int, float]:
+    """A pixel moved by `offset` puts 1 - f of itself at the whole part and f one pixel further."""
+    whole = math.floor(offset)
+    return whole, offset - whole
+
+
+def _overlap(start: int, length: int, detector_length: int) -> tuple[slice, slice] | None:
+    """The parts of a band and of the detector that meet when the band begins at `start`; None if they do not."""
+    low, high = max(0, start), min(detector_length, start + length)
+    return (slice(low - start, high - start), slice(low, high)) if low < high else None
+
+
+def _along(axis: str, part: slice) -> tuple:
+    return (..., part) if axis == "x" else (..., part, slice(None))
+
+
+def _place(coded: Tensor, starts: list[tuple[int, float]], axis: str, detector_shape: tuple[int, int]) -> Tensor:
+    """sum_c weight_c * (band c placed at start_c), cut to the detector: (B, C, H, W) to (B, 1, H', W')."""
+    detector = coded.new_zeros(coded.shape[0], 1, *detector_shape)
+    dimension = -1 if axis == "x" else -2
+    for band, (start, weight) in enumerate(starts):
+        parts = _overlap(start, coded.shape[dimension], detector.shape[dimension])
+        if weight and parts:
+            detector[_along(axis, parts[1])] += weight * coded[:, band : band + 1][_along(axis, parts[0])]
+    return detector
+
+
+def _place_split(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
+    splits = [_split(offset) for offset in dispersion.offsets]
+    whole = _place(coded, [(s, 1 - f) for s, f in splits], dispersion.axis, detector_shape)
+    return whole + _place(coded, [(s + 1, f) for s, f in splits], dispersion.axis, detector_shape)
+
+
+def _gather_split(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
+    bands = y.new_zeros(y.shape[0], dispersion.num_bands, *scene_shape)
+    dimension = -1 if dispersion.axis == "x" else -2
+    for band, offset in enumerate(dispersion.offsets):
+        start, fraction = _split(offset)
+        for begin, weight in ((start, 1 - fraction), (start + 1, fraction)):
+            parts = _overlap(begin, bands.shape[dimension], y.shape[dimension])
+            if weight and parts:
+                bands[:, band : band + 1][_along(dispersion.axis, parts[0])] += (
+                    weight * y[_along(dispersion.axis, parts[1])]
+                )
+    return bands
+
+
+def _moved(off_diagonal: Tensor, axis: str) -> Tensor:
+    """Entry n - 1 at n: the coupling of every pixel to the one before it."""
+    if axis == "x":
+        return F.pad(off_diagonal, (1, 0))[..., :-1]
+    return F.pad(off_diagonal, (0, 0, 1, 0))[..., :-1, :]
+
+
+def _solve_tridiagonal(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
+    """Solves symmetric tridiagonal systems along dimension 0 by the Thomas algorithm; differentiable."""
+    length = right.shape[0]
+    ratios, values = [], []
+    for n in range(length):
+        pivot, value = diagonal[n], right[n]
+        if n:
+            pivot = pivot - off_diagonal[n - 1] * ratios[-1]
+            value = value - off_diagonal[n - 1] * values[-1]
+        ratios.append(off_diagonal[n] / pivot)
+        values.append(value / pivot)
+    solution = [values[-1]]
+    for n in range(length - 2, -1, -1):
+        solution.append(values[n] - ratios[n] * solution[-1])
+    return torch.stack(solution[::-1])
