@@ -1,0 +1,28 @@
+"""Files: reading by content, the role table, and writing. Importing this package loads no file library and no torch."""
+
+from .atomic import replacing
+from .cassi import Geometry
+from .options import OpenOptions
+from .readers import FoundArray, read
+from .roles import RoleRow, RoleTable, inspect, open_measurement, open_scene
+from .wavelengths import WAVELENGTHS
+from .writers import CUBE_FORMATS, CubeFile, write_cube, write_measurement, write_spectra_csv
+
+__all__ = [
+    "CUBE_FORMATS",
+    "WAVELENGTHS",
+    "CubeFile",
+    "FoundArray",
+    "Geometry",
+    "OpenOptions",
+    "RoleRow",
+    "RoleTable",
+    "inspect",
+    "open_measurement",
+    "open_scene",
+    "read",
+    "replacing",
+    "write_cube",
+    "write_measurement",
+    "write_spectra_csv",
+]
