@@ -1,0 +1,1 @@
+"""What is looked at: pictures of stages and bands, spectra, convergence."""
