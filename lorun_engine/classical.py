@@ -14,8 +14,9 @@ from torch import Tensor
 
 from .measurement import Measurement
 from .physics import LinearPhysics
-from .unfolding import Stage
+from .stage import Stage
 
+_CACHED_PIXELS = 2**16  # a quarter of a megabyte per plane buffer
 INPUT_PEAK = 0.8  # what the brightest scene pixel of a real capture is brought to
 
 
@@ -28,6 +29,10 @@ class GapTv:
     num_stages: int = 60
     name: str = "gap-tv"
     task: str = "cassi"
+
+    def fitted(self, measurement: Measurement) -> GapTv:
+        """Itself: GAP-TV treats every band alike."""
+        return self
 
     def input_scale(self, measurement: Measurement) -> float:
         """The factor a that brings a capture of unknown exposure to the 0..1 scale on which `weight` is defined.
@@ -60,13 +65,17 @@ def denoise_tv_chambolle(images: Tensor, weight: float, num_iterations: int) -> 
 
     Minimises 1/2 ||u - image||^2 + weight * TV(u); equal to scikit-image's `denoise_tv_chambolle` with eps = 0.
     """
+    images = images.contiguous()  # views of its planes are written to
     denoised = torch.empty_like(images)
-    for source, target in zip(images.flatten(0, -3), denoised.flatten(0, -3), strict=True):
-        _denoise_plane(source, target, weight, num_iterations)  # plane by plane: the working set stays in the cache
+    planes, results = images.flatten(0, -3), denoised.flatten(0, -3)
+    # On a CPU few planes at a time: the working set stays in the cache.
+    at_once = len(planes) if images.is_cuda else max(1, _CACHED_PIXELS // planes[0].numel())
+    for source, target in zip(planes.split(at_once), results.split(at_once), strict=True):
+        _denoise_planes(source, target, weight, num_iterations)
     return denoised
 
 
-def _denoise_plane(image: Tensor, out: Tensor, weight: float, num_iterations: int) -> None:
+def _denoise_planes(image: Tensor, out: Tensor, weight: float, num_iterations: int) -> None:
     """Chambolle's iteration p <- (p - tau grad u) / (1 + tau/weight |grad u|), u = image - div* p, tau = 1/4."""
     tau = 0.25
     dual_y, dual_x = torch.zeros_like(image), torch.zeros_like(image)
@@ -75,10 +84,10 @@ def _denoise_plane(image: Tensor, out: Tensor, weight: float, num_iterations: in
     for iteration in range(num_iterations):
         if iteration:
             torch.sub(image, dual_y, out=out).sub_(dual_x)
-            out[1:] += dual_y[:-1]
-            out[:, 1:] += dual_x[:, :-1]
-        torch.sub(out[1:], out[:-1], out=slope_y[:-1])
-        torch.sub(out[:, 1:], out[:, :-1], out=slope_x[:, :-1])
+            out[:, 1:] += dual_y[:, :-1]
+            out[:, :, 1:] += dual_x[:, :, :-1]
+        torch.sub(out[:, 1:], out[:, :-1], out=slope_y[:, :-1])
+        torch.sub(out[:, :, 1:], out[:, :, :-1], out=slope_x[:, :, :-1])
         shrink = torch.hypot(slope_y, slope_x).mul_(tau / weight).add_(1)
         dual_y.sub_(slope_y, alpha=tau).div_(shrink)
         dual_x.sub_(slope_x, alpha=tau).div_(shrink)

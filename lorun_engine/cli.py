@@ -15,15 +15,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import __version__
+from .cli_training import COMMANDS
 from .errors import FileError, LorunError
 from .io import (
     WAVELENGTHS,
-    CubeFile,
     OpenOptions,
+    cube_file,
     inspect,
     open_measurement,
     open_scene,
@@ -31,6 +33,10 @@ from .io import (
     write_cube,
     write_measurement,
 )
+
+if TYPE_CHECKING:
+    from .measurement import Measurement
+    from .restore import Decoder
 
 
 @dataclass(frozen=True)
@@ -162,13 +168,13 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     folder = Path(args.output or "lorun-demo")
     folder.mkdir(parents=True, exist_ok=True)
     measurement = open_measurement([sample], OpenOptions())
-    decoder = _decoder(args, context, task=measurement.task)
+    decoder = _decoder_for(measurement, args, context)
     _tell(f"Restoring the built-in sample {sample.name} with {decoder.name} on the CPU")
     results = []
     num_stages = decoder.num_stages if args.stages is None else args.stages
     for result in _with_progress(_restored(decoder, measurement, args), num_stages):
         image = result.image
-        results.append(replace(result, image=image[:0]))  # the figures of a stage, not its cube
+        results.append(result.without_images())
     write_cube(
         folder / "cube.h5",
         image,
@@ -194,6 +200,7 @@ def info_command(args: argparse.Namespace, context: Context) -> int:
     import torch
 
     from .device import list_devices
+    from .model import list_decoders
     from .tasks import TASKS
 
     packages = {}
@@ -209,7 +216,7 @@ def info_command(args: argparse.Namespace, context: Context) -> int:
         "packages": packages,
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "devices": [asdict(device) for device in list_devices()],
-        "decoders": {task.name: list(task.decoders) for task in TASKS.values()},
+        "decoders": {name: [entry.name for entry in list_decoders(context.library, task=name)] for name in TASKS},
         "library": [str(folder) for folder in context.library],
     }
     if args.json:
@@ -256,21 +263,21 @@ def _restore_file(path: Path, output: Path, args: argparse.Namespace, context: C
     measurement = open_measurement(inputs, _options(args))
     for note in measurement.notes:
         _tell(note)
-    decoder = _decoder(args, context, task=measurement.task)
+    decoder = _decoder_for(measurement, args, context)
     num_stages = decoder.num_stages if args.stages is None else args.stages
     results = []
     output.parent.mkdir(parents=True, exist_ok=True)
     if args.save_stages:
-        with CubeFile(output, wavelengths_nm=measurement.wavelengths_nm, protected=inputs) as cube:
+        with cube_file(output, wavelengths_nm=measurement.wavelengths_nm, protected=inputs) as cube:
             for result in _with_progress(_restored(decoder, measurement, args), num_stages):
                 cube.add_stage(result.index, result.image)
-                results.append(replace(result, image=result.image[:0]))
+                results.append(result.without_images())
                 image = result.image
             cube.finish(image, attributes=_cube_attributes(decoder.name, str(path), result))
     else:
         for result in _with_progress(_restored(decoder, measurement, args), num_stages):
             image = result.image
-            results.append(replace(result, image=image[:0]))  # the figures of a stage, not its cube
+            results.append(result.without_images())
         write_cube(
             output,
             image,
@@ -356,6 +363,8 @@ def _options(args: argparse.Namespace) -> OpenOptions:
         crop=args.crop,
         image_size=args.image_size,
         input_scale=args.input_scale,
+        cube_axes=args.cube_axes,
+        integer_scale=args.integer_scale,
     )
 
 
@@ -371,15 +380,29 @@ def _dispersion(args: argparse.Namespace, num_bands: int):
     )
 
 
-def _decoder(args: argparse.Namespace, context: Context, *, task: str):
-    """The decoder that `--adapter` names; without the flag the task's default one."""
-    from .tasks import TASKS
+def _decoder(args: argparse.Namespace, context: Context, *, task: str) -> Decoder:
+    """The decoder that `--adapter` names; else the library's first set, else one without weights."""
+    from .model import list_decoders, open_decoder
 
-    decoders = TASKS[task].decoders
-    name = args.adapter or next(iter(decoders))
-    if name not in decoders:
-        raise LorunError(f"The adapter set {name!r} is not known; for {task} there is {', '.join(decoders)}.")
-    return decoders[name]
+    name = args.adapter or list_decoders(context.library, task=task)[0].name
+    return open_decoder(name, library=context.library, task=task)
+
+
+def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Context) -> Decoder:
+    """As `_decoder`; without the flag the first that fits the measurement's bands, and it is named."""
+    from .model import list_decoders, open_decoder
+
+    if args.adapter is not None:
+        return open_decoder(args.adapter, library=context.library, task=measurement.task).fitted(measurement)
+    for entry in list_decoders(context.library, task=measurement.task):
+        try:
+            decoder = open_decoder(entry.name, library=context.library, task=entry.task).fitted(measurement)
+        except LorunError as error:
+            _tell(f"{entry.name} does not fit: {error}")
+            continue
+        _tell(f"decoding with {decoder.name}")
+        return decoder
+    raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
 
 
 def _read_mask(path: Path, args: argparse.Namespace) -> np.ndarray:
@@ -481,6 +504,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("-o", "--output", help="folder (default ./lorun-demo)")
     _add_decoder(sub)
 
+    for name, (summary, configure, run) in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=run.__doc__)
+        sub.set_defaults(run=run)
+        configure(sub)
     command("info", info_command, "versions, devices, memory, decoders")
     command("self-test", self_test_command, "what a packaged build must pass")
     return parser
@@ -506,6 +533,8 @@ def _add_geometry(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--input-scale", type=float, metavar="A", help="factor that brings the measurement to the 0..1 scale"
     )
+    group.add_argument("--integer-scale", type=float, metavar="S", help="what stored integers are divided by")
+    group.add_argument("--cube-axes", metavar="AXES", help="axes of a stored cube, e.g. HWC")
 
 
 def _add_decoder(sub: argparse.ArgumentParser) -> None:

@@ -35,9 +35,12 @@ def ssim(estimate: np.ndarray, reference: np.ndarray) -> float:
     window = np.exp(-0.5 * (offsets / _SSIM_SIGMA) ** 2)
     window /= window.sum()
 
+    # an image too small for one whole window is mirrored at its edges instead
+    cut = _SSIM_RADIUS if min(estimate.shape[1:]) > 2 * _SSIM_RADIUS else 0
+
     def local_mean(band: np.ndarray) -> np.ndarray:
         blurred = correlate1d(correlate1d(band, window, axis=0), window, axis=1)
-        return blurred[_SSIM_RADIUS:-_SSIM_RADIUS, _SSIM_RADIUS:-_SSIM_RADIUS]
+        return blurred[cut : band.shape[0] - cut, cut : band.shape[1] - cut]
 
     c1, c2 = 0.01**2, 0.03**2
     values = []

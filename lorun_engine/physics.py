@@ -43,6 +43,10 @@ class LinearPhysics(ABC):
     def conditioning(self) -> Tensor | None:
         """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
 
+    def views(self, y: Tensor) -> Tensor:
+        """What a learned initial estimate sees of y, (B, C, H, W): Phi^T y, or less where Phi codes by a known mask."""
+        return self.adjoint(y)
+
     def gradient(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi^T (Phi x - y), the gradient of 1/2 ||Phi x - y||^2 (Eq. 5)."""
         return self.adjoint(self.forward(x) - y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from .errors import DeviceError, LorunError, NumericalError
 from .measurement import Measurement
 from .metrics import score
 from .physics import LinearPhysics
-from .unfolding import Stage
+from .stage import Stage
 
 
 class Decoder(Protocol):
@@ -25,6 +25,9 @@ class Decoder(Protocol):
     name: str  # as `--adapter` takes it
     task: str
     num_stages: int  # K, unless the user asks for another number
+
+    def fitted(self, measurement: Measurement) -> Decoder:
+        """This decoder made ready for the measurement's bands; a LorunError that says why it cannot be."""
 
     def input_scale(self, measurement: Measurement) -> float:
         """The factor a of the engine's input a*y, by this decoder's rule."""
@@ -51,6 +54,10 @@ class StageResult:
     parameters: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
+    def without_images(self) -> StageResult:
+        """The figures alone; nothing of it keeps a cube in memory, as an empty view would."""
+        return replace(self, image=np.empty((0, 0, 0), np.float32), denoiser_input=None)
+
 
 @torch.no_grad()
 def restore(
@@ -71,6 +78,7 @@ def restore(
             f"{decoder.name} decodes {decoder.task} measurements; this is a {measurement.task} measurement. "
             "Choose another decoder."
         )
+    decoder = decoder.fitted(measurement)
     stages_to_run = decoder.num_stages if num_stages is None else num_stages
     if stages_to_run < 1:
         raise LorunError(f"{stages_to_run} stages were asked for; at least 1 was expected.")
@@ -117,13 +125,20 @@ def _next(stages: Iterator[Stage], device: str) -> Stage | None:
     """The next stage, None after the last; a full device becomes a sentence after its tensors are dropped."""
     try:
         return next(stages, None)
-    except torch.OutOfMemoryError:
-        pass  # leave the handler first: it holds the frames that hold the tensors
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        # leave the handler first: it holds the frames that hold the tensors
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
-    raise DeviceError(
-        f"The memory of {device} is full. Decode on the CPU, close other programs, or crop the measurement."
-    )
+    if device == "cpu":
+        raise DeviceError("The memory of this computer is full. Close other programs or crop the measurement.")
+    raise DeviceError(f"The memory of {device} is full. Decode on the CPU or crop the measurement.")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has an error of its own for a full GPU only; a full host is a RuntimeError of its allocator."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def _on_host(image: Tensor, scale: float) -> np.ndarray:

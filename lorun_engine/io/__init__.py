@@ -6,17 +6,17 @@ from .options import OpenOptions
 from .readers import FoundArray, read
 from .roles import RoleRow, RoleTable, inspect, open_measurement, open_scene
 from .wavelengths import WAVELENGTHS
-from .writers import CUBE_FORMATS, CubeFile, write_cube, write_measurement, write_spectra_csv
+from .writers import CUBE_FORMATS, cube_file, write_cube, write_measurement, write_spectra_csv
 
 __all__ = [
     "CUBE_FORMATS",
     "WAVELENGTHS",
-    "CubeFile",
     "FoundArray",
     "Geometry",
     "OpenOptions",
     "RoleRow",
     "RoleTable",
+    "cube_file",
     "inspect",
     "open_measurement",
     "open_scene",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,24 +18,22 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
     Raises FileError when `path` is one of the `protected` input files, or cannot be written.
     """
     path = Path(path)
-    for given in protected:
-        if Path(given).exists() and path.exists() and os.path.samefile(given, path):
-            raise FileError(
-                f"{path} is one of the files that were opened; it is never overwritten. Choose another name."
-            )
     if path.is_dir():
         raise FileError(f"{path} is a folder; the name of a file was expected. Add a file name.")
+    for given in protected:
+        if path.exists() and Path(given).exists() and path.samefile(given):
+            raise FileError(
+                f"{path} belongs to the files that were opened; those are never overwritten. Choose another name."
+            )
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise FileError(f"Nothing can be written to {path.parent}: {error.strerror}. Choose another folder.") from error
-    temporary = Path(name)
     try:
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         raise FileError(
@@ -43,9 +41,3 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,4 +1,7 @@
-"""What CASSI files mean: bands, step and wavelengths from sizes, pre-shifted masks, and the measurement they make."""
+"""What CASSI files mean: bands, step and wavelengths from sizes, pre-shifted masks, and the measurement they make.
+
+Loads no torch until a measurement is made: the window reads files before torch is there.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import AmbiguousGeometry, GeometryError
+from ..errors import AmbiguousGeometry, FileError, GeometryError
 from ..measurement import Measurement
 from .options import OpenOptions
 from .readers import as_nanometres, read_wavelengths
@@ -20,6 +23,14 @@ if TYPE_CHECKING:
     from .roles import RoleRow
 
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
+USUAL_LISTS = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}
+VALUES = {
+    "num_bands": ("--bands", "a whole number from 1"),
+    "step": ("--step", "a number of pixels from 0"),
+    "axis": ("--axis", "x or y"),
+    "direction": ("--direction", "+ or -"),
+    "first_offset": ("--first-offset", "a number of pixels"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,37 +59,31 @@ class Resolved:
 def resolve(
     rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: Geometry | None
 ) -> Resolved:
-    """Bands, step, axis, direction, offset and wavelengths of the files; raises a GeometryError that says what is amiss.
+    """Bands, step, axis, direction, offset and wavelengths of the files, and arrays that fit them.
 
-    The user's word comes first, then the file's, then `hints`, then what the sizes W' = W + (C - 1) step leave open.
+    The user's word comes first, then the file's, then `hints`, then what the sizes W' = W + (C-1) step leave open.
+    Raises a GeometryError that says what is amiss.
     """
-    arrays = dict(arrays)
+    arrays, notes = dict(arrays), []
     given = {row.role: row for row in rows if row.role}
     _require_measurement_and_mask(given, arrays)
-    known = _known(given, arrays, options, hints)
-    notes: list[str] = []
-    if _is_shifted(given["mask"], arrays):
-        arrays["mask"], known = _unshifted(arrays["mask"], known, arrays["measurement"].shape)
-        notes.append(
-            "The mask is stored shifted for every band; it was moved back band by band and is used as it is stored."
-        )
-    y, mask = arrays["measurement"], arrays["mask"]
-    if not np.isfinite(mask).all():
-        raise GeometryError(
-            f"The mask holds {int((~np.isfinite(mask)).sum())} values that are not finite. Repair the file."
-        )
-    if not mask.any():
-        raise GeometryError("Every value of the mask is zero. Choose the mask that the light went through.")
-    geometry = _solved(y.shape, mask.shape[-2:], known)
-    geometry = _with_wavelengths(geometry, given, options, notes)
-    if mask.ndim == 3 and len(mask) != geometry.num_bands:
-        raise GeometryError(
-            f"The mask has {len(mask)} bands; the snapshot has {geometry.num_bands}. Choose another mask or correct the bands."
-        )
+    known = _known(given, arrays, options)
+    if is_shifted(given["mask"], arrays["mask"], arrays["measurement"].shape):
+        if options.flip or options.rotate:
+            raise GeometryError(
+                "A mask that is stored shifted for every band cannot be turned or mirrored here. "
+                "Give the mask as the first band sees it."
+            )
+        arrays["mask"], known = _unshifted(arrays["mask"], known, arrays["measurement"].shape, notes)
+    detector, mask = arrays["measurement"].shape, arrays["mask"].shape[-2:]
+    geometry = _fitting(detector, mask, known, hints)
+    geometry = _with_wavelengths(geometry, given, options, hints, notes)
     if "reference" in arrays and arrays["reference"].ndim == 2:
         arrays["reference"] = arrays["reference"][None]
+    _require_fitting_cubes(given, arrays, geometry)
     if options.crop is not None:
         arrays = _cropped(arrays, options.crop, geometry, notes)
+    _require_light(given, arrays)
     input_scale = _input_scale(given["measurement"], options, notes)
     return Resolved(arrays, geometry, input_scale, tuple(notes))
 
@@ -120,213 +125,338 @@ def measurement(
 
 def turned(mask: np.ndarray, *, flip: str | None, rotate: int) -> np.ndarray:
     """The (H, W) or (C, H, W) mask turned by quarter turns counter-clockwise, then mirrored left-right or up-down."""
+    if flip not in (None, "lr", "ud"):
+        raise GeometryError(f"The mask should be mirrored {flip!r}; lr or ud was expected. Correct --flip.")
+    if mask.ndim not in (2, 3):
+        return mask
     mask = np.rot90(mask, rotate, axes=(-2, -1))
     if flip is not None:
         mask = np.flip(mask, axis=-1 if flip == "lr" else -2)
     return np.ascontiguousarray(mask)
 
 
+def is_shifted(row: RoleRow, mask: np.ndarray, detector: tuple[int, ...]) -> bool:
+    """Whether a mask (C, H, W) holds every band where it falls on the detector, as Phi does."""
+    return mask.ndim == 3 and (row.found.key.lower() == "mask_3d_shift" or mask.shape[-2:] == detector)
+
+
 def named_wavelengths(name: str) -> np.ndarray:
     """The band centres in nm of a list in WAVELENGTHS or of a file."""
-    return np.asarray(WAVELENGTHS[name]) if name in WAVELENGTHS else read_wavelengths(name)
+    if name in WAVELENGTHS:
+        return np.asarray(WAVELENGTHS[name])
+    if not Path(name).exists():
+        raise FileError(
+            f"The wavelengths {name!r} are neither a list that LoRun knows nor a file. "
+            f"Give {', '.join(WAVELENGTHS)} or a file with one number per band."
+        )
+    return read_wavelengths(name)
 
 
-# ---- steps of resolve --------------------------------------------------------------------------------------------
+# ---- what is known -----------------------------------------------------------------------------------------------
 
 
 def _require_measurement_and_mask(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:
     if "measurement" not in given:
         others = ", ".join(f"{row.found.path.name} is the {role}" for role, row in given.items()) or "nothing fits"
         raise GeometryError(f"No snapshot was found among the opened files ({others}). Add the snapshot.")
-    y = arrays["measurement"]
+    row, y = given["measurement"], arrays["measurement"]
     if y.ndim != 2:
         raise GeometryError(
-            f"{given['measurement'].found.path.name} has the shape {_by(given['measurement'].shape)}; a snapshot is one grey "
-            "image. Choose another array or role."
+            f"{row.found.path.name} has the shape {_by(row.shape)}; a snapshot is one grey image. "
+            "Choose another array or role."
         )
     if "mask" not in given:
         raise GeometryError(
-            f"{given['measurement'].found.path.name} is a snapshot of {_by(y.shape)} pixels; it cannot be decoded without the "
-            "mask of its camera. Add the mask file."
+            f"{row.found.path.name} is a snapshot of {_by(y.shape)} pixels; it cannot be decoded without the mask of "
+            "its camera. Add the mask file."
+        )
+    if arrays["mask"].ndim not in (2, 3):
+        raise GeometryError(
+            f"The mask {given['mask'].found.path.name} has the shape {_by(arrays['mask'].shape)}; one image, or one "
+            "per band, was expected. Choose another array or role."
         )
 
 
-def _known(
-    given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: Geometry | None
-) -> Geometry:
-    """What user, file and hints say, each value with its reason."""
-    attributes = {**given["mask"].found.attributes, **given["measurement"].found.attributes}
-    values: dict[str, object] = {}
+def _known(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions) -> Geometry:
+    """What the user and the files say, each value with its reason."""
+    values: dict[str, Any] = {}
     reasons: dict[str, str] = {}
 
-    def take(name: str, value: object, reason: str) -> None:
+    def take(name: str, value: Any, reason: str) -> None:
         if value is not None and name not in values:
-            values[name], reasons[name] = value, reason
+            values[name], reasons[name] = _checked(name, value, reason), reason
 
-    for name in ("num_bands", "step", "axis", "direction", "first_offset"):
+    for name in VALUES:
         take(name, getattr(options, name), "as you said")
-    for name in ("step", "axis", "direction", "first_offset"):
-        take(name, attributes.get(name), "stated in the file")
     if options.wavelengths is not None:
         take("num_bands", len(named_wavelengths(options.wavelengths)), "one band per wavelength of your list")
-    if given["measurement"].found.key.lower() == "meas_real" and options.num_bands is None and options.step is None:
+    attributes = {**given["mask"].found.attributes, **given["measurement"].found.attributes}
+    for name in VALUES:
+        take(name, attributes.get(name), "stated in the file")
+    if given["measurement"].found.key.lower() == "meas_real" and not {"num_bands", "step"} & set(values):
         take("num_bands", 28, "captures called 'meas_real' come from the TSA-Net camera, which has 28 bands")
         take("step", 2.0, "captures called 'meas_real' come from the TSA-Net camera, whose bands lie 2 columns apart")
-    mask, reference = arrays["mask"], arrays.get("reference")
-    if mask.ndim == 3:
-        take("num_bands", len(mask), "the mask has one pattern per band")
-    if reference is not None and reference.ndim == 3:
-        take("num_bands", len(reference), "the reference has so many bands")
-    listed = given.get("wavelengths")
-    if listed is not None:
-        take("num_bands", listed.found.array.size, "one band per wavelength of the file")
-    for name in ("num_bands", "step", "axis", "direction", "first_offset"):
-        take(name, None if hints is None else getattr(hints, name), "known of this instrument")
+    if arrays["mask"].ndim == 3:
+        take("num_bands", len(arrays["mask"]), "the mask has one pattern per band")
+    if "reference" in arrays and arrays["reference"].ndim == 3:
+        take("num_bands", len(arrays["reference"]), "the reference has so many bands")
+    if "wavelengths" in given:
+        take("num_bands", given["wavelengths"].found.array.size, "one band per wavelength of the file")
     return Geometry(**values, reasons=reasons)
 
 
-def _is_shifted(row: RoleRow, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether a mask is stored as Phi: every band already moved to its place on the detector."""
-    mask, y = arrays["mask"], arrays["measurement"]
-    return mask.ndim == 3 and (row.found.key.lower() == "mask_3d_shift" or mask.shape[-2:] == y.shape)
+def _checked(name: str, value: Any, reason: str) -> Any:
+    """`value` as the field `name` of a Geometry holds it; a GeometryError where it cannot be one."""
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    is_good = {
+        "num_bands": is_number and value >= 1 and float(value).is_integer(),
+        "step": is_number and value >= 0,
+        "axis": isinstance(value, str) and value in ("x", "y"),
+        "direction": isinstance(value, str) and value in ("+", "-"),
+        "first_offset": is_number,
+    }[name]
+    if not is_good:
+        flag, expected = VALUES[name]
+        subject = name.replace("num_", "number of ").replace("_", " ")
+        raise GeometryError(f"The {subject} is {value!r} ({reason}); {expected} was expected. Correct it with {flag}.")
+    return int(value) if name == "num_bands" else float(value) if is_number else value
 
 
-def _unshifted(mask: np.ndarray, known: Geometry, detector: tuple[int, int]) -> tuple[np.ndarray, Geometry]:
-    """Every band of a pre-shifted mask (C, H', W') moved back to (C, H, W)."""
-    reasons = dict(known.reasons)
+def _completed(known: Geometry, hints: Geometry) -> Geometry:
+    """`known` with what only `hints` know."""
+    new = {name: getattr(hints, name) for name in VALUES if getattr(known, name) is None}
+    new = {name: value for name, value in new.items() if value is not None}
+    return replace(known, **new, reasons={**known.reasons, **dict.fromkeys(new, "known of this instrument")})
+
+
+# ---- masks that are stored shifted -------------------------------------------------------------------------------
+
+
+def _unshifted(
+    mask: np.ndarray, known: Geometry, detector: tuple[int, ...], notes: list[str]
+) -> tuple[np.ndarray, Geometry]:
+    """Every band of a pre-shifted mask (C, H', W') moved back to (C, H, W), its values as they are stored."""
+    if mask.shape[-2:] != detector:
+        raise GeometryError(
+            f"The shifted mask is {_by(mask.shape[-2:])} pixels; the snapshot is {_by(detector)}. "
+            "Choose the mask of this camera."
+        )
+    known = replace(known, axis=known.axis or "x")
     if known.step is None:
-        reasons["step"] = "the usual step of masks that are stored shifted"
-    step = 2.0 if known.step is None else known.step
-    axis, direction, first = known.axis or "x", known.direction or "+", known.first_offset or 0.0
-    if not (float(step).is_integer() and float(first).is_integer()):
+        step, reason = _step_of_shifted(mask, known.axis), "where the bands of the shifted mask begin"
+        if step is None:
+            step, reason = 2.0, "assumed: the usual step of masks that are stored shifted"
+        known = replace(known, step=step, reasons={**known.reasons, "step": reason})
+    first = int(known.first_offset or 0)
+    if not (known.step.is_integer() and first == (known.first_offset or 0) and first >= 0):
         raise GeometryError(
-            f"A mask stored shifted needs a whole step; {step:g} was given. Give the mask of the first band."
+            f"A mask that is stored shifted has whole steps; a step of {known.step:g} from {known.first_offset or 0:g} "
+            "was given. Give the mask as the first band sees it."
         )
-    num_bands, dimension = len(mask), 2 if axis == "x" else 1
-    span = int(first + (num_bands - 1) * step)
-    length = mask.shape[dimension] - span
-    if length < 1 or mask.shape[-2:] != detector:
+    along = 2 if known.axis == "x" else 1
+    length = mask.shape[along] - first - (len(mask) - 1) * int(known.step)
+    if length < 1:
         raise GeometryError(
-            f"The shifted mask is {_by(mask.shape)}; the snapshot is {_by(detector)}. Choose the mask of this camera."
+            f"The shifted mask is {mask.shape[along]} pixels long; {len(mask)} bands at step {known.step:g} need more. "
+            "Correct bands or step."
         )
-    bands = []
-    for band in range(num_bands):
-        start = int(first + step * (band if direction == "+" else num_bands - 1 - band))
-        bands.append(np.take(mask[band], range(start, start + length), axis=dimension - 1))
-    geometry = replace(known, num_bands=num_bands, step=step, axis=axis, direction=direction, reasons=reasons)
-    return np.ascontiguousarray(np.stack(bands)), geometry
+    starts = [first + int(known.step) * band for band in range(len(mask))]
+    starts = starts if (known.direction or "+") == "+" else starts[::-1]
+    bands = [band.take(range(at, at + length), axis=along - 1) for band, at in zip(mask, starts, strict=True)]
+    notes.append(
+        f"The mask is stored shifted for every band; each band was moved back by its offset (step {known.step:g}: "
+        f"{known.reasons['step']}) and keeps the values that are stored."
+    )
+    unshifted = np.stack(bands)
+    if np.count_nonzero(unshifted) != np.count_nonzero(mask):
+        notes.append("Values of the shifted mask beside the bands' own places were left out.")
+    return unshifted, known
+
+
+def _step_of_shifted(mask: np.ndarray, axis: str) -> float | None:
+    """The whole step that the first open pixels of the first and the last band tell; None where they tell none."""
+    across = 0 if axis == "x" else 1
+    first, last = (int(np.argmax(band.any(axis=across))) for band in (mask[0], mask[-1]))
+    step, rest = divmod(abs(last - first), max(len(mask) - 1, 1))
+    return float(step) if step and not rest else None
+
+
+# ---- bands and step from sizes -----------------------------------------------------------------------------------
+
+
+def _fitting(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry, hints: Geometry | None) -> Geometry:
+    """The complete geometry; hints that do not fit the sizes are those of another camera and are left out."""
+    if hints is None:
+        return _solved(detector, mask, known)
+    try:
+        return _solved(detector, mask, _completed(known, hints))
+    except GeometryError as misfit:
+        try:
+            return _solved(detector, mask, known)
+        except AmbiguousGeometry:
+            raise
+        except GeometryError:
+            raise misfit from None
 
 
 def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> Geometry:
-    """The geometry with band count and step that fit the sizes; raises where none or several do."""
+    """The geometry with the band count and step that fit the sizes; raises where none or several do."""
     reasons = dict(known.reasons)
     axis = known.axis
     if axis is None:
         axis = "y" if detector[1] == mask[1] and detector[0] > mask[0] else "x"
         reasons["axis"] = "the direction in which the snapshot is larger than the mask"
-    along, across = (1, 0) if axis == "x" else (0, 1)
-    direction, first = known.direction or "+", known.first_offset or 0.0
     reasons.setdefault("direction", "the usual direction")
     reasons.setdefault("first_offset", "the first band usually lies at the edge")
-    span = detector[along] - mask[along] - first
-    num_bands, step = known.num_bands, known.step
-    if detector[across] != mask[across] or (span < 0 and (num_bands is None or step is None)):
-        raise GeometryError(_misfit(detector, mask, axis, num_bands, step, first))
-    if num_bands is None and step is None:
-        num_bands, step = _only_solution(detector, mask, span)
-        reasons["num_bands"] = reasons["step"] = "the only band count and step that fit the sizes"
-    elif step is None:
-        step = span / (num_bands - 1) if num_bands > 1 else 0.0
-        reasons["step"] = f"{span:g} pixels over {num_bands} bands"
-    elif num_bands is None:
-        num_bands = round(span / step) + 1 if step > 0 else 1
-        reasons["num_bands"] = f"{span:g} pixels at {step:g} a band"
-    needed = mask[along] + math.ceil(first + (num_bands - 1) * step - 1e-9)
-    if needed != detector[along]:
-        raise GeometryError(_misfit(detector, mask, axis, num_bands, step, first))
-    return replace(
-        known,
-        num_bands=num_bands,
-        step=float(step),
-        axis=axis,
-        direction=direction,
-        first_offset=first,
-        reasons=reasons,
-    )
-
-
-def _only_solution(detector: tuple[int, ...], mask: tuple[int, ...], span: float) -> tuple[int, float]:
-    whole = int(span) if float(span).is_integer() else 0
-    solutions = tuple(
-        (whole // step + 1, step)
-        for step in range(1, whole + 1)
-        if whole % step == 0 and FEWEST_BANDS <= whole // step + 1 <= MOST_BANDS
-    )
-    if len(solutions) == 1:
-        return solutions[0][0], float(solutions[0][1])
+    known = replace(known, axis=axis, direction=known.direction or "+", first_offset=known.first_offset or 0.0)
+    along, across = (1, 0) if axis == "x" else (0, 1)
+    shear = detector[along] - mask[along]
+    solutions = _solutions(known, shear) if detector[across] == mask[across] and shear >= 0 else []
     if not solutions:
-        raise GeometryError(
-            f"The snapshot is {_by(detector)} pixels and the mask {_by(mask)}; no band count and whole step explain the "
-            f"difference of {span:g}. Give the number of bands or the step, or choose another mask."
+        raise GeometryError(_misfit(detector, mask, known))
+    if len(solutions) > 1:
+        listed = ", ".join(f"{bands} bands at step {step:g}" for bands, step in solutions)
+        raise AmbiguousGeometry(
+            f"The snapshot is {_by(detector)} pixels and the mask {_by(mask)}; {listed} fit. "
+            "Give the number of bands or the step.",
+            tuple(solutions),
         )
-    listed = ", ".join(f"{bands} bands at step {step}" for bands, step in solutions)
-    raise AmbiguousGeometry(
-        f"The snapshot is {_by(detector)} pixels and the mask {_by(mask)}; {listed} all fit. Give the number of bands or "
-        "the step.",
-        solutions,
-    )
+    ((num_bands, step),) = solutions
+    of_shear = f"a shear of {shear} pixels"
+    if known.step is None:
+        reasons["step"] = f"the only whole step for {of_shear}"
+    if known.num_bands is None:
+        reasons["num_bands"] = f"the only number of bands for {of_shear}"
+    return replace(known, num_bands=num_bands, step=float(step), reasons=reasons)
 
 
-def _misfit(
-    detector: tuple[int, ...], mask: tuple[int, ...], axis: str, num_bands: int | None, step: float | None, first: float
-) -> str:
+def _solutions(known: Geometry, shear: int) -> list[tuple[int, int | float]]:
+    """The (num_bands, step) pairs with this shear: whole steps where the step is not known; small steps first."""
+    bands = [known.num_bands] if known.num_bands is not None else range(FEWEST_BANDS, MOST_BANDS + 1)
+    found = []
+    for num_bands in bands:
+        if known.step is not None:
+            steps = [known.step]
+        elif num_bands == 1 or (shear == 0 and known.num_bands is not None):
+            steps = [0]
+        else:
+            steps = range(1, int((shear - known.first_offset) // (num_bands - 1)) + 2)
+        found += [(num_bands, step) for step in steps if shear_of(num_bands, step, known.first_offset) == shear]
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def shear_of(num_bands: int, step: float, first_offset: float) -> int:
+    """How many pixels a detector that sees all bands is longer than the scene, as `Dispersion.detector_shape`."""
+    return max(0, math.ceil(first_offset + (num_bands - 1) * step - 1e-9))
+
+
+def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> str:
     """The sentence about a mask that does not fit, with the size that would."""
-    along, across, side = (1, 0, "width") if axis == "x" else (0, 1, "height")
-    found = f"The snapshot is {_by(detector)} pixels"
-    if num_bands is not None and step is not None and detector[across] == mask[across]:
-        needed = mask[along] + math.ceil(first + (num_bands - 1) * step - 1e-9)
+    along, across, side = (1, 0, "width") if known.axis == "x" else (0, 1, "height")
+    sizes = f"The snapshot is {_by(detector)} pixels"
+    num_bands, step, is_as_high = known.num_bands, known.step, detector[across] == mask[across]
+    if num_bands is not None and step is not None:
+        shear = shear_of(num_bands, step, known.first_offset)
+        if is_as_high:
+            return (
+                f"{sizes}; this mask with {num_bands} bands and step {step:g} needs a {side} of {mask[along] + shear}. "
+                "Choose another mask, correct bands or step, or crop the file."
+            )
+        fitting = list(detector)
+        fitting[along] -= shear
+        if fitting[along] > 0:
+            return (
+                f"{sizes}; with {num_bands} bands and step {step:g} its mask has {_by(fitting)} pixels, this one has "
+                f"{_by(mask)}. Choose the mask of this camera, or turn it."
+            )
+    if is_as_high and detector[along] > mask[along]:
+        what = "no band count and whole step explain"
+        if num_bands is not None:
+            what = f"no whole step of {num_bands} bands explains"
+        elif step is not None:
+            what = f"no number of bands at step {step:g} explains"
         return (
-            f"{found}; this mask with {num_bands} bands and step {step:g} needs a {side} of {needed}. Choose another mask, "
-            "correct bands or step, or crop the file."
+            f"{sizes} and the mask {_by(mask)}; {what} the difference of {detector[along] - mask[along]} pixels. "
+            "Give bands and step, or choose another mask."
         )
-    other = "rows" if axis == "x" else "columns"
+    other = "rows" if known.axis == "x" else "columns"
     return (
-        f"{found}; the mask is {_by(mask)}. A mask has as many {other} as its snapshot and is smaller along the dispersion. "
-        "Choose the mask of this camera, or turn it."
+        f"{sizes}; the mask is {_by(mask)}. A mask has as many {other} as its snapshot and is smaller along the "
+        "dispersion. Choose the mask of this camera, or turn it."
     )
 
 
 def _with_wavelengths(
-    geometry: Geometry, given: Mapping[str, RoleRow], options: OpenOptions, notes: list[str]
+    geometry: Geometry, given: Mapping[str, RoleRow], options: OpenOptions, hints: Geometry | None, notes: list[str]
 ) -> Geometry:
-    """The band centres: the user's, the file's, else the list in circulation with that many bands."""
-    reasons = dict(geometry.reasons)
+    """The band centres: the user's, the file's, the hints', else the list in circulation with that many bands."""
+    num_bands = geometry.num_bands
     stated = [
         given[role].found.attributes.get("wavelengths_nm") for role in ("measurement", "reference") if role in given
     ]
     stated += [given["wavelengths"].found.array] if "wavelengths" in given else []
     stated = [as_nanometres(values) for values in stated if values is not None]
     if options.wavelengths is not None:
-        wavelengths_nm, reasons["wavelengths_nm"] = named_wavelengths(options.wavelengths), "as you said"
+        wavelengths_nm, reason = named_wavelengths(options.wavelengths), "as you said"
     elif stated:
-        wavelengths_nm, reasons["wavelengths_nm"] = stated[0], "stated in the file"
-    else:
-        name = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}.get(geometry.num_bands)
-        if name is None:
-            notes.append(
-                f"The wavelengths of the {geometry.num_bands} bands are not known; give a list to see colours."
-            )
-            return replace(geometry, wavelengths_nm=None)
-        wavelengths_nm = np.asarray(WAVELENGTHS[name])
-        reasons["wavelengths_nm"] = f"assumed: the list {name}, the usual one for {geometry.num_bands} bands"
+        wavelengths_nm, reason = stated[0], "stated in the file"
+    elif hints is not None and hints.wavelengths_nm is not None and len(hints.wavelengths_nm) == num_bands:
+        wavelengths_nm, reason = hints.wavelengths_nm, "known of this instrument"
+    elif num_bands in USUAL_LISTS:
+        name = USUAL_LISTS[num_bands]
+        wavelengths_nm, reason = WAVELENGTHS[name], f"assumed: the list {name}, the usual one for {num_bands} bands"
         notes.append(
-            f"The files state no wavelengths; the list {name} ({wavelengths_nm[0]:g} to {wavelengths_nm[-1]:g} nm) was assumed."
+            f"The files state no wavelengths; the list {name} ({wavelengths_nm[0]:g} to {wavelengths_nm[-1]:g} nm) was "
+            "assumed."
         )
-    if len(wavelengths_nm) != geometry.num_bands:
+    else:
+        notes.append(f"The wavelengths of the {num_bands} bands are not known; give a list to see colours.")
+        return replace(geometry, wavelengths_nm=None)
+    if len(wavelengths_nm) != num_bands:
         raise GeometryError(
-            f"{len(wavelengths_nm)} wavelengths were found for {geometry.num_bands} bands. Give one wavelength per band."
+            f"{len(wavelengths_nm)} wavelengths were found ({reason}) for {num_bands} bands. "
+            "Give one wavelength per band."
         )
-    return replace(geometry, wavelengths_nm=tuple(float(value) for value in wavelengths_nm), reasons=reasons)
+    if not (np.isfinite(wavelengths_nm).all() and np.min(wavelengths_nm) > 0):
+        raise GeometryError(f"The wavelengths ({reason}) are not all positive numbers. Give one wavelength per band.")
+    return replace(
+        geometry,
+        wavelengths_nm=tuple(float(value) for value in wavelengths_nm),
+        reasons={**geometry.reasons, "wavelengths_nm": reason},
+    )
+
+
+# ---- arrays that fit ---------------------------------------------------------------------------------------------
+
+
+def _require_fitting_cubes(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray], geometry: Geometry) -> None:
+    mask, reference = arrays["mask"], arrays.get("reference")
+    if mask.ndim == 3 and len(mask) != geometry.num_bands:
+        raise GeometryError(
+            f"The mask has {len(mask)} bands; the snapshot has {geometry.num_bands}. "
+            "Choose another mask or correct the bands."
+        )
+    scene = (geometry.num_bands, *mask.shape[-2:])
+    if reference is not None and reference.shape != scene:
+        raise GeometryError(
+            f"The reference {given['reference'].found.path.name} has {_by(reference.shape)} bands, rows and columns; "
+            f"the decoded image will have {_by(scene)}. Choose the reference of this snapshot or leave it out."
+        )
+
+
+def _require_light(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuses values that are no numbers, and what is black all over."""
+    for role, array in arrays.items():
+        num_bad = array.size - np.count_nonzero(np.isfinite(array))
+        if num_bad:
+            raise GeometryError(
+                f"{num_bad} of the {array.size} values of the {role} {given[role].found.path.name} are not finite "
+                "numbers (NaN or infinity). Repair the file or crop it."
+            )
+    for role, advice in (("measurement", "a capture that saw light"), ("mask", "the mask that the light went through")):
+        if not arrays[role].any():
+            raise GeometryError(f"Every value of the {role} {given[role].found.path.name} is zero. Choose {advice}.")
 
 
 def _cropped(
@@ -335,18 +465,19 @@ def _cropped(
     """The arrays of a window of the scene; along the dispersion the detector's window is longer by the shear."""
     y, x, height, width = crop
     full = arrays["mask"].shape[-2:]
-    if min(height, width) < 1 or y + height > full[0] or x + width > full[1]:
+    if min(y, x) < 0 or min(height, width) < 1 or y + height > full[0] or x + width > full[1]:
         raise GeometryError(
-            f"The window {y},{x},{height},{width} was asked for; the scene is {_by(full)} pixels. Choose a window inside it."
+            f"The window {y},{x},{height},{width} (top, left, height, width) was asked for; the scene is {_by(full)} "
+            "pixels. Choose a window inside it."
         )
-    span = math.ceil(geometry.first_offset + (geometry.num_bands - 1) * geometry.step - 1e-9)
-    more_y, more_x = (0, span) if geometry.axis == "x" else (span, 0)
+    shear = shear_of(geometry.num_bands, geometry.step, geometry.first_offset)
+    more_y, more_x = (0, shear) if geometry.axis == "x" else (shear, 0)
     cut = {role: array[..., y : y + height, x : x + width] for role, array in arrays.items() if role != "measurement"}
     cut["measurement"] = arrays["measurement"][y : y + height + more_y, x : x + width + more_x]
     if (width < full[1] and geometry.axis == "x") or (height < full[0] and geometry.axis == "y"):
         notes.append(
-            f"The window leaves out a part of the scene along the dispersion: light from there still falls on up to {span} "
-            "pixels at each end. Keep the full length for exact spectra."
+            "The window leaves out a part of the scene along the dispersion: light from there still falls on up to "
+            f"{shear} pixels at each end. Keep the full length for exact spectra."
         )
     return {role: np.ascontiguousarray(array) for role, array in cut.items()}
 
@@ -357,11 +488,11 @@ def _input_scale(row: RoleRow, options: OpenOptions, notes: list[str]) -> float 
         if not (options.input_scale > 0 and math.isfinite(options.input_scale)):
             raise GeometryError(f"The input scale is {options.input_scale}; a positive number was expected.")
         return float(options.input_scale)
-    stated = row.found.attributes.get("input_scale")
-    if isinstance(stated, (int, float)) and stated > 0:
-        return float(stated)
-    if "task" in row.found.attributes:
-        return 1.0  # a measurement that LoRun simulated from a scene in 0..1
+    attributes = row.found.attributes
+    if "task" in attributes and row.scale == 1:  # a file of ours
+        stated = attributes.get("input_scale", attributes.get("scale"))
+        if isinstance(stated, int | float) and stated > 0 and math.isfinite(stated):
+            return float(stated)
     if row.scale == 1 and row.maximum > 1:
         notes.append(
             f"The snapshot reaches {row.maximum:.3g}: taken as the sum over the bands of a scene in 0..1. "

@@ -11,8 +11,8 @@ class OpenOptions:
 
     `roles` are (selector, role) pairs, a selector being "FILE" or "FILE::KEY" and a role "measurement", "mask",
     "reference", "wavelengths" or "unused". `wavelengths` is a name of WAVELENGTHS or a file. `flip` ("lr", "ud") and
-    `rotate` (quarter turns counter-clockwise) act on the mask; `crop` (y, x, height, width) picks a window of the scene.
-    `cube_axes` names the axes of a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by,
+    `rotate` (quarter turns counter-clockwise) act on the mask; `crop` (y, x, height, width) picks a window of the
+    scene. `cube_axes` names the axes of a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by,
     `input_scale` the factor from the file's unit to the engine's 0..1 scale.
     """
 

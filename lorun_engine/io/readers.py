@@ -6,20 +6,32 @@ ever unpickled.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import FileError
+from .matlab import read_mat_5
+from .sizes import DEFLATED, require_size
 
-LARGEST_ARRAY = 8 << 30  # bytes; a 2048 x 2048 x 200 cube of 64-bit numbers is 6.7e9
-LARGEST_PICTURE = 300_000_000  # pixels; above this a picture is taken for a decompression bomb
+if TYPE_CHECKING:
+    from PIL import Image
+
+SMALL = 1 << 28  # bytes; up to here nobody asks how much of a chunked HDF5 array is stored
+LONGEST_TEXT = 16 << 20  # bytes of a table of numbers or of an ENVI header
 MOST_ARRAYS = 500
+MOST_AXES = 3  # longer than 1; the stages of a restoration have four and are not read with its cube
+NUMBERS = "biuf"  # kinds of NumPy types
+TIFF_COMPRESSIONS = (1, 8, 32946)  # none and deflate; Pillow knows the others
+ENVI_DATA = (".img", ".raw", ".dat", ".bin", ".bsq", ".bil", ".bip")
+EXIF_ORIENTATION = 0x0112
 KNOWN = "MAT, HDF5, NumPy, TIFF, PNG, JPEG, BMP, ENVI or a table of numbers"
 
 
@@ -87,18 +99,27 @@ def as_nanometres(values: Any, unit: str = "") -> np.ndarray:
     return values * 1000 if is_micrometres else values
 
 
+def envi_header_of(path: Path) -> Path | None:
+    """The ENVI header that belongs to a data file: scene.hdr or scene.img.hdr beside it."""
+    for candidate in (path.with_suffix(".hdr"), path.with_name(path.name + ".hdr")):
+        if candidate != path and candidate.is_file() and _head(candidate).lstrip().startswith(b"ENVI"):
+            return candidate
+    return None
+
+
 def _head(path: Path) -> bytes:
     try:
+        if not path.exists():
+            raise FileError(f"{path} does not exist. Check the path.")
         if path.is_dir():
             raise FileError(f"{path} is a folder; a file was expected. Open the files in it.")
+        if not path.is_file():
+            raise FileError(f"{path} is no ordinary file. Choose a file on a disk.")
         with open(path, "rb") as stream:
             head = stream.read(1024)
-    except FileNotFoundError as error:
-        raise FileError(f"{path} does not exist. Check the path.") from error
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be opened: {error.strerror or error}. Check the path and its rights."
-        ) from error
+        reason = error.strerror or error
+        raise FileError(f"{path} cannot be opened: {reason}. Check the path and its rights.") from error
     if not head:
         raise FileError(f"{path.name} is empty. Choose another file.")
     return head
@@ -120,55 +141,18 @@ def _reader_for(path: Path, head: bytes) -> Callable[[Path], list[FoundArray]]:
         return _read_tiff
     if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM")):
         return _read_picture
-    if head.lstrip().startswith(b"ENVI") or _envi_header_of(path) is not None:
+    if head.lstrip().startswith(b"ENVI") or envi_header_of(path) is not None:
         return _read_envi
     if _looks_like_a_table(head):
         return _read_table
     raise FileError(f"{path.name} is of no kind that LoRun knows ({KNOWN} was expected). Choose another file.")
 
 
-def _require_size(path: Path, what: str, num_bytes: int, available: int | None = None) -> None:
-    """Refuses what claims more bytes than the file has or the limit allows."""
-    name = f"{path.name}, {what}" if what else path.name
-    if available is not None and num_bytes > available:
-        raise FileError(
-            f"{name} claims {num_bytes} bytes of data; the file has {max(available, 0)}. "
-            "It is cut short or its header is wrong; get the file again."
-        )
-    if num_bytes > LARGEST_ARRAY:
-        raise FileError(
-            f"{name} claims {num_bytes / 2**30:.3g} GiB; at most {LARGEST_ARRAY >> 30} GiB are read at once. Crop the file."
-        )
-
-
 # ---- one reader a format -----------------------------------------------------------------------------------------
 
 
 def _read_mat_5(path: Path) -> list[FoundArray]:
-    import scipy.io
-
-    wanted = []
-    for name, shape, kind in scipy.io.whosmat(path):
-        item_size = {
-            "double": 8,
-            "int64": 8,
-            "uint64": 8,
-            "single": 4,
-            "int32": 4,
-            "uint32": 4,
-            "int16": 2,
-            "uint16": 2,
-        }
-        if kind in item_size or kind in ("int8", "uint8", "logical"):
-            # values may be stored in a smaller type and the whole be deflated, at best to about a thousandth
-            smallest = math.prod(int(n) for n in shape)
-            _require_size(path, name, smallest * item_size.get(kind, 1))
-            _require_size(path, name, smallest, path.stat().st_size * 1032 + 1024)
-            wanted.append(name)
-    contents = scipy.io.loadmat(path, variable_names=wanted) if wanted else {}
-    return [
-        FoundArray(path, name, np.asarray(contents[name])) for name in wanted if _is_numeric(np.asarray(contents[name]))
-    ]
+    return [FoundArray(path, name, array) for name, array in read_mat_5(path)]
 
 
 def _read_mat_73(path: Path) -> list[FoundArray]:
@@ -189,18 +173,16 @@ def _read_hdf5(path: Path) -> list[FoundArray]:
         common = _attributes(file.attrs)
 
         def visit(name: str, item: Any) -> None:
-            if not isinstance(item, h5py.Dataset) or len(found) >= MOST_ARRAYS or item.dtype.kind not in "biuf":
+            if not isinstance(item, h5py.Dataset) or item.dtype.kind not in NUMBERS or len(found) >= MOST_ARRAYS:
                 return
-            if item.shape is None or 0 in item.shape or not item.shape:
+            if not item.shape or 0 in item.shape or sum(length > 1 for length in item.shape) > MOST_AXES:
                 return
-            num_bytes = math.prod(item.shape) * item.dtype.itemsize
-            stored = item.id.get_storage_size()
-            # compressed chunks may be far smaller than their contents, contiguous data may not
-            _require_size(path, name, num_bytes, None if item.chunks else max(stored, 0))
-            if item.chunks and num_bytes > max(stored, 1) * 2000 and num_bytes > 1 << 28:
-                raise FileError(
-                    f"{path.name}, {name} claims {num_bytes} bytes but stores {stored}. The file is damaged; get it again."
-                )
+            if item.chunks is not None:  # a packed chunk is unpacked whole
+                chunk = math.prod(item.chunks) * item.dtype.itemsize
+                require_size(path, f"a chunk of {name}", chunk, stored=max(item.nbytes, SMALL))
+            packed = 1 if item.chunks is None else 2 * DEFLATED  # shuffled zeros shrink further
+            if item.chunks is None or item.nbytes > SMALL:  # what no chunk stores is filled in
+                require_size(path, name, item.nbytes, stored=item.id.get_storage_size(), packed=packed)
             attributes = {**common, **_attributes(item.attrs)}
             axes = attributes.get("axes", "")
             found.append(FoundArray(path, name, item[()], axes if isinstance(axes, str) else "", attributes))
@@ -224,161 +206,205 @@ def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_npy(path: Path) -> list[FoundArray]:
     with open(path, "rb") as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
-        offset = stream.tell()
-    if dtype.hasobject:
-        raise FileError(f"{path.name} holds pickled Python objects, which are never opened. Save it as plain numbers.")
-    if not _is_numeric(np.empty(0, dtype)):
-        raise FileError(f"{path.name} holds values of type {dtype}; plain numbers were expected. Save it as numbers.")
-    _require_size(path, "", math.prod(shape) * dtype.itemsize, path.stat().st_size - offset)
-    return [FoundArray(path, "", np.load(path, allow_pickle=False))]
+        array = _npy_array(path, "", stream, stored=path.stat().st_size)
+    return [FoundArray(path, "", array)]
 
 
 def _read_npz(path: Path) -> list[FoundArray]:
     import zipfile
 
+    found, refused = [], None
     with zipfile.ZipFile(path) as archive:
-        names = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")][:MOST_ARRAYS]
-        for entry in names:
-            _require_size(path, entry.filename, entry.file_size)
+        for entry in [entry for entry in archive.infolist() if entry.filename.endswith(".npy")][:MOST_ARRAYS]:
+            require_size(path, entry.filename, entry.file_size, stored=entry.compress_size, packed=DEFLATED)
             with archive.open(entry) as stream:
-                version = np.lib.format.read_magic(stream)
-                first = version == (1, 0)
-                shape, _, dtype = (
-                    np.lib.format.read_array_header_1_0(stream)
-                    if first
-                    else np.lib.format.read_array_header_2_0(stream)
-                )
-            if dtype.hasobject:
-                raise FileError(
-                    f"{path.name} holds pickled Python objects, which are never opened. Save plain numbers."
-                )
-            _require_size(path, entry.filename, math.prod(shape) * dtype.itemsize, entry.file_size)
-    with np.load(path, allow_pickle=False) as contents:
-        arrays = {name: contents[name] for name in contents.files}
-    return [FoundArray(path, name, array) for name, array in arrays.items() if _is_numeric(array)]
+                try:
+                    array = _npy_array(path, entry.filename, stream, stored=entry.file_size)
+                    found.append(FoundArray(path, entry.filename.removesuffix(".npy"), array))
+                except _NoNumbers as error:
+                    refused = error
+    if refused is not None and not found:
+        raise refused
+    return found
+
+
+class _NoNumbers(FileError):
+    """An array of another kind than numbers; the others of its file may still be read."""
+
+
+def _npy_array(path: Path, name: str, stream: IO[bytes], *, stored: int) -> np.ndarray:
+    version = np.lib.format.read_magic(stream)
+    is_first = version == (1, 0)
+    read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise _NoNumbers(f"{path.name} holds pickled Python objects, which are never opened. Save it as plain numbers.")
+    if dtype.kind not in NUMBERS:
+        raise _NoNumbers(f"{path.name} holds values of type {dtype}; plain numbers were expected. Save it as numbers.")
+    require_size(path, name, math.prod(shape) * dtype.itemsize, stored=stored)
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _read_tiff(path: Path) -> list[FoundArray]:
     import tifffile
 
     found = []
-    with tifffile.TiffFile(path) as tiff:
+    with _complaints("tifffile") as complaints, tifffile.TiffFile(path) as tiff:
+        for page in tiff.pages:
+            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+                require_size(path, "", offset + length, stored=path.stat().st_size)
+        first = tiff.pages.first
+        if first.photometric == tifffile.PHOTOMETRIC.PALETTE or first.compression not in TIFF_COMPRESSIONS:
+            return _read_picture(path)
         shaped = (tiff.shaped_metadata or ({},))[0]
+        attributes = {name: value for name, value in shaped.items() if name not in ("shape", "axes")}
+        if "wavelengths_nm" in attributes:
+            attributes["wavelengths_nm"] = np.asarray(attributes["wavelengths_nm"], dtype=np.float64)
         for number, series in enumerate(tiff.series[:MOST_ARRAYS]):
-            _require_size(path, "", math.prod(series.shape) * np.dtype(series.dtype).itemsize)
-            stored = sum(sum(page.databytecounts) for page in series.pages if page is not None)
-            _require_size(path, "", stored, path.stat().st_size)
-            attributes = {name: value for name, value in shaped.items() if name not in ("shape", "axes")}
-            if "wavelengths_nm" in attributes:
-                attributes["wavelengths_nm"] = np.asarray(attributes["wavelengths_nm"], dtype=np.float64)
-            axes = series.axes.replace("S", "C").replace("Q", "C" if series.axes.count("Q") == 1 else "Q")
+            require_size(path, "", series.nbytes, stored=path.stat().st_size, packed=DEFLATED)
+            if series.dataoffset is not None:  # one block
+                require_size(path, "", series.dataoffset + series.nbytes, stored=path.stat().st_size)
             array = series.asarray()
-            keep = [i for i, size in enumerate(array.shape) if size > 1 or array.ndim <= 2]
-            axes = "".join(axes[i] for i in keep) if len(axes) == array.ndim else ""
-            array = array.squeeze() if array.ndim > 2 else array
-            axes = axes if set(axes) <= set("CYX") and len(set(axes)) == len(axes) else ""
-            found.append(FoundArray(path, f"series {number}" if number else "", array, axes, attributes))
+            axes = "".join(name if name in "YX" else "C" for name in series.axes)
+            key = f"series {number}" if number else ""
+            found.append(FoundArray(path, key, array, axes if axes in ("YX", "CYX", "YXC") else "", attributes))
+    if complaints:
+        raise FileError(f"{path.name} is damaged or cut short: {complaints[0]}. Get the file again.")
     return found
 
 
-def _read_picture(path: Path) -> list[FoundArray]:
-    from PIL import Image, ImageOps
+@contextmanager
+def _complaints(library: str) -> Iterator[list[str]]:
+    """The errors that a library logs instead of raising them, kept from the log."""
+    complaints: list[str] = []
+    logger = logging.getLogger(library)
 
-    notes = []
-    with Image.open(path) as picture:
-        if picture.width * picture.height > LARGEST_PICTURE:
-            raise FileError(
-                f"{path.name} claims {picture.width} x {picture.height} pixels; at most {LARGEST_PICTURE} are read. Crop it."
-            )
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            complaints.append(" ".join(record.getMessage().split())[:160])
+        return False
+
+    logger.addFilter(keep)
+    try:
+        yield complaints
+    finally:
+        logger.removeFilter(keep)
+
+
+def _read_picture(path: Path) -> list[FoundArray]:
+    from PIL import Image, ImageOps, ImageSequence
+
+    try:
+        picture = Image.open(path, formats=("PNG", "JPEG", "BMP", "TIFF"))
+    except Image.DecompressionBombError as error:
+        most = 2 * Image.MAX_IMAGE_PIXELS
+        raise FileError(f"{path.name} claims more pixels than the {most} a picture may have. Crop it.") from error
+    with picture:
+        if getattr(picture, "n_frames", 1) > 1 and picture.format == "TIFF":
+            return [FoundArray(path, "", np.stack([_pixels(page) for page in ImageSequence.Iterator(picture)]), "CYX")]
+        notes = []
+        is_deep = ";16" in str(picture.tile)  # known until the pixels are loaded
         turned = ImageOps.exif_transpose(picture)
-        if turned.size != picture.size or (picture.getexif().get(0x0112, 1) != 1):
+        if picture.getexif().get(EXIF_ORIENTATION, 1) != 1:
             notes.append(f"{path.name} was turned as its EXIF orientation says.")
-        if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
+        if picture.mode in ("RGB", "RGBA", "LA") and is_deep:
+            notes.append(
+                f"{path.name} has 16 bits, of which its 8 upper ones were read. Save it as TIFF to keep them all."
+            )
+        if turned.has_transparency_data:
             notes.append(f"The transparency of {path.name} was dropped.")
-        grey = turned.mode in ("1", "L", "LA", "I", "F") or turned.mode.startswith("I;16")
-        if turned.mode == "P":
-            palette = np.asarray(turned.getpalette() or []).reshape(-1, 3)
-            grey = bool((palette == palette[:, :1]).all())
-        if turned.mode in ("I", "F") or turned.mode.startswith("I;16"):
-            array = np.asarray(turned)
-            array = array.astype(np.uint16) if turned.mode == "I" and array.max(initial=0) < 65536 else array
-        else:
-            array = np.asarray(turned.convert("L" if grey else "RGB"))
+        array = _pixels(turned)
+    if array.ndim == 3 and (array == array[..., :1]).all():
+        array = array[..., 0]
+        notes.append(f"{path.name} is grey throughout; its three equal colours were read as one.")
     return [FoundArray(path, "", array, "YX" if array.ndim == 2 else "YXC", notes=tuple(notes))]
 
 
-def _envi_header_of(path: Path) -> Path | None:
-    """The ENVI header that belongs to a data file: scene.hdr or scene.img.hdr beside it."""
-    for candidate in (path.with_suffix(".hdr"), path.with_name(path.name + ".hdr")):
-        try:
-            if candidate != path and candidate.is_file() and candidate.read_bytes()[:4] == b"ENVI":
-                return candidate
-        except (OSError, ValueError):
-            continue
-    return None
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """(H, W) of a grey picture in its own depth, else (H, W, 3) of 8 bits; palettes are looked up."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return np.asarray(picture)
+    palette = np.asarray(picture.getpalette() or [], dtype=np.uint8).reshape(-1, 3)
+    is_grey = picture.mode in ("1", "L", "LA") or (picture.mode == "P" and bool((palette == palette[:, :1]).all()))
+    return np.asarray(picture.convert("L" if is_grey else "RGB"))
 
 
 def _envi_data_of(header: Path) -> Path:
     """The data file of an ENVI header."""
     stem = header.with_suffix("")
-    for candidate in (
-        stem,
-        *(header.with_suffix(suffix) for suffix in (".img", ".raw", ".dat", ".bin", ".IMG", ".RAW", ".DAT")),
-    ):
-        if candidate.is_file() and candidate != header:
+    suffixes = (*ENVI_DATA, *(suffix.upper() for suffix in ENVI_DATA))
+    for candidate in (stem, *(header.with_suffix(suffix) for suffix in suffixes)):
+        if candidate.is_file():
             return candidate
     raise FileError(
-        f"{header.name} is an ENVI header; no data file ({stem.name}, .img, .raw, .dat) lies beside it. Add it."
+        f"{header.name} is an ENVI header; no data file ({stem.name} with {', '.join(ENVI_DATA)} or nothing) lies "
+        "beside it. Add it."
     )
 
 
 def _read_envi(path: Path) -> list[FoundArray]:
     from spectral.io import envi
 
-    header_path = path if _head(path).lstrip().startswith(b"ENVI") else _envi_header_of(path)
-    data_path = _envi_data_of(header_path) if header_path == path else path
+    is_header = _head(path).lstrip().startswith(b"ENVI")
+    header_path = path if is_header else envi_header_of(path)
+    data_path = _envi_data_of(path) if is_header else path
+    _require_short_text(header_path)
     header = envi.read_envi_header(str(header_path))
     missing = [name for name in ("lines", "samples", "bands", "data type") if name not in header]
     if missing:
         raise FileError(f"{header_path.name} lacks {', '.join(missing)}, which an ENVI header must state. Add it.")
-    header.setdefault("byte order", "0")
-    header.setdefault("interleave", "bsq")
-    offset = int(header.get("header offset", 0))
-    sizes = {name: int(header[name]) for name in ("lines", "samples", "bands")}
-    dtype = np.dtype(envi.envi_to_dtype.get(str(header["data type"]), "V"))
-    if dtype.kind not in "iuf" or min(sizes.values()) < 1:
-        raise FileError(f"{header_path.name} states data type {header['data type']}; real numbers were expected.")
-    num_bytes = math.prod(sizes.values()) * dtype.itemsize
-    has = data_path.stat().st_size
-    if has < offset + num_bytes:
+    sizes, offset, dtype = _envi_layout(header_path, header)
+    claimed, stored = offset + math.prod(sizes.values()) * dtype.itemsize, data_path.stat().st_size
+    if claimed > stored:
         raise FileError(
-            f"{data_path.name} has {has} bytes; its header asks for {offset} + {sizes['lines']} lines x {sizes['samples']} "
-            f"samples x {sizes['bands']} bands x {dtype.itemsize} bytes = {offset + num_bytes}. Correct the header or get the "
-            "data again."
+            f"{data_path.name} has {stored} bytes; its header asks for {offset} + {sizes['lines']} lines x "
+            f"{sizes['samples']} samples x {sizes['bands']} bands x {dtype.itemsize} bytes = {claimed}. "
+            "Correct the header or get the data again."
         )
-    _require_size(data_path, "", num_bytes)
-    dtype = dtype.newbyteorder(">" if str(header["byte order"]).strip() == "1" else "<")
+    require_size(data_path, "", claimed)
     flat = np.fromfile(data_path, dtype=dtype, count=math.prod(sizes.values()), offset=offset)
-    array = _from_interleave(flat, str(header["interleave"]).strip().lower(), sizes)
-    array = np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))  # (lines, samples, bands)
-    notes, attributes = (), {}
+    array = _from_interleave(flat, str(header.get("interleave", "bsq")).strip().lower(), sizes)
+    array, notes = np.ascontiguousarray(array, dtype=dtype.newbyteorder("=")), ()  # (lines, samples, bands)
     if "data ignore value" in header:
-        ignored = array == np.asarray(float(header["data ignore value"]), dtype=array.dtype)
-        if ignored.any() and array.dtype.kind == "f":
-            array = np.where(ignored, np.nan, array).astype(array.dtype)
+        ignored = array == float(header["data ignore value"])
+        if ignored.any():
+            array = np.where(ignored, np.float32(np.nan), array)
             notes = (f"{int(ignored.sum())} values of {data_path.name} are marked as missing.",)
+    attributes = _envi_attributes(header)
+    if sizes["bands"] == 1:
+        return [FoundArray(data_path, "", array[..., 0], "YX", attributes, notes)]
+    return [FoundArray(data_path, "", array, "YXC", attributes, notes)]
+
+
+def _envi_layout(path: Path, header: Mapping[str, Any]) -> tuple[dict[str, int], int, np.dtype]:
+    """Sizes, bytes before the data, and type of the numbers."""
+    from spectral.io import envi
+
+    try:
+        sizes = {name: int(header[name]) for name in ("lines", "samples", "bands")}
+        offset = int(header.get("header offset", 0))
+    except (TypeError, ValueError):
+        sizes, offset = {}, -1
+    if offset < 0 or min(sizes.values()) < 1:
+        raise FileError(
+            f"{path.name} states sizes that are no counts. Correct lines, samples, bands and header offset."
+        )
+    dtype = np.dtype(envi.envi_to_dtype.get(str(header["data type"]), "V"))
+    if dtype.kind not in NUMBERS:
+        raise FileError(f"{path.name} states data type {header['data type']}; real numbers were expected.")
+    return sizes, offset, dtype.newbyteorder(">" if str(header.get("byte order", "0")).strip() == "1" else "<")
+
+
+def _envi_attributes(header: Mapping[str, Any]) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
     if "wavelength" in header:
         attributes["wavelengths_nm"] = as_nanometres(header["wavelength"], str(header.get("wavelength units", "")))
     if "reflectance scale factor" in header:
         attributes["scale"] = float(header["reflectance scale factor"])
     if "description" in header:
         attributes["source"] = str(header["description"])
-    if sizes["bands"] == 1:
-        return [FoundArray(data_path, "", array[..., 0], "YX", attributes, notes)]
-    return [FoundArray(data_path, "", array, "YXC", attributes, notes)]
+    return attributes
 
 
 def _from_interleave(flat: np.ndarray, interleave: str, sizes: Mapping[str, int]) -> np.ndarray:
@@ -392,6 +418,16 @@ def _from_interleave(flat: np.ndarray, interleave: str, sizes: Mapping[str, int]
     raise FileError(
         f"The ENVI interleave {interleave!r} is not known; bsq, bil or bip was expected. Correct the header."
     )
+
+
+def _require_short_text(path: Path) -> None:
+    """Refuses text that would take minutes to read."""
+    size = path.stat().st_size
+    if size > LONGEST_TEXT:
+        raise FileError(
+            f"{path.name} is a text of {size >> 20} MiB; at most {LONGEST_TEXT >> 20} MiB are read. "
+            "Save the numbers as .npy or .h5."
+        )
 
 
 def _looks_like_a_table(head: bytes) -> bool:
@@ -412,13 +448,9 @@ def _numbers_in(line: str) -> list[float]:
 
 
 def _read_table(path: Path) -> list[FoundArray]:
-    _require_size(path, "", path.stat().st_size * 4)
+    _require_short_text(path)
     lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip() and not line.startswith("#")]
     rows = [_numbers_in(line) for line in (lines if _numbers_in(lines[0]) else lines[1:])]
     if len({len(row) for row in rows}) != 1 or not rows[0]:
         raise FileError(f"{path.name} is text, but not a table of numbers with equal rows. Choose another file.")
     return [FoundArray(path, "", np.asarray(rows))]
-
-
-def _is_numeric(array: np.ndarray) -> bool:
-    return array.dtype.kind in "biuf"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..measurement import Measurement, Scene
 from . import cassi
 from .cassi import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
-from .readers import FoundArray, read
+from .readers import FoundArray, as_nanometres, read
 
 ROLES = ("measurement", "mask", "reference", "wavelengths")
 UNUSED = "unused"
@@ -33,7 +33,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "wavelengths": ("wavelengths_nm", "wavelengths", "wavelength", "wavelength_nm", "lambda", "bands", "wl"),
 }
+RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write
 MOST_BANDS_LAST = 64  # a last axis up to this length is taken for the spectral one
+READING = {"cassi": cassi}  # what the files of every task mean
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class RoleRow:
     def values(self) -> np.ndarray:
         """The array as float32 with bands first, (C, H, W) or (H, W), divided by `scale`."""
         array = self.found.array
-        if len(self.axes) == array.ndim and "C" in self.axes:
+        if array.ndim == 3:
             array = np.moveaxis(array, [self.axes.index(name) for name in "CYX"], [0, 1, 2])
         array = np.ascontiguousarray(array, dtype=np.float32)
         return array if self.scale == 1 else array / np.float32(self.scale)
@@ -113,7 +115,7 @@ class RoleTable:
         if self.problem is not None:
             raise self.problem
         row = self.row("measurement")
-        return cassi.measurement(
+        return READING[self.task].measurement(
             self.arrays, self.geometry, path=row.found.path, input_scale=self.input_scale, notes=self.notes
         )
 
@@ -121,25 +123,28 @@ class RoleTable:
 def inspect(
     paths: Sequence[Path | str], options: OpenOptions = NO_CORRECTIONS, *, hints: Geometry | None = None
 ) -> RoleTable:
-    """The role table of some files. Raises FileError for files that cannot be read; a misfit is the table's `problem`.
+    """The role table of some files. Raises a LorunError for files that cannot be read or corrections that mean nothing;
+    a misfit is the table's `problem`.
 
-    `hints` is what an adapter set or an earlier answer knows of the instrument; options and files come first.
+    `hints` is what an adapter set or an earlier answer knows of the instrument; options and files come first. `key`
+    of the options chooses among the arrays of the first file.
     """
     if not paths:
         raise FileError("No file was given. Open a snapshot and its mask.")
-    found = [
-        entry for number, path in enumerate(paths) for entry in _read_chosen(Path(path), options, first=number == 0)
-    ]
-    rows = _assigned(found, options)
+    task = options.task or "cassi"
+    if task not in READING:
+        raise FileError(f"The task {task!r} is not known; {', '.join(READING)} was expected. Correct --task.")
+    first, *more = dict.fromkeys(Path(path) for path in paths)
+    found = [*read(first, key=options.key), *(entry for path in more for entry in read(path))]
+    rows = _rows(found, options, hints)
     notes = [note for row in rows for note in row.found.notes]
     notes += [f"{row.found.path.name}: {row.scale_reason}" for row in rows if row.role and row.scale != 1]
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {row.role: row.values() for row in rows if row.role and row.role != "wavelengths"}
     geometry, problem, input_scale = None, None, None
     try:
-        arrays = {row.role: row.values() for row in rows if row.role and row.role != "wavelengths"}
         if "mask" in arrays:
             arrays["mask"] = cassi.turned(arrays["mask"], flip=options.flip, rotate=options.rotate or 0)
-        resolved = cassi.resolve(rows, arrays, options, hints)
+        resolved = READING[task].resolve(rows, arrays, options, hints)
         arrays, geometry, input_scale = resolved.arrays, resolved.geometry, resolved.input_scale
         notes += resolved.notes
     except LorunError as error:
@@ -147,6 +152,7 @@ def inspect(
     return RoleTable(
         rows=tuple(rows),
         options=options,
+        task=task,
         geometry=geometry,
         notes=tuple(dict.fromkeys(notes)),
         problem=problem,
@@ -164,75 +170,72 @@ def open_measurement(
 
 def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene:
     """The cube or image of a file as a Scene: linear, (C, H, W) float32, integers divided by their full scale."""
-    found = read(path, key=options.key)
-    candidates = [entry for entry in found if entry.array.ndim == 3] or [
-        entry for entry in found if entry.array.ndim == 2
-    ]
-    if not candidates:
+    found = [_squeezed(entry) for entry in read(path, key=options.key)]
+    cubes = [entry for entry in found if entry.array.ndim == 3] or [entry for entry in found if entry.array.ndim == 2]
+    if not cubes:
         raise FileError(f"{Path(path).name} holds no cube or image. Choose a file with one.")
-    keyed = [entry for entry in candidates if _last_name(entry) in KEYS["reference"]]
-    chosen = (keyed or candidates)[0]
-    if not keyed and len(candidates) > 1 and options.key is None:
-        chosen = max(candidates, key=lambda entry: entry.array.size)
+    keyed = [entry for entry in cubes if _last_name(entry) in KEYS["reference"]]
+    keyed.sort(key=lambda entry: KEYS["reference"].index(_last_name(entry)))
+    chosen = keyed[0] if keyed else max(cubes, key=lambda entry: entry.array.size)
     wavelengths_nm = _stated_wavelengths(chosen, found, options)
     row = _row(chosen, "reference", "the cube of the file", options, num_bands=_count(wavelengths_nm))
     image = row.values()
     image = image[None] if image.ndim == 2 else image
     if wavelengths_nm is not None and len(wavelengths_nm) != len(image):
         raise GeometryError(
-            f"{Path(path).name} has {len(image)} bands and {len(wavelengths_nm)} wavelengths. Give the axes of the cube or "
-            "another list of wavelengths."
+            f"{Path(path).name} has {len(image)} bands and {len(wavelengths_nm)} wavelengths. "
+            "Give the axes of the cube or another list of wavelengths."
         )
-    attributes = chosen.attributes
-    source = str(attributes.get("source", ""))
-    return Scene(image, wavelengths_nm, source=source, path=Path(path))
+    return Scene(image, wavelengths_nm, source=str(chosen.attributes.get("source", "")), path=Path(path))
 
 
 # ---- roles -------------------------------------------------------------------------------------------------------
 
 
-def _read_chosen(path: Path, options: OpenOptions, *, first: bool) -> list[FoundArray]:
-    """The arrays of a file; `--key` chooses among those of the first file."""
-    return read(path, key=options.key if first else None)
+class _Guess(NamedTuple):
+    """A role, or None, with its reason; the smallest `rank` wins where several arrays claim one role."""
+
+    rank: int
+    role: str | None
+    reason: str
 
 
-def _assigned(found: Sequence[FoundArray], options: OpenOptions) -> list[RoleRow]:
-    """A row for every array; each role is given once, to the array with the strongest reason."""
-    guesses: list[tuple[int, str | None, str]] = [_guess(entry, found, options) for entry in found]
-    guesses = _guess_by_shape(found, guesses)
-    taken: dict[str, int] = {}
-    for number in sorted(range(len(found)), key=lambda n: guesses[n][0]):
-        role = guesses[number][1]
-        if role is not None and role != UNUSED:
-            taken.setdefault(role, number)
-    num_bands = options.num_bands
-    rows = []
-    for number, (entry, (_, role, reason)) in enumerate(zip(found, guesses, strict=True)):
+def _assigned(found: Sequence[FoundArray], options: OpenOptions) -> list[_Guess]:
+    """What every array is taken for; each role is given once, to the array with the strongest reason."""
+    unknown = {role for _, role in options.roles} - {*ROLES, UNUSED}
+    if unknown:
+        raise GeometryError(f"{sorted(unknown)[0]!r} is no role; {', '.join(ROLES)} or {UNUSED} was expected.")
+    guesses = _guess_by_shape(found, [_guess(entry, found, options) for entry in found])
+    winners: dict[str, int] = {}
+    for number in sorted(range(len(found)), key=lambda n: guesses[n].rank):
+        if guesses[number].role in ROLES:
+            winners.setdefault(guesses[number].role, number)
+    for number, (rank, role, _) in enumerate(guesses):
         if role == UNUSED:
-            role = None
-        elif role is not None and taken[role] != number:
-            winner = found[taken[role]]
-            reason = f"not used: {winner.key or winner.path.name} is the {role}"
-            role = None
-        rows.append(_row(entry, role, reason, options, num_bands=num_bands))
-    return rows
+            guesses[number] = guesses[number]._replace(role=None)
+        elif role is not None and winners[role] != number:
+            winner = found[winners[role]]
+            guesses[number] = _Guess(rank, None, f"not used: {winner.key or winner.path.name} is the {role}")
+    return guesses
 
 
-def _guess(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> tuple[int, str | None, str]:
-    """(strength, role, reason); 0 is the user's word, 99 no idea."""
+def _guess(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> _Guess:
+    """By the user's word, then by the name of the array, then by the name of its file."""
     said = _said(entry, found, options)
     if said is not None:
-        return 0, said, "as you said" if said != UNUSED else "not used: its file was given for something else"
+        return _Guess(0, said, "as you said" if said != UNUSED else "not used: its file was given for something else")
     name = _last_name(entry)
+    if name in RESULT_KEYS or "adapter" in entry.attributes:
+        return _Guess(99, UNUSED, "not used: it looks like the result of a decoder")
     for role, keys in KEYS.items():
         if name in keys and _may_be(entry, role):
-            return 1 + keys.index(name), role, f"called {entry.key!r} in its file"
+            return _Guess(1 + keys.index(name), role, f"called {entry.key!r} in its file")
     stem = entry.path.stem.lower()
     if "mask" in stem and _may_be(entry, "mask"):
-        return 20, "mask", "its file is called a mask"
+        return _Guess(50, "mask", "its file is called a mask")
     if any(word in stem for word in ("meas", "snapshot", "capture")) and _may_be(entry, "measurement"):
-        return 20, "measurement", "its file is called a measurement"
-    return 99, None, "not used: neither its name nor its shape says what it is"
+        return _Guess(50, "measurement", "its file is called a measurement")
+    return _Guess(99, None, "not used: neither its name nor its shape says what it is")
 
 
 def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> str | None:
@@ -249,7 +252,10 @@ def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) 
             return UNUSED
         fitting = [other for other in found if other.path == entry.path and _may_be(other, role)]
         named = [other for other in fitting if _last_name(other) in KEYS[role]]
-        return role if any(entry is other for other in (named or fitting)[:1]) else UNUSED
+        if any(entry is other for other in (named or fitting)[:1]):
+            return role
+        if entry.path != found[0].path:  # what else is in the first file keeps its own meaning
+            return UNUSED
     return None
 
 
@@ -258,86 +264,125 @@ def _last_name(entry: FoundArray) -> str:
 
 
 def _may_be(entry: FoundArray, role: str) -> bool:
-    squeezed = entry.array.squeeze().ndim
-    return squeezed == 1 if role == "wavelengths" else squeezed in ((2,) if role == "measurement" else (2, 3))
+    """Whether an array has as many axes longer than 1 as `role` needs."""
+    num_axes = sum(length > 1 for length in entry.array.shape)
+    if role == "wavelengths":
+        return num_axes == 1 and _is_wavelengths(entry.array)
+    return num_axes in ((2,) if role == "measurement" else (2, 3))
 
 
-def _guess_by_shape(
-    found: Sequence[FoundArray], guesses: Sequence[tuple[int, str | None, str]]
-) -> list[tuple[int, str | None, str]]:
-    """Roles for what has none yet: the larger of two images is the measurement, the smaller its mask, a cube the truth."""
+def _is_wavelengths(array: np.ndarray) -> bool:
+    """Whether values rise or fall steadily between 200 and 3000 nm, or between 0.2 and 3 micrometres."""
+    values = np.asarray(array, dtype=np.float64).ravel()
+    steps = np.diff(values)
+    if not (np.isfinite(values).all() and (np.all(steps > 0) or np.all(steps < 0))):
+        return False
+    return any(low <= values.min() and values.max() <= high for low, high in ((200, 3000), (0.2, 3)))
+
+
+def _guess_by_shape(found: Sequence[FoundArray], guesses: Sequence[_Guess]) -> list[_Guess]:
+    """Roles for what has none: of two images the larger is the measurement, the other its mask; a cube is the truth."""
     guesses = list(guesses)
-    named = {role for _, role, _ in guesses}
-    open_ = [number for number, (_, role, _) in enumerate(guesses) if role is None]
-    images = sorted((n for n in open_ if found[n].array.squeeze().ndim == 2), key=lambda n: -found[n].array.size)
-    masks = [found[n].array.squeeze().shape[-2:] for n, (_, role, _) in enumerate(guesses) if role == "mask"]
-    if "measurement" not in named and images:
-        guesses[images[0]] = (50, "measurement", "the largest image without another role")
-        images = images[1:]
-    elif "measurement" in named and masks and images:
-        images = []
-    if "mask" not in named and images:
-        guesses[images[0]] = (50, "mask", "the other image")
-    for number in open_:
-        ndim = found[number].array.squeeze().ndim
-        if ndim == 3 and "reference" not in named:
-            guesses[number] = (50, "reference", "the only cube")
-            named.add("reference")
-        elif ndim == 1 and "wavelengths" not in named and _is_spectrum_axis(found[number].array):
-            guesses[number] = (50, "wavelengths", "a rising list between 200 and 3000")
-            named.add("wavelengths")
+    shapes = [tuple(length for length in entry.array.shape if length > 1) for entry in found]
+    of_role = {guess.role: shapes[number] for number, guess in enumerate(guesses) if guess.role in ROLES}
+    free = sorted((n for n, guess in enumerate(guesses) if guess.role is None), key=lambda n: -found[n].array.size)
+
+    def give(number: int, role: str, reason: str) -> None:
+        guesses[number] = _Guess(60, role, reason)
+        of_role[role] = shapes[number]
+        free.remove(number)
+
+    images = [n for n in free if len(shapes[n]) == 2]
+    if "measurement" not in of_role and images:
+        fitting = [n for n in images if _is_longer(shapes[n], of_role.get("mask"))]
+        if fitting:
+            give(fitting[0], "measurement", "an image that is larger than the mask in one direction")
+        else:
+            give(images[0], "measurement", "the largest image without another role")
+    images = [n for n in free if len(shapes[n]) == 2]
+    if "mask" not in of_role and images:
+        fitting = [n for n in images if _is_longer(of_role.get("measurement"), shapes[n])]
+        give((fitting or images)[0], "mask", "the other image")
+    for number in [n for n in free if len(shapes[n]) == 3]:
+        if "mask" not in of_role and of_role.get("measurement") in (shapes[number][:2], shapes[number][1:]):
+            give(number, "mask", "one pattern per band, as large as the snapshot")
+        elif "reference" not in of_role:
+            give(number, "reference", "the only cube without another role")
+    for number in [n for n in free if len(shapes[n]) == 1 and _is_wavelengths(found[n].array)]:
+        if "wavelengths" not in of_role:
+            give(number, "wavelengths", "a steady list of numbers between 200 and 3000 nm")
     return guesses
 
 
-def _is_spectrum_axis(array: np.ndarray) -> bool:
-    values = np.asarray(array, dtype=np.float64).ravel()
-    return values.size > 1 and 200 <= values.min() and values.max() <= 3000 and bool(np.all(np.diff(values) > 0))
+def _is_longer(snapshot: tuple[int, ...] | None, mask: tuple[int, ...] | None) -> bool:
+    """Whether a snapshot is larger than a mask in one direction and equal in the other."""
+    if snapshot is None or mask is None or len(snapshot) != 2 or len(mask) != 2:
+        return False
+    more = (snapshot[0] - mask[0], snapshot[1] - mask[1])
+    return min(more) == 0 and max(more) > 0
+
+
+# ---- rows --------------------------------------------------------------------------------------------------------
+
+
+def _rows(found: Sequence[FoundArray], options: OpenOptions, hints: Geometry | None) -> list[RoleRow]:
+    guesses = _assigned(found, options)
+    by_role = {guess.role: entry for guess, entry in zip(guesses, found, strict=True) if guess.role}
+    listed = by_role["wavelengths"].array.size if "wavelengths" in by_role else None
+    num_bands = options.num_bands or listed or (None if hints is None else hints.num_bands)
+    images = [by_role[role].array.squeeze().shape for role in ("mask", "measurement") if role in by_role]
+    return [
+        _row(entry, guess.role, guess.reason, options, num_bands=num_bands, images=images)
+        for guess, entry in zip(guesses, found, strict=True)
+    ]
 
 
 def _row(
-    entry: FoundArray, role: str | None, reason: str, options: OpenOptions, *, num_bands: int | None = None
+    entry: FoundArray,
+    role: str | None,
+    reason: str,
+    options: OpenOptions,
+    *,
+    num_bands: int | None,
+    images: Sequence[tuple[int, ...]] = (),
 ) -> RoleRow:
     entry = _squeezed(entry)
     array = entry.array
-    axes = _axes(entry, options, num_bands) if array.ndim == 3 else "YX"[-array.ndim :]
-    scale, scale_reason = _scale(entry, options)
+    axes = _axes(entry, options, num_bands, images) if array.ndim == 3 else {1: "C", 2: "YX"}.get(array.ndim, "")
+    scale, scale_reason = _scale(entry, role, options)
+    kept, num_nan = array, 0
     if array.dtype.kind == "f":
         finite = np.isfinite(array)
         num_nan = int(array.size - np.count_nonzero(finite))
         kept = array if num_nan == 0 else array[finite]
-    else:
-        num_nan, kept = 0, array
     low, high = (float(kept.min()), float(kept.max())) if kept.size else (math.nan, math.nan)
     return RoleRow(entry, role, reason, axes, scale, scale_reason, low, high, num_nan)
 
 
 def _squeezed(entry: FoundArray) -> FoundArray:
-    """Without axes of length 1; a single image keeps its two axes."""
-    array = entry.array
-    if array.ndim <= 2 and not (array.ndim == 2 and 1 in array.shape and max(array.shape) > 1):
+    """Without axes of length 1, such as those that MATLAB and NHWC files put round a list or a cube."""
+    array = entry.array.squeeze()
+    if array.ndim in (0, entry.array.ndim):
         return entry
-    squeezed = array.squeeze()
-    if squeezed.ndim == array.ndim:
-        return entry
-    axes = "".join(a for a, n in zip(entry.axes, array.shape, strict=True) if n > 1) if entry.axes else ""
-    return FoundArray(entry.path, entry.key, squeezed, axes, entry.attributes, entry.notes)
+    axes = "".join(name for name, length in zip(entry.axes, entry.array.shape, strict=False) if length > 1)
+    return replace(entry, array=array, axes=axes)
 
 
-def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None) -> str:
-    """Which axis of a stored cube is the spectral one."""
-    if options.cube_axes is not None:
-        axes = options.cube_axes.upper().replace("H", "Y").replace("W", "X")
-        if sorted(axes) != ["C", "X", "Y"]:
-            raise GeometryError(
-                f"The cube axes {options.cube_axes!r} were given; HWC, CHW or another order was expected."
-            )
-        return axes
-    if entry.axes:
-        return entry.axes
+def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images: Sequence[tuple[int, ...]]) -> str:
+    """Which axis of a stored cube is the spectral one; `images` are the shapes of those it may lie over."""
+    if options.cube_axes is not None and not _in_yxc(options.cube_axes):
+        raise GeometryError(f"The cube axes {options.cube_axes!r} were given; HWC, CHW or another order was expected.")
+    stated = _in_yxc(options.cube_axes or entry.axes)
+    if stated:
+        return stated
     shape = entry.array.shape
-    stated = entry.attributes.get("wavelengths_nm")
-    wanted = _count(stated) or num_bands
-    if wanted in shape:
+    wanted = _count(entry.attributes.get("wavelengths_nm")) or num_bands
+    over_image = [n for n in range(3) if shape[:n] + shape[n + 1 :] in images]
+    if shape.count(wanted) == 1:
+        spectral = shape.index(wanted)
+    elif len(over_image) == 1:
+        spectral = over_image[0]
+    elif wanted in shape:
         spectral = max(n for n in range(3) if shape[n] == wanted)
     elif shape[2] <= MOST_BANDS_LAST:
         spectral = 2
@@ -346,14 +391,26 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None) -> str
     return {0: "CYX", 1: "YCX", 2: "YXC"}[spectral]
 
 
-def _scale(entry: FoundArray, options: OpenOptions) -> tuple[float, str]:
-    """What the stored numbers are divided by, and why."""
+def _in_yxc(axes: str) -> str:
+    """Axes such as "HWC" in the letters Y, X and C; "" where they are not those of a cube."""
+    axes = axes.upper().replace("H", "Y").replace("W", "X")
+    return axes if sorted(axes) == ["C", "X", "Y"] else ""
+
+
+def _scale(entry: FoundArray, role: str | None, options: OpenOptions) -> tuple[float, str]:
+    """What the stored numbers are divided by, and why; a mask has a scale of its own."""
     if entry.array.dtype.kind not in "iu":
         return 1.0, "real numbers are taken as they are"
-    if options.integer_scale is not None:
+    if role == "wavelengths":
+        return 1.0, "a list is taken as it is"
+    if options.integer_scale is not None and role != "mask":
+        if not (options.integer_scale > 0 and math.isfinite(options.integer_scale)):
+            raise GeometryError(
+                f"The full scale of integers is {options.integer_scale}; a positive number was expected."
+            )
         return float(options.integer_scale), f"divided by {options.integer_scale:g}, as you said"
     stated = entry.attributes.get("scale")
-    if isinstance(stated, (int, float)) and stated > 0:
+    if isinstance(stated, int | float) and stated > 0 and math.isfinite(stated):
         return float(stated), f"divided by {stated:g}, the scale its file states"
     highest = int(entry.array.max())
     if highest <= 1:
@@ -364,16 +421,16 @@ def _scale(entry: FoundArray, options: OpenOptions) -> tuple[float, str]:
 
 
 def _stated_wavelengths(chosen: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> np.ndarray | None:
-    if options.wavelengths is not None:
-        named = cassi.named_wavelengths(options.wavelengths)
-        shape = chosen.array.shape
-        if len(named) in shape or "wavelengths_nm" not in chosen.attributes:
-            return named
+    """The user's list where it has as many entries as the cube has bands, or nothing else is known; else the file's."""
     stated = chosen.attributes.get("wavelengths_nm")
     if stated is None:
-        listed = [e.array for e in found if _last_name(e) in KEYS["wavelengths"] and e.array.size > 1]
-        stated = listed[0] if listed else None
-    return None if stated is None else cassi.as_nanometres(stated)
+        lists = [e.array for e in found if _last_name(e) in KEYS["wavelengths"] and _may_be(e, "wavelengths")]
+        stated = lists[0] if lists else None
+    if options.wavelengths is not None:
+        named = cassi.named_wavelengths(options.wavelengths)
+        if stated is None or len(named) in chosen.array.shape:
+            return named
+    return None if stated is None else as_nanometres(stated)
 
 
 def _count(values: Any) -> int | None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import FileError
 from .atomic import replacing
+from .readers import envi_header_of
 
 if TYPE_CHECKING:
+    import h5py
+
     from ..measurement import Measurement
 
 Attributes = Mapping[str, Any]
+Protected = tuple[Path | str, ...]
+HDF5_SUFFIXES = (".h5", ".hdf5")
+LARGEST_MAT = (1 << 32) - (1 << 20)  # bytes; lengths in MATLAB v5 have 32 bits
 
 
 def write_cube(
@@ -30,8 +35,8 @@ def write_cube(
 ) -> None:
     """Writes a (C, H, W) float32 cube as the suffix says: .h5, .mat, .tif, .hdr (ENVI) or .npy.
 
-    HDF5 holds `cube` (H, W, C) with `wavelengths_nm` and `attributes`; MATLAB v5 the key `cube`; TIFF and ENVI carry the
-    wavelengths; NumPy holds (H, W, C) alone. None of the `protected` files is overwritten.
+    HDF5 holds `cube` (H, W, C) with `wavelengths_nm` and `attributes`; MATLAB v5 the key `cube`; TIFF and ENVI carry
+    the wavelengths; NumPy holds (H, W, C) alone. None of the `protected` files is overwritten.
     """
     path = Path(path)
     write = CUBE_FORMATS.get(path.suffix.lower())
@@ -40,30 +45,31 @@ def write_cube(
             f"{path.name} ends in {path.suffix or 'nothing'}; cubes are written as {', '.join(CUBE_FORMATS)}. "
             "Choose one of these."
         )
-    with replacing(path, protected=protected) as temporary:
-        write(temporary, path, np.asarray(image, dtype=np.float32), wavelengths_nm, attributes)
+    write(path, np.asarray(image, dtype=np.float32), wavelengths_nm, attributes, tuple(protected))
+
+
+@contextmanager
+def cube_file(
+    path: Path | str, *, wavelengths_nm: np.ndarray | None, protected: Iterable[Path | str] = ()
+) -> Iterator[CubeFile]:
+    """An HDF5 cube to which stages are added while a restoration runs; it appears only if `finish` was called."""
+    if Path(path).suffix.lower() not in HDF5_SUFFIXES:
+        raise FileError(f"{Path(path).name} cannot hold stages; HDF5 can. Choose a name that ends in .h5.")
+    with suppress(_Unfinished), replacing(path, protected=protected) as temporary:
+        with _new_hdf5(temporary) as file:
+            cube = CubeFile(file, wavelengths_nm)
+            yield cube
+        if not cube.is_finished:
+            raise _Unfinished  # out of `replacing`, which then drops the file
 
 
 class CubeFile:
-    """An HDF5 cube whose stages are added while a restoration runs; the file appears at `finish` or not at all.
+    """What `cube_file` opens: `stages` is (K, H, W, C), `initial` (H, W, C), `cube` the last image."""
 
-    `stages` is (K, H, W, C), `initial` (H, W, C), `cube` the last image.
-    """
-
-    def __init__(
-        self, path: Path | str, *, wavelengths_nm: np.ndarray | None, protected: Iterable[Path | str] = ()
-    ) -> None:
-        if Path(path).suffix.lower() not in (".h5", ".hdf5"):
-            raise FileError(f"{Path(path).name} cannot hold stages; HDF5 can. Choose a name that ends in .h5.")
+    def __init__(self, file: h5py.File, wavelengths_nm: np.ndarray | None) -> None:
+        self._file = file
         self._wavelengths_nm = wavelengths_nm
-        self._replacing = replacing(path, protected=protected)
-        self._is_finished = False
-
-    def __enter__(self) -> Self:
-        import h5py
-
-        self._file = h5py.File(self._replacing.__enter__(), "w")
-        return self
+        self.is_finished = False
 
     def add_stage(self, index: int, image: np.ndarray) -> None:
         """Adds the (C, H, W) image of stage `index`; 0 is the initial estimate."""
@@ -72,12 +78,9 @@ class CubeFile:
             self._file.create_dataset("initial", data=stored)
             return
         if "stages" not in self._file:
+            shape = stored.shape
             self._file.create_dataset(
-                "stages",
-                shape=(0, *stored.shape),
-                maxshape=(None, *stored.shape),
-                chunks=(1, *stored.shape),
-                dtype="f4",
+                "stages", shape=(0, *shape), maxshape=(None, *shape), chunks=(1, *shape), dtype="f4"
             )
         self._file["stages"].resize(index, axis=0)
         self._file["stages"][index - 1] = stored
@@ -85,43 +88,35 @@ class CubeFile:
     def finish(self, image: np.ndarray, *, attributes: Attributes) -> None:
         """Adds the final (C, H, W) cube and lets the file appear when the block ends."""
         _fill_hdf5(self._file, image, self._wavelengths_nm, attributes)
-        self._is_finished = True
+        self.is_finished = True
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        self._file.close()
-        if kind is None and not self._is_finished:
-            kind = error = KeyboardInterrupt()  # an unfinished file is dropped, whatever the reason
-            try:
-                self._replacing.__exit__(type(error), error, None)
-            except KeyboardInterrupt:
-                return None
-        return self._replacing.__exit__(kind, error, trace)
+
+class _Unfinished(Exception):
+    """The block of a cube file ended before its cube was complete."""
 
 
 def write_measurement(
     path: Path | str, measurement: Measurement, *, attributes: Attributes, protected: Iterable[Path | str] = ()
 ) -> None:
     """Writes a CASSI measurement as HDF5 with its mask, reference and wavelengths; it opens again without a flag."""
-    import h5py
-
     path = Path(path)
-    if path.suffix.lower() not in (".h5", ".hdf5"):
+    if path.suffix.lower() not in HDF5_SUFFIXES:
         raise FileError(f"{path.name} ends in {path.suffix or 'nothing'}; measurements are written as HDF5. Use .h5.")
     dispersion = measurement.physics.dispersion
     mask = measurement.physics.mask[0].cpu().numpy()
-    with replacing(path, protected=protected) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("measurement", data=measurement.y[0], compression="gzip", shuffle=True)
-        file.create_dataset("mask", data=mask[0] if len(mask) == 1 else mask, compression="gzip", shuffle=True)
-        if len(mask) > 1:
-            file["mask"].attrs["axes"] = "CYX"
+    with replacing(path, protected=protected) as temporary, _new_hdf5(temporary) as file:
+
+        def add(name: str, array: np.ndarray, axes: str) -> None:
+            file.create_dataset(name, data=array, compression="gzip", shuffle=True).attrs["axes"] = axes
+
+        add("measurement", measurement.y[0], "YX")
+        add("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))
         if measurement.reference is not None:
-            stored = np.moveaxis(measurement.reference, 0, -1)
-            file.create_dataset("reference", data=stored, compression="gzip", shuffle=True)
-            file["reference"].attrs["axes"] = "YXC"
+            add("reference", np.moveaxis(measurement.reference, 0, -1), "YXC")
         if measurement.wavelengths_nm is not None:
             file.create_dataset("wavelengths_nm", data=np.asarray(measurement.wavelengths_nm, dtype=np.float64))
+        if measurement.input_scale is not None:
+            file.attrs["input_scale"] = measurement.input_scale
         file.attrs.update(
             {
                 "task": measurement.task,
@@ -130,7 +125,6 @@ def write_measurement(
                 "axis": dispersion.axis,
                 "direction": dispersion.direction,
                 "first_offset": float(dispersion.first_offset),
-                "input_scale": 1.0 if measurement.input_scale is None else measurement.input_scale,
                 **attributes,
             }
         )
@@ -158,65 +152,82 @@ def write_spectra_csv(
             table.writerow([row[0], *(repr(float(value)) for value in row[1:])])
 
 
-# ---- one writer a format: (temporary, final path, cube (C, H, W), wavelengths, attributes) -----------------------
+# ---- one writer a format: (path, cube (C, H, W), wavelengths, attributes, protected) ------------------------------
 
 
 def _write_hdf5(
-    temporary: Path, path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes
-):
-    import h5py
-
-    with h5py.File(temporary, "w") as file:
+    path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
+) -> None:
+    with replacing(path, protected=protected) as temporary, _new_hdf5(temporary) as file:
         _fill_hdf5(file, image, wavelengths_nm, attributes)
 
 
-def _fill_hdf5(file: Any, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes) -> None:
+@contextmanager
+def _new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file to be filled; raises OSError when its disk is full, as other files do."""
+    import h5py
+
+    file = h5py.File(path, "w")
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except RuntimeError as error:  # h5py's word for what could not be flushed
+            raise OSError(" ".join(str(error).split())) from error
+
+
+def _fill_hdf5(file: h5py.File, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes) -> None:
     cube = file.create_dataset("cube", data=np.moveaxis(image, 0, -1))
     cube.attrs["axes"] = "YXC"
     if wavelengths_nm is not None:
         cube.attrs["wavelengths_nm"] = np.asarray(wavelengths_nm, dtype=np.float64)
-    for name, value in attributes.items():
-        cube.attrs[name] = value
+    cube.attrs.update(attributes)
 
 
 def _write_mat(
-    temporary: Path, path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes
-):
+    path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
+) -> None:
     import scipy.io
 
+    if image.nbytes > LARGEST_MAT:
+        raise FileError(f"{path.name} would pass 4 GiB, the most that a MATLAB v5 file holds. Use .h5.")
     contents: dict[str, Any] = {"cube": np.moveaxis(image, 0, -1), **attributes}
     if wavelengths_nm is not None:
         contents["wavelengths_nm"] = np.asarray(wavelengths_nm, dtype=np.float64)
-    with open(temporary, "wb") as stream:
+    with replacing(path, protected=protected) as temporary, open(temporary, "wb") as stream:
         scipy.io.savemat(stream, contents, do_compression=True)
 
 
 def _write_tiff(
-    temporary: Path, path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes
-):
+    path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
+) -> None:
     import tifffile
 
     metadata: dict[str, Any] = {"axes": "CYX", **attributes}
     if wavelengths_nm is not None:
         metadata["wavelengths_nm"] = [float(value) for value in wavelengths_nm]
-    tifffile.imwrite(temporary, image, photometric="minisblack", planarconfig="separate", metadata=metadata)
+    planes = "separate" if len(image) > 1 else None
+    with replacing(path, protected=protected) as temporary:
+        tifffile.imwrite(temporary, image, photometric="minisblack", planarconfig=planes, metadata=metadata)
 
 
 def _write_npy(
-    temporary: Path, path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes
-):
-    with open(temporary, "wb") as stream:
+    path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
+) -> None:
+    with replacing(path, protected=protected) as temporary, open(temporary, "wb") as stream:
         np.save(stream, np.ascontiguousarray(np.moveaxis(image, 0, -1)), allow_pickle=False)
 
 
 def _write_envi(
-    temporary: Path, path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes
-):
-    """The data file appears first, the header (`temporary`) last, so that a header never points to missing data."""
+    path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
+) -> None:
+    """The data file appears first, the header last, so that a header never points to missing data."""
     num_bands, height, width = image.shape
+    description = "; ".join(f"{name}: {value}" for name, value in attributes.items())
     lines = [
         "ENVI",
-        f"description = {{{'; '.join(f'{name}: {value}' for name, value in attributes.items())}}}",
+        f"description = {{{description.translate({ord(brace): None for brace in '{}'})}}}",
         f"samples = {width}",
         f"lines = {height}",
         f"bands = {num_bands}",
@@ -228,12 +239,16 @@ def _write_envi(
     ]
     if wavelengths_nm is not None:
         lines += ["wavelength units = Nanometers", f"wavelength = {{{', '.join(f'{v:.10g}' for v in wavelengths_nm)}}}"]
-    with replacing(path.with_suffix(".img")) as data:
+    headers = [header for given in protected if (header := envi_header_of(Path(given)))]
+    with (
+        replacing(path, protected=[*protected, *headers]) as header,
+        replacing(path.with_suffix(".img"), protected=protected) as data,
+    ):
         np.ascontiguousarray(image, dtype="<f4").tofile(data)
-    temporary.write_text("\n".join(lines) + os.linesep, encoding="utf-8")
+        header.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-CUBE_FORMATS: dict[str, Callable[[Path, Path, np.ndarray, np.ndarray | None, Attributes], None]] = {
+CUBE_FORMATS: dict[str, Callable[[Path, np.ndarray, np.ndarray | None, Attributes, Protected], None]] = {
     ".h5": _write_hdf5,
     ".hdf5": _write_hdf5,
     ".mat": _write_mat,

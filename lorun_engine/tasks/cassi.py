@@ -101,8 +101,12 @@ class CassiPhysics(LinearPhysics):
         """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
         return self.mask * _Gather.apply(y, self.dispersion, self.scene_shape[1:])
 
+    def views(self, y: Tensor) -> Tensor:
+        """Every band's view of the detector without its mask: (B, 1, H', W') to (B, C, H, W)."""
+        return _Gather.apply(y, self.dispersion, self.scene_shape[1:])
+
     def gram(self) -> Tensor:
-        """(B, 1, H', W'): diag(Phi Phi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
+        """(B, 1, H', W'): diag(PhiPhi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
         if self._off_diagonal is None:
             return self._diagonal
         return self._diagonal + self._off_diagonal + _moved(self._off_diagonal, self.dispersion.axis)

@@ -28,6 +28,12 @@ def test_ssim_equals_scikit_image_on_the_valid_region():
     assert ssim(reference, reference) == pytest.approx(1, abs=1e-12)
 
 
+def test_ssim_of_an_image_smaller_than_its_window_is_finite():
+    small = np.random.default_rng(0).random((2, 7, 30))
+    assert ssim(small, small) == pytest.approx(1)
+    assert -1 <= ssim(small, 1 - small) < 0.9
+
+
 def test_spectral_angle_ignores_brightness_and_black_pixels():
     spectra = np.random.default_rng(0).random((5, 3, 3)) + 0.1
     assert spectral_angle(3 * spectra, spectra) == pytest.approx(0, abs=1e-5)

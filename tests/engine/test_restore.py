@@ -33,6 +33,9 @@ class Scripted:
     fails_at: int | None = None
     error: Exception | None = None
 
+    def fitted(self, measurement):
+        return self
+
     def input_scale(self, measurement):
         return self.scale
 
@@ -68,6 +71,13 @@ def test_images_come_back_in_the_unit_of_the_file_whatever_the_input_scale():
         assert a.residual == pytest.approx(b.residual, rel=1e-5)
 
 
+def test_the_figures_of_a_stage_keep_no_cube_in_memory():
+    result = next(restore(Scripted(), measurement(), keep_denoiser_input=True))
+    figures = result.without_images()
+    assert figures.image.base is None and figures.denoiser_input is None
+    assert (figures.residual, figures.metrics) == (result.residual, result.metrics)
+
+
 def test_a_scale_fixed_by_the_file_or_the_user_wins_over_the_decoders_rule():
     assert next(restore(Scripted(), replace(measurement(), input_scale=3.0))).input_scale == 3.0
 
@@ -94,13 +104,27 @@ def test_gradients_stay_on_outside_the_restoration():
     assert torch.is_grad_enabled()
 
 
-def test_a_full_device_is_a_sentence_and_earlier_stages_are_kept():
-    decoder = Scripted(fails_at=2, error=torch.OutOfMemoryError("full"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("full"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 800000000000 bytes."),
+    ],
+    ids=["GPU", "NumPy", "host"],
+)
+def test_a_full_device_is_a_sentence_and_earlier_stages_are_kept(error):
+    decoder = Scripted(fails_at=2, error=error)
     kept = []
-    with pytest.raises(DeviceError, match="memory of cpu is full"):
+    with pytest.raises(DeviceError, match="memory of this computer is full"):
         for result in restore(decoder, measurement()):
             kept.append(result.index)
     assert kept == [0, 1]
+
+
+def test_a_bug_in_a_decoder_is_not_hidden():
+    with pytest.raises(RuntimeError, match="shapes"):
+        list(restore(Scripted(fails_at=1, error=RuntimeError("shapes do not match")), measurement()))
 
 
 def test_values_that_are_not_finite_stop_the_restoration_with_a_sentence():

@@ -1,0 +1,83 @@
+"""A classical U-Net of double convolutions, the plain denoiser of the paper's Tables II and IV.
+
+Two 3x3 convolutions with ReLU per level, 2x2 max-pooling down, interpolation and a 3x3 convolution up, concatenated
+skips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .spectral import AttentionRectification, pad_to_multiple
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """`widths` are the channels of the levels, finest first.
+
+    `residual` predicts the change of z instead of the image, starting from no change; `rectified` adds the spectral
+    rectification block of the spectral denoiser behind the U-Net; `sees_mask` adds the band mean of the conditioning as
+    an input channel.
+    """
+
+    channels: int
+    widths: tuple[int, ...] = (32, 64, 128)
+    residual: bool = False
+    rectified: bool = False
+    sees_mask: bool = False
+
+
+class UNet(nn.Module):
+    """The U-Net of `config`; sizes are padded to whole cells of the coarsest level and cropped again."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        inputs = (config.channels + config.sees_mask, *widths[:-1])
+        self.down = nn.ModuleList(_DoubleConv(before, after) for before, after in zip(inputs, widths, strict=True))
+        self.up = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 3, padding=1) for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.merge = nn.ModuleList(_DoubleConv(2 * width, width) for width in widths[:-1])
+        self.out = nn.Conv2d(widths[0], config.channels, 1)
+        self.rectify = AttentionRectification(config.channels) if config.rectified else None
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.groups == 1:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # He et al., ICCV 2015
+        if config.residual:
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
+
+    def forward(self, z: Tensor, conditioning: Tensor | None = None, state: None = None) -> tuple[Tensor, None]:
+        """The denoised z, (B, C, H, W); there is no state."""
+        height, width = z.shape[-2:]
+        x = z
+        if self.config.sees_mask:
+            seen = torch.ones_like(z[:, :1]) if conditioning is None else conditioning.mean(dim=1, keepdim=True)
+            x = torch.cat([z, seen.expand(z.shape[0], -1, -1, -1)], dim=1)
+        x = pad_to_multiple(x, 2 ** (len(self.down) - 1))
+        skips = []
+        for level, double_conv in enumerate(self.down):
+            x = double_conv(F.max_pool2d(x, 2) if level else x)  # (B, widths[level], H / 2^level, W / 2^level)
+            skips.append(x)
+        for level in reversed(range(len(self.up))):
+            x = F.relu(self.up[level](F.interpolate(x, scale_factor=2.0, mode="nearest")))
+            x = self.merge[level](torch.cat([skips[level], x], dim=1))
+        x = self.out(x)[..., :height, :width]
+        if self.config.residual:
+            x = z + x
+        return (x if self.rectify is None else self.rectify(x)), None
+
+
+class _DoubleConv(nn.Sequential):
+    """(3x3 convolution, ReLU) twice."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(
+            nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.Conv2d(after, after, 3, padding=1), nn.ReLU()
+        )

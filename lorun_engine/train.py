@@ -1,0 +1,477 @@
+"""Training by Algorithm 1 of the paper as a generator of events: phase 1 the backbone, phase 2 the adapters.
+
+Phase "backbone" trains one denoiser shared by all K stages, end to end, with the data steps' parameters (Block-K: K
+independent denoisers); phase "adapters" freezes the backbone and trains K adapter sets and the data steps' parameters.
+A cheap phase "warm-start", the denoiser alone on noise and mask artefacts, may come first. A run lives in a folder:
+`checkpoint.safetensors` (everything, replaced atomically), `backbone.safetensors`, `share.safetensors` and
+`adapters.safetensors` (the best by validation so far, usable at any moment).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from . import __version__
+from .dataset import CassiSampler, Material, Sample, cassi_sampler, summary
+from .errors import DeviceError, FileError, LorunError, NumericalError
+from .evaluate import Window, evaluate_cassi
+from .io import WAVELENGTHS, replacing
+from .lora import AdapterSet, new_adapters
+from .model import Model, backbone_hash, load_model, save_adapters, save_backbone
+from .recipe import Recipe, recipe_from
+from .subspace import spectral_components
+from .unfolding import Backbone, UnfoldingNet, new_step_parameters, run_denoiser
+
+CHECKPOINT = "checkpoint.safetensors"
+_CHECKPOINT_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainEvent:
+    """One line of a training: `event` is started, step, validated, saved, phase, memory, paused, stopped or finished.
+
+    `step` counts from 1 within `phase`; `metrics` are the validation means; `message` is a sentence for people.
+    """
+
+    event: str
+    elapsed_s: float
+    phase: str | None = None
+    step: int | None = None
+    loss: float | None = None
+    learning_rate: float | None = None
+    metrics: Mapping[str, float] | None = None
+    message: str | None = None
+
+
+def train(
+    recipe: Recipe, material: Material, run: Path, *, phases: Sequence[str] | None = None, device: str = "cpu"
+) -> Iterator[TrainEvent]:
+    """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
+
+    A phase "adapters" alone takes the backbone that lies in the folder.
+    """
+    if (run / CHECKPOINT).exists():
+        raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
+    run.mkdir(parents=True, exist_ok=True)
+    phases = recipe.phases if phases is None else tuple(phases)
+    state = _State.new(recipe, material, phases, torch.device(device))
+    if phases[0] == "adapters":
+        state.begin_adapters(load_model(run / "share.safetensors"))
+    return _trained(state, run)
+
+
+def resume(run: Path, *, device: str = "cpu") -> Iterator[TrainEvent]:
+    """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run."""
+    return _trained(_State.loaded(run / CHECKPOINT, torch.device(device)), run)
+
+
+class _State:
+    """A training between two steps: all that a checkpoint holds."""
+
+    def __init__(
+        self, recipe: Recipe, material: Material, phases: tuple[str, ...], backbone: Backbone, adapters: AdapterSet
+    ) -> None:
+        self.recipe, self.material, self.phases = recipe, material, phases
+        self.phase, self.step, self.elapsed_s, self.num_parts = phases[0], 0, 0.0, 1
+        self.best: float | None = None
+        self.backbone, self.adapters = backbone, adapters
+        self.files = material.listing()
+        self.device = next(backbone.parameters()).device
+        self.generator = torch.Generator(self.device).manual_seed(recipe.training.seed)
+        self._begin_phase()
+
+    @classmethod
+    def new(cls, recipe: Recipe, material: Material, phases: tuple[str, ...], device: torch.device) -> _State:
+        """The state before the first step."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.training.seed)
+            backbone = Backbone(recipe.network).to(device)
+            steps = new_step_parameters(recipe.network)
+        adapters = AdapterSet(recipe.network.num_stages, steps).to(device)
+        return cls(recipe, material, phases, backbone, adapters)
+
+    def begin_adapters(self, phase_1: Model) -> None:
+        """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet."""
+        self.phase, self.step, self.best = "adapters", 0, None
+        self.backbone.load_state_dict(phase_1.net.backbone.state_dict())
+        generator = torch.Generator().manual_seed(self.recipe.training.seed + 1)
+        fresh = new_adapters(
+            self.backbone.blocks[0],
+            num_stages=self.recipe.network.num_stages,
+            gamma=self.recipe.gamma,
+            generator=generator,
+        )
+        self.adapters = fresh.mapped({**fresh.tensors, **phase_1.adapters.tensors}).to(self.device)
+        self._begin_phase()
+
+    def _begin_phase(self) -> None:
+        """Marks what the phase trains, and starts its optimizer and averages."""
+        learn_backbone = self.phase != "adapters"
+        self.backbone.requires_grad_(learn_backbone)
+        tensors = {f"backbone/{name}": tensor for name, tensor in self.backbone.named_parameters() if learn_backbone}
+        if self.phase != "warm-start":
+            for tensor in self.adapters.tensors.values():
+                tensor.requires_grad_()
+            tensors |= {f"adapters/{name}": tensor for name, tensor in self.adapters.tensors.items()}
+        tensors = dict(sorted(tensors.items()))  # one order, whether begun or resumed
+        self.learned = tensors
+        self.average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        config = self.recipe.training
+        decay = [t for t in tensors.values() if t.dim() > 1], [t for t in tensors.values() if t.dim() <= 1]
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        if config.optimizer not in kinds:
+            raise LorunError(f"The optimizer {config.optimizer!r} is not known; choose adam or adamw.")
+        groups = [
+            {"params": group, "weight_decay": weight}
+            for group, weight in zip(decay, (config.weight_decay, 0.0), strict=True)
+            if group
+        ]
+        self.optimizer = kinds[config.optimizer](groups, lr=config.learning_rate)
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then a cosine from the phase's peak rate to `final_rate` of it."""
+        config = self.recipe.training
+        peak = config.adapter_learning_rate if self.phase == "adapters" else config.learning_rate
+        warm_up = min(1.0, (self.step + 1) / max(1, config.warm_up_steps))
+        share = min(1.0, self.step / max(1, self.recipe.num_steps(self.phase)))
+        cosine = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
+        return peak * warm_up * cosine
+
+    def net(self) -> UnfoldingNet:
+        """The network with the weights as they are now."""
+        config = self.recipe.training
+        return UnfoldingNet(
+            self.recipe.network,
+            self.backbone,
+            self.adapters,
+            precision=config.precision,
+            channels_last=config.channels_last,
+            save_memory=config.save_memory,
+            denoise=torch.compile(run_denoiser) if config.compiled else None,
+        )
+
+    def averaged(self, fields_of_card: Mapping[str, Any]) -> Model:
+        """A model of its own with the averaged weights."""
+        backbone = Backbone(self.recipe.network).to(self.device)
+        values = dict(self.backbone.state_dict())
+        values |= {name[9:]: value for name, value in self.average.items() if name.startswith("backbone/")}
+        backbone.load_state_dict({name: value.detach().clone() for name, value in values.items()})
+        tensors = {name: value.detach().clone() for name, value in self.adapters.tensors.items()}
+        tensors |= {name[9:]: value.clone() for name, value in self.average.items() if name.startswith("adapters/")}
+        net = UnfoldingNet(
+            self.recipe.network,
+            backbone.requires_grad_(False),
+            self.adapters.mapped(tensors),
+            precision=self.recipe.training.precision,
+        )
+        return Model("training", self.recipe.task, net, card=fields_of_card)
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint, atomically."""
+        tensors = {f"model/backbone/{name}": value for name, value in self.backbone.state_dict().items()}
+        tensors |= {f"model/adapters/{name}": value for name, value in self.adapters.tensors.items()}
+        tensors |= {f"average/{name}": value for name, value in self.average.items()}
+        for index, entry in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": value for name, value in entry.items()}
+        tensors["generator"] = self.generator.get_state()
+        facts = {
+            "format": _CHECKPOINT_FORMAT,
+            "recipe": asdict(self.recipe),
+            "material": _material_fields(self.material),
+            "files": self.files,
+            "phases": self.phases,
+            "phase": self.phase,
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "num_parts": self.num_parts,
+            "best": self.best,
+            "gamma": self.adapters.gamma,
+            "device": self.device.type,
+            "engine_version": __version__,
+        }
+        stored = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        with replacing(path) as temporary:
+            save_file(stored, temporary, metadata={"checkpoint": json.dumps(facts)})
+
+    @classmethod
+    def loaded(cls, path: Path, device: torch.device) -> _State:
+        """The state that a checkpoint holds; refused when its training files have changed."""
+        facts, tensors = _read_checkpoint(path)
+        recipe = recipe_from(facts["recipe"], source=str(path))
+        material = _material_from(facts["material"])
+        state = cls.new(recipe, material, tuple(facts["phases"]), device)
+        if state.files != facts["files"]:
+            raise FileError(
+                f"The training files of {path.parent} have changed since its checkpoint. Put them back, or start anew."
+            )
+        state.backbone.load_state_dict(_below("model/backbone/", tensors))
+        adapters = {name: value.to(device) for name, value in _below("model/adapters/", tensors).items()}
+        state.adapters = AdapterSet(recipe.network.num_stages, adapters, gamma=facts["gamma"])
+        state.phase = facts["phase"]
+        state._begin_phase()
+        state.average = {name: tensors[f"average/{name}"].to(device) for name in state.learned}
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below("optimizer/", tensors).items():
+            index, key = name.split("/")
+            entries.setdefault(int(index), {})[key] = value
+        groups = state.optimizer.state_dict()["param_groups"]
+        state.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        for name in ("step", "elapsed_s", "num_parts", "best"):
+            setattr(state, name, facts[name])
+        if facts["device"] == device.type:
+            state.generator.set_state(tensors["generator"])
+        else:  # another kind of device draws other numbers: a fresh, reproducible start
+            state.generator.manual_seed(recipe.training.seed + 1_000_003 * (1 + state.step))
+        return state
+
+
+def _trained(state: _State, run: Path) -> Iterator[TrainEvent]:
+    """The phases one after the other."""
+    recipe = state.recipe
+    wavelengths_nm = np.asarray(WAVELENGTHS[recipe.bands])
+    sampler, windows = cassi_sampler(state.material, recipe.data, wavelengths_nm=wavelengths_nm, step=recipe.step)
+    sampler = sampler.to(state.device)
+    if recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
+        generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
+        state.backbone.components.copy_(spectral_components(sampler.spectra(generator)))
+    num_learned = sum(tensor.numel() for tensor in state.learned.values())
+    drawn = ", ".join(f"{count} {name}" for name, count in summary(sampler).items() if isinstance(count, int))
+    message = f"{num_learned} parameters are learned from {drawn}; {len(windows)} validation windows."
+    yield TrainEvent("started", state.elapsed_s, state.phase, state.step, message=message)
+    first = state.phases.index(state.phase)
+    for phase in state.phases[first:]:
+        if phase != state.phase:
+            if phase == "adapters":
+                state.begin_adapters(load_model(run / "share.safetensors"))
+            else:
+                state.phase, state.step, state.best = phase, 0, None
+                _share_warm_start(state)
+                state._begin_phase()
+            yield TrainEvent("phase", state.elapsed_s, phase, 0)
+        yield from _phase(state, run, sampler, windows)
+        if state.step < recipe.num_steps(phase):
+            yield TrainEvent("paused", state.elapsed_s, phase, state.step, message=f"Paused; resume {run} to go on.")
+            return
+    yield TrainEvent(
+        "finished", state.elapsed_s, state.phase, state.step, message=f"The training in {run} is complete."
+    )
+
+
+def _phase(state: _State, run: Path, sampler: CassiSampler, windows: list[Window]) -> Iterator[TrainEvent]:
+    """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed."""
+    config, num_steps, before = state.recipe.training, state.recipe.num_steps(state.phase), state.elapsed_s
+    net, began, saved_s = state.net(), time.perf_counter(), -math.inf
+    try:
+        while state.step < num_steps:
+            sample, rate, num_parts = sampler.sample(state.generator), state.learning_rate(), state.num_parts
+            loss = _step(state, net, sample, rate)
+            state.elapsed_s = before + time.perf_counter() - began
+            if state.num_parts != num_parts:
+                message = f"The memory was full: every batch is now computed in {state.num_parts} parts."
+                yield TrainEvent("memory", state.elapsed_s, state.phase, state.step, message=message)
+            done = state.step == num_steps
+            if done or state.step % config.validation_steps == 0:
+                yield _validated(state, run, sampler, windows)
+            if state.step == 1 or done or _due(state, saved_s):
+                state.save(run / CHECKPOINT)
+                saved_s = state.elapsed_s
+            yield TrainEvent("step", state.elapsed_s, state.phase, state.step, loss, rate)
+            if config.piece_s and state.elapsed_s - before > config.piece_s:
+                break
+    except NumericalError as error:
+        message = f"{error} The checkpoint in {run} is the last good one."
+        yield TrainEvent("stopped", state.elapsed_s, state.phase, state.step + 1, message=message)
+        raise NumericalError(message) from error
+    except GeneratorExit:
+        state.save(run / CHECKPOINT)
+        raise
+    state.save(run / CHECKPOINT)
+
+
+def _due(state: _State, saved_s: float) -> bool:
+    config = state.recipe.training
+    return state.step % config.checkpoint_steps == 0 or state.elapsed_s - saved_s > config.checkpoint_s
+
+
+def _step(state: _State, net: UnfoldingNet, sample: Sample, rate: float) -> float:
+    """One update; the loss before it. A full device halves the parts a batch is computed in, until it fits."""
+    while True:
+        try:
+            loss = _gradients(state, net, sample)
+            break
+        except torch.OutOfMemoryError:
+            pass  # leave the handler first: it holds the frames that hold the tensors
+        if state.num_parts >= len(sample.scene):
+            raise DeviceError(
+                f"The memory of {state.device} is full even with one sample at a time. Choose a smaller crop."
+            )
+        state.num_parts *= 2
+        if state.device.type == "cuda":
+            torch.cuda.empty_cache()
+    config = state.recipe.training
+    norm = torch.nn.utils.clip_grad_norm_(list(state.learned.values()), config.clip_norm)
+    if not (math.isfinite(loss) and math.isfinite(float(norm))):
+        raise NumericalError(f"The loss of step {state.step + 1} is not a finite number. Lower the learning rate.")
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.step()
+    state.step += 1
+    decay = min(config.ema_decay, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(state.average.values()), list(state.learned.values()), 1 - decay)
+    return loss
+
+
+def _gradients(state: _State, net: UnfoldingNet, sample: Sample) -> float:
+    """Fills the gradients of the whole batch, part by part; its loss."""
+    state.optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    for part in sample.parts(state.num_parts):
+        share = len(part.scene) / len(sample.scene)
+        loss = _warm_start_loss(state, net, part) if state.phase == "warm-start" else _loss(state, net, part)
+        (loss * share).backward()
+        total += float(loss.detach()) * share
+    return total
+
+
+def _loss(state: _State, net: UnfoldingNet, sample: Sample) -> Tensor:
+    """Eq. 13 on the last stage, plus the weighted losses of the stages before it."""
+    config = state.recipe.training
+    images = [stage.image for stage in net.stages(sample.y, sample.physics)]
+    loss = distance(images[-1], sample.scene, config.loss)
+    for weight, image in zip(config.earlier_stages, images[-2:0:-1], strict=False):
+        loss = loss + weight * distance(image, sample.scene, config.loss)
+    return loss
+
+
+def _warm_start_loss(state: _State, net: UnfoldingNet, sample: Sample) -> Tensor:
+    """The denoiser alone, on scenes between the truth and the initial estimate, with Gaussian noise of many levels."""
+    batch, device = len(sample.scene), sample.scene.device
+    share, level = torch.rand(2, batch, 1, 1, 1, device=device, generator=state.generator)
+    noise = torch.randn(sample.scene.shape, device=device, generator=state.generator)
+    with torch.no_grad():
+        z = torch.lerp(sample.scene, net.initial(sample.y, sample.physics), share) + 0.1 * level**2 * noise
+    x, _ = net.denoised(z, sample.physics.conditioning(), None, 1)
+    return distance(x, sample.scene, state.recipe.training.loss)
+
+
+def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:
+    """The mean loss between two (B, C, H, W) images: "l2" squared, "rmse" its root, "l1", or "charbonnier"."""
+    if loss == "l2":
+        return F.mse_loss(estimate, truth)
+    if loss == "rmse":
+        return F.mse_loss(estimate, truth).sqrt()
+    if loss == "l1":
+        return F.l1_loss(estimate, truth)
+    if loss == "charbonnier":
+        return ((estimate - truth).square() + 1e-6).sqrt().mean()
+    raise LorunError(f"The loss {loss!r} is not known; choose l2, l1, charbonnier or rmse.")
+
+
+def _share_warm_start(state: _State) -> None:
+    """After the warm start every independent denoiser begins as the one that was trained."""
+    first, *others = state.backbone.blocks
+    first.load_state_dict(
+        {name[18:]: value for name, value in state.average.items() if name.startswith("backbone/blocks.0.")}
+    )
+    for block in others:
+        block.load_state_dict(first.state_dict())
+
+
+@torch.no_grad()
+def _validated(state: _State, run: Path, sampler: CassiSampler, windows: list[Window]) -> TrainEvent:
+    """Scores the averaged weights on the validation windows and keeps them in `run` when they are the best so far."""
+    if state.phase == "warm-start":
+        return TrainEvent("saved", state.elapsed_s, state.phase, state.step, message="The warm start has no score.")
+    model = state.averaged(_card_fields(state, sampler, {}))
+    mask = sampler.masks[0].cpu().numpy() if sampler.masks else None
+    scores = list(evaluate_cassi(model, windows, mask=mask, device=str(state.device))) if windows else []
+    metrics = (
+        {name: float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim", "sam")} if scores else {}
+    )
+    if state.best is None or not scores or metrics["psnr"] > state.best:
+        state.best = metrics.get("psnr")
+        _keep(replace(model, card=_card_fields(state, sampler, metrics)), run, state.phase)
+    return TrainEvent("validated", state.elapsed_s, state.phase, state.step, metrics=metrics)
+
+
+def _keep(model: Model, run: Path, phase: str) -> None:
+    """Writes the backbone (phase 1) and the set; the set last, as it names the backbone's hash."""
+    config, backbone = model.net.config, model.net.backbone
+    digest = backbone_hash(backbone, config)
+    if phase != "adapters":
+        save_backbone(run / "backbone.safetensors", backbone, config, task=model.task, training=model.card["training"])
+    name = "adapters" if phase == "adapters" else "share"
+    save_adapters(run / f"{name}.safetensors", model, backbone_hash=digest)
+
+
+def _card_fields(state: _State, sampler: CassiSampler, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What the card says beside the network: bands, intensity rule, training and validation scores."""
+    recipe = state.recipe
+    return {
+        "task_config": {"wavelengths_nm": list(WAVELENGTHS[recipe.bands]), "step": recipe.step},
+        "input_scale": "exposure",
+        "training": {
+            "variant": recipe.variant,
+            "phase": state.phase,
+            "steps": state.step,
+            "hours": round(state.elapsed_s / 3600, 3),
+            "device": state.device.type,
+            "files": [path.name for path, _ in state.material.cubes],
+            "masks": [path.name for path in state.material.masks],
+            "drawn_from": dict(summary(sampler)),
+        },
+        "metrics": {f"validation_{name}": round(value, 4) for name, value in metrics.items()},
+    }
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The facts and tensors of a checkpoint."""
+    if not path.is_file():
+        raise FileError(f"{path.parent} holds no checkpoint. Choose the folder of a training.")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            facts = json.loads((stored.metadata() or {})["checkpoint"])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise FileError(f"{path} is not a checkpoint of LoRun, or is damaged. Start the training anew.") from error
+    if facts.get("format") != _CHECKPOINT_FORMAT:
+        raise FileError(
+            f"{path} has format {facts.get('format')}; this version reads {_CHECKPOINT_FORMAT}. Start anew."
+        )
+    return facts, tensors
+
+
+def _material_fields(material: Material) -> dict[str, Any]:
+    return {
+        "cubes": [[str(path.resolve()), share] for path, share in material.cubes],
+        "masks": [str(path.resolve()) for path in material.masks],
+        "spectra": None if material.spectra is None else str(material.spectra.resolve()),
+        "photographs": [str(path.resolve()) for path in material.photographs],
+    }
+
+
+def _material_from(stored: Mapping[str, Any]) -> Material:
+    return Material(
+        tuple((Path(path), share) for path, share in stored["cubes"]),
+        tuple(map(Path, stored["masks"])),
+        None if stored["spectra"] is None else Path(stored["spectra"]),
+        tuple(map(Path, stored["photographs"])),
+    )
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

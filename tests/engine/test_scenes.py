@@ -1,0 +1,97 @@
+"""Composed training scenes: spectra read at the bands, crops, and scenes of plausible statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lorun_engine.errors import FileError
+from lorun_engine.io import WAVELENGTHS
+from lorun_engine.scenes import Composer, Spectra, cut, random_frames, read_photographs, read_spectra
+
+BANDS = np.asarray(WAVELENGTHS["cassi-28"])
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+@pytest.fixture
+def composer(generator) -> Composer:
+    """Two soft pictures, smooth reflectances, one flat light."""
+    pictures = torch.nn.functional.interpolate(torch.rand(2, 3, 5, 8, generator=generator), (80, 120), mode="bilinear")
+    centres = torch.rand(20, 1, generator=generator) * 28
+    reflectances = 0.1 + 0.8 * torch.exp(-((torch.arange(28) - centres) ** 2) / 60)
+    spectra = Spectra(reflectances, torch.ones(20), torch.ones(1, 28), torch.ones(1), ("made",))
+    return Composer((pictures * 255).to(torch.uint8), spectra)
+
+
+def test_composed_scenes_lie_between_0_and_1_and_are_reproducible(composer):
+    first = composer.scenes(4, 16, 64, torch.Generator().manual_seed(1))
+    again = composer.scenes(4, 16, 64, torch.Generator().manual_seed(1))
+    other = composer.scenes(4, 16, 64, torch.Generator().manual_seed(2))
+    assert first.shape == (4, 28, 16, 64) and torch.isfinite(first).all()
+    assert first.min() >= 0 and first.max() <= 1 and first.std() > 0
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_neighbouring_bands_of_composed_scenes_are_alike(composer, generator):
+    pixels = composer.scenes(8, 16, 64, generator).movedim(1, -1).flatten(0, -2).double()
+    assert torch.diagonal(torch.corrcoef(pixels.T), 1).min() > 0.95
+
+
+def test_whole_crops_are_pixels_of_the_image(generator):
+    image = torch.arange(12 * 20.0).reshape(1, 1, 12, 20)
+    sizes = torch.tensor([[12, 20]]).expand(32, -1)
+    crops = cut(image.expand(32, -1, -1, -1), random_frames(sizes, 4, 7, generator, whole=1.0))
+    torch.testing.assert_close(crops, crops.round(), atol=1e-3, rtol=0)
+    steps = crops.diff(dim=-1).round().abs().unique()
+    assert set(steps.tolist()) == {1.0, 20.0}  # upright crops step along rows, turned ones along columns
+
+
+@pytest.mark.parametrize("zoom", [(0.5, 0.9), (1.0, 3.0)])
+def test_crops_never_leave_the_image(generator, zoom):
+    sizes = torch.tensor([[12, 20], [40, 9], [30, 30]]).repeat(20, 1)
+    frames = random_frames(sizes, 8, 9, generator, zoom=zoom, whole=0.3)
+    x, y = frames.flatten(1, 2).unbind(-1)
+    assert (x >= 0).all() and (y >= 0).all()
+    assert (x <= sizes[:, 1:] - 1 + 1e-4).all() and (y <= sizes[:, :1] - 1 + 1e-4).all()
+
+
+def test_photographs_are_turned_to_one_shape_and_small_ones_left_out(tmp_path):
+    Image.fromarray(np.full((30, 20, 3), 9, dtype=np.uint8)).save(tmp_path / "upright.png")
+    Image.fromarray(np.full((20, 30, 3), 7, dtype=np.uint8)).save(tmp_path / "wide.png")
+    Image.fromarray(np.full((10, 30, 3), 5, dtype=np.uint8)).save(tmp_path / "small.png")
+    photographs = read_photographs([tmp_path], height=20, width=30)
+    assert photographs.shape == (2, 3, 20, 30) and sorted(photographs.amax(dim=(1, 2, 3)).tolist()) == [7, 9]
+    with pytest.raises(FileError, match="No photograph"):
+        read_photographs([tmp_path], height=200, width=300)
+
+
+def test_measured_spectra_are_read_at_the_bands_without_the_sets_of_closed_licence(lorun_data: Path):
+    spectra = read_spectra(lorun_data / "cassi" / "spectra", BANDS)
+    assert spectra.reflectances.shape[1] == spectra.lights.shape[1] == 28
+    assert len(spectra.reflectances) > 10_000 and len(spectra.lights) > 1_000
+    assert "artist_paints" not in spectra.names
+    assert spectra.reflectances.min() >= 0 and spectra.reflectances.max() <= 1
+    assert len(spectra.reflectances) == len(spectra.reflectance_shares)
+
+
+def test_composed_scenes_resemble_measured_ones(lorun_data: Path, generator):
+    photographs = read_photographs([lorun_data / "images" / "train" / "bsds500"], limit=40)
+    composer = Composer(photographs, read_spectra(lorun_data / "cassi" / "spectra", BANDS))
+    scenes = torch.cat([composer.scenes(16, 32, 256, generator) for _ in range(4)])
+    pixels = scenes.movedim(1, -1).flatten(0, -2).double()
+    pixels = pixels[pixels.mean(dim=1) > 0.005]
+    correlation = torch.corrcoef(pixels.T)
+    energies = torch.linalg.eigvalsh(torch.cov(pixels.T)).flip(0)
+    explained = energies.cumsum(0) / energies.sum()
+    # Measured CAVE crops: mean 0.10, neighbours 0.994, first to last 0.17, components 0.736 / 0.927 / 0.985 / 0.998
+    assert 0.06 < pixels.mean() < 0.16
+    assert torch.diagonal(correlation, 1).mean() > 0.985 and correlation[0, -1] < 0.6
+    assert 0.65 < explained[0] < 0.85 and explained[2] > 0.97 and explained[4] > 0.993
