@@ -1,0 +1,28 @@
+"""Writes NAME.png beside every sample NAME.h5, the picture on its card: python -m resources.samples.make_pictures
+
+The picture shows the sample's reference under D65 for the CIE 1931 observer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lorun_engine.colour import read_observer, to_srgb
+from lorun_engine.io import open_scene
+
+
+def main() -> None:
+    folder = Path(__file__).parent
+    observer = read_observer(folder.parent / "colour" / "cie1931.csv")
+    for path in sorted(folder.glob("*.h5")):
+        scene = open_scene(path)
+        white = float(np.percentile(scene.image, 99.5))
+        picture = to_srgb(scene.image, scene.wavelengths_nm, observer, white=white)
+        Image.fromarray(picture).save(path.with_suffix(".png"), optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What every test shares: no display, no thread left behind, real captures where the machine has them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lorun_engine import share_cores
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+share_cores()  # before any test imports torch
+GRACE_MS = 2000  # for a thread that was told to stop
+
+
+@pytest.fixture
+def lorun_data() -> Path:
+    """The folder of real captures and scenes that LORUN_DATA names; they are not part of the repository."""
+    folder = os.environ.get("LORUN_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("LORUN_DATA names no folder with real captures")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_survives(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test that leaves a thread running: a QThread dropped while it runs aborts the process."""
+    before = set(threading.enumerate())
+    qt_threads = _started_qt_threads(monkeypatch)
+    yield
+    survivors = [str(thread) for thread in qt_threads() if not thread.wait(GRACE_MS)]
+    for thread in set(threading.enumerate()) - before:
+        if not thread.daemon and not isinstance(thread, threading._DummyThread):
+            thread.join(GRACE_MS / 1000)
+            survivors += [thread.name] if thread.is_alive() else []
+    if survivors:
+        pytest.fail(f"these threads outlived the test: {', '.join(survivors)}")
+
+
+def _started_qt_threads(monkeypatch: pytest.MonkeyPatch):
+    """A function that returns the QThreads started from now on that still run."""
+    if "PySide6.QtCore" not in sys.modules:
+        return list
+    import shiboken6
+    from PySide6.QtCore import QThread
+
+    started: list[weakref.ref] = []
+    start = QThread.start
+
+    def recorded_start(thread: QThread, *priority) -> None:
+        started.append(weakref.ref(thread))
+        start(thread, *priority)
+
+    def running() -> list[QThread]:
+        threads = [thread for thread in (reference() for reference in started) if thread is not None]
+        return [thread for thread in threads if shiboken6.isValid(thread) and thread.isRunning()]
+
+    monkeypatch.setattr(QThread, "start", recorded_start)
+    return running

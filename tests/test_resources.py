@@ -1,0 +1,35 @@
+"""The files that come with LoRun: complete, accounted for, and what they say they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from app.resources import resource_path
+from lorun_engine.io import WAVELENGTHS, OpenOptions, open_measurement
+from lorun_engine.tasks import TASKS
+
+
+def test_every_task_has_a_sample():
+    assert all(resource_path("samples", f"{task}.h5").is_file() for task in TASKS)
+
+
+def test_the_cassi_sample_is_the_snapshot_of_its_own_reference():
+    sample = open_measurement([resource_path("samples", "cassi.h5")], OpenOptions())
+    assert sample.y.shape == (1, 256, 310) and sample.reference.shape == (28, 256, 256)
+    assert 0 <= sample.reference.min() and sample.reference.max() == 1
+    np.testing.assert_array_equal(sample.wavelengths_nm, WAVELENGTHS["cassi-28-exact"])
+    y = sample.physics.forward(torch.from_numpy(sample.reference)[None])[0]
+    np.testing.assert_allclose(y, sample.y, atol=1e-5)
+
+
+def test_every_resource_is_accounted_for():
+    accounts = resource_path("SOURCES.md").read_text(encoding="utf-8")
+    for path in sorted(resource_path().rglob("*")):
+        if path.is_file() and path.suffix not in (".py", ".pyc") and path.name != "SOURCES.md":
+            name = path.relative_to(resource_path()).as_posix()
+            folder, family = Path(name).parts[0], name.rpartition("-")[0]
+            named = (f"`{name}`", f"`{folder}/`", f"`{family}-*{path.suffix}`")
+            assert any(text in accounts for text in named), f"SOURCES.md does not say where {name} comes from"
