@@ -1,6 +1,6 @@
-"""From arrays to pictures: levels, grey and colour bytes, thumbnails. Pure NumPy; a display never touches the numbers.
+"""From arrays to pictures: levels, grey and colour bytes, small copies. Pure NumPy; the numbers are never touched.
 
-Levels come from percentiles of a subsample, without NaN, and are shared by all panes unless the user wants otherwise.
+Levels come from percentiles of a subsample, without NaN. Colour is the CIE 1931 observer's (see lorun_engine.colour).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from lorun_engine.colour import ColourTable, read_observer, rgb_weights, srgb_en
 from .resources import resource_path
 
 ILLUMINANT = "D65"
-MOST_SAMPLES = 100_000  # pixels that percentiles are taken of
+MOST_SAMPLES = 60_000  # numbers that percentiles are taken of
 _CODES = 4096  # steps of the gamma table
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
@@ -27,91 +30,154 @@ def colour_table() -> ColourTable:
     return read_observer(resource_path("colour", "cie1931.csv"))
 
 
-@lru_cache(maxsize=1)
-def _gamma() -> np.ndarray:
-    """sRGB bytes of 0..1 in _CODES steps."""
-    return np.rint(255 * srgb_encode(np.linspace(0, 1, _CODES))).astype(np.uint8)
-
-
 def levels_of(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The values at two percentiles of an array of any shape, NaN and infinity left out; never two equal ones."""
-    flat = image.reshape(-1)
-    flat = flat[:: max(1, flat.size // MOST_SAMPLES)]
-    flat = flat[np.isfinite(flat)]
-    if not flat.size:
+    """The values at two percentiles of (..., H, W), NaN and infinity left out; never two equal ones."""
+    stride = max(1, math.ceil(math.sqrt(image.size / MOST_SAMPLES)))
+    sample = image[..., ::stride, ::stride]
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
         return 0.0, 1.0
-    black, white = (float(value) for value in np.percentile(flat, (low, high)))
+    black, white = (float(value) for value in np.percentile(sample, (low, high)))
     return (black, white) if white > black else (black, black + max(abs(black), 1e-6))
 
 
 def grey_bytes(plane: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-    """(H, W) numbers to (H, W) uint8, linearly between the two levels; NaN is black."""
-    black, white = levels
-    scaled = (plane - np.float32(black)) * np.float32(255 / (white - black))
-    return np.nan_to_num(np.clip(scaled, 0, 255), copy=False).astype(np.uint8)
-
-
-def colour_weights(wavelengths_nm: np.ndarray | None, num_bands: int) -> np.ndarray:
-    """(C, 3) weights to linear sRGB; without wavelengths three broad groups of bands stand for blue, green and red."""
-    if num_bands == 3 and wavelengths_nm is None:
-        return np.eye(3, dtype=np.float32)
-    if wavelengths_nm is not None:
-        return rgb_weights(wavelengths_nm, colour_table(), illuminant=ILLUMINANT)
-    centres = np.linspace(num_bands - 1, 0, 3)  # red is the longest wavelength
-    distance = np.abs(np.arange(num_bands)[:, None] - centres) / max(num_bands / 3, 1)
-    weights = np.clip(1 - distance, 0, None)
-    return (weights / weights.sum(axis=0)).astype(np.float32)
-
-
-def linear_colour(cube: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(C, H, W) to linear (H, W, 3) float32."""
-    num_bands, height, width = cube.shape
-    return (cube.reshape(num_bands, -1).T @ weights).reshape(height, width, 3)
+    """Numbers of any shape to uint8, linearly between the two levels; NaN is black."""
+    return _codes(plane, levels, 255).astype(np.uint8)
 
 
 def colour_bytes(linear: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-    """Linear (H, W, 3) to gamma-coded uint8, the levels becoming black and white."""
-    black, white = levels
-    scaled = (linear - np.float32(black)) * np.float32((_CODES - 1) / (white - black))
-    return _gamma()[np.nan_to_num(np.clip(scaled, 0, _CODES - 1), copy=False).astype(np.uint16)]
+    """Linear sRGB (3, H, W) to gamma-coded (H, W, 3) uint8, the levels becoming black and white; NaN is black."""
+    codes = _codes(linear, levels, _CODES - 1).astype(np.uint16)
+    return np.take(_gamma(), np.ascontiguousarray(np.moveaxis(codes, 0, -1)))
 
 
-def tinted(grey: np.ndarray, wavelength_nm: float) -> np.ndarray:
-    """A grey (H, W) uint8 band in the colour of its wavelength, (H, W, 3) uint8."""
+def mapped_bytes(grey: np.ndarray, colour_map: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 through a (256, 3) uint8 colour map, (H, W, 3) uint8."""
+    return np.take(colour_map, grey, axis=0)
+
+
+def wavelength_map(wavelength_nm: float) -> np.ndarray:
+    """(256, 3) uint8 from black to the colour of light of one wavelength."""
     colour = np.asarray(wavelength_colour(wavelength_nm, colour_table()))
-    ramp = np.rint(np.arange(256)[:, None] * colour).astype(np.uint8)
-    return ramp[grey]
+    return np.rint(np.arange(256)[:, None] * colour).astype(np.uint8)
+
+
+def colour_weights(wavelengths_nm: np.ndarray | None, num_bands: int) -> np.ndarray:
+    """(C, 3) weights to linear sRGB; without wavelengths three single bands (see `false_colour_bands`) stand in."""
+    if wavelengths_nm is not None:
+        return rgb_weights(wavelengths_nm, colour_table(), illuminant=ILLUMINANT)
+    weights = np.zeros((num_bands, 3), dtype=np.float32)
+    weights[false_colour_bands(num_bands), np.arange(3)] = 1
+    return weights
+
+
+def false_colour_bands(num_bands: int) -> tuple[int, int, int]:
+    """The bands shown as red, green and blue where no wavelength is known: one of each third, the last as red."""
+    if num_bands <= 3:
+        return num_bands - 1, num_bands // 2, 0
+    return 5 * num_bands // 6, num_bands // 2, num_bands // 6
+
+
+def linear_colour(cube: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(C, H, W) to linear sRGB (3, H, W) float32, by one product with the (C, 3) weights.
+
+    In this thread alone: a BLAS with threads of its own waits for cores while a decode keeps them busy.
+    """
+    num_bands, height, width = cube.shape
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
+        return np.einsum("cn,ck->kn", cube.reshape(num_bands, -1), weights).reshape(3, height, width)
+
+
+def shrunk(image: np.ndarray, factor: int) -> np.ndarray:
+    """(..., H, W) at 1 / factor of its size: the mean of four pixels of every whole block of factor x factor."""
+    if factor <= 1:
+        return image
+    height, width = (length // factor * factor for length in image.shape[-2:])
+    half = factor // 2
+    blocks = image[..., :height, :width]
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = blocks[..., ::factor, ::factor] + blocks[..., half::factor, ::factor]
+        total += blocks[..., ::factor, half::factor]
+        total += blocks[..., half::factor, half::factor]
+    return total * np.float32(0.25)
+
+
+def fitting_factor(size: tuple[int, int], shown: tuple[float, float]) -> int:
+    """By how much (height, width) may be shrunk and still fill the (height, width) of the place where it is shown."""
+    factor = min(length / max(place, 1) for length, place in zip(size, shown, strict=True))
+    return max(1, min(int(factor + 0.05), *size))
 
 
 def thumbnail(cube: np.ndarray, side: int) -> np.ndarray:
-    """Every n-th pixel of a (C, H, W) cube, so that its longer side has about `side` pixels."""
+    """Every n-th pixel of a (C, H, W) cube, so that its longer side has `side` pixels or a few less."""
     stride = max(1, math.ceil(max(cube.shape[1:]) / side))
     return np.ascontiguousarray(cube[:, ::stride, ::stride])
 
 
-def montage_grid(num_bands: int, aspect: float) -> tuple[int, int]:
-    """(rows, columns) of tiles for a pane of width / height `aspect` showing tiles of the scene's own shape."""
-    columns = max(1, min(num_bands, round(math.sqrt(num_bands * aspect))))
-    return math.ceil(num_bands / columns), columns
+def mean_spectrum(cube: np.ndarray, pixel: tuple[int, int], side: int) -> np.ndarray:
+    """(C,) mean over the `side` x `side` pixels around (y, x), cut at the border, without NaN; NaN where all are."""
+    y, x = pixel
+    reach = side // 2
+    box = cube[:, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].reshape(len(cube), -1)
+    is_finite = np.isfinite(box)
+    num_finite = is_finite.sum(axis=1)
+    total = np.where(is_finite, box, 0).sum(axis=1, dtype=np.float64)
+    return np.where(num_finite > 0, total / np.maximum(num_finite, 1), np.nan)
+
+
+def tiling(num_tiles: int, tile: tuple[float, float], place: tuple[float, float], margin: tuple[float, float]) -> int:
+    """The number of columns that shows tiles (height, width) largest in a place; every tile needs a margin besides."""
+    best, best_scale = 1, -math.inf
+    for columns in range(1, num_tiles + 1):
+        rows = math.ceil(num_tiles / columns)
+        scale = min(
+            (place[0] / rows - margin[0]) / tile[0],
+            (place[1] / columns - margin[1]) / tile[1],
+        )
+        if scale > best_scale * 1.02:  # a change has to be worth it
+            best, best_scale = columns, scale
+    return best
 
 
 class Cache:
-    """The last `size` results of slow functions, by key."""
+    """The latest results of slow functions by key, as long as they have no more than `limit_bytes` together."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[Hashable, object] = OrderedDict()
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._num_bytes = 0
+        self._kept: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], object]):
-        """The kept result, or a new one."""
+    def get(self, key: Hashable, make: Callable[[], T], num_bytes: Callable[[T], int]) -> T:
+        """The kept result, or a new one of `num_bytes(result)`."""
         if key in self._kept:
             self._kept.move_to_end(key)
-        else:
-            self._kept[key] = make()
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        return self._kept[key]
+            return self._kept[key][0]
+        result = make()
+        self._kept[key] = result, num_bytes(result)
+        self._num_bytes += self._kept[key][1]
+        while self._num_bytes > self._limit_bytes and len(self._kept) > 1:
+            _, (_, dropped_bytes) = self._kept.popitem(last=False)
+            self._num_bytes -= dropped_bytes
+        return result
 
     def clear(self) -> None:
         """Forgets everything."""
         self._kept.clear()
+        self._num_bytes = 0
+
+
+def _codes(values: np.ndarray, levels: tuple[float, float], top: int) -> np.ndarray:
+    """Numbers as float32 codes 0..top between the two levels, rounded down after half a step; NaN is 0."""
+    black, white = levels
+    with np.errstate(invalid="ignore", over="ignore"):
+        codes = (values - np.float32(black)) * np.float32(top / (white - black))
+    codes += np.float32(0.5)
+    np.fmin(np.fmax(codes, 0, out=codes), top, out=codes)  # fmax takes the number where the other is NaN
+    return codes
+
+
+@lru_cache(maxsize=1)
+def _gamma() -> np.ndarray:
+    """sRGB bytes of 0..1 in _CODES steps."""
+    return np.rint(255 * srgb_encode(np.linspace(0, 1, _CODES))).astype(np.uint8)

@@ -1,120 +1,246 @@
-"""How the restoration came about: the relative residual of every stage as a curve, and every figure in a table."""
+"""How the restoration came about: residual and PSNR of every stage as curves, and every figure in a table."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+import pyqtgraph as pg
+from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
 from .. import theme
 from ..quantities import number
 from ..session import Session
 from ..theme import Theme
-from .plots import new_plot, paint, pen
+from .plots import AXIS_WIDTH, new_plot, paint_plot, pen
 
-SYMBOLS = {"mu": "μ", "rho": "ρ", "lambda": "λ", "noise_level": "noise", "psnr": "PSNR", "ssim": "SSIM", "sam": "SAM °"}
+if TYPE_CHECKING:
+    from lorun_engine.restore import StageResult
+
+# How the engine's names stand in the table, with the digits that make sense for figures of a fixed range.
+HEADINGS = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "sam": "SAM °",
+    "mu": "μ",
+    "rho": "ρ",
+    "lambda": "λ",
+    "noise_level": "noise",
+    "seconds": "s",
+}
+FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}"}
+HINTS = {
+    "residual": "‖y − Φx‖ / ‖y‖",
+    "psnr": "Peak signal-to-noise ratio to the reference in dB, the mean over bands",
+    "ssim": "Structural similarity to the reference",
+    "sam": "Mean spectral angle to the reference in degrees",
+    "mu": "Penalty of the data step",
+    "rho": "Step size of the data step",
+    "noise_level": "Noise level that the denoiser assumes",
+    "seconds": "Time for this stage",
+}
+
+AnyIndex = QModelIndex | QPersistentModelIndex
 
 
 class ConvergenceView(QWidget):
-    """The card of figures; choosing a row chooses the stage."""
+    """The card of figures; a row or a point of the curve chooses its stage."""
 
     def __init__(self, session: Session, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._theme, self._store = session, tokens, None
+        self._session = session
+        self.plot = new_plot("stage", name="Relative residual and PSNR per stage")
+        self.plot.setMinimumHeight(110)
+        self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.here = pg.InfiniteLine()
+        self.plot.addItem(self.here, ignoreBounds=True)
+        self.residual = self.plot.plot(symbol="o", symbolSize=5)
+        self._add_second_axis()
+        self.plot.scene().sigMouseClicked.connect(self._choose_point)
+        self.figures = Figures()
+        self.table = _table(self.figures)
+        self.table.selectionModel().currentRowChanged.connect(lambda index, _: self._choose(index.row()))
         frame, column = theme.card("Convergence")
+        column.setSpacing(4)
+        column.addWidget(self.plot, 2)
+        column.addWidget(self.table, 3)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
-        self.plot = new_plot("stage", "residual")
-        self.plot.setAccessibleName("Relative residual per stage")
-        self.plot.setFixedHeight(140)
-        self.curve = self.plot.plot([], [], symbolSize=5)
-        self.here = self.plot.addLine(x=0)
-        column.addWidget(self.plot)
-        self.table = QTableWidget(0, 0)
-        self.table.setAccessibleName("Figures per stage")
-        self.table.setMinimumHeight(160)
-        self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setMinimumSectionSize(24)
-        self.table.verticalHeader().setDefaultSectionSize(24)
-        self.table.setShowGrid(False)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.table.setFont(theme.tabular(self.table.font()))
-        self.table.currentCellChanged.connect(lambda row, *_: self._choose(row))
-        column.addWidget(self.table, 1)
-        session.stage_added.connect(self._add)
-        session.restoration_changed.connect(self.refresh)
-        session.opened_changed.connect(self.refresh)
+        for changed in (session.stage_added, session.restoration_changed, session.opened_changed):
+            changed.connect(self.refresh)
         session.selection_changed.connect(self._follow)
         self.set_theme(tokens)
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
         self._theme = tokens
-        paint(self.plot, tokens)
-        self.curve.setPen(pen(tokens.accent, 2))
-        self.curve.setSymbolPen(None)
-        self.curve.setSymbolBrush(tokens.accent)
-        self.here.setPen(pen(tokens.dim, 1, alpha=120))
+        paint_plot(self.plot, tokens)
+        item = self.plot.getPlotItem()
+        curves = (("left", self.residual, "residual"), ("right", self.psnr, "PSNR (dB)"))
+        for (side, curve, words), colour in zip(curves, tokens.curves, strict=False):
+            curve.setPen(pen(self.plot, colour, 2))
+            curve.setSymbolPen(None)
+            curve.setSymbolBrush(colour)
+            item.getAxis(side).setLabel(f"<span style='color:{colour}'>●</span> {words}")
+        self.here.setPen(pen(self.plot, tokens.dim, 1, alpha=0.6))
         self.refresh()
 
     def refresh(self) -> None:
-        """Starts anew when other stages are there, and shows those that came meanwhile."""
-        if self._session.stages is not self._store:
-            self._store = self._session.stages
-            self.table.setRowCount(0)
-            self.table.setColumnCount(0)
-        for index in range(self.table.rowCount(), len(self._session.stages)):
-            self._append(index)
-        self._draw()
+        """Shows the figures of the stages that are there."""
+        session = self._session
+        rows = session.stages.rows()[: session.restoration.done_stages + 1]
+        self.figures.show(rows)
+        stages = np.arange(len(rows))
+        self.residual.setData(stages, np.array([row.residual for row in rows]))
+        psnr = np.array([row.metrics.get("psnr", np.nan) for row in rows])
+        has_psnr = bool(np.isfinite(psnr).any())
+        self.psnr.setData(stages[: psnr.size if has_psnr else 0], psnr if has_psnr else [])
+        self.plot.getPlotItem().getAxis("right").setVisible(has_psnr)
+        self.plot.getPlotItem().setXRange(0, max(session.restoration.num_stages, len(rows) - 1, 1), padding=0.03)
+        self.here.setVisible(bool(rows))
+        self._fit_columns()
         self._follow()
 
-    def _add(self, index: int) -> None:
-        self.refresh()
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self.set_theme(self._theme)
+        return super().event(event)
 
-    def _append(self, index: int) -> None:
-        row = self._session.stages.row(index)
-        figures = {"stage": index, "residual": row.residual, **row.metrics, **row.parameters, "s": row.seconds}
-        if index <= 1:  # the initial estimate has no parameters yet
-            names = list(figures)
-            self.table.setColumnCount(len(names))
-            self.table.setHorizontalHeaderLabels([SYMBOLS.get(name, name) for name in names])
-            self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            self._names = names
-            if index == 1 and self.table.rowCount():
-                self.table.setRowCount(0)
-                self._append_values(0, {"stage": 0, **self._figures(0)})
-        self._append_values(index, figures)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_columns()
 
-    def _figures(self, index: int) -> dict[str, float]:
-        row = self._session.stages.row(index)
-        return {"residual": row.residual, **row.metrics, **row.parameters, "s": row.seconds}
+    # ---- parts ---------------------------------------------------------------------------------------------------
 
-    def _append_values(self, index: int, figures: dict[str, float]) -> None:
-        self.table.insertRow(index)
-        for column, name in enumerate(self._names):
-            value = figures.get(name)
-            item = QTableWidgetItem(str(value) if name == "stage" else number(value))
-            item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-            self.table.setItem(index, column, item)
+    def _add_second_axis(self) -> None:
+        """PSNR has an axis of its own at the right; both views share x, and neither locks its aspect."""
+        item = self.plot.getPlotItem()
+        item.showAxis("right")
+        right = item.getAxis("right")
+        right.setWidth(AXIS_WIDTH)
+        right.enableAutoSIPrefix(False)
+        self._second = pg.ViewBox(enableMouse=False, enableMenu=False)
+        self._second.setZValue(1)
+        item.scene().addItem(self._second)
+        right.linkToView(self._second)
+        self._second.setXLink(item.getViewBox())
+        self.psnr = pg.PlotDataItem(symbol="o", symbolSize=5)
+        self._second.addItem(self.psnr)
+        item.getViewBox().sigResized.connect(lambda: self._second.setGeometry(item.getViewBox().sceneBoundingRect()))
 
-    def _draw(self) -> None:
-        residuals = [row.residual for row in self._session.stages.rows()]
-        self.curve.setData(np.arange(len(residuals)), np.asarray(residuals))
-        self.here.setVisible(bool(residuals))
+    def _fit_columns(self) -> None:
+        """Every column shows its figures whole; what room is left is shared by all."""
+        header = self.table.horizontalHeader()
+        columns = range(self.figures.columnCount())
+        widths = [max(self.table.sizeHintForColumn(column), header.sectionSizeHint(column)) for column in columns]
+        spare = max(self.table.viewport().width() - sum(widths), 0) // max(len(widths), 1)
+        for column, width in zip(columns, widths, strict=True):
+            header.resizeSection(column, width + spare)
 
     def _follow(self) -> None:
         stage = self._session.selection.stage
         self.here.setValue(stage)
-        if self.table.currentRow() != stage and stage < self.table.rowCount():
-            self.table.blockSignals(True)
-            self.table.setCurrentCell(stage, 0)
-            self.table.scrollToItem(self.table.item(stage, 0))
-            self.table.blockSignals(False)
+        if stage < self.figures.rowCount() and self.table.currentIndex().row() != stage:
+            index = self.figures.index(stage, 0)
+            with QSignalBlocker(self.table.selectionModel()):
+                self.table.setCurrentIndex(index)
+            self.table.viewport().update()
+        if stage < self.figures.rowCount():
+            self.table.scrollTo(self.figures.index(stage, 0))
 
     def _choose(self, row: int) -> None:
         if row >= 0 and row != self._session.selection.stage:
             self._session.select_stage(row)
+
+    def _choose_point(self, event) -> None:
+        box = self.plot.getPlotItem().getViewBox()
+        if box.sceneBoundingRect().contains(event.scenePos()):
+            self._session.select_stage(round(box.mapSceneToView(event.scenePos()).x()))
+
+
+class Figures(QAbstractTableModel):
+    """The rows of the stages: residual, quality, parameters of the data step, seconds; only what there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: Sequence[StageResult] = ()
+        self.names: list[str] = []
+
+    def show(self, rows: Sequence[StageResult]) -> None:
+        """Takes the rows of all stages so far; those that are known already stay where they are."""
+        names = _names(rows)
+        known = len(self._rows)
+        if names == self.names and known <= len(rows) and all(a is b for a, b in zip(self._rows, rows, strict=False)):
+            if len(rows) > known:
+                self.beginInsertRows(QModelIndex(), known, len(rows) - 1)
+                self._rows = tuple(rows)
+                self.endInsertRows()
+            return
+        self.beginResetModel()
+        self._rows, self.names = tuple(rows), names
+        self.endResetModel()
+
+    def text(self, row: int, name: str) -> str:
+        """A figure as the table shows it; nothing where a stage has none."""
+        if name == "stage":
+            return str(self._rows[row].index) if row else "start"
+        value = _figures(self._rows[row]).get(name)
+        return FORMATS[name].format(value) if name in FORMATS and value is not None else number(value)
+
+    def rowCount(self, parent: AnyIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: AnyIndex = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self.names)
+
+    def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole):
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.text(index.row(), self.names[index.column()])
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole):
+        if orientation == Qt.Orientation.Horizontal:
+            name = self.names[section]
+            if role == Qt.ItemDataRole.DisplayRole:
+                return HEADINGS.get(name, name.replace("_", " "))
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return HINTS.get(name)
+            if role == Qt.ItemDataRole.TextAlignmentRole:
+                return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+
+def _names(rows: Sequence[StageResult]) -> list[str]:
+    """The columns that some stage fills, in their order."""
+    names = {name: None for row in rows for name in (*row.metrics, *row.parameters)}
+    return ["stage", "residual", *names, "seconds"] if rows else []
+
+
+def _figures(row: StageResult) -> Mapping[str, float]:
+    return {"residual": row.residual, **row.metrics, **row.parameters, "seconds": row.seconds}
+
+
+def _table(figures: Figures) -> QTableView:
+    table = QTableView()
+    table.setAccessibleName("Figures per stage")
+    table.setModel(figures)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.setMinimumHeight(96)
+    table.setFont(theme.tabular(table.font()))
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(24)
+    header = table.horizontalHeader()
+    header.setMinimumSectionSize(24)
+    header.setHighlightSections(False)
+    header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    return table

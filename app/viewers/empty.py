@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..resources import resource_path
 from ..theme import GRID, Theme
 
-SAMPLE_TITLES = {"cassi": "CASSI snapshot"}  # by the name of the sample's file
-PICTURE = 144  # px
+SAMPLES = {  # by the name of the sample's file: its title, and what one sees
+    "cassi": ("CASSI snapshot", "28 bands, 256 × 256 pixels, with the true scene"),
+}
+PICTURE = 160  # px
 
 
 class EmptyState(QWidget):
@@ -25,61 +25,119 @@ class EmptyState(QWidget):
         super().__init__()
         self._theme = tokens
         self.setAccessibleName("Drop area")
-        heading = QLabel("Drop a snapshot and its mask, or open a sample")
-        heading.setObjectName("title")
-        hint = QLabel("MAT, HDF5, NumPy, TIFF, PNG or ENVI. Everything stays on this machine.")
+        self.heading = QLabel()
+        self.heading.setObjectName("title")
+        hint = QLabel("MATLAB, HDF5, NumPy, TIFF, PNG or ENVI. Everything stays on this machine.")
         hint.setObjectName("dim")
-        button = QPushButton("Open files…")
-        button.clicked.connect(self.open_requested)
-        samples = QHBoxLayout()
-        samples.setSpacing(2 * GRID)
-        samples.addStretch()
-        self.samples: dict[str, QToolButton] = {}
-        for name, path in built_in_samples().items():
-            samples.addWidget(self._sample_button(name, path))
-        samples.addStretch()
+        self.open_button = QPushButton("Open files…")
+        self.open_button.clicked.connect(self.open_requested)
+        self.samples = {name: SampleCard(name, tokens) for name in SAMPLES}
+        row = QHBoxLayout()
+        row.setSpacing(2 * GRID)
+        row.addStretch()
+        for card in self.samples.values():
+            card.chosen.connect(self.sample_requested)
+            row.addWidget(card)
+        row.addStretch()
         column = QVBoxLayout(self)
         column.setSpacing(GRID)
-        column.addStretch(2)
-        for widget in (heading, hint):
+        column.addStretch(1)
+        for widget in (self.heading, hint):
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(GRID)
-        column.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self.open_button, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(3 * GRID)
-        column.addLayout(samples)
-        column.addStretch(3)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        column.addLayout(row)
+        column.addStretch(1)
+        self.show_reading(False)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        self._theme = tokens
+        for card in self.samples.values():
+            card.set_theme(tokens)
+        self.update()
+
+    def show_reading(self, is_reading: bool) -> None:
+        """Says that files are being read, or what one can do."""
+        self.heading.setText("Reading the files…" if is_reading else "Drop a snapshot and its mask, or open a sample")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        pen = QPen(QColor(self._theme.dim), 1.5)
+        pen.setDashPattern([5, 5])
+        painter.setPen(pen)
+        painter.setBrush(QColor(self._theme.card))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), GRID, GRID)
+
+
+class SampleCard(QFrame):
+    """A sample with its picture; a click or Return opens it."""
+
+    chosen = Signal(str)
+
+    def __init__(self, name: str, tokens: Theme) -> None:
+        super().__init__()
+        self._name, self._theme = name, tokens
+        title, sentence = SAMPLES[name]
+        self.setObjectName("card")
+        self.setAccessibleName(f"Open the sample {title}")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        picture = QLabel()
+        picture.setPixmap(_scaled(QPixmap(str(resource_path("samples", f"{name}.png"))), self.devicePixelRatioF()))
+        heading = QLabel(title)
+        heading.setObjectName("heading")
+        what = QLabel(sentence)
+        what.setObjectName("dim")
+        what.setWordWrap(True)
+        what.setAlignment(Qt.AlignmentFlag.AlignTop)
+        what.setMinimumHeight(2 * what.fontMetrics().lineSpacing())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 12, 12, 12)
+        column.setSpacing(4)
+        column.addWidget(picture, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addSpacing(4)
+        column.addWidget(heading)
+        column.addWidget(what)
+        self.setFixedWidth(PICTURE + 24 + 32)
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
         self._theme = tokens
         self.update()
 
-    def paintEvent(self, event) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pen = QPen(QColor(self._theme.dim), 1.5, Qt.PenStyle.DashLine)
-        pen.setDashPattern([5, 5])
-        painter.setPen(pen)
-        painter.setBrush(QColor(self._theme.card))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.hasFocus() or self.underMouse():
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(self._theme.accent), 1.5))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 7.5, 7.5)
 
-    def _sample_button(self, name: str, path: Path) -> QToolButton:
-        title = f"Sample: {SAMPLE_TITLES.get(name, name)}"
-        button = QToolButton()
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-        button.setText(title)
-        button.setAccessibleName(f"Open the sample {SAMPLE_TITLES.get(name, name)}")
-        button.setAutoRaise(True)
-        picture = QPixmap(str(path.with_suffix(".png")))
-        if not picture.isNull():
-            button.setIcon(QIcon(picture))
-            button.setIconSize(QSize(PICTURE, PICTURE))
-        button.clicked.connect(lambda: self.sample_requested.emit(name))
-        self.samples[name] = button
-        return button
+    def enterEvent(self, event) -> None:
+        self.update()
+
+    def leaveEvent(self, event) -> None:
+        self.update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.chosen.emit(self._name)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.chosen.emit(self._name)
+        else:
+            super().keyPressEvent(event)
 
 
-def built_in_samples() -> dict[str, Path]:
-    """The measurement files that come with the program, by name."""
-    return {path.stem: path for path in sorted(resource_path("samples").glob("*.h5"))}
+def _scaled(picture: QPixmap, ratio: float) -> QPixmap:
+    """`picture` as large as its card shows it, sharp on a screen with `ratio` device pixels per pixel."""
+    if picture.isNull():
+        return picture
+    side = QSize(round(PICTURE * ratio), round(PICTURE * ratio))
+    scaled = picture.scaled(side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    scaled.setDevicePixelRatio(ratio)
+    return scaled

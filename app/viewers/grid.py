@@ -1,261 +1,282 @@
-"""The grid of panes in the centre: pictures with a title and figures in grey, or the montage of all bands."""
+"""The panes side by side: every stage, reference or measurement that the selection names, with its figures in grey."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
+from functools import partial
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from .. import render, theme
 from ..quantities import duration, number
 from ..session import MEASUREMENT, REFERENCE, Session
 from ..theme import GRID, Theme
+from .icons import SIDE, icon
 from .panes import ImagePane, ViewHub
 from .pictures import Pictures, title_of
 
-LABEL_HEIGHT = 16  # px under a tile of the montage
+FRAME = (54, 20)  # (height, width) in px of a card around its picture
 
 
-class PaneCard(QFrame):
-    """A pane with its title, its figures and a button that makes it fill the centre."""
+@dataclass(frozen=True)
+class Cursor:
+    """Where the mouse is: (y, x) of the scene, or of the measurement in its own pane."""
 
-    expand_toggled = Signal()
+    pane: int
+    y: int
+    x: int
 
-    def __init__(self, hub: ViewHub, tokens: Theme) -> None:
-        super().__init__()
-        self.setObjectName("card")
-        self.title = QLabel()
-        self.title.setObjectName("heading")
-        self.figures = QLabel()
-        self.figures.setObjectName("dim")
-        self.figures.setFont(theme.tabular(self.figures.font()))
-        self.figures.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.expand = QToolButton()
-        self.expand.setText("⤢")
-        self.expand.setAutoRaise(True)
-        self.expand.clicked.connect(self.expand_toggled)
-        self.pane = ImagePane(hub, tokens)
-        top = QHBoxLayout()
-        top.setSpacing(GRID)
-        top.addWidget(self.title)
-        top.addWidget(self.figures, 1)
-        top.addWidget(self.expand)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 12, 12)
-        column.setSpacing(4)
-        column.addLayout(top)
-        column.addWidget(self.pane, 1)
-
-    def describe(self, title: str, figures: str, *, is_expanded: bool, can_expand: bool) -> None:
-        """Sets the words of the card."""
-        self.title.setText(title)
-        self.figures.setText(figures)
-        self.figures.setToolTip(figures)
-        self.pane.setAccessibleName(f"Picture: {title}")
-        self.expand.setVisible(can_expand)
-        self.expand.setToolTip("Show all panes" if is_expanded else f"Let {title} fill the centre")
-        self.expand.setAccessibleName(self.expand.toolTip())
+    @property
+    def is_in_scene(self) -> bool:
+        """Whether there is a spectrum at this place."""
+        return self.pane != MEASUREMENT
 
 
 class PaneGrid(QWidget):
     """Keeps one card for every pane of the selection; cards are reused, so that nothing flickers while stages come."""
+
+    cursor_moved = Signal(object)  # Cursor, or None when the mouse leaves the pictures
 
     def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
         self._session, self._pictures, self._theme = session, pictures, tokens
         self.hub = ViewHub()
         self.cards: list[PaneCard] = []
-        self._expanded: int | None = None
-        self._is_pinned = False
+        self._expanded: int | None = None  # a position in the grid: what it shows may change
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(GRID)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
         self._theme = tokens
         for card in self.cards:
-            card.pane.set_theme(tokens)
+            card.set_theme(tokens)
 
     def refresh(self) -> None:
         """Shows the selection."""
         selection = self._session.selection
-        panes = [pane for pane in selection.panes if self._pictures.array(pane) is not None]
-        if self._expanded not in panes:
+        panes = [pane for pane in selection.panes if self._pictures.size(pane) is not None]
+        while len(self.cards) < len(panes):
+            self.cards.append(self._new_card(len(self.cards)))
+        if self._expanded is not None and not 1 < len(panes) > self._expanded:
             self._expanded = None
-        shown = panes if self._expanded is None else [self._expanded]
-        self._arrange(len(shown))
-        for card, pane in zip(self.cards, shown, strict=True):
+        for position, card in enumerate(self.cards):
+            card.setVisible(position < len(panes) and self._expanded in (None, position))
+        for card, pane in zip(self.cards, panes, strict=False):
             card.describe(
-                title_of(pane),
+                pane,
                 self._figures(pane),
+                is_chosen=pane == selection.stage and len(panes) > 1,
                 is_expanded=self._expanded is not None,
-                can_expand=len(panes) > 1,
+                is_alone=len(panes) == 1,
             )
-            card.pane.setProperty("pane", pane)
-            card.pane.show_image(self._pictures.picture(pane))
-            card.pane.show_marker(selection.pixel if pane != MEASUREMENT else None)
-
-    def unpin(self) -> None:
-        """Lets the cursor follow the mouse again."""
-        self._is_pinned = False
+            is_scene = pane != MEASUREMENT
+            card.pane.show_picture(self._pictures.size(pane), partial(self._pictures.picture, pane), is_linked=is_scene)
+            card.pane.show_marker(selection.pixel if is_scene else None)
+        self._arrange()
 
     def reset(self) -> None:
-        """Another measurement: everything is seen whole, nothing is pinned."""
-        self._expanded, self._is_pinned = None, False
+        """Another measurement: everything is seen whole, and where the mouse was is no longer a place in it."""
+        self._expanded = None
         self.hub.reset()
+        self.hub.point_at(None)
+        self.cursor_moved.emit(None)
 
-    def _figures(self, pane: int) -> str:
+    def sizeHint(self) -> QSize:
+        return QSize(640, 480)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _figures(self, pane: int) -> list[str]:
         if pane == MEASUREMENT:
-            return "before decoding"
+            return ["as captured, not decoded"]
         if pane == REFERENCE:
-            return "the true scene"
+            return ["the true scene"]
         row = self._session.stages.row(pane)
-        parts = [f"residual {number(row.residual)}"]
-        if "psnr" in row.metrics:
-            parts.append(f"{row.metrics['psnr']:.2f} dB")
-        return "  ·  ".join([*parts, duration(row.seconds)])
+        quality = [f"{row.metrics['psnr']:.1f} dB"] if "psnr" in row.metrics else []
+        return [f"residual {number(row.residual)}", *quality, duration(row.seconds)]
 
-    def _arrange(self, count: int) -> None:
-        """`count` cards in rows as equal as possible, wider than high."""
-        if count == len(self.cards):
+    def _arrange(self) -> None:
+        """Puts the visible cards into as many columns as show their pictures largest."""
+        visible = [card for card in self.cards if not card.isHidden()]
+        size = self._pictures.size(visible[0].pane_id) if visible else None
+        if size is None:
             return
-        while len(self.cards) < count:
-            self.cards.append(self._new_card())
-        for card in self.cards[count:]:
-            card.setParent(None)
-            card.deleteLater()
-        del self.cards[count:]
-        columns = math.ceil(math.sqrt(count)) if count else 1
-        for index, card in enumerate(self.cards):
-            self._layout.addWidget(card, index // columns, index % columns)
-        for index in range(max(self._layout.columnCount(), columns)):
-            self._layout.setColumnStretch(index, 1 if index < columns else 0)
-        rows = math.ceil(count / columns)
-        for index in range(max(self._layout.rowCount(), rows)):
-            self._layout.setRowStretch(index, 1 if index < rows else 0)
+        columns = render.tiling(len(visible), size, (self.height(), self.width()), FRAME)
+        places = {card: (index // columns, index % columns) for index, card in enumerate(visible)}
+        if self._places() == places:
+            return
+        for card in self.cards:
+            self._layout.removeWidget(card)
+        for card, (row, column) in places.items():
+            self._layout.addWidget(card, row, column)
+        rows = -(-len(visible) // columns)
+        for column in range(max(self._layout.columnCount(), columns)):
+            self._layout.setColumnStretch(column, int(column < columns))
+        for row in range(max(self._layout.rowCount(), rows)):
+            self._layout.setRowStretch(row, int(row < rows))
 
-    def _new_card(self) -> PaneCard:
+    def _places(self) -> dict[PaneCard, tuple[int, int]]:
+        return {
+            self._layout.itemAt(index).widget(): self._layout.getItemPosition(index)[:2]
+            for index in range(self._layout.count())
+        }
+
+    def _new_card(self, position: int) -> PaneCard:
         card = PaneCard(self.hub, self._theme)
-        card.expand_toggled.connect(lambda: self._toggle_expanded(card))
-        card.pane.hovered.connect(lambda pixel: self._hover(card, pixel))
-        card.pane.clicked.connect(lambda pixel: self._click(card, pixel))
+        card.setParent(self)
+        card.expand_toggled.connect(lambda: self._toggle_expanded(position))
+        card.close_requested.connect(lambda: self._close(card.pane_id))
+        card.pane.hovered.connect(lambda pixel: self._hover(card.pane_id, pixel))
+        card.pane.clicked.connect(lambda pixel: self._click(card.pane_id, pixel))
         return card
 
-    def _toggle_expanded(self, card: PaneCard) -> None:
-        self._expanded = None if self._expanded is not None else card.pane.property("pane")
+    def _toggle_expanded(self, position: int) -> None:
+        self._expanded = position if self._expanded is None else None
+        pane = self.cards[position].pane_id
+        if self._expanded is not None and pane >= 0:
+            self._session.select_stage(pane)  # the stage keys and the slider go on from what is seen
         self.refresh()
 
-    def _hover(self, card: PaneCard, pixel: tuple[int, int] | None) -> None:
-        if not self._is_pinned and card.pane.property("pane") != MEASUREMENT:
-            self._session.select_pixel(pixel)
+    def _close(self, pane: int) -> None:
+        self._session.set_panes([shown for shown in self._session.selection.panes if shown != pane])
 
-    def _click(self, card: PaneCard, pixel: tuple[int, int]) -> None:
-        """Pins the cursor to a pixel; a click near it lets it go again."""
-        pane = card.pane.property("pane")
+    def _hover(self, pane: int, pixel: tuple[int, int] | None) -> None:
+        self.hub.point_at(pixel if pane != MEASUREMENT else None)
+        self.cursor_moved.emit(None if pixel is None else Cursor(pane, *pixel))
+
+    def _click(self, pane: int, pixel: tuple[int, int]) -> None:
+        """Pins a pixel of the scene and turns to its stage; a pixel of the measurement has no spectrum."""
         if pane == MEASUREMENT:
             return
-        held = self._session.selection.pixel
-        is_near = held is not None and max(abs(held[0] - pixel[0]), abs(held[1] - pixel[1])) <= 2
-        self._is_pinned = not (self._is_pinned and is_near)
         self._session.select_pixel(pixel)
         if pane >= 0:
             self._session.select_stage(pane)
 
 
-class Montage(QFrame):
-    """All bands of the chosen stage as labelled tiles; a click chooses the band."""
+class PaneCard(QFrame):
+    """A picture with its title, its figures and the buttons that make it fill the centre or go."""
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    expand_toggled = Signal()
+    close_requested = Signal()
+
+    def __init__(self, hub: ViewHub, tokens: Theme) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._session, self._pictures, self._theme = session, pictures, tokens
-        self._tiles: list[QImage] = []
-        self._shown: tuple | None = None
-        self.setAccessibleName("Montage of all bands")
-        self.setMinimumHeight(160)
+        self.pane_id = MEASUREMENT
+        self._theme = tokens
+        self._is_chosen = self._is_expanded = False
+        self.title = QLabel()
+        self.title.setObjectName("heading")
+        self.figures = FittingLabel(tokens)
+        self.expand, self.close_button = _sign_button(), _sign_button()
+        self.expand.clicked.connect(self.expand_toggled)
+        self.close_button.clicked.connect(self.close_requested)
+        self.pane = ImagePane(hub, tokens)
+        top = QHBoxLayout()
+        top.setContentsMargins(2, 0, 0, 0)
+        top.setSpacing(0)
+        top.addWidget(self.title)
+        top.addSpacing(GRID)
+        top.addWidget(self.figures, 1)
+        top.addWidget(self.expand)
+        top.addWidget(self.close_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 6, 10, 10)
+        column.setSpacing(6)
+        column.addLayout(top)
+        column.addWidget(self.pane, 1)
+        self.set_theme(tokens)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        self._theme = tokens
+        self.figures.set_theme(tokens)
+        self.pane.set_theme(tokens)
+        self.expand.setIcon(icon("shrink" if self._is_expanded else "expand", tokens.dim))
+        self.close_button.setIcon(icon("close", tokens.dim))
+        self.update()
+
+    def describe(self, pane: int, figures: list[str], *, is_chosen: bool, is_expanded: bool, is_alone: bool) -> None:
+        """Sets the words and signs of the card."""
+        self.pane_id = pane
+        title = title_of(pane)
+        self.title.setText(title)
+        self.figures.set_parts(figures)
+        self.pane.setAccessibleName(f"Picture of {title}: {', '.join(figures)}")
+        self.expand.setVisible(not is_alone)
+        self.close_button.setVisible(not is_alone and not is_expanded)
+        _name_button(self.expand, "Show all panes" if is_expanded else f"Let {title} fill the centre")
+        _name_button(self.close_button, f"Take {title} away")
+        if is_expanded != self._is_expanded:
+            self._is_expanded = is_expanded
+            self.expand.setIcon(icon("shrink" if is_expanded else "expand", self._theme.dim))
+        if is_chosen != self._is_chosen:
+            self._is_chosen = is_chosen
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._is_chosen:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(self._theme.accent), 1.5))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 7.5, 7.5)
+
+
+class FittingLabel(QWidget):
+    """Grey figures in one line: as many of them as fit, the most important first, none cut in two."""
+
+    def __init__(self, tokens: Theme) -> None:
+        super().__init__()
+        self._theme = tokens
+        self._parts: list[str] = []
+        self.setFont(theme.tabular(self.font()))
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
         self._theme = tokens
         self.update()
 
-    def refresh(self) -> None:
-        """Renders the tiles when the stage, the stretch or the size asks for others."""
-        selection = self._session.selection
-        pane = selection.stage if len(self._session.stages) else None
-        cube = None if pane is None else self._pictures.array(pane)
-        if cube is None:
-            self._tiles, self._shown = [], None
-        else:
-            side = max(32, int(max(self._cell(len(cube)).width(), 1) * self.devicePixelRatioF()))
-            key = (id(self._session.stages), pane, selection.stretch, side)
-            if key != self._shown:
-                self._tiles = [self._pictures.tile(pane, band, side) for band in range(len(cube))]
-                self._shown = key
-        self.update()
+    def set_parts(self, parts: list[str]) -> None:
+        """What to show; all of it is in the tooltip."""
+        if parts != self._parts:
+            self._parts = parts
+            self.setToolTip("  ·  ".join(parts))
+            self.update()
+
+    @property
+    def text(self) -> str:
+        """What is seen."""
+        for count in range(len(self._parts), 0, -1):
+            text = "  ·  ".join(self._parts[:count])
+            if self.fontMetrics().horizontalAdvance(text) <= self.width():
+                return text
+        return ""
 
     def sizeHint(self) -> QSize:
-        return QSize(640, 480)
+        return QSize(120, self.fontMetrics().height() + 4)
 
-    def resizeEvent(self, event) -> None:
-        super().resizeEvent(event)
-        self.refresh()
-
-    def paintEvent(self, event) -> None:
-        super().paintEvent(event)
+    def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        if not self._tiles:
-            painter.setPen(QColor(self._theme.dim))
-            words = "The bands appear here once the first stage is decoded."
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
-            return
-        wavelengths_nm = self._session.measurement.wavelengths_nm
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        for band, tile in enumerate(self._tiles):
-            place = self._place(band)
-            painter.drawImage(self._fitted(place, tile), tile)
-            is_chosen = band == self._session.selection.band
-            painter.setPen(QColor(self._theme.text if is_chosen else self._theme.dim))
-            label = f"band {band + 1}" if wavelengths_nm is None else f"{wavelengths_nm[band]:.1f} nm"
-            under = QRectF(place.x(), place.bottom() + 1, place.width(), LABEL_HEIGHT)
-            painter.drawText(under, Qt.AlignmentFlag.AlignCenter, label)
-            if is_chosen:
-                painter.setPen(QPen(QColor(self._theme.accent), 2))
-                painter.drawRect(self._fitted(place, tile).adjusted(-1, -1, 1, 1))
+        painter.setPen(QColor(self._theme.dim))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text)
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        band = self.band_at(event.position().toPoint())
-        if band is not None:
-            self._session.select_band(band)
 
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if self.band_at(event.position().toPoint()) is not None:
-            self._session.set_mode("band")
+def _sign_button() -> QToolButton:
+    button = QToolButton()
+    button.setAutoRaise(True)
+    button.setIconSize(QSize(SIDE, SIDE))
+    return button
 
-    def band_at(self, point: QPoint) -> int | None:
-        """The band whose tile lies under a point of the widget."""
-        return next((band for band in range(len(self._tiles)) if self._place(band).contains(point)), None)
 
-    def _cell(self, num_bands: int) -> QSize:
-        rows, columns = self._grid(num_bands)
-        return QSize((self.width() - 16) // columns - GRID, (self.height() - 16) // rows - GRID - LABEL_HEIGHT)
-
-    def _grid(self, num_bands: int) -> tuple[int, int]:
-        return render.montage_grid(num_bands, max(self.width(), 1) / max(self.height(), 1))
-
-    def _place(self, band: int) -> QRectF:
-        """Where a tile may be, its label below."""
-        num_bands = len(self._tiles)
-        cell, (_, columns) = self._cell(num_bands), self._grid(num_bands)
-        x = 12 + (band % columns) * (cell.width() + GRID)
-        y = 12 + (band // columns) * (cell.height() + GRID + LABEL_HEIGHT)
-        return QRectF(x, y, cell.width(), cell.height())
-
-    @staticmethod
-    def _fitted(place: QRectF, tile: QImage) -> QRectF:
-        scale = min(place.width() / tile.width(), place.height() / tile.height())
-        width, height = tile.width() * scale, tile.height() * scale
-        return QRectF(place.center().x() - width / 2, place.center().y() - height / 2, width, height)
+def _name_button(button: QToolButton, words: str) -> None:
+    button.setToolTip(words)
+    button.setAccessibleName(words)

@@ -1,30 +1,38 @@
 """Pictures side by side with one zoom, one place and one cursor.
 
-All panes read one hub that holds a centre (as a share of the picture) and a zoom (1 fits the pane). A resize changes
-neither, so nothing can drift.
+All panes read one hub that holds a centre (as a share of the picture) and a zoom (1 fits the pane). Panes compute
+their own view from these and a resize changes neither, so nothing can drift and nothing can echo.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from ..render import fitting_factor
 from ..theme import Theme
 
 LARGEST_ZOOM = 64.0
 DRAG_STARTS = 4  # px; a shorter way between press and release is a click
+STEP = 1.25  # of the zoom keys
+
+Pixel = tuple[int, int]  # (y, x)
 
 
 class ViewHub(QObject):
-    """The one centre and zoom of all panes."""
+    """The one centre, zoom and cursor of all panes."""
 
-    changed = Signal()
+    view_changed = Signal()
+    cursor_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.centre = QPointF(0.5, 0.5)
         self.zoom = 1.0
+        self.cursor: Pixel | None = None
 
     def look_at(self, centre: QPointF, zoom: float) -> None:
         """Moves all panes; the centre stays inside the picture and the zoom between fitting and LARGEST_ZOOM."""
@@ -34,7 +42,13 @@ class ViewHub(QObject):
             centre = QPointF(0.5, 0.5)
         if centre != self.centre or zoom != self.zoom:
             self.centre, self.zoom = centre, zoom
-            self.changed.emit()
+            self.view_changed.emit()
+
+    def point_at(self, pixel: Pixel | None) -> None:
+        """Shows where the mouse is in every pane, or nowhere."""
+        if pixel != self.cursor:
+            self.cursor = pixel
+            self.cursor_changed.emit()
 
     def reset(self) -> None:
         """Fits the pictures into their panes."""
@@ -42,35 +56,44 @@ class ViewHub(QObject):
 
 
 class ImagePane(QWidget):
-    """One picture. Wheel zooms at the cursor, dragging moves, double-click fits; hovering and clicking report pixels."""
+    """One picture. The wheel zooms at the mouse, dragging moves, a double click fits; pixels are reported.
 
-    hovered = Signal(object)  # (y, x) in pixels of the picture, or None when the mouse leaves
+    The picture is asked for when it is painted, no larger than it is seen: `draw(factor)` gives it at 1 / factor.
+    """
+
+    hovered = Signal(object)  # (y, x) of the picture, or None when the mouse leaves it
     clicked = Signal(object)  # (y, x)
 
     def __init__(self, hub: ViewHub, theme: Theme) -> None:
         super().__init__()
         self._hub, self._theme = hub, theme
-        self._image: QImage | None = None
-        self._marker: tuple[int, int] | None = None
+        self._size: tuple[int, int] | None = None
+        self._draw: Callable[[int], QImage | None] = lambda factor: None
+        self._marker: Pixel | None = None
+        self._is_linked = True
         self._pressed: QPointF | None = None
         self._dragged_from: QPointF | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.CrossCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(96, 72)
-        hub.changed.connect(self.update)
+        self.setMinimumSize(64, 64)
+        hub.view_changed.connect(self.update)
+        hub.cursor_changed.connect(self.update)
 
     def set_theme(self, theme: Theme) -> None:
         """Draws in other colours from now on."""
         self._theme = theme
         self.update()
 
-    def show_image(self, image: QImage | None) -> None:
-        """Shows a picture of the same place; the view stays."""
-        self._image = image
+    def show_picture(
+        self, size: tuple[int, int] | None, draw: Callable[[int], QImage | None], *, is_linked: bool = True
+    ) -> None:
+        """Shows a picture of (height, width) at the same place; its cursor and markers are the scene's if linked."""
+        self._size, self._draw, self._is_linked = size, draw, is_linked
         self.update()
 
-    def show_marker(self, pixel: tuple[int, int] | None) -> None:
+    def show_marker(self, pixel: Pixel | None) -> None:
         """Marks a pixel, or none."""
         if pixel != self._marker:
             self._marker = pixel
@@ -79,28 +102,29 @@ class ImagePane(QWidget):
     @property
     def target(self) -> QRectF:
         """Where the whole picture lies, in coordinates of the widget; larger than the widget when zoomed in."""
-        if self._image is None:
+        if self._size is None:
             return QRectF()
-        scale = self._hub.zoom * min(self.width() / self._image.width(), self.height() / self._image.height())
-        width, height = self._image.width() * scale, self._image.height() * scale
+        height, width = self._size
+        scale = self._hub.zoom * min(self.width() / width, self.height() / height)
         centre = self._hub.centre
-        return QRectF(self.width() / 2 - centre.x() * width, self.height() / 2 - centre.y() * height, width, height)
+        left, top = self.width() / 2 - centre.x() * width * scale, self.height() / 2 - centre.y() * height * scale
+        return QRectF(left, top, width * scale, height * scale)
 
-    def pixel_at(self, position: QPointF) -> tuple[int, int] | None:
+    def pixel_at(self, position: QPointF) -> Pixel | None:
         """(y, x) of the picture under a point of the widget."""
         target = self.target
-        if self._image is None or not target.contains(position):
+        if self._size is None or not target.contains(position):
             return None
-        x = int((position.x() - target.x()) / target.width() * self._image.width())
-        y = int((position.y() - target.y()) / target.height() * self._image.height())
-        return min(y, self._image.height() - 1), min(x, self._image.width() - 1)
+        height, width = self._size
+        x = int((position.x() - target.x()) / target.width() * width)
+        y = int((position.y() - target.y()) / target.height() * height)
+        return min(y, height - 1), min(x, width - 1)
 
-    def point_of(self, pixel: tuple[int, int]) -> QPointF:
+    def point_of(self, pixel: Pixel) -> QPointF:
         """The middle of a pixel in coordinates of the widget."""
-        target, (y, x) = self.target, pixel
+        target, (y, x), (height, width) = self.target, pixel, self._size
         return QPointF(
-            target.x() + (x + 0.5) * target.width() / self._image.width(),
-            target.y() + (y + 0.5) * target.height() / self._image.height(),
+            target.x() + (x + 0.5) * target.width() / width, target.y() + (y + 0.5) * target.height() / height
         )
 
     # ---- Qt ------------------------------------------------------------------------------------------------------
@@ -108,39 +132,49 @@ class ImagePane(QWidget):
     def paintEvent(self, event) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(self._theme.image))
-        if self._image is None:
+        if self._size is None:
             return
-        target = self.target
-        # pixels are to be seen as such once they are larger than four on the screen
-        is_fine = target.width() < 4 * self._image.width()
+        target, ratio = self.target, self.devicePixelRatioF()
+        factor = fitting_factor(self._size, (target.height() * ratio, target.width() * ratio))
+        image = self._draw(factor)
+        if image is None:
+            return
+        # Whole blocks only: what is left of the picture at its border is less than one pixel of the screen.
+        scale = target.width() / self._size[1] * factor
+        covered = QRectF(target.x(), target.y(), image.width() * scale, image.height() * scale)
+        is_fine = scale * ratio < 4  # larger pixels are to be seen as such
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_fine)
-        painter.drawImage(target, self._image)
-        if self._marker is not None:
-            self._draw_marker(painter, self.point_of(self._marker))
+        painter.drawImage(covered, image)
+        if self._is_linked:
+            self._paint_places(painter)
 
-    def _draw_marker(self, painter: QPainter, point: QPointF) -> None:
+    def _paint_places(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(QColor(self._theme.curves[0]))
-        painter.setPen(QPen(QColor("#ffffff"), 1.5))
-        painter.drawEllipse(point, 4.5, 4.5)
+        if self._marker is not None:
+            painter.setBrush(QColor(self._theme.curves[0]))
+            painter.setPen(QPen(QColor("#ffffff"), 1.5))
+            painter.drawEllipse(self.point_of(self._marker), 5, 5)
+        if self._hub.cursor is not None and not self.underMouse():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for colour, width in (("#ffffff", 3.5), (self._theme.curves[1], 2)):
+                painter.setPen(QPen(QColor(colour), width))
+                painter.drawEllipse(self.point_of(self._hub.cursor), 5, 5)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self._image is None:
-            return
-        self._zoom_at(event.position(), 1.2 ** (event.angleDelta().y() / 120))
+        if self._size is not None:
+            self._zoom_at(event.position(), 1.2 ** (event.angleDelta().y() / 120))
         event.accept()
 
     def _zoom_at(self, position: QPointF, factor: float) -> None:
         """Zooms so that what lies under `position` stays there."""
         target = self.target
         share = QPointF((position.x() - target.x()) / target.width(), (position.y() - target.y()) / target.height())
-        zoom = min(max(self._hub.zoom * factor, 1.0), LARGEST_ZOOM)
-        grown = zoom / self._hub.zoom
+        grown = min(max(self._hub.zoom * factor, 1.0), LARGEST_ZOOM) / self._hub.zoom
         offset = QPointF(
             (self.width() / 2 - position.x()) / (target.width() * grown),
             (self.height() / 2 - position.y()) / (target.height() * grown),
         )
-        self._hub.look_at(share + offset, zoom)
+        self._hub.look_at(share + offset, self._hub.zoom * grown)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
@@ -148,14 +182,13 @@ class ImagePane(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         position = event.position()
-        if self._dragged_from is not None:
+        if self._dragged_from is None:
+            self.hovered.emit(self.pixel_at(position))
+        elif self._size is not None and (position - self._pressed).manhattanLength() >= DRAG_STARTS:
             target, moved = self.target, position - self._dragged_from
-            if self._image is not None and (position - self._pressed).manhattanLength() >= DRAG_STARTS:
-                shift = QPointF(moved.x() / target.width(), moved.y() / target.height())
-                self._hub.look_at(self._hub.centre - shift, self._hub.zoom)
-                self._dragged_from = position
-            return
-        self.hovered.emit(self.pixel_at(position))
+            shift = QPointF(moved.x() / target.width(), moved.y() / target.height())
+            self._hub.look_at(self._hub.centre - shift, self._hub.zoom)
+            self._dragged_from = position
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._pressed is not None and (event.position() - self._pressed).manhattanLength() < DRAG_STARTS:
@@ -166,6 +199,18 @@ class ImagePane(QWidget):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self._hub.reset()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Plus and minus zoom, 0 fits; every other key is the business of the view around."""
+        middle = QPointF(self.width() / 2, self.height() / 2)
+        if self._size is not None and event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+            self._zoom_at(middle, STEP)
+        elif self._size is not None and event.key() == Qt.Key.Key_Minus:
+            self._zoom_at(middle, 1 / STEP)
+        elif event.key() == Qt.Key.Key_0:
+            self._hub.reset()
+        else:
+            event.ignore()
 
     def leaveEvent(self, event) -> None:
         self.hovered.emit(None)

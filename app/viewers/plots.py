@@ -1,48 +1,53 @@
-"""Plots in the colours of the window."""
+"""Plots in the colours of the window: axes and lines, no menus, nothing that zooms by mistake."""
 
 from __future__ import annotations
 
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QPen
 
+from .. import theme
 from ..theme import Theme
 
+AXIS_WIDTH, AXIS_HEIGHT = 46, 40  # px; fixed, so that a plot does not jump with its numbers
 
-def new_plot(bottom: str, left: str = "") -> pg.PlotWidget:
-    """An empty plot with labelled axes; it neither zooms by mistake nor opens a menu."""
+
+def new_plot(bottom: str, *, name: str) -> pg.PlotWidget:
+    """An empty plot with labelled axes, called `name` by screen readers."""
     pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
     plot = pg.PlotWidget()
+    plot.setAccessibleName(name)
+    plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     item = plot.getPlotItem()
     item.setMenuEnabled(False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
     item.setLabel("bottom", bottom)
-    if left:
-        item.setLabel("left", left)
-    for name in ("left", "bottom"):
-        item.getAxis(name).enableAutoSIPrefix(False)
-    item.getAxis("left").setWidth(48)
-    plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+    item.getAxis("left").setWidth(AXIS_WIDTH)
+    item.getAxis("bottom").setHeight(AXIS_HEIGHT)
+    for side in ("left", "bottom"):
+        item.getAxis(side).enableAutoSIPrefix(False)
+    item.layout.setContentsMargins(0, 4, 4, 4)  # the label of the axis reaches below it
     return plot
 
 
-def paint(plot: pg.PlotWidget, theme: Theme) -> None:
+def paint_plot(plot: pg.PlotWidget, tokens: Theme) -> None:
     """Gives a plot the colours of a theme."""
-    plot.setBackground(theme.card)
-    font = QFont(plot.font())
-    font.setPointSizeF(max(7.0, font.pointSizeF() * 0.9))
-    for name in ("left", "bottom"):
-        axis = plot.getPlotItem().getAxis(name)
-        axis.setPen(theme.line)
-        axis.setTextPen(theme.dim)
-        axis.setStyle(tickFont=font)
-        axis.label.setFont(font)
-    plot.getPlotItem().showGrid(x=False, y=True, alpha=0.15)
+    plot.setBackground(tokens.card)
+    item = plot.getPlotItem()
+    for side in ("left", "bottom", "right"):
+        axis = item.getAxis(side)
+        axis.setPen(tokens.line)
+        axis.setTickPen(tokens.line)
+        axis.setTextPen(tokens.dim)
+        axis.setStyle(tickFont=theme.tabular(plot.font()), tickLength=-4, hideOverlappingLabels=False)
+    item.showGrid(x=False, y=True, alpha=0.12)
 
 
-def pen(colour: str, width: float, *, is_dashed: bool = False, alpha: int = 255):
-    """A pen for a curve; `alpha` 0..255."""
+def pen(plot: pg.PlotWidget, colour: str, width: float, *, is_dashed: bool = False, alpha: float = 1.0) -> QPen:
+    """A pen for a curve of `plot`; `width` in px of the window, `alpha` 0..1."""
     own = pg.mkColor(colour)
-    own.setAlpha(alpha)
+    own.setAlphaF(alpha)
+    width *= plot.devicePixelRatioF()  # pyqtgraph's pens count the pixels of the screen
     return pg.mkPen(own, width=width, style=Qt.PenStyle.DashLine if is_dashed else Qt.PenStyle.SolidLine)

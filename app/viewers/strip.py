@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPen
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QToolTip, QWidget
 
 from ..quantities import number
@@ -11,112 +11,134 @@ from ..session import REFERENCE, Session
 from ..theme import GRID, Theme
 from .pictures import Pictures, title_of
 
-SIDE = 64  # px of a small picture
-LABEL = 16
+HEIGHT = 56  # px of a small picture; its width follows from its shape
+WIDTHS = (40, 112)
+LABEL = 18
+EDGE = 3
+BAR = 8  # height of the scroll bar
 
 
-class _Strip(QWidget):
-    """Paints what is visible; pictures are rendered one per turn of the event loop."""
+class Strip(QWidget):
+    """Paints what is visible; pictures are rendered one per turn of the event loop, those in sight first."""
 
     def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._pictures, self.theme = session, pictures, tokens
+        self._session, self._pictures, self._theme = session, pictures, tokens
         self._images: dict[int, QImage] = {}
-        self._waiting: list[int] = []
-        self.setAccessibleName("Stages")
-        self.setToolTip("Click shows a stage, Ctrl-click adds a pane")
-        self.setFixedHeight(SIDE + LABEL + 8)
+        self._of = session.stages
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._render_one)
+        self.setAccessibleName("Thumbnails of the stages")
+        self.setFixedHeight(EDGE + HEIGHT + LABEL)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        self._theme = tokens
+        self.update()
 
     @property
     def panes(self) -> list[int]:
         """What the strip shows, left to right."""
-        measurement = self._session.measurement
-        has_reference = measurement is not None and measurement.reference is not None
-        stages = list(range(len(self._session.stages)))
-        return stages + [REFERENCE] * (has_reference and bool(stages))
+        stages = list(range(self._pictures.num_stages))
+        return stages + [REFERENCE] * (bool(stages) and self._pictures.size(REFERENCE) is not None)
 
-    def clear(self) -> None:
-        """Forgets all pictures."""
-        self._images.clear()
-        self._waiting.clear()
-        self.refresh()
+    @property
+    def missing(self) -> list[int]:
+        """The pictures still to be rendered."""
+        return [pane for pane in self.panes if pane not in self._images]
 
     def refresh(self) -> None:
         """Grows to the stages that are there and asks for their pictures."""
-        panes = self.panes
-        new = [pane for pane in panes if pane not in self._images and pane not in self._waiting]
-        if new and not self._waiting:
-            QTimer.singleShot(0, self, self._render_next)
-        self._waiting += new
-        self.setFixedWidth(max(1, len(panes) * (SIDE + GRID)))
+        if self._session.stages is not self._of:
+            self._of = self._session.stages
+            self._images.clear()
+        self.setFixedWidth(max(1, 2 * EDGE + len(self.panes) * self._pitch - GRID))
+        if self.missing and not self._timer.isActive():
+            self._timer.start(0)
         self.update()
 
-    def place(self, position: int) -> QRect:
+    def place(self, position: int) -> QRectF:
         """Where the picture at a position of the strip lies."""
-        return QRect(2 + position * (SIDE + GRID), 2, SIDE, SIDE)
+        return QRectF(EDGE + position * self._pitch, EDGE, self._pitch - GRID, HEIGHT)
 
-    def pane_at(self, x: int) -> int | None:
-        """The pane under a column of the widget."""
+    def pane_at(self, point: QPointF) -> int | None:
+        """The pane whose picture or label lies under a point of the widget."""
+        position = int(point.x() - EDGE + GRID / 2) // self._pitch
         panes = self.panes
-        position = (x - 2) // (SIDE + GRID)
         return panes[position] if 0 <= position < len(panes) else None
 
-    def _render_next(self) -> None:
-        if not self._waiting:
+    @property
+    def _pitch(self) -> int:
+        """From one picture to the next, in px."""
+        height, width = self._pictures.size(0) or (1, 1)
+        return GRID + min(max(round(HEIGHT * width / height), WIDTHS[0]), WIDTHS[1])
+
+    def _render_one(self) -> None:
+        if not (missing := self.missing):
             return
-        pane = self._waiting.pop(0)
-        image = self._pictures.thumbnail(pane, int(SIDE * self.devicePixelRatioF()))
+        seen = self.visibleRegion().boundingRect()
+        in_sight = [pane for pane in missing if seen.intersects(self.place(self.panes.index(pane)).toRect())]
+        pane = (in_sight or missing)[0]
+        side = round(max(HEIGHT, self._pitch - GRID) * self.devicePixelRatioF())
+        image = self._pictures.thumbnail(pane, side)
         if image is not None:
             self._images[pane] = image
-        self.update()
-        if self._waiting:
-            QTimer.singleShot(0, self, self._render_next)
+            self.update(self.place(self.panes.index(pane)).toAlignedRect())
+            self._timer.start(0)
 
-    def paintEvent(self, event) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        selection, tokens = self._session.selection, self.theme
+        seen = event.rect().adjusted(-self._pitch, 0, self._pitch, 0)
         for position, pane in enumerate(self.panes):
-            place = self.place(position)
-            if not event.rect().intersects(place.adjusted(-GRID, 0, GRID, LABEL + 8)):
-                continue
+            if seen.intersects(self.place(position).toRect()):
+                self._paint_one(painter, pane, self.place(position))
+
+    def _paint_one(self, painter: QPainter, pane: int, place: QRectF) -> None:
+        tokens, selection = self._theme, self._session.selection
+        if (image := self._images.get(pane)) is not None:
+            scale = min(place.width() / image.width(), place.height() / image.height())
+            target = QRectF(0, 0, image.width() * scale, image.height() * scale)
+            target.moveCenter(place.center())
+            painter.drawImage(target, image)
+        else:
             painter.fillRect(place, QColor(tokens.image))
-            if (image := self._images.get(pane)) is not None:
-                scale = min(SIDE / image.width(), SIDE / image.height())
-                target = QRect(0, 0, round(image.width() * scale), round(image.height() * scale))
-                target.moveCenter(place.center())
-                painter.drawImage(target, image)
-            is_shown, is_chosen = pane in selection.panes, pane == selection.stage
-            if is_shown or is_chosen:
-                painter.setPen(QPen(QColor(tokens.accent), 3 if is_chosen else 1.5))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.drawRoundedRect(place.adjusted(-1, -1, 0, 0), 3, 3)
-            painter.setPen(QColor(tokens.text if is_chosen else tokens.dim))
-            label = {0: "start", REFERENCE: "reference"}.get(pane, str(pane))
-            painter.drawText(
-                place.translated(0, SIDE + 4).adjusted(-4, 0, 4, LABEL - SIDE), Qt.AlignmentFlag.AlignCenter, label
-            )
+        is_chosen = pane == selection.stage
+        if pane in selection.panes:
+            painter.setPen(QPen(QColor(tokens.accent), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
+        font = self.font()
+        font.setBold(is_chosen)
+        painter.setFont(font)
+        painter.setPen(QColor(tokens.text if is_chosen else tokens.dim))
+        label = {0: "start", REFERENCE: "reference"}.get(pane, str(pane))
+        under = QRectF(place.x() - GRID, place.bottom() + 2, place.width() + 2 * GRID, LABEL - 2)
+        painter.drawText(under, Qt.AlignmentFlag.AlignCenter, label)
 
     def event(self, event) -> bool:
         if isinstance(event, QHelpEvent):
-            pane = self.pane_at(event.x())
-            if pane is not None and pane >= 0:
-                words = f"{title_of(pane)}, residual {number(self._session.stages.row(pane).residual)}"
-                QToolTip.showText(event.globalPos(), f"{words}\nClick shows it, Ctrl-click adds a pane", self)
-                return True
+            pane = self.pane_at(QPointF(event.pos()))
+            QToolTip.showText(event.globalPos(), "" if pane is None else self._hint(pane), self)
+            return True
         return super().event(event)
 
+    def _hint(self, pane: int) -> str:
+        if pane == REFERENCE:
+            return "The true scene\nClick shows or hides its pane"
+        residual = number(self._session.stages.row(pane).residual)
+        return f"{title_of(pane)}, residual {residual}\nClick shows it, Ctrl-click adds or takes away a pane"
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        pane = self.pane_at(int(event.position().x()))
+        pane = self.pane_at(event.position())
         if pane is None:
             return
         panes = self._session.selection.panes
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            rest = tuple(shown for shown in panes if shown != pane)
-            self._session.set_panes(rest if pane in panes and rest else (*panes, pane))
-        elif pane == REFERENCE:
-            self._session.set_panes((*(shown for shown in panes if shown != REFERENCE), REFERENCE))
+        if pane == REFERENCE or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            others = [shown for shown in panes if shown != pane]
+            self._session.set_panes(others if pane in panes else _in_order([*panes, pane]))
         else:
             self._session.select_stage(pane)
 
@@ -127,37 +149,47 @@ class StageStrip(QScrollArea):
     def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
         self._session = session
-        self.strip = _Strip(session, pictures, tokens)
+        self._stage = -1
+        self.strip = Strip(session, pictures, tokens)
         self.setWidget(self.strip)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        self.setFixedHeight(self.strip.height() + self.horizontalScrollBar().sizeHint().height() // 2 + 4)
+        self.setFixedHeight(self.strip.height() + BAR)
         self.viewport().setAutoFillBackground(False)
         self.strip.setAutoFillBackground(False)
+        self.set_theme(tokens)
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
-        self.strip.theme = tokens
-        self.strip.update()
-
-    def clear(self) -> None:
-        """Forgets all pictures."""
-        self.strip.clear()
+        self.strip.set_theme(tokens)
+        self.horizontalScrollBar().setStyleSheet(
+            f"QScrollBar {{ background: transparent; height: {BAR}px; margin: 0; }}"
+            f"QScrollBar::handle {{ background: {tokens.track}; border-radius: {BAR // 2 - 1}px; min-width: 32px;"
+            " margin: 1px; }"
+            "QScrollBar::add-line, QScrollBar::sub-line { width: 0; }"
+        )
 
     def refresh(self) -> None:
-        """Shows the stages that are there, the chosen one in sight."""
+        """Shows the stages that are there, the chosen one in sight whenever it changes."""
         self.strip.refresh()
-        stage = self._session.selection.stage
-        if stage in self.strip.panes:
-            place = self.strip.place(self.strip.panes.index(stage))
-            self.ensureVisible(place.center().x(), place.center().y(), SIDE, 0)
+        stage, panes = self._session.selection.stage, self.strip.panes
+        if stage != self._stage and stage in panes:
+            self._stage = stage
+            place = self.strip.place(panes.index(stage)).toRect()
+            self.ensureVisible(place.center().x(), place.center().y(), place.width(), 0)
 
     def sizeHint(self) -> QSize:
         return QSize(480, self.height())
 
-    def wheelEvent(self, event) -> None:
+    def wheelEvent(self, event: QWheelEvent) -> None:
         """A plain wheel scrolls sideways: there is nothing above or below."""
         bar = self.horizontalScrollBar()
         bar.setValue(bar.value() - (event.angleDelta().y() or event.angleDelta().x()))
         event.accept()
+
+
+def _in_order(panes: list[int]) -> list[int]:
+    """Measurement, stages from the first to the last, reference."""
+    return sorted(panes, key=lambda pane: (pane == REFERENCE, pane))

@@ -1,0 +1,98 @@
+"""What leaves the window besides cubes: spectra as CSV, colour pictures as PNG, and the command that does it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lorun_engine.errors import LorunError
+from lorun_engine.io import RoleTable, replacing, write_spectra_csv
+
+from . import render
+
+if TYPE_CHECKING:
+    from .session import Recipe
+
+CUBE_SUFFIXES = {"HDF5": ".h5", "MATLAB": ".mat", "TIFF": ".tif", "ENVI": ".hdr", "NumPy": ".npy"}
+
+
+def write_spectra(
+    path: Path,
+    cubes: Mapping[str, Callable[[], np.ndarray]],
+    *,
+    pixel: tuple[int, int],
+    wavelengths_nm: np.ndarray | None,
+    protected: Sequence[Path],
+) -> None:
+    """Writes the spectrum of every cube (C, H, W) at `pixel` (y, x): one line per band, one column per cube."""
+    y, x = pixel
+    spectra = {f"{name} (x {x} y {y})": cube()[:, y, x] for name, cube in cubes.items()}
+    write_spectra_csv(path, wavelengths_nm, spectra, protected=protected)
+
+
+def write_picture(
+    path: Path,
+    image: np.ndarray,
+    *,
+    wavelengths_nm: np.ndarray | None,
+    levels_from: np.ndarray,
+    stretch: tuple[float, float],
+    protected: Sequence[Path],
+) -> None:
+    """Writes (C, H, W) as the colour picture that the panes show, the percentiles taken of the cube `levels_from`."""
+    from PIL import Image
+
+    weights = render.colour_weights(wavelengths_nm, len(image))
+    levels = render.levels_of(render.linear_colour(levels_from, weights), *stretch)
+    picture = render.colour_bytes(render.linear_colour(image, weights), levels)
+    with replacing(path, protected=protected) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def restore_command(recipe: Recipe, table: RoleTable) -> str:
+    """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
+
+    Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
+    LorunError where roles were given to single arrays of a file, which the command line cannot express.
+    """
+    options, geometry = recipe.options, table.geometry
+    source = table.row("measurement").found
+    others = {role: table.row(role).found.path for role in ("mask", "reference") if table.row(role) is not None}
+    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.decoder}.h5"]
+    for role, path in others.items():
+        if path != source.path:
+            words += [f"--{role}", str(path)]
+    by_key = {selector for selector, _ in options.roles if "::" in selector}
+    if by_key - {table.row("measurement").selector} or (by_key and source.path in others.values()):
+        raise LorunError(
+            "Roles were given to single arrays of a file; the command line gives them to whole files. "
+            "Save the arrays as files of their own to decode them with a command."
+        )
+    key = source.key if by_key else options.key
+    flags = {
+        "--key": key,
+        "--bands": geometry.num_bands,
+        "--step": f"{geometry.step:.9g}",
+        "--axis": geometry.axis,
+        "--direction": geometry.direction,
+        "--first-offset": f"{geometry.first_offset:.9g}",
+        "--wavelengths": options.wavelengths,
+        "--flip": options.flip,
+        "--rotate": 90 * options.rotate if options.rotate else None,
+        "--crop": ",".join(map(str, options.crop)) if options.crop else None,
+        "--input-scale": None if options.input_scale is None else repr(options.input_scale),
+        "--integer-scale": None if options.integer_scale is None else repr(options.integer_scale),
+        "--cube-axes": options.cube_axes,
+        "--adapter": recipe.decoder,
+        "--stages": recipe.num_stages,
+        "--device": recipe.device,
+        "--threads": recipe.threads,
+    }
+    for flag, value in flags.items():
+        if value is not None:  # a value such as "-" is taken for a flag unless it is joined to its own
+            words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
+    return shlex.join(words)

@@ -1,0 +1,73 @@
+"""Files opened and understood, together with the decoder that suits them; for the worker thread, it loads torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lorun_engine.errors import AmbiguousGeometry, LorunError
+from lorun_engine.io import OpenOptions, RoleTable, inspect
+from lorun_engine.measurement import Measurement
+
+from .decoders import Choice, Decoders, Fit, first_fit
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What became of `paths` under `options`; without a measurement `problem` says why there is none."""
+
+    paths: tuple[Path, ...]
+    options: OpenOptions
+    role_table: RoleTable
+    measurement: Measurement | None
+    problem: LorunError | None
+    choice: Choice | None = None
+    fit: Fit | None = None
+
+
+def open_files(
+    paths: tuple[Path, ...], options: OpenOptions, keep: RoleTable | None, decoders: Decoders, decoder_name: str | None
+) -> Opened:
+    """`paths` read and understood; where they alone do not suffice, together with what `keep` has besides.
+
+    With the measurement comes the decoder of this name, or else the first one that suits it.
+    """
+    table = inspect(list(paths), _for_files(options, paths))
+    if keep is not None and (more := _completed(paths, table, keep)) != paths:
+        together = inspect(list(more), _for_files(options, more))
+        if together.problem is None or isinstance(together.problem, AmbiguousGeometry):
+            paths, table = more, together
+    options = _for_files(options, paths)
+    if table.problem is not None:
+        return Opened(paths, options, table, None, table.problem)
+    try:
+        measurement = table.measurement()
+    except LorunError as error:
+        return Opened(paths, options, table, None, error)
+    choices = [choice for choice in decoders.choices() if choice.task == measurement.task]
+    wanted = [choice for choice in choices if choice.name == decoder_name]
+    choice, fit = first_fit(decoders, wanted or choices, measurement)
+    return Opened(paths, options, table, measurement, None, choice, fit)
+
+
+def _completed(paths: tuple[Path, ...], table: RoleTable, keep: RoleTable) -> tuple[Path, ...]:
+    """`paths` with those files of `keep` that hold what a measurement needs besides, and nothing that it has already.
+
+    A capture takes over the mask; a mask or a reference joins the capture with everything that belongs to it.
+    """
+    brought = {row.role for row in table.rows if row.role}
+    if {"measurement", "mask"} <= brought:
+        return paths
+    wanted = {"mask"} if "measurement" in brought else {"measurement", "mask", "reference", "wavelengths"} - brought
+    roles: dict[Path, set[str]] = {}
+    for row in keep.rows:
+        if row.role:
+            roles.setdefault(row.found.path, set()).add(row.role)
+    return (*paths, *(path for path, held in roles.items() if held <= wanted and path not in paths))
+
+
+def _for_files(options: OpenOptions, paths: tuple[Path, ...]) -> OpenOptions:
+    """`options` without the roles of files that are not among `paths`: they were remembered for others."""
+    names = {str(path) for path in paths}
+    roles = tuple((selector, role) for selector, role in options.roles if selector.split("::")[0] in names)
+    return replace(options, roles=roles)

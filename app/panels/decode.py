@@ -1,0 +1,95 @@
+"""The one blue button with what it is doing: Decode, then Cancel with progress and time left, then the outcome."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from lorun_engine.errors import DeviceError
+
+from .. import theme
+from ..quantities import duration, number, plural
+from ..session import Session
+from .model import set_look
+
+
+class DecodeCard(QWidget):
+    """Decode and Cancel are the same button, so that nobody has to look for either."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.button = QPushButton("Decode")
+        self.button.setObjectName("primary")
+        self.button.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.button.clicked.connect(self._pressed)
+        self.progress = QProgressBar()
+        self.progress.setAccessibleName("Progress of the decode")
+        self.progress.setTextVisible(False)
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.sentence.setAccessibleName("State of the decode")
+        self.on_cpu = QPushButton("Decode on the CPU")
+        self.on_cpu.clicked.connect(self._decode_on_cpu)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.GRID)
+        for widget in (self.button, self.progress, self.sentence, self.on_cpu):
+            column.addWidget(widget)
+        for changed in (session.opened_changed, session.decoder_changed, session.restoration_changed):
+            changed.connect(self._show)
+        self._show()
+
+    def _pressed(self) -> None:
+        if self._session.restoration.is_busy:
+            self._session.cancel()
+        else:
+            self._session.restore()
+
+    def _decode_on_cpu(self) -> None:
+        self._session.set_device("cpu")
+        self._session.restore()
+
+    def _show(self) -> None:
+        session, restoration = self._session, self._session.restoration
+        text = {"running": "Cancel", "cancelling": "Cancelling…"}.get(restoration.state, "Decode")
+        self.button.setText(text)
+        self.button.setAccessibleName(text)
+        self.button.setEnabled(restoration.state == "running" or session.can_restore)
+        self.progress.setVisible(restoration.is_busy)
+        # Stage 0 costs about as much as a stage: it counts, and a bar that moves at once is believed.
+        self.progress.setRange(0, restoration.num_stages + 1)
+        self.progress.setValue(restoration.done_stages + 1 if len(session.stages) else 0)
+        self.on_cpu.setVisible(isinstance(restoration.error, DeviceError) and session.device != "cpu")
+        set_look(self.sentence, *self._state())
+
+    def _state(self) -> tuple[str, str]:
+        """The sentence under the button and its look."""
+        session, restoration = self._session, self._session.restoration
+        done, asked = restoration.done_stages, restoration.num_stages
+        if restoration.state == "running":
+            left = restoration.seconds_left
+            return f"Stage {done} of {asked}" + ("" if left is None else f"  ·  {duration(left)} left"), "dim"
+        if restoration.state == "cancelling":
+            return "Stops after the stage that is being computed.", "dim"
+        if restoration.state == "done":
+            last = session.stages.row(len(session.stages) - 1)
+            took = duration(restoration.seconds)
+            return f"{plural(asked, 'stage')} in {took}  ·  residual {number(last.residual)}", "dim"
+        if restoration.state in ("cancelled", "failed"):
+            kept = f" {plural(len(session.stages), 'image')} kept, marked partial." if restoration.partial else ""
+            return restoration.message + kept, "warn"
+        return self._why_not(), "dim"
+
+    def _why_not(self) -> str:
+        """Why the button is grey, in words; nothing when it is not."""
+        session = self._session
+        if session.can_restore:
+            return ""
+        if session.is_opening:
+            return "Reading the files…"
+        if session.measurement is None:
+            return "Correct the measurement first." if session.paths else "Open a measurement first."
+        if session.choice is None:
+            return "No decoder serves this task."
+        return "This decoder does not fit the measurement."

@@ -1,0 +1,38 @@
+"""The dialogs in which files are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from ..settings import RecentJob
+
+_READABLE = "Measurements, masks and cubes (*.mat *.h5 *.hdf5 *.npy *.npz *.tif *.tiff *.png *.jpg *.jpeg *.bmp *.hdr)"
+
+
+def ask_open_files(parent: QWidget, heading: str, folder: Path | None) -> list[Path]:
+    """The files that the user chose; none when cancelled."""
+    names, _ = QFileDialog.getOpenFileNames(parent, heading, str(folder or ""), f"{_READABLE};;All files (*)")
+    return [Path(name) for name in names]
+
+
+def ask_save_file(parent: QWidget, heading: str, suggested: Path, formats: Mapping[str, str]) -> Path | None:
+    """The file to write, with a suffix of `formats` (title to suffix); the dialog confirms overwriting."""
+    dialog = QFileDialog(parent, heading)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    suffixes = {f"{title} (*{suffix})": suffix for title, suffix in formats.items()}
+    dialog.setNameFilters(list(suffixes))
+    dialog.setDirectory(str(suggested.parent))
+    dialog.selectFile(suggested.name)
+    dialog.setDefaultSuffix(suggested.suffix)
+    dialog.filterSelected.connect(lambda name: dialog.setDefaultSuffix(suffixes[name]))
+    return Path(dialog.selectedFiles()[0]) if dialog.exec() else None
+
+
+def ask_for_folder(parent: QWidget, job: RecentJob) -> Path | None:
+    """The folder in which the user says the files of `job` now are."""
+    start = next((str(Path(path).parent) for path in job.paths if Path(path).parent.exists()), "")
+    folder = QFileDialog.getExistingDirectory(parent, f"Where is {Path(job.missing[0]).name} now?", start)
+    return Path(folder) if folder else None

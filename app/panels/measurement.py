@@ -1,0 +1,150 @@
+"""The card that says what is open: files, bands, step, and what does not fit, with a button that puts it right."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from lorun_engine.io import OpenOptions, RoleTable
+
+from .. import theme
+from ..actions import Corrections
+from ..quantities import breakable, plural, size
+from ..session import Session
+
+MOST_SOLUTIONS = 4
+ORDER = {"measurement": 0, "mask": 1, "reference": 2}
+
+
+class MeasurementCard(QWidget):
+    """What was opened, in three lines."""
+
+    open_requested = Signal()
+    add_requested = Signal()
+    roles_requested = Signal()
+
+    def __init__(self, session: Session, corrections: Corrections) -> None:
+        super().__init__()
+        self._session = session
+        frame, self._column = theme.card("Measurement")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(frame)
+        self.files = QLabel()
+        self.geometry_ = QLabel()
+        self.geometry_.setObjectName("dim")
+        self.misfit = Misfit(session, corrections, most_solutions=MOST_SOLUTIONS)
+        for label in (self.files, self.geometry_):
+            label.setWordWrap(True)
+            self._column.addWidget(label)
+        self._column.addWidget(self.misfit)
+        line = QHBoxLayout()
+        self.open = _button("Open…", self.open_requested.emit)
+        self.add = _button("Add files…", self.add_requested.emit)
+        self.roles = _button("Roles and geometry…", self.roles_requested.emit)
+        for button in (self.open, self.roles, self.add):
+            line.addWidget(button)
+        line.addStretch(1)
+        self._column.addLayout(line)
+        session.opened_changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        session, table = self._session, self._session.role_table
+        self.open.setVisible(table is None)
+        self.roles.setVisible(table is not None)
+        self.add.setVisible(table is not None and session.measurement is None)
+        if table is None:
+            self.files.setText("Reading the files…" if session.is_opening else "")
+            self.geometry_.setText("Nothing is open. Drop a snapshot and its mask anywhere in this window.")
+        else:
+            first, *others = _files(table) or ["Nothing that was opened is used."]
+            self.files.setText(breakable(first))
+            self.geometry_.setText(_lines([*others, _geometry(session)]))
+        self.files.setVisible(bool(self.files.text()))
+        self.geometry_.setVisible(bool(self.geometry_.text()))
+
+
+class Misfit(QWidget):
+    """The amber sentence about files or geometry that do not fit, with one button for every way out."""
+
+    def __init__(self, session: Session, corrections: Corrections, *, most_solutions: int) -> None:
+        super().__init__()
+        self._session, self._corrections = session, corrections
+        self._most_solutions = most_solutions
+        self.sentence = QLabel()
+        self.sentence.setObjectName("warn")
+        self.sentence.setWordWrap(True)
+        self.sentence.setAccessibleName("What does not fit")
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(theme.GRID // 2)
+        self._column.addWidget(self.sentence)
+        self.buttons: list[QPushButton] = []
+        session.opened_changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        session, problem = self._session, self._session.problem
+        for button in self.buttons:
+            self._column.removeWidget(button)
+            button.deleteLater()
+        self.buttons = []
+        self.setVisible(problem is not None)
+        if problem is None:
+            return
+        self.sentence.setText(breakable(str(problem)))
+        if session.is_problem_elsewhere:
+            self._offer("Close this message", session.dismiss_problem)
+            return
+        for num_bands, step in session.role_table.solutions[: self._most_solutions]:
+            options = replace(session.options, num_bands=num_bands, step=float(step))
+            text = f"{plural(num_bands, 'band')}, step {step:g}"
+            self._offer(text, lambda options=options, text=text: self._corrections.correct(options, text=text))
+        if session.options != OpenOptions():
+            forget = "forgetting the corrections"
+            self._offer("Forget the corrections", lambda: self._corrections.correct(OpenOptions(), text=forget))
+
+    def _offer(self, text: str, act: Callable[[], None]) -> None:
+        button = _button(text, act)
+        self.buttons.append(button)
+        self._column.addWidget(button)
+
+
+def _button(text: str, act: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text)
+    button.clicked.connect(lambda: act())
+    return button
+
+
+def _lines(lines: list[str]) -> str:
+    """`lines` below each other with some air between them."""
+    return f'<div style="line-height: 135%">{"<br>".join(html.escape(breakable(line)) for line in lines if line)}</div>'
+
+
+def _files(table: RoleTable) -> list[str]:
+    """One line for every array that is used, the measurement first: name, size, type."""
+    measurement = table.row("measurement")
+    first = None if measurement is None else measurement.found.path
+    lines = []
+    for row in sorted(table.rows, key=lambda row: ORDER.get(row.role, len(ORDER))):
+        if row.role in ORDER:
+            name = row.found.path.name if row.role == "measurement" or row.found.path != first else row.role
+            lines.append(f"{name}  ·  {size(row.shape)}  ·  {row.dtype}")
+    return lines
+
+
+def _geometry(session: Session) -> str:
+    """As "28 bands 453.5 – 648.0 nm · step 2 px →"; nothing while it is not known."""
+    geometry = session.role_table.geometry
+    if geometry is None:
+        return ""
+    text = plural(geometry.num_bands, "band")
+    if geometry.wavelengths_nm is not None:
+        text += f"  {geometry.wavelengths_nm[0]:.1f} – {geometry.wavelengths_nm[-1]:.1f} nm"
+    arrow = {"x+": "→", "x-": "←", "y+": "↓", "y-": "↑"}[geometry.axis + geometry.direction]
+    return f"{text}  ·  step {geometry.step:g} px {arrow}"

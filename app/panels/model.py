@@ -1,0 +1,143 @@
+"""The card that says with what a measurement is decoded: decoder, number of stages, device, and whether it fits."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from .. import theme
+from ..quantities import breakable, gibibytes, plural
+from ..session import Session
+from ..stage_store import LIMIT_BYTES
+
+MOST_STAGES = 999
+
+
+class ModelCard(QWidget):
+    """Decoder, stages, device."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        frame, column = theme.card("Model")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(frame)
+
+        self.decoder = QComboBox()
+        self.decoder.setAccessibleName("Decoder")
+        self.stages = QSpinBox()
+        self.stages.setAccessibleName("Number of stages")
+        self.stages.setRange(1, MOST_STAGES)
+        self.stages.setKeyboardTracking(False)
+        self.device = QComboBox()
+        self.device.setAccessibleName("Device")
+        for box in (self.decoder, self.device):  # long names are cut, not widening the column
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(12)
+        self.fit = QLabel()
+        self.fit.setWordWrap(True)
+        self.cost = QLabel()
+        self.cost.setObjectName("dim")
+        self.cost.setWordWrap(True)
+        self.instead = QPushButton()
+        self.instead.clicked.connect(self._take_the_other)
+
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(theme.GRID)
+        for row, (name, field) in enumerate(
+            (("Decoder", self.decoder), ("Stages", self.stages), ("Device", self.device))
+        ):
+            label = QLabel(name)
+            label.setObjectName("dim")
+            label.setBuddy(field)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(field, row, 1)
+        column.addLayout(grid)
+        column.addWidget(self.fit)
+        column.addWidget(self.instead)
+        column.addWidget(self.cost)
+
+        self.decoder.activated.connect(lambda _: session.switch_decoder(self.decoder.currentData()))
+        self.stages.valueChanged.connect(session.set_num_stages)
+        self.device.activated.connect(lambda _: session.set_device(self.device.currentData()))
+        for changed in (session.decoder_changed, session.opened_changed, session.restoration_changed):
+            changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        session = self._session
+        is_free = session.is_engine_loaded and not session.restoration.is_busy
+        _fill(self.decoder, [(name, name) for name in session.decoder_names], session.decoder_name)
+        _fill(self.device, [(_device_title(device), device.name) for device in session.devices], session.device)
+        with QSignalBlocker(self.stages):
+            self.stages.setValue(max(1, session.num_stages))
+        for field in (self.decoder, self.stages, self.device):
+            field.setEnabled(is_free)
+        self._show_fit()
+        self.cost.setText(self._cost())
+        self.cost.setVisible(bool(self.cost.text()))
+
+    def _show_fit(self) -> None:
+        session, fit = self._session, self._session.fit
+        other = None
+        if fit is not None:
+            sentence, look = fit.sentence, "good" if fit.is_good else "warn"
+            if not fit.is_good:
+                other = session.fallback
+        elif not session.is_engine_loaded:
+            sentence, look = "Loading the engine…", "dim"
+        elif session.measurement is None:
+            sentence, look = "Open a measurement to see whether it fits.", "dim"
+        else:
+            sentence, look = "Checking whether it fits…", "dim"
+        set_look(self.fit, sentence, look)
+        self.instead.setVisible(other is not None)
+        self.instead.setText("Use another decoder" if other is None else f"Use {other.name}")
+
+    def _take_the_other(self) -> None:
+        if self._session.fallback is not None:
+            self._session.switch_decoder(self._session.fallback.name)
+
+    def _cost(self) -> str:
+        """How much room the stages take, where that is more than goes without saying."""
+        session = self._session
+        if session.measurement is None or not session.num_stages:
+            return ""
+        bands, height, width = session.measurement.physics.scene_shape
+        num_bytes = 4 * bands * height * width * (session.num_stages + 1)
+        if num_bytes < LIMIT_BYTES:
+            return ""
+        return (
+            f"{plural(session.num_stages, 'stage')} of {bands} × {height} × {width} take {gibibytes(num_bytes)}; "
+            f"what exceeds {gibibytes(LIMIT_BYTES)} is kept on the disk."
+        )
+
+
+def set_look(label: QLabel, text: str, look: str) -> None:
+    """Shows `text` in one of the looks of the style sheet: "dim", "good" or "warn"."""
+    label.setText(breakable(text))
+    label.setVisible(bool(text))
+    if label.objectName() != look:
+        label.setObjectName(look)
+        label.style().unpolish(label)
+        label.style().polish(label)
+
+
+def _device_title(device) -> str:
+    """As "CPU · 2 threads", or a card's name with its free memory."""
+    if device.name == "cpu" or device.free_bytes is None:
+        return device.title
+    return f"{device.title} · {gibibytes(device.free_bytes)} free"
+
+
+def _fill(box: QComboBox, items: list[tuple[str, str]], chosen: str | None) -> None:
+    """Puts (text, name) pairs into `box` and chooses one, without a word to its listeners."""
+    with QSignalBlocker(box):
+        if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] != items:
+            box.clear()
+            for text, name in items:
+                box.addItem(text, name)
+        box.setCurrentIndex(box.findData(chosen))

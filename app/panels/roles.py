@@ -1,0 +1,249 @@
+"""The page with roles and geometry: every array with what it was taken for and why, and everything that was guessed.
+
+A change is applied at once, can be undone, and is remembered for the folder. The window stays usable beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lorun_engine.io import WAVELENGTHS, OpenOptions, RoleRow, RoleTable
+from lorun_engine.io.roles import ROLES, UNUSED
+
+from .. import theme
+from ..actions import Corrections
+from ..forms import Field, Form, Found
+from ..quantities import number, size
+from ..session import Session
+from .measurement import Misfit
+
+THUMBNAIL = 48
+MOST_ROWS = 5  # more of them scroll
+COLUMNS = ("", "Array", "Role", "Why", "Shape", "Axes", "Type", "Min", "Max", "NaN", "Scale")
+
+# Every correction of OpenOptions; what is missing here cannot be edited, and a test says so.
+FIELDS: dict[str, Field] = {
+    "num_bands": Field("Bands"),
+    "step": Field("Step (px per band)"),
+    "axis": Field("Dispersion axis", (("columns (x)", "x"), ("rows (y)", "y"))),
+    "direction": Field("Direction", (("right or down (+)", "+"), ("left or up (−)", "-"))),
+    "first_offset": Field("First offset (px)"),
+    "wavelengths": Field("Wavelengths", tuple((name, name) for name in WAVELENGTHS), is_open=True),
+    "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
+    "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
+    "crop": Field("Crop the scene", example="y, x, height, width"),
+    "input_scale": Field("Input scale", example="by the decoder"),
+    "integer_scale": Field("Full scale of integers"),
+    "cube_axes": Field("Axes of cubes", example="e.g. HWC"),
+    "key": Field("Key in the file"),
+}
+
+
+class RolesPage(QDialog):
+    """Not modal: what it changes shows in the window while it is open."""
+
+    add_requested = Signal()
+
+    def __init__(self, session: Session, corrections: Corrections, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session, self._corrections = session, corrections
+        self.setWindowTitle("Roles and geometry")
+        self.setModal(False)
+        self.resize(1080, 760)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(16, 16, 16, 16)
+        outer.setSpacing(theme.GRID)
+        self.misfit = Misfit(session, corrections, most_solutions=12)
+        outer.addWidget(self.misfit)
+
+        frame, column = theme.card("What was found in the files")
+        self.roles: list[QComboBox] = []
+        self.table = _make_table()
+        column.addWidget(self.table)
+        outer.addWidget(frame, 2)
+
+        frame, column = theme.card("Geometry and scale")
+        hint = QLabel("What you leave open is taken as found. Corrections are remembered for this folder.")
+        hint.setObjectName("dim")
+        column.addWidget(hint)
+        self.form = Form(OpenOptions(), FIELDS)
+        self.form.edited.connect(lambda options, label: corrections.correct(options, text=label.lower()))
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        self.form.setObjectName("column")
+        area.setWidget(self.form)
+        column.addWidget(area)
+        outer.addWidget(frame, 3)
+        outer.addLayout(self._buttons())
+        session.opened_changed.connect(self._show)
+        self._show()
+
+    def _buttons(self) -> QHBoxLayout:
+        add, forget, close = QPushButton("Add files…"), QPushButton("Take everything as found"), QPushButton("Close")
+        undo = QPushButton("Undo")
+        undo.setEnabled(False)
+        add.clicked.connect(self.add_requested)
+        forget.clicked.connect(lambda: self._corrections.correct(OpenOptions(), text="taking everything as found"))
+        undo.clicked.connect(self._corrections.undo)
+        close.clicked.connect(self.close)
+        self._corrections.canUndoChanged.connect(undo.setEnabled)
+        line = QHBoxLayout()
+        for button in (add, forget, undo):
+            line.addWidget(button)
+        line.addStretch(1)
+        line.addWidget(close)
+        for button in (add, forget, undo, close):
+            button.setAutoDefault(False)  # Enter in a field commits it and does not press a button
+        return line
+
+    def _show(self) -> None:
+        table = self._session.role_table
+        rows = () if table is None else sorted(table.rows, key=_by_role)
+        self.roles = []
+        self.table.setRowCount(len(rows))
+        for line, row in enumerate(rows):
+            self._show_row(line, row)
+        self.table.resizeColumnsToContents()
+        self.table.setColumnWidth(0, THUMBNAIL + 8)
+        self.table.setColumnWidth(2, 150)
+        self.table.setMinimumHeight(min(len(rows), MOST_ROWS) * (THUMBNAIL + 8) + 32)
+        self.form.setEnabled(table is not None)
+        self.form.show_values(self._session.options, {} if table is None else found_values(table))
+
+    def _show_row(self, line: int, row: RoleRow) -> None:
+        picture = QTableWidgetItem(QIcon(thumbnail(row.found.array)), "")
+        self.table.setItem(line, 0, picture)
+        name = row.found.path.name if row.found.key is None else f"{row.found.path.name}\n{row.found.key}"
+        texts = (
+            name,
+            "",
+            row.reason,
+            size(row.shape),
+            row.axes,
+            str(row.dtype),
+            number(row.minimum),
+            number(row.maximum),
+            str(row.num_nan) if row.num_nan else "none",
+            "as it is" if row.scale == 1 else f"÷ {row.scale:g}",
+        )
+        for column, text in enumerate(texts, start=1):
+            item = QTableWidgetItem(text)
+            item.setToolTip(text)
+            self.table.setItem(line, column, item)
+        box = QComboBox()
+        box.setAccessibleName(f"Role of {name}")
+        for role in (*ROLES, UNUSED):
+            box.addItem(role, role)
+        box.setCurrentIndex(box.findData(row.role or UNUSED))
+        box.activated.connect(lambda index, row=row, box=box: self._assign(row, box.itemData(index)))
+        cell = QWidget()
+        centred = QVBoxLayout(cell)
+        centred.setContentsMargins(0, 0, 8, 0)
+        centred.addWidget(box, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.table.setCellWidget(line, 2, cell)
+        self.roles.append(box)
+
+    def _assign(self, row: RoleRow, role: str) -> None:
+        """Gives an array another role; the array that had it takes this one's role in exchange."""
+        if role == (row.role or UNUSED):
+            return
+        table, options = self._session.role_table, self._session.options
+        given = dict(options.roles)
+        given[selector(row, table)] = role
+        for other in table.rows:
+            if role != UNUSED and other.role == role:
+                given[selector(other, table)] = row.role or UNUSED
+        options = replace(options, roles=tuple(given.items()))
+        self._corrections.correct(options, text=f"{row.found.path.name} as {role}")
+
+
+def _by_role(row: RoleRow) -> int:
+    return ROLES.index(row.role) if row.role in ROLES else len(ROLES)
+
+
+def selector(row: RoleRow, table: RoleTable) -> str:
+    """How OpenOptions names the array of a row: its file alone where that holds no other."""
+    is_alone = sum(other.found.path == row.found.path for other in table.rows) == 1
+    return str(row.found.path) if is_alone else row.selector
+
+
+def found_values(table: RoleTable) -> dict[str, Found]:
+    """What was found for every field of the form, and why."""
+    found: dict[str, Found] = {}
+    geometry = table.geometry
+    if geometry is not None:
+        for name in ("num_bands", "step", "axis", "direction", "first_offset"):
+            value = getattr(geometry, name)
+            found[name] = Found(
+                f"{value:g}" if isinstance(value, float) else str(value), geometry.reasons.get(name, "")
+            )
+        wavelengths_nm = geometry.wavelengths_nm
+        if wavelengths_nm is not None:
+            span = f"{wavelengths_nm[0]:.1f} to {wavelengths_nm[-1]:.1f} nm"
+            found["wavelengths"] = Found(span, geometry.reasons.get("wavelengths_nm", ""))
+    scaled = [row for row in table.rows if row.role and row.scale != 1]
+    if scaled:
+        found["integer_scale"] = Found(f"{scaled[0].scale:g}", f"{scaled[0].found.path.name}: {scaled[0].scale_reason}")
+    if table.input_scale is not None:
+        found["input_scale"] = Found(f"{table.input_scale:g}", "from the file to the 0..1 scale of the decoder")
+    cubes = [row for row in table.rows if row.role and len(row.axes) == 3]
+    if cubes:
+        found["cube_axes"] = Found(cubes[0].axes, f"assumed for {cubes[0].found.path.name}")
+    return found
+
+
+def thumbnail(array: np.ndarray) -> QPixmap:
+    """A small grey picture of an array: its mean over the shortest axis, from the 1st to the 99th percentile."""
+    image = np.asarray(array)
+    while image.ndim > 2:
+        image = image.take(image.shape[np.argmin(image.shape)] // 2, axis=int(np.argmin(image.shape)))
+    image = np.atleast_2d(image)
+    if image.size == 0 or image.dtype.kind not in "biuf":
+        return QPixmap()
+    image = image[:: max(1, image.shape[0] // THUMBNAIL), :: max(1, image.shape[1] // THUMBNAIL)].astype(np.float32)
+    finite = image[np.isfinite(image)]
+    if not finite.size:
+        return QPixmap()
+    low, high = np.percentile(finite, (1, 99))
+    grey = np.nan_to_num((image - low) / max(high - low, 1e-12)).clip(0, 1)
+    pixels = np.ascontiguousarray((grey * 255).astype(np.uint8))
+    height, width = pixels.shape
+    picture = QImage(pixels.data, width, height, width, QImage.Format.Format_Grayscale8).copy()
+    return QPixmap.fromImage(picture).scaled(
+        THUMBNAIL, THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    )
+
+
+def _make_table() -> QTableWidget:
+    table = QTableWidget(0, len(COLUMNS))
+    table.setAccessibleName("Arrays in the files")
+    table.setHorizontalHeaderLabels(COLUMNS)
+    table.horizontalHeader().setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(THUMBNAIL + 8)
+    table.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its lists take the focus
+    table.setShowGrid(False)
+    table.setWordWrap(True)
+    return table

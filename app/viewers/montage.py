@@ -1,0 +1,120 @@
+"""All bands of the chosen stage as small labelled tiles; a click chooses the band, a double click shows it large."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip
+
+from .. import render
+from ..session import Session
+from ..theme import GRID, Theme
+from .pictures import Pictures, title_of
+
+PADDING = 12  # px
+HEADING = 24
+LABEL = 18  # under a tile
+
+
+class Montage(QFrame):
+    """Paints the tiles at the size they are seen; the picture cache keeps them."""
+
+    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self._session, self._pictures, self._theme = session, pictures, tokens
+        self.setAccessibleName("Montage of all bands")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        self._theme = tokens
+        self.update()
+
+    def refresh(self) -> None:
+        """Shows the selection."""
+        self.update()
+
+    def tile_rect(self, band: int) -> QRectF:
+        """Where the tile of a band lies, without its label."""
+        size = self._pictures.size(self._session.selection.stage)
+        if size is None:
+            return QRectF()
+        (height, width), num_bands = size, self._pictures.num_bands
+        place = QRectF(self.rect()).adjusted(PADDING, PADDING + HEADING, -PADDING, -PADDING + GRID)
+        margin = (LABEL + GRID, GRID)
+        columns = render.tiling(num_bands, size, (place.height(), place.width()), margin)
+        rows = -(-num_bands // columns)
+        cell_width, cell_height = (place.width() + GRID) / columns, place.height() / rows
+        scale = min((cell_height - margin[0]) / height, (cell_width - margin[1]) / width)
+        x = place.x() + band % columns * cell_width + (cell_width - GRID - width * scale) / 2
+        return QRectF(x, place.y() + band // columns * cell_height, max(width * scale, 1), max(height * scale, 1))
+
+    def band_at(self, point: QPointF) -> int | None:
+        """The band whose tile or label lies under a point of the widget."""
+        bands = range(self._pictures.num_bands)
+        return next((band for band in bands if self.tile_rect(band).adjusted(0, 0, 0, LABEL).contains(point)), None)
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, 480)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        stage, selection = self._session.selection.stage, self._session.selection
+        size = self._pictures.size(stage)
+        if size is None:
+            return
+        painter = QPainter(self)
+        self._paint_heading(painter, stage)
+        ratio = self.devicePixelRatioF()
+        for band in range(self._pictures.num_bands):
+            target = self.tile_rect(band)
+            factor = render.fitting_factor(size, (target.height() * ratio, target.width() * ratio))
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(target, self._pictures.tile(stage, band, factor))
+            is_chosen = band == selection.band
+            painter.setPen(QColor(self._theme.text if is_chosen else self._theme.dim))
+            under = QRectF(target.x() - GRID / 2, target.bottom() + 2, target.width() + GRID, LABEL - 2)
+            painter.drawText(under, Qt.AlignmentFlag.AlignCenter, self._label(band))
+            if is_chosen:
+                painter.setPen(QPen(QColor(self._theme.accent), 2))
+                painter.drawRect(target.adjusted(-1, -1, 1, 1))
+
+    def _paint_heading(self, painter: QPainter, stage: int) -> None:
+        place = QRectF(PADDING, PADDING - 4, self.width() - 2 * PADDING, HEADING)
+        font = painter.font()
+        font.setBold(True)
+        painter.setFont(font)
+        painter.setPen(QColor(self._theme.text))
+        title = title_of(stage)
+        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, title)
+        offset = painter.fontMetrics().horizontalAdvance(title) + 2 * GRID
+        painter.setFont(self.font())
+        painter.setPen(QColor(self._theme.dim))
+        words = f"all {self._pictures.num_bands} bands  ·  click chooses one, double click shows it large"
+        painter.drawText(place.adjusted(offset, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
+
+    def _label(self, band: int) -> str:
+        if self._pictures.wavelengths_nm is None:
+            return str(band + 1)
+        return f"{self._pictures.wavelengths_nm[band]:.1f}" + (" nm" if band == 0 else "")
+
+    def event(self, event) -> bool:
+        if isinstance(event, QHelpEvent):
+            band = self.band_at(QPointF(event.pos()))
+            words = "" if band is None else f"Band {band + 1} of {self._pictures.num_bands}"
+            if band is not None and self._pictures.wavelengths_nm is not None:
+                words += f", {self._pictures.band_title(band)}"
+            QToolTip.showText(event.globalPos(), words, self)
+            return True
+        return super().event(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if (band := self.band_at(event.position())) is not None:
+            self._session.select_band(band)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if (band := self.band_at(event.position())) is not None:
+            self._session.select_band(band)
+            self._session.set_mode("band")

@@ -1,0 +1,132 @@
+"""The card to step with: through the stages by playing, sliding or clicking thumbnails, and through the bands."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
+
+from .. import theme
+from ..session import Session
+from ..theme import GRID, Theme
+from .icons import SIDE, icon
+from .pictures import Pictures
+from .strip import StageStrip
+
+PLAY_S = 6.0  # about how long all stages take
+PLAY_MS = (80, 500)  # per stage
+
+
+class SteppingCard(QWidget):
+    """Obeys the selection; every control calls one of the session's verbs."""
+
+    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+        super().__init__()
+        self._session, self._pictures, self._theme = session, pictures, tokens
+        self.play = QPushButton()
+        self.play.setFixedSize(36, 28)
+        self.play.setIconSize(QSize(SIDE, SIDE))
+        self.play.setCheckable(True)
+        self.play.toggled.connect(self._toggle_play)
+        self.stage_slider, self.stage_label = _slider("Stage"), _figures("60 of 60")
+        self.band_slider, self.band_label = _slider("Band"), _figures("28 of 28  ·  000.0 nm")
+        self.stage_slider.valueChanged.connect(session.select_stage)
+        self.band_slider.valueChanged.connect(self._slide_band)
+        self.strip = StageStrip(session, pictures, tokens)
+        self._player = QTimer(self)
+        self._player.timeout.connect(self._play_on)
+        frame, column = theme.card("")
+        frame.setAccessibleName("Stages and bands")
+        column.setContentsMargins(12, 8, 12, 8)
+        column.setSpacing(4)
+        column.addLayout(_row("Stages", self.play, self.stage_slider, self.stage_label))
+        column.addWidget(self.strip)
+        column.addLayout(_row("Band", self.band_slider, self.band_label))
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(frame)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.set_theme(tokens)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        self._theme = tokens
+        self.strip.set_theme(tokens)
+        self._name_play()
+
+    def refresh(self) -> None:
+        """Shows the selection."""
+        selection, num_stages, num_bands = self._session.selection, self._pictures.num_stages, self._pictures.num_bands
+        if not num_stages:
+            self.play.setChecked(False)
+        last = num_stages - 1
+        _set_slider(self.stage_slider, max(last, selection.stage, 0), selection.stage)
+        self.stage_label.setText(f"{selection.stage} of {max(last, self._session.restoration.num_stages)}")
+        _set_slider(self.band_slider, max(num_bands - 1, 0), selection.band)
+        self.band_label.setText(f"{selection.band + 1} of {num_bands}  ·  {self._pictures.band_title(selection.band)}")
+        self.strip.refresh()
+
+    def _slide_band(self, band: int) -> None:
+        """A slider that is moved shows what it moves through: colour has no bands."""
+        self._session.select_band(band)
+        if self._session.selection.mode == "colour":
+            self._session.set_mode("band")
+
+    def _toggle_play(self, is_playing: bool) -> None:
+        self._name_play()
+        if not is_playing:
+            self._player.stop()
+            return
+        if self._session.selection.stage >= self._pictures.num_stages - 1:
+            self._session.select_stage(0)
+        shortest, longest = PLAY_MS
+        self._player.start(int(min(max(1000 * PLAY_S / max(self._pictures.num_stages, 1), shortest), longest)))
+
+    def _play_on(self) -> None:
+        stage = self._session.selection.stage
+        if stage >= self._pictures.num_stages - 1:
+            self.play.setChecked(False)
+        else:
+            self._session.select_stage(stage + 1)
+
+    def _name_play(self) -> None:
+        is_playing = self.play.isChecked()
+        words = "Pause" if is_playing else "Play the stages"
+        self.play.setToolTip(words)
+        self.play.setAccessibleName(words)
+        self.play.setIcon(icon("pause", self._theme.on_accent) if is_playing else icon("play", self._theme.text))
+
+
+def _slider(name: str) -> QSlider:
+    slider = QSlider(Qt.Orientation.Horizontal)
+    slider.setAccessibleName(name)
+    slider.setPageStep(1)
+    slider.setMinimumWidth(64)
+    return slider
+
+
+def _figures(longest: str) -> QLabel:
+    """A grey label as wide as its longest text, so that nothing moves while the numbers change."""
+    label = QLabel(longest)
+    label.setObjectName("dim")
+    label.setFont(theme.tabular(label.font()))
+    label.setMinimumWidth(label.fontMetrics().horizontalAdvance(longest) + GRID)
+    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return label
+
+
+def _row(title: str, *widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(GRID)
+    heading = QLabel(title)
+    heading.setObjectName("heading")
+    heading.setMinimumSize(52, 28)
+    row.addWidget(heading)
+    for widget in widgets:
+        row.addWidget(widget, 1 if isinstance(widget, QSlider) else 0)
+    return row
+
+
+def _set_slider(slider: QSlider, maximum: int, value: int) -> None:
+    with QSignalBlocker(slider):
+        slider.setMaximum(maximum)
+        slider.setValue(value)

@@ -1,0 +1,159 @@
+"""A tiny CASSI snapshot on the disk, decoders that do as they are told, and sessions that end with their test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from app.decoders import Choice
+from app.session import Session
+from lorun_engine.errors import LorunError
+
+NUM_BANDS, STEP, HEIGHT, WIDTH = 4, 2, 16, 14
+WAVELENGTHS_NM = np.array([450.0, 500.0, 560.0, 640.0])
+
+
+class FakeDecoder:
+    """K stages that halve the image. `gate` is waited for before every stage, `fail` maps a stage to what it raises.
+
+    `refusal` is the sentence why it does not fit, if it does not.
+    """
+
+    task = "cassi"
+
+    def __init__(self, name: str = "fake", *, num_stages: int = 5) -> None:
+        self.name, self.num_stages = name, num_stages
+        self.gate: Callable[[int], object] = lambda index: None
+        self.fail: dict[int, BaseException] = {}
+        self.refusal = ""
+        self.computed: list[int] = []
+
+    def fitted(self, measurement):
+        if self.refusal:
+            raise LorunError(self.refusal)
+        return self
+
+    def input_scale(self, measurement) -> float:
+        return 1.0
+
+    def stages(self, y, physics, *, num_stages: int):
+        import torch
+
+        from lorun_engine.stage import Stage
+
+        for index in range(num_stages + 1):
+            self.gate(index)
+            if index in self.fail:
+                raise self.fail[index]
+            self.computed.append(index)
+            yield Stage(index, torch.full((1, *physics.scene_shape), 0.5**index), parameters={"rho": 0.5})
+
+
+class FakeDecoders:
+    """Stands in for the library."""
+
+    def __init__(self, *decoders: FakeDecoder) -> None:
+        self.decoders = {decoder.name: decoder for decoder in decoders}
+
+    def choices(self) -> tuple[Choice, ...]:
+        return tuple(Choice(d.name, d.task, d.num_stages, False) for d in self.decoders.values())
+
+    def open(self, choice: Choice) -> FakeDecoder:
+        return self.decoders[choice.name]
+
+
+class Gate:
+    """Holds a decoder before a stage until it is opened, and tells when it got there."""
+
+    def __init__(self, *, at: int) -> None:
+        self.at, self.is_reached, self.is_open = at, threading.Event(), threading.Event()
+
+    def __call__(self, index: int) -> None:
+        if index == self.at:
+            self.is_reached.set()
+            assert self.is_open.wait(20)
+
+
+@pytest.fixture
+def fake() -> FakeDecoder:
+    return FakeDecoder()
+
+
+@pytest.fixture
+def fake_decoder_type() -> type[FakeDecoder]:
+    return FakeDecoder
+
+
+@pytest.fixture
+def gate_type() -> type[Gate]:
+    return Gate
+
+
+@pytest.fixture
+def snapshot(tmp_path) -> Path:
+    """A measurement file of ours, with its mask and its true scene."""
+    return write_snapshot(tmp_path / "snapshot.h5", seed=1)
+
+
+@pytest.fixture
+def foreign(tmp_path) -> tuple[Path, Path]:
+    """A capture and its mask in two files that state no geometry."""
+    y, mask, _ = _simulate(seed=2)
+    np.save(tmp_path / "capture.npy", y)
+    np.save(tmp_path / "mask.npy", mask)
+    return tmp_path / "capture.npy", tmp_path / "mask.npy"
+
+
+@pytest.fixture
+def make_session(qtbot, tmp_path):
+    """Makes sessions with a loaded engine; every one has ended when the test has."""
+    sessions = []
+
+    def make(*decoders: FakeDecoder) -> Session:
+        """Without `decoders` it has the engine's own."""
+        source = FakeDecoders(*decoders) if decoders else None
+        session = Session(decoders=source, settings_path=tmp_path / "settings.json")
+        sessions.append(session)
+        with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+            session.load_engine()
+        return session
+
+    yield make
+    for session in sessions:
+        assert session.close(timeout_s=20)
+
+
+@pytest.fixture
+def opened(qtbot, make_session, fake, snapshot) -> Session:
+    """A session with the snapshot open and the fake decoder chosen."""
+    session = make_session(fake)
+    with qtbot.waitSignal(session.worker_idle):
+        session.open([snapshot])
+    assert session.measurement is not None
+    return session
+
+
+def write_snapshot(path: Path, *, seed: int) -> Path:
+    """A simulated capture in the program's own format."""
+    y, mask, scene = _simulate(seed=seed)
+    with h5py.File(path, "w") as file:
+        file["measurement"], file["mask"], file["reference"] = y, mask, scene.transpose(1, 2, 0)
+        file["wavelengths_nm"] = WAVELENGTHS_NM
+        file.attrs.update({"task": "cassi", "step": float(STEP), "axis": "x", "direction": "+", "first_offset": 0.0})
+    return path
+
+
+def _simulate(*, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y, mask (H, W) and scene (C, H, W)."""
+    rng = np.random.default_rng(seed)
+    scene = rng.random((NUM_BANDS, HEIGHT, WIDTH), dtype=np.float32)
+    mask = (rng.random((HEIGHT, WIDTH)) < 0.5).astype(np.float32)
+    y = np.zeros((HEIGHT, WIDTH + STEP * (NUM_BANDS - 1)), np.float32)
+    for band, image in enumerate(scene):
+        y[:, STEP * band : STEP * band + WIDTH] += mask * image
+    return y, mask, scene

@@ -1,0 +1,67 @@
+"""The command that does a decode again gives the same cube, bit for bit."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from lorun_engine import cli
+from lorun_engine.errors import LorunError
+
+
+def _decoded(qtbot, session, paths, **corrections):
+    """A session in which `paths` were opened, corrected and decoded with three stages of GAP-TV."""
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.open(paths)
+    if corrections:
+        with qtbot.waitSignal(session.worker_idle):
+            session.correct(replace(session.options, **corrections))
+    assert session.problem is None
+    session.switch_decoder("gap-tv")
+    session.set_num_stages(3)
+    with qtbot.waitSignal(session.worker_idle):
+        session.restore()
+    return session
+
+
+@pytest.mark.parametrize(
+    "corrections",
+    [
+        {"num_bands": 4, "step": 2.0},
+        {"num_bands": 4, "direction": "-", "flip": "lr", "input_scale": 0.25},
+        {"num_bands": 4, "rotate": 2, "crop": (2, 0, 12, 14)},
+        {"num_bands": 4, "integer_scale": 255.0, "cube_axes": "CHW"},
+    ],
+)
+def test_the_copied_command_gives_the_windows_cube(qtbot, make_session, foreign, tmp_path, monkeypatch, corrections):
+    session = _decoded(qtbot, make_session(), foreign, **corrections)
+    words = shlex.split(session.command())
+    monkeypatch.chdir(tmp_path)
+    assert words[:2] == ["lorun", "restore"] and cli.main(words[1:]) == 0
+    with h5py.File(tmp_path / words[words.index("-o") + 1]) as file:
+        cube = np.moveaxis(file["cube"][()], -1, 0)
+    assert np.array_equal(cube, session.stages.image(3))
+
+
+def test_the_command_of_our_own_file_needs_no_mask_file(qtbot, make_session, snapshot, tmp_path, monkeypatch):
+    session = _decoded(qtbot, make_session(), [snapshot])
+    words = shlex.split(session.command())
+    assert "--mask" not in words and "--reference" not in words
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words[1:]) == 0
+
+
+def test_roles_within_a_file_cannot_be_a_command_and_that_is_said(qtbot, make_session, snapshot):
+    session = make_session()
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.open([snapshot])
+    row = session.role_table.row("reference")
+    with qtbot.waitSignal(session.worker_idle):
+        session.correct(replace(session.options, roles=((row.selector, "unused"),)))
+    assert session.measurement.reference is None
+    with pytest.raises(LorunError, match="files of their own"):
+        session.command()

@@ -1,0 +1,314 @@
+"""The window's wiring: what its controls do to the session, and what the session does to its controls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox
+
+from app import main_window, theme
+from app.main_window import MainWindow
+from app.problems import Problem
+from app.resources import resource_path
+from lorun_engine.errors import DeviceError
+from lorun_engine.io import OpenOptions, open_measurement
+from lorun_engine.restore import restore
+
+
+@pytest.fixture
+def make_window(qtbot, make_session):
+    def make(*decoders) -> MainWindow:
+        window = MainWindow(make_session(*decoders))
+        qtbot.addWidget(window)
+        window.show()
+        return window
+
+    return make
+
+
+@pytest.fixture
+def window(qtbot, make_window, fake, snapshot) -> MainWindow:
+    """A window with the snapshot open and a fake decoder."""
+    window = make_window(fake)
+    with qtbot.waitSignal(window.session.worker_idle):
+        window.session.open([snapshot])
+    return window
+
+
+def _decode(qtbot, window: MainWindow) -> None:
+    with qtbot.waitSignal(window.session.worker_idle, timeout=60_000):
+        window.decode_card.button.click()
+
+
+def _drop(window: MainWindow, *paths: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    event = QDropEvent(
+        QPointF(QPoint(400, 300)),
+        Qt.DropAction.CopyAction,
+        mime,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    window.dropEvent(event)
+
+
+def test_an_empty_window_says_what_to_do_and_why_decode_is_grey(make_window, fake):
+    window = make_window(fake)
+    assert not window.decode_card.button.isEnabled()
+    assert window.decode_card.sentence.text() == "Open a measurement first."
+    assert window.recent_card.isVisible() and not window.log_dock.isVisible()
+
+
+def test_dropping_a_capture_and_its_mask_opens_them_and_offers_the_solutions(qtbot, make_window, fake, foreign):
+    window = make_window(fake)
+    with qtbot.waitSignal(window.session.worker_idle):
+        _drop(window, *foreign)
+    buttons = {button.text(): button for button in window.measurement_card.misfit.buttons}
+    assert "4 bands, step 2" in buttons
+    assert window.decode_card.sentence.text() == "Correct the measurement first."
+    with qtbot.waitSignal(window.session.worker_idle):
+        buttons["4 bands, step 2"].click()
+    assert window.session.measurement.physics.scene_shape[0] == 4
+    assert not window.measurement_card.misfit.isVisible()
+    assert window.decode_card.button.isEnabled()
+
+
+def test_a_correction_is_undone_and_redone(qtbot, make_window, fake, foreign):
+    window = make_window(fake)
+    session, undo, redo = window.session, window.actions_["undo"], window.actions_["redo"]
+    with qtbot.waitSignal(session.worker_idle):
+        session.open(foreign)
+    assert not undo.isEnabled()
+    with qtbot.waitSignal(session.worker_idle):
+        window.corrections.correct(replace(session.options, num_bands=4), text="4 bands")
+    assert session.measurement is not None and undo.text() == "Undo 4 bands"
+    with qtbot.waitSignal(session.worker_idle):
+        undo.trigger()
+    assert session.measurement is None and session.options == OpenOptions()
+    with qtbot.waitSignal(session.worker_idle):
+        redo.trigger()
+    assert session.measurement is not None and session.options.num_bands == 4
+
+
+def test_roles_are_swapped_with_one_click(qtbot, make_window, fake, foreign):
+    window = make_window(fake)
+    session = window.session
+    with qtbot.waitSignal(session.worker_idle):
+        session.open(foreign)
+    window.show_roles()
+    assert [box.currentText() for box in window.roles_page.roles] == ["measurement", "mask"]
+    box = window.roles_page.roles[0]
+    with qtbot.waitSignal(session.worker_idle):
+        box.setCurrentText("mask")
+        box.activated.emit(box.currentIndex())
+    assert session.role_table.row("mask").found.path == foreign[0]
+    assert session.role_table.row("measurement").found.path == foreign[1]
+    with qtbot.waitSignal(session.worker_idle):
+        window.corrections.undo()
+    assert session.role_table.row("measurement").found.path == foreign[0]
+
+
+def test_a_field_of_the_geometry_form_corrects_and_shows_its_reason(qtbot, window):
+    page = window.roles_page
+    page.show()
+    step = page.form.editors["step"]
+    assert step.line.placeholderText() == "2" and step.reason.text() == "stated in the file"
+    step.line.setText("two")
+    step.line.editingFinished.emit()
+    assert "a number was expected" in step.reason.text()
+    with qtbot.waitSignal(window.session.worker_idle):
+        step.line.setText("1.5")
+        step.line.editingFinished.emit()
+    assert window.session.problem is not None  # the capture is too wide for it
+    assert page.misfit.isVisible() and step.reason.text() == ""
+    with qtbot.waitSignal(window.session.worker_idle):
+        window.corrections.undo()
+    assert window.session.problem is None and step.line.text() == ""
+
+
+def test_decode_becomes_cancel_and_cancelling_while_it_runs(qtbot, window, fake, gate_type):
+    fake.gate = gate_type(at=3)
+    card = window.decode_card
+    assert card.button.text() == "Decode"
+    card.button.click()
+    qtbot.waitUntil(lambda: window.session.restoration.done_stages == 2)
+    assert card.button.text() == "Cancel" and card.progress.isVisible()
+    assert card.sentence.text().startswith("Stage 2 of 5")
+    card.button.click()
+    assert card.button.text() == "Cancelling…" and not card.button.isEnabled()
+    with qtbot.waitSignal(window.session.worker_idle):
+        fake.gate.is_open.set()
+    assert card.button.text() == "Decode" and card.button.isEnabled() and not card.progress.isVisible()
+    assert card.sentence.text() == "Cancelled after stage 3 of 5. 4 images kept, marked partial."
+
+
+def test_a_decoder_that_does_not_fit_offers_one_that_needs_no_weights(qtbot, make_window, snapshot, fake_decoder_type):
+    trained, simple = fake_decoder_type("trained"), fake_decoder_type("simple")
+    trained.refusal = simple.refusal = "Made for another camera. Choose another decoder."
+    window = make_window(trained, simple)
+    with qtbot.waitSignal(window.session.worker_idle):
+        window.session.open([snapshot])
+    assert "another camera" in window.model_card.fit.text() and not window.decode_card.button.isEnabled()
+    assert window.model_card.instead.text() == "Use simple"
+    simple.refusal = ""
+    with qtbot.waitSignal(window.session.worker_idle):
+        window.model_card.instead.click()
+    assert window.session.decoder_name == "simple" and window.decode_card.button.isEnabled()
+
+
+def test_a_full_device_offers_the_cpu(qtbot, window, fake):
+    session = window.session
+    session.devices = (*session.devices, replace(session.devices[0], name="cuda:0", title="A GPU"))
+    session.device = "cuda:0"
+    session.recipe = None
+    session.restoration = replace(session.restoration, state="failed", error=DeviceError("The memory is full."))
+    session.restoration_changed.emit()
+    assert window.decode_card.on_cpu.isVisible()
+    with qtbot.waitSignal(session.worker_idle):
+        window.decode_card.on_cpu.click()
+    assert session.device == "cpu" and session.restoration.state == "done"
+
+
+def test_a_mistake_of_the_program_shows_a_bar_with_a_report_and_blocks_nothing(qtbot, window, fake):
+    fake.fail = {2: KeyError("weights")}
+    _decode(qtbot, window)
+    assert window.problem_bar.isVisible() and "KeyError" in window.problem_bar.details.toPlainText()
+    window.problem_bar.report_button.click()
+    report = QGuiApplication.clipboard().text()
+    assert "KeyError" in report and "torch" in report and "16 × 14" in report.replace("x", "×")
+    fake.fail = {}
+    _decode(qtbot, window)
+    assert window.session.restoration.state == "done"
+
+
+def test_the_log_is_filtered(window):
+    window.session.log("a line about masks")
+    window.session.log("another about bands")
+    window.log_dock.filter.setText("MASKS")
+    assert "a line about masks" in window.log_dock.text.toPlainText()
+    assert "bands" not in window.log_dock.text.toPlainText()
+
+
+def test_every_action_is_enabled_when_it_would_do_something(qtbot, make_window, fake, snapshot):
+    window = make_window(fake)
+    session = window.session
+
+    def enabled(*names: str) -> list[bool]:
+        return [window.actions_[name].isEnabled() for name in names]
+
+    assert enabled("open", "decode", "cancel", "export", "copy_command") == [True, False, False, False, False]
+    with qtbot.waitSignal(session.worker_idle):
+        session.open([snapshot])
+    assert enabled("decode", "cancel", "export", "copy_command") == [True, False, False, True]
+    _decode(qtbot, window)
+    assert enabled("decode", "export", "export_stage", "export_spectra") == [True, True, False, False]
+    session.select_stage(2)
+    session.select_pixel((1, 2))
+    assert enabled("export_stage", "export_spectra") == [True, True]
+    window.actions_["next_stage"].trigger()
+    assert session.selection.stage == 3
+    window.actions_["montage"].trigger()
+    assert session.selection.mode == "montage"
+
+
+def test_the_status_bar_shows_the_values_under_the_cursor(qtbot, window):
+    _decode(qtbot, window)
+    window.session.set_panes([1, 5])
+    window.session.select_pixel((3, 4))
+    text = window.statusBar().cursor.text()
+    assert "x 4, y 3" in text and "560.0 nm" in text and "stage 1: 0.500" in text and "stage 5: 0.0312" in text
+
+
+def test_exports_go_where_the_user_says(qtbot, window, tmp_path, monkeypatch):
+    _decode(qtbot, window)
+    monkeypatch.setattr(main_window, "ask_save_file", lambda *_: tmp_path / "result.npy")
+    with qtbot.waitSignal(window.session.exported):
+        window.actions_["export"].trigger()
+    assert np.load(tmp_path / "result.npy").shape == (16, 14, 4)
+
+
+def test_light_and_dark_are_kept_and_every_view_follows(window):
+    for choice, tokens in (("dark", theme.dark()), ("light", theme.light())):
+        window.choose_theme(choice)
+        assert window.session.settings.theme == choice
+        assert QApplication.instance().palette().window().color().name() == tokens.background
+
+
+def test_every_control_has_a_name_for_screen_readers(window):
+    window.show_roles()
+    for page in (window, window.roles_page, window.shortcuts):
+        for kind in (QAbstractButton, QComboBox, QSpinBox, QLineEdit):
+            for control in page.findChildren(kind):
+                is_part = isinstance(control.parent(), QComboBox | QSpinBox | QLineEdit)
+                if is_part or control.objectName().startswith("qt_"):
+                    continue  # of Qt's own controls
+                name = control.accessibleName() or getattr(control, "text", lambda: "")()
+                assert name or control.toolTip(), control
+
+
+def test_closing_while_a_stage_is_computed_waits_for_it_and_then_closes(qtbot, window, fake, gate_type):
+    fake.gate = gate_type(at=2)
+    window.decode_card.button.click()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    window.close()
+    assert window.isVisible()
+    fake.gate.is_open.set()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert not window.session.is_busy
+
+
+def test_closing_while_a_stage_hangs_asks_and_may_be_forced(qtbot, window, fake, gate_type):
+    fake.gate = gate_type(at=2)
+    window.patience_ms = 50
+    window.decode_card.button.click()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    window.close()
+    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is not None)
+    box = window.findChild(QMessageBox, "leave")
+    assert "decoding snapshot.h5" in box.text()
+    next(button for button in box.buttons() if button.text() == "Quit now").click()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    fake.gate.is_open.set()
+
+
+def test_problems_of_no_card_show_above_the_pictures(window):
+    window.session.problem_raised.emit(Problem("The folder takes no file. Choose another one."))
+    assert window.problem_bar.isVisible() and not window.problem_bar.report_button.isVisible()
+
+
+def test_the_windows_decode_equals_the_engines_bit_for_bit(qtbot, make_window, snapshot):
+    window = make_window()
+    session = window.session
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.open([snapshot])
+    assert session.decoder_name in session.decoder_names
+    session.switch_decoder("gap-tv")
+    window.model_card.stages.setValue(7)
+    _decode(qtbot, window)
+    assert len(session.stages) == 8
+    decoder = session._decoders.open(session.choice)
+    direct = restore(
+        decoder, open_measurement([snapshot], OpenOptions()), num_stages=7, device="cpu", threads=session.threads
+    )
+    for result in direct:
+        assert np.array_equal(session.stages.image(result.index), result.image)
+        assert session.stages.row(result.index).residual == result.residual
+
+
+def test_the_built_in_sample_opens_and_decodes(qtbot, make_window):
+    window = make_window()
+    session = window.session
+    assert resource_path("samples", "cassi.h5").is_file()
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        window.centre.sample_requested.emit("cassi")
+    assert session.problem is None and not session.settings.recent
+    session.switch_decoder("gap-tv")
+    session.set_num_stages(2)
+    _decode(qtbot, window)
+    assert session.restoration.state == "done" and session.stages.image(2).shape == (28, 256, 256)

@@ -1,0 +1,95 @@
+"""Pictures of the window's main states, made from the built-in sample: python -m tests.screenshots [-o FOLDER]
+
+Light, dark, and light at twice the pixels. The window is drawn offscreen at 1440 x 900, no display is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOKS = {"light": ("light", "1"), "dark": ("dark", "1"), "high-dpi": ("light", "2")}  # theme, scale factor
+SIZE = (1440, 900)
+NUM_STAGES = 60
+LONGEST_S = 600
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", default="screenshots", help="folder (default ./screenshots)")
+    parser.add_argument("--look", choices=LOOKS, help="only this one")
+    args = parser.parse_args()
+    folder = Path(args.output).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if args.look is not None:
+        take(args.look, folder)
+        return
+    for look, (_, scale) in LOOKS.items():  # the scale is read once, when Qt starts
+        environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": scale}
+        command = [sys.executable, "-m", "tests.screenshots", "-o", str(folder), "--look", look]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    sys.stdout.write(f"{folder}\n")
+
+
+def take(look: str, folder: Path) -> None:
+    """Drives one window through its states and saves a picture of each."""
+    from PySide6.QtWidgets import QApplication
+
+    from app.main_window import MainWindow
+    from app.session import Session
+
+    app = QApplication([])
+    session = Session()
+    session.set_theme(LOOKS[look][0])
+    window = MainWindow(session)
+    window.resize(*SIZE)
+    window.show()
+
+    def picture(state: str) -> None:
+        until(lambda: False, longest_s=0.3)  # let everything be drawn
+        window.grab().save(str(folder / f"{look}-{state}.png"))
+
+    session.load_engine()
+    until(lambda: not session.is_busy)
+    picture("1-empty")
+    session.open_sample("cassi")
+    until(lambda: not session.is_busy)
+    picture("2-opened")
+    session.switch_decoder("gap-tv")
+    session.set_num_stages(NUM_STAGES)
+    session.restore()
+    until(lambda: session.restoration.done_stages >= NUM_STAGES // 3)
+    picture("3-decoding")
+    until(lambda: not session.is_busy)
+    session.select_pixel((100, 120))
+    picture("4-colour")
+    session.set_mode("band")
+    picture("5-band")
+    session.set_mode("montage")
+    picture("6-montage")
+    session.set_mode("colour")
+    window.show_roles()
+    until(lambda: False, longest_s=0.3)
+    window.roles_page.grab().save(str(folder / f"{look}-7-roles.png"))
+    window.close()
+    app.processEvents()
+
+
+def until(condition: Callable[[], bool], *, longest_s: float = LONGEST_S) -> None:
+    """Runs the event loop until `condition` holds, at most `longest_s`."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    loop, timer = QEventLoop(), QTimer()
+    timer.timeout.connect(lambda: loop.quit() if condition() else None)
+    timer.start(20)
+    QTimer.singleShot(int(longest_s * 1000), loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()
