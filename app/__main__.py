@@ -24,9 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if opens_window(arguments, has_display=has_display(sys.platform, os.environ)):
         return _open_window(arguments)
+    from app import settings
     from lorun_engine import cli
 
-    return cli.main(arguments, library=library_folders(), resources=resource_path())
+    folders = settings.load(settings.settings_path()).folders
+    return cli.main(
+        arguments,
+        library=library_folders(),
+        resources=resource_path(),
+        remembered=lambda folder: folders.get(str(folder)),
+    )
 
 
 def opens_window(arguments: Sequence[str], *, has_display: bool) -> bool:

@@ -25,12 +25,17 @@ def write_spectra(
     cubes: Mapping[str, Callable[[], np.ndarray]],
     *,
     pixel: tuple[int, int],
+    side: int,
     wavelengths_nm: np.ndarray | None,
     protected: Sequence[Path],
 ) -> None:
-    """Writes the spectrum of every cube (C, H, W) at `pixel` (y, x): one line per band, one column per cube."""
+    """Writes the spectrum of every cube (C, H, W) at `pixel` (y, x), the mean over `side` x `side` pixels around it.
+
+    One line per band, one column per cube.
+    """
     y, x = pixel
-    spectra = {f"{name} (x {x} y {y})": cube()[:, y, x] for name, cube in cubes.items()}
+    place = f"x {x} y {y}" if side == 1 else f"x {x} y {y}, mean of {side} x {side}"
+    spectra = {f"{name} ({place})": render.mean_spectrum(cube(), pixel, side) for name, cube in cubes.items()}
     write_spectra_csv(path, wavelengths_nm, spectra, protected=protected)
 
 
@@ -57,22 +62,24 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
 
     Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
-    LorunError where roles were given to single arrays of a file, which the command line cannot express.
+    LorunError where the command line has no words for the roles.
     """
     options, geometry = recipe.options, table.geometry
     source = table.row("measurement").found
-    others = {role: table.row(role).found.path for role in ("mask", "reference") if table.row(role) is not None}
-    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.decoder}.h5"]
-    for role, path in others.items():
-        if path != source.path:
-            words += [f"--{role}", str(path)]
-    by_key = {selector for selector, _ in options.roles if "::" in selector}
-    if by_key - {table.row("measurement").selector} or (by_key and source.path in others.values()):
+    by_key = dict(options.roles)
+    if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
         raise LorunError(
-            "Roles were given to single arrays of a file; the command line gives them to whole files. "
+            "Arrays of a file were set to unused or to wavelengths by hand; the command line cannot say that. "
             "Save the arrays as files of their own to decode them with a command."
         )
-    key = source.key if by_key else options.key
+    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.decoder}.h5"]
+    for role in ("mask", "reference"):
+        row = table.row(role)
+        if row is not None and row.selector in by_key:
+            words += [f"--{role}", row.selector]
+        elif row is not None and row.found.path != source.path:
+            words += [f"--{role}", str(row.found.path)]
+    key = source.key if table.row("measurement").selector in by_key else options.key
     flags = {
         "--key": key,
         "--bands": geometry.num_bands,

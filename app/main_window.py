@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from platformdirs import user_config_path, user_log_path
+from platformdirs import user_log_path
 from PySide6.QtCore import QMimeData, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
@@ -49,7 +49,7 @@ from .panels.status import StatusBar
 from .problems import Problem
 from .resources import library_folders
 from .session import Session
-from .settings import RecentJob
+from .settings import RecentJob, settings_path
 from .viewers.centre import CentreView
 from .viewers.convergence import ConvergenceView
 from .viewers.spectrum import SpectrumView
@@ -70,7 +70,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("LoRun")
         self.setAcceptDrops(True)
         self.resize(1440, 900)
-        self.setMinimumSize(960, 600)
+        self.setMinimumSize(1180, 640)
         self._is_painted = False
         self._is_closing = False
         self._may_leave = False
@@ -278,7 +278,7 @@ class MainWindow(QMainWindow):
     def ask_export_spectra(self) -> None:
         """Asks for a file and writes the spectra under the cursor."""
         if path := ask_save_file(self, "Export spectra", self._suggested("_spectra.csv"), {"CSV": ".csv"}):
-            self.session.export_spectra(path)
+            self.session.export_spectra(path, side=self.spectrum.side)
 
     def ask_export_picture(self) -> None:
         """Asks for a file and writes the chosen stage as a colour picture."""
@@ -401,9 +401,7 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
     app.setApplicationVersion(__version__)
     app.setDesktopFileName(APP_NAME.lower())
     problems.keep_log(user_log_path(APP_NAME, appauthor=False))
-    session = Session(
-        library=library_folders(), settings_path=user_config_path(APP_NAME, appauthor=False) / "settings.json"
-    )
+    session = Session(library=library_folders(), settings_path=settings_path())
     problems.install(session.problem_raised.emit)
     window = MainWindow(session)
 

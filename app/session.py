@@ -530,8 +530,8 @@ class Session(QObject):
             ),
         )
 
-    def export_spectra(self, path: Path | str) -> None:
-        """Writes the spectra under the cursor, one column per stage, as CSV."""
+    def export_spectra(self, path: Path | str, *, side: int = 1) -> None:
+        """Writes the spectra at the pinned pixel, means over `side` x `side` pixels, as CSV: one column per stage."""
         pixel = self.selection.pixel
         if pixel is None or not len(self.stages):
             return
@@ -542,7 +542,7 @@ class Session(QObject):
         self._export(
             Path(path),
             lambda target: exports.write_spectra(
-                target, columns, pixel=pixel, wavelengths_nm=wavelengths_nm, protected=inputs
+                target, columns, pixel=pixel, side=side, wavelengths_nm=wavelengths_nm, protected=inputs
             ),
         )
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from lorun_engine.errors import FileError
 from lorun_engine.io import OpenOptions, replacing
 
@@ -70,6 +72,11 @@ class Settings:
         if options != OpenOptions():
             folders[str(folder)] = options
         return replace(self, folders=dict(list(folders.items())[-MAX_FOLDERS:]))
+
+
+def settings_path() -> Path:
+    """The file of this user's settings."""
+    return platformdirs.user_config_path("LoRun", appauthor=False) / "settings.json"
 
 
 def load(path: Path) -> Settings:

@@ -12,6 +12,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +25,7 @@ from .cli_training import COMMANDS
 from .errors import FileError, LorunError
 from .io import (
     WAVELENGTHS,
+    Geometry,
     OpenOptions,
     cube_file,
     inspect,
@@ -41,18 +43,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """Where things are: `library` folders with backbones and adapter sets, and the program's own `resources`."""
+    """Where things are: `library` folders with backbones and adapter sets, and the program's own `resources`.
+
+    `remembered` gives the corrections that the window remembers for a folder.
+    """
 
     library: tuple[Path, ...]
     resources: Path | None
+    remembered: Callable[[Path], OpenOptions | None]
 
 
-def main(argv: Sequence[str], *, library: Sequence[Path] = (), resources: Path | None = None) -> int:
+def main(
+    argv: Sequence[str],
+    *,
+    library: Sequence[Path] = (),
+    resources: Path | None = None,
+    remembered: Callable[[Path], OpenOptions | None] = lambda folder: None,
+) -> int:
     """Runs one command and returns its exit code."""
     parser = _parser()
     args = parser.parse_args(list(argv))  # leaves with 2 on wrong usage
     try:
-        return args.run(args, Context(tuple(library), resources))
+        return args.run(args, Context(tuple(library), resources, remembered))
     except LorunError as error:
         _tell(f"lorun: {error}")
         return 1
@@ -91,11 +103,11 @@ def simulate_command(args: argparse.Namespace, context: Context) -> int:
     from .tasks.cassi import random_mask, simulate
 
     noise = Noise.parse(args.noise) if args.noise else None
-    scene = open_scene(Path(args.scene), replace(_options(args), roles=()))
+    scene = open_scene(Path(args.scene), _options(args))
     if args.wavelengths and args.wavelengths in WAVELENGTHS and scene.wavelengths_nm is not None:
         scene = at_wavelengths(scene, np.asarray(WAVELENGTHS[args.wavelengths]))
     height, width = scene.image.shape[1:]
-    mask = random_mask(height, width, seed=args.seed) if args.mask is None else _read_mask(Path(args.mask), args)
+    mask = random_mask(height, width, seed=args.seed) if args.mask is None else _read_mask(args)
     mask = mask[..., :height, :width]
     measurement = simulate(scene, mask, _dispersion(args, scene.image.shape[0]), noise=noise, seed=args.seed)
     write_measurement(Path(args.output), measurement, attributes={"noise": str(noise or "none"), "seed": args.seed})
@@ -113,10 +125,10 @@ def evaluate_command(args: argparse.Namespace, context: Context) -> int:
     noise = Noise.parse(args.noise) if args.noise else None
     decoder = _decoder(args, context, task=args.task)
     device = require_device(args.device)
-    mask = None if args.mask is None else _read_mask(Path(args.mask), args)
+    mask = None if args.mask is None else _read_mask(args)
     scores, num_failed = [], 0
     for path in _files_in(Path(args.data)):
-        if args.mask and path.resolve() == Path(args.mask).resolve():
+        if any(path.resolve() == file.resolve() for file, _ in _companions(args).values()):
             continue
         try:
             windows = _windows(path, args)
@@ -259,36 +271,30 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
 
 def _restore_file(path: Path, output: Path, args: argparse.Namespace, context: Context) -> dict:
     """Decodes one file into one cube file and returns the report of `--json`."""
-    inputs = [path, *(Path(name) for name in (args.mask, args.reference) if name)]
-    measurement = open_measurement(inputs, _options(args))
+    inputs = list(dict.fromkeys([path, *(file for file, _ in _companions(args).values())]))
+    measurement = open_measurement(inputs, _measurement_options(path, args), hints=_remembered(path, context))
     for note in measurement.notes:
         _tell(note)
     decoder = _decoder_for(measurement, args, context)
     num_stages = decoder.num_stages if args.stages is None else args.stages
-    results = []
     output.parent.mkdir(parents=True, exist_ok=True)
-    if args.save_stages:
-        with cube_file(output, wavelengths_nm=measurement.wavelengths_nm, protected=inputs) as cube:
-            for result in _with_progress(_restored(decoder, measurement, args), num_stages):
-                cube.add_stage(result.index, result.image)
-                results.append(result.without_images())
-                image = result.image
-            cube.finish(image, attributes=_cube_attributes(decoder.name, str(path), result))
-    else:
+    wavelengths_nm, results = measurement.wavelengths_nm, []
+    with ExitStack() as stack:
+        stages = None
+        if args.save_stages:
+            stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=inputs))
         for result in _with_progress(_restored(decoder, measurement, args), num_stages):
-            image = result.image
             results.append(result.without_images())
-        write_cube(
-            output,
-            image,
-            wavelengths_nm=measurement.wavelengths_nm,
-            attributes=_cube_attributes(decoder.name, str(path), result),
-            protected=inputs,
-        )
-    _tell(
-        f"{output}: {' x '.join(map(str, image.shape[1:] + image.shape[:1]))}, relative residual {result.residual:.3g}"
-    )
-    return {"input": str(path), **_report(decoder, args, results, output, image.shape)}
+            if stages is not None:
+                stages.add_stage(result.index, result.image)
+        attributes = _cube_attributes(decoder.name, str(path), result)
+        if stages is not None:
+            stages.finish(result.image, attributes=attributes)
+        else:
+            write_cube(output, result.image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs)
+    shape = result.image.shape
+    _tell(f"{output}: {' x '.join(map(str, (*shape[1:], shape[0])))}, relative residual {result.residual:.3g}")
+    return {"input": str(path), **_report(decoder, args, results, output, shape)}
 
 
 def _restored(decoder, measurement, args: argparse.Namespace) -> Iterator:
@@ -346,11 +352,33 @@ def _write_stage_table(path: Path, results: list) -> None:
 # ---- what the flags mean -----------------------------------------------------------------------------------------
 
 
+def _companions(args: argparse.Namespace) -> dict[str, tuple[Path, str]]:
+    """role -> (file, key or "") of `--mask` and `--reference`, each FILE or FILE::KEY."""
+    given = {role: getattr(args, role, None) for role in ("mask", "reference")}
+    split = {role: word.partition("::") for role, word in given.items() if word}
+    return {role: (Path(file), key) for role, (file, _, key) in split.items()}
+
+
+def _measurement_options(path: Path, args: argparse.Namespace) -> OpenOptions:
+    """The options for the measurement in `path` with its mask and reference, which may lie in the same file."""
+    roles = [(f"{file}::{key}" if key else str(file), role) for role, (file, key) in _companions(args).items()]
+    options = replace(_options(args), roles=tuple(roles))
+    if args.key and any(file == path for file, _ in _companions(args).values()):
+        return replace(options, key=None, roles=(*options.roles, (f"{path}::{args.key}", "measurement")))
+    return options
+
+
+def _remembered(path: Path, context: Context) -> Geometry | None:
+    """What was answered in the window about other files of this folder."""
+    known = context.remembered(path.absolute().parent)
+    if known is None:
+        return None
+    return Geometry(known.num_bands, known.step, known.axis, known.direction, known.first_offset)
+
+
 def _options(args: argparse.Namespace) -> OpenOptions:
-    roles = [(str(Path(getattr(args, name))), name) for name in ("mask", "reference") if getattr(args, name, None)]
     return OpenOptions(
         task=args.task,
-        roles=tuple(roles),
         num_bands=args.bands,
         step=args.step,
         axis=args.axis,
@@ -405,14 +433,13 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
     raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
 
 
-def _read_mask(path: Path, args: argparse.Namespace) -> np.ndarray:
-    """A (H, W) or (C, H, W) mask file, turned and flipped as asked."""
-    table = inspect([path], replace(_options(args), roles=((str(path), "mask"),)))
+def _read_mask(args: argparse.Namespace) -> np.ndarray:
+    """The (H, W) or (C, H, W) mask of `--mask`, turned and flipped as asked."""
+    path, key = _companions(args)["mask"]
+    table = inspect([path], replace(_options(args), key=key or None, roles=((str(path), "mask"),)))
     mask = table.array("mask")
     if mask is None:
-        raise FileError(
-            f"{path} holds no mask: {table.rows[0].reason if table.rows else 'no array'}. Choose another file."
-        )
+        raise FileError(f"{path} holds no image that could be a mask. Choose another file.")
     return mask
 
 
@@ -420,7 +447,7 @@ def _windows(path: Path, args: argparse.Namespace) -> list:
     """The windows of one scene under the protocol asked for, or under the one its source names."""
     from .evaluate import at_wavelengths, cave_28_windows, cut_windows
 
-    scene = open_scene(path, replace(_options(args), roles=()))
+    scene = open_scene(path, _options(args))
     protocol = args.protocol or ("cave-28" if "CAVE" in scene.source else "windows")
     if protocol == "cave-28" and not args.wavelengths:
         return cave_28_windows(scene, np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
@@ -454,7 +481,7 @@ def _measurements_in(folder: Path, args: argparse.Namespace) -> list[Path]:
         if len(masks) == 1:
             args.mask = str(masks[0])
             _tell(f"mask: {masks[0]}")
-    named = {Path(name).resolve() for name in (args.mask, args.reference) if name}
+    named = {file.resolve() for file, _ in _companions(args).values()}
     return [path for path in paths if path.resolve() not in named]
 
 
@@ -481,7 +508,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("restore", restore_command, "decode a measurement or a folder of them")
     sub.add_argument("input", help="measurement file or folder")
     sub.add_argument("-o", "--output", required=True, help="cube file (.h5 .mat .tif .hdr .npy) or folder")
-    sub.add_argument("--reference", help="file of the true scene: every stage is scored")
+    sub.add_argument("--reference", metavar="FILE[::KEY]", help="the true scene: every stage is scored")
     sub.add_argument("--save-stages", action="store_true", help="keep the initial estimate and every stage (HDF5)")
     _add_geometry(sub)
     _add_decoder(sub)
@@ -516,7 +543,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_geometry(sub: argparse.ArgumentParser) -> None:
     group = sub.add_argument_group("geometry", "what the program should know of the instrument; guessed where left out")
     group.add_argument("--task", choices=("cassi",), default="cassi")
-    group.add_argument("--mask", help="file of the coded aperture")
+    group.add_argument("--mask", metavar="FILE[::KEY]", help="the coded aperture")
     group.add_argument("--bands", type=int, metavar="N")
     group.add_argument("--step", type=float, metavar="D", help="dispersion in pixels a band, fractions allowed")
     group.add_argument("--axis", choices=("x", "y"), help="dispersion along columns (x) or rows (y)")

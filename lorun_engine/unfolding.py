@@ -232,6 +232,8 @@ class UnfoldingNet:
         if self.config.rank is not None:
             basis, _ = subspace_basis(self.backbone.components, self.config.rank)
             z = to_coefficients(z, basis)
+            if conditioning is not None:  # a mask has no spectrum: every coefficient sees its mean over the bands
+                conditioning = conditioning.mean(dim=1, keepdim=True).expand(-1, self.config.rank, -1, -1)
         if self.channels_last:
             z = z.contiguous(memory_format=torch.channels_last)
         with torch.autocast(z.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):

@@ -166,9 +166,7 @@ class SpectrumView(QWidget):
     def _refresh_export(self, *, has_stages: bool, has_pixel: bool) -> None:
         self.csv.setEnabled(has_stages and has_pixel)
         self.csv.setToolTip(
-            "Write the spectra of the pinned pixel itself as a table"
-            if has_pixel
-            else "Click a pixel of a picture first"
+            "Write the spectra at the pinned pixel as a table" if has_pixel else "Click a pixel of a picture first"
         )
 
     def _clear(self, words: str) -> None:

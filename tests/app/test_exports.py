@@ -65,3 +65,24 @@ def test_roles_within_a_file_cannot_be_a_command_and_that_is_said(qtbot, make_se
     assert session.measurement.reference is None
     with pytest.raises(LorunError, match="files of their own"):
         session.command()
+
+
+def test_roles_given_to_arrays_of_one_file_are_a_command(qtbot, make_session, foreign, tmp_path, monkeypatch):
+    capture, mask = (np.load(path) for path in foreign)
+    np.savez(tmp_path / "all.npz", first=capture, second=mask, third=mask * 0.5)
+    path = tmp_path / "all.npz"
+    roles = ((f"{path}::first", "measurement"), (f"{path}::third", "mask"))
+    session = make_session()
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.open([path])
+    with qtbot.waitSignal(session.worker_idle):
+        session.correct(replace(session.options, roles=roles, num_bands=4))
+    session.set_num_stages(3)
+    with qtbot.waitSignal(session.worker_idle):
+        session.restore()
+    words = shlex.split(session.command())
+    assert f"{path}::third" in words
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words[1:]) == 0
+    with h5py.File(tmp_path / words[words.index("-o") + 1]) as file:
+        assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), session.stages.image(3))

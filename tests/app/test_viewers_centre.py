@@ -198,7 +198,7 @@ def test_another_measurement_starts_with_the_whole_picture_and_no_cursor(qtbot, 
     centre.grid.hub.point_at((15, 13))
     with qtbot.waitSignal(decoded.worker_idle):
         decoded.open([snapshot])
-    assert (centre.grid.hub.zoom, centre.grid.hub.cursor, cursors) == (1.0, None, [None])
+    assert (centre.grid.hub.zoom, centre.grid.hub.cursor, set(cursors)) == (1.0, None, {None})
 
 
 # ---- stages and bands --------------------------------------------------------------------------------------------

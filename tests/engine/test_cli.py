@@ -205,3 +205,32 @@ def test_wrong_usage_exits_2(argv, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(argv)
     assert exit_.value.code == 2
+
+
+def test_mask_and_capture_in_one_file_are_told_apart_by_their_keys(tmp_path):
+    masks = {"open": random_mask(20, 30, density=0.9, seed=1), "closed": random_mask(20, 30, density=0.4, seed=2)}
+    capture = np.random.default_rng(0).random((20, 40)).astype(np.float32)
+    path = tmp_path / "all.npz"
+    np.savez(path, data=capture, **masks)
+    for name in masks:
+        command = ["restore", path, "--key", "data", "--mask", f"{path}::{name}", "--bands", 6, "--stages", 2, "-o"]
+        assert run(*command, tmp_path / f"{name}.h5") == 0
+    with h5py.File(tmp_path / "open.h5") as first, h5py.File(tmp_path / "closed.h5") as second:
+        assert not np.array_equal(first["cube"][:], second["cube"][:])
+
+
+def test_what_was_answered_for_the_folder_is_taken_where_files_and_flags_are_silent(tmp_path, capsys):
+    from lorun_engine.io import OpenOptions
+
+    np.save(tmp_path / "mask.npy", random_mask(20, 30, density=0.6, seed=1))
+    np.save(tmp_path / "capture.npy", np.random.default_rng(0).random((20, 40)).astype(np.float32))
+    command = ["restore", tmp_path / "capture.npy", "--mask", tmp_path / "mask.npy", "--stages", 1, "-o"]
+    words = [str(word) for word in (*command, tmp_path / "cube.h5")]
+    assert main(words, remembered=lambda folder: None) == 1
+    answers = {tmp_path: OpenOptions(num_bands=11)}
+    assert main(words, remembered=answers.get) == 0
+    with h5py.File(tmp_path / "cube.h5") as file:
+        assert file["cube"].shape == (20, 30, 11)
+    assert main([*words, "--bands", "6"], remembered=answers.get) == 0
+    with h5py.File(tmp_path / "cube.h5") as file:
+        assert file["cube"].shape == (20, 30, 6)

@@ -132,6 +132,19 @@ def test_fewer_stages_end_early_and_more_are_refused(capture):
         list(net.stages(y, physics, num_stages=4))
 
 
+@pytest.mark.parametrize("denoiser", ["unet", "spectral"])
+def test_a_denoiser_of_coefficients_gives_mixtures_of_the_first_components(capture, denoiser):
+    y, physics = capture
+    net = build(denoiser=denoiser, denoiser_settings={}, rank=2)
+    net.backbone.components.copy_(
+        torch.linalg.qr(torch.randn(CHANNELS, CHANNELS)).Q * torch.arange(4.0, 0, -1)[:, None]
+    )
+    *_, last = net.stages(y, physics)
+    others = net.backbone.components[2:]
+    assert torch.einsum("rc,bchw->brhw", others, last.image).abs().max() < 1e-5
+    assert last.image.abs().max() > 1e-3
+
+
 def test_saving_memory_changes_neither_images_nor_gradients(capture):
     y, physics = capture
     results = []
