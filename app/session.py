@@ -222,6 +222,14 @@ class Session(QObject):
     # ---- opening -------------------------------------------------------------------------------------------------
 
     @property
+    def snapshot(self) -> np.ndarray | None:
+        """What the detector saw, (C', H', W'), also while roles or geometry are still in question; None without one."""
+        if self.measurement is not None:
+            return self.measurement.y
+        image = None if self.role_table is None else self.role_table.array("measurement")
+        return None if image is None or image.ndim != 2 else image[None]
+
+    @property
     def is_opening(self) -> bool:
         """Whether files are being read."""
         return self._opening is not None

@@ -85,12 +85,12 @@ class CentreView(QWidget):
     def refresh(self) -> None:
         """Shows what the session holds and selects."""
         session, selection = self._session, self._session.selection
-        if session.measurement is None:
+        if session.snapshot is None:
             self.empty.show_reading(session.is_opening)
             self._pages.setCurrentWidget(self.empty)
             return
-        if session.measurement is not self._opened:
-            self._opened = session.measurement
+        if session.role_table is not self._opened:
+            self._opened = session.role_table
             self.grid.reset()
         self._pages.setCurrentIndex(1)
         is_decoded = self.pictures.num_stages > 0

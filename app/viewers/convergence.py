@@ -150,6 +150,7 @@ class ConvergenceView(QWidget):
                 self.table.setCurrentIndex(index)
             self.table.viewport().update()
         if stage < self.figures.rowCount():
+            self.table.doItemsLayout()  # rows that came just now have no place yet
             self.table.scrollTo(self.figures.index(stage, 0))
 
     def _choose(self, row: int) -> None:

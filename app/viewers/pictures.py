@@ -64,10 +64,10 @@ class Pictures:
     def array(self, pane: int) -> np.ndarray | None:
         """(C, H, W) of a stage, the reference or the measurement; None where it is not there."""
         session = self._session
+        if pane == MEASUREMENT:
+            return session.snapshot
         if session.measurement is None:
             return None
-        if pane == MEASUREMENT:
-            return session.measurement.y
         if pane == REFERENCE:
             return session.measurement.reference
         return session.stages.image(pane) if pane < len(session.stages) else None
@@ -163,7 +163,7 @@ class Pictures:
         return self._images.get(key, lambda: to_image(rendered()), QImage.sizeInBytes)
 
     def _start_afresh_if_other(self) -> None:
-        of = (self._session.measurement, self._session.stages)
+        of = (self._session.role_table, self._session.measurement, self._session.stages)
         if not self._of or any(one is not other for one, other in zip(of, self._of, strict=True)):
             self._images.clear()
             self._linear.clear()

@@ -466,3 +466,14 @@ def test_the_centre_changes_its_theme(decoded, show):
         light = centre.grab().toImage()
         centre.set_theme(theme.dark())
         assert centre.grab().toImage() != light
+
+
+def test_a_snapshot_is_shown_while_its_geometry_is_still_in_question(qtbot, make_session, fake, foreign, show):
+    session = make_session(fake)
+    centre = show(session)
+    with qtbot.waitSignal(session.worker_idle):
+        session.open(foreign)
+    assert session.measurement is None and session.role_table.solutions
+    assert titles(centre) == ["Measurement"]
+    assert centre.pictures.size(MEASUREMENT) == np.load(foreign[0]).shape
+    assert lightness(centre.grid.cards[0].pane.grab().toImage()) > 0
