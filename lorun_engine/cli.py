@@ -494,7 +494,9 @@ def _output_for(source: Path, output: Path) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="lorun", description="Decodes CASSI snapshots, CS samples and low-resolution images."
+        prog="lorun",
+        description="Decodes the snapshots of coded-aperture spectral cameras (CASSI), stage by stage.",
+        epilog="Without a command, or with gui [FILES], lorun opens the window; so does demo where there is a display.",
     )
     parser.add_argument("--version", action="version", version=f"lorun {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
