@@ -22,7 +22,8 @@ import numpy as np
 
 from . import __version__
 from .cli_training import COMMANDS
-from .errors import FileError, LorunError
+from .errors import FileError, LorunError, ModelError
+from .execution import PATHS, PRECISIONS
 from .io import (
     WAVELENGTHS,
     Geometry,
@@ -322,6 +323,8 @@ def _report(decoder, args: argparse.Namespace, results: list, output: Path, shap
         "task": decoder.task,
         "adapter": decoder.name,
         "device": args.device,
+        "precision": args.precision or PRECISIONS[0],
+        "path": args.path or PATHS[0],
         "intensity_scale": results[-1].input_scale,
         "stages": [
             {"index": r.index, "residual": r.residual, "seconds": r.seconds, **r.parameters, **r.metrics}
@@ -413,24 +416,49 @@ def _decoder(args: argparse.Namespace, context: Context, *, task: str) -> Decode
     from .model import list_decoders, open_decoder
 
     name = args.adapter or list_decoders(context.library, task=task)[0].name
-    return open_decoder(name, library=context.library, task=task)
+    return _as_asked(open_decoder(name, library=context.library, task=task), args)
 
 
 def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Context) -> Decoder:
     """As `_decoder`; without the flag the first that fits the measurement's bands, and it is named."""
     from .model import list_decoders, open_decoder
 
-    if args.adapter is not None:
-        return open_decoder(args.adapter, library=context.library, task=measurement.task).fitted(measurement)
-    for entry in list_decoders(context.library, task=measurement.task):
+    names = [args.adapter] if args.adapter else [e.name for e in list_decoders(context.library, task=measurement.task)]
+    for name in names:
         try:
-            decoder = open_decoder(entry.name, library=context.library, task=entry.task).fitted(measurement)
-        except LorunError as error:
-            _tell(f"{entry.name} does not fit: {error}")
+            decoder = open_decoder(name, library=context.library, task=measurement.task).fitted(measurement)
+        except ModelError as error:
+            if args.adapter:
+                raise
+            _tell(f"{name} does not fit: {error}")
             continue
+        decoder = _as_asked(decoder, args)
         _tell(f"decoding with {decoder.name}")
+        for note in getattr(decoder, "notes", ()):
+            _tell(note)
         return decoder
     raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
+
+
+def _as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:
+    """The decoder with the strength, ablated stages, precision and path of the flags, which only a trained set has."""
+    from .model import Model
+
+    if not isinstance(decoder, Model):
+        if args.adapter_scale is not None or args.ablate_stage or args.precision or args.path:
+            raise LorunError(
+                f"{decoder.name} has no weights; --adapter-scale, --ablate-stage, --precision and --path are for "
+                "adapter sets. Leave them out, or choose a set with --adapter."
+            )
+        return decoder
+    adapters = decoder.adapters
+    if args.adapter_scale is not None:
+        adapters = adapters.scaled(args.adapter_scale)
+    for stage in args.ablate_stage:
+        adapters = adapters.ablated(stage)
+    return decoder.with_adapters(adapters).running(
+        precision=args.precision or PRECISIONS[0], path=args.path or PATHS[0]
+    )
 
 
 def _read_mask(args: argparse.Namespace) -> np.ndarray:
@@ -572,6 +600,12 @@ def _add_decoder(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--stages", type=int, metavar="K")
     group.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+    group.add_argument("--adapter-scale", type=float, metavar="S", help="strength of the set: 0 is its backbone alone")
+    group.add_argument(
+        "--ablate-stage", type=int, action="append", default=[], metavar="K", help="stage K runs the backbone alone"
+    )
+    group.add_argument("--precision", choices=PRECISIONS, help=f"of the network (default {PRECISIONS[0]})")
+    group.add_argument("--path", choices=PATHS, help=f"how the network is executed (default {PATHS[0]})")
 
 
 def _add_noise(sub: argparse.ArgumentParser) -> None:

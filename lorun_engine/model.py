@@ -21,6 +21,7 @@ from . import __version__
 from .cards import Card, card_text, cards_in, content_hash, read_card
 from .classical import GapTv
 from .errors import LorunError, ModelError
+from .execution import PATHS, PRECISIONS
 from .io import replacing
 from .lora import AdapterSet, new_adapters
 from .measurement import Measurement
@@ -33,8 +34,6 @@ from .unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
 RANGE_SLACK_NM = 10.0
-PRECISIONS = ("float32", "bfloat16")
-PATHS = ("plain", "nhwc", "compiled")  # contiguous tensors; channels last; channels last in one compiled graph
 FEWEST_BANDS, MOST_BANDS = 8, 64
 
 

@@ -234,3 +234,67 @@ def test_what_was_answered_for_the_folder_is_taken_where_files_and_flags_are_sil
     assert main([*words, "--bands", "6"], remembered=answers.get) == 0
     with h5py.File(tmp_path / "cube.h5") as file:
         assert file["cube"].shape == (20, 30, 6)
+
+
+@pytest.fixture
+def trained(tmp_path) -> Path:
+    """A library folder with one small set for the bands of `scene`, whose adapters change every stage."""
+    import torch
+
+    from lorun_engine.lora import new_adapters
+    from lorun_engine.model import Model, save_adapters, save_backbone
+    from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
+
+    torch.manual_seed(0)
+    config = NetworkConfig(6, 2, denoiser="unet", denoiser_settings={"widths": (4, 8)})
+    backbone = Backbone(config).requires_grad_(False)
+    adapters = new_adapters(backbone.blocks[0], num_stages=2, gamma=30)
+    tensors = {name: 0.1 * torch.randn_like(tensor) for name, tensor in adapters.tensors.items()}
+    adapters = adapters.mapped({**tensors, **new_step_parameters(config)})
+    card = {"task_config": {"wavelengths_nm": WAVELENGTHS_NM.tolist(), "step": 2.0}, "input_scale": "none"}
+    model = Model("tiny", "cassi", UnfoldingNet(config, backbone, adapters), card=card)
+    library = tmp_path / "library"
+    library.mkdir()
+    digest = save_backbone(library / "backbone.safetensors", backbone, config, task="cassi", training={})
+    save_adapters(library / "tiny.safetensors", model, backbone_hash=digest)
+    return library
+
+
+def decoded(trained: Path, snapshot: Path, *flags: object) -> np.ndarray:
+    words = ["restore", snapshot, "-o", snapshot.parent / "decoded.h5", *flags]
+    assert main([str(word) for word in words], library=[trained]) == 0
+    with h5py.File(snapshot.parent / "decoded.h5") as file:
+        return file["cube"][:]
+
+
+def test_a_trained_set_of_the_library_is_taken_and_named_when_none_is_asked_for(trained, snapshot, capsys):
+    cube = decoded(trained, snapshot)
+    assert "decoding with tiny" in capsys.readouterr().err
+    assert np.array_equal(cube, decoded(trained, snapshot, "--adapter", "tiny"))
+    assert not np.array_equal(cube, decoded(trained, snapshot, "--adapter", "gap-tv"))
+
+
+def test_strength_zero_is_every_stage_ablated_and_each_stage_matters(trained, snapshot):
+    whole, none = decoded(trained, snapshot), decoded(trained, snapshot, "--adapter-scale", 0)
+    assert np.array_equal(none, decoded(trained, snapshot, "--ablate-stage", 1, "--ablate-stage", 2))
+    cubes = [
+        whole,
+        none,
+        decoded(trained, snapshot, "--ablate-stage", 1),
+        decoded(trained, snapshot, "--ablate-stage", 2),
+    ]
+    for number, cube in enumerate(cubes):
+        assert all(not np.array_equal(cube, other) for other in cubes[:number])
+
+
+def test_channels_last_gives_the_plain_result_and_bfloat16_nearly(trained, snapshot):
+    plain = decoded(trained, snapshot)
+    np.testing.assert_allclose(decoded(trained, snapshot, "--path", "nhwc"), plain, atol=1e-5)
+    half = decoded(trained, snapshot, "--precision", "bfloat16")
+    assert 0 < np.abs(half - plain).max() < 0.05 * np.abs(plain).max()
+
+
+@pytest.mark.parametrize("flags", [["--adapter-scale", "0.5"], ["--ablate-stage", "1"], ["--precision", "bfloat16"]])
+def test_a_decoder_without_weights_refuses_the_flags_of_sets(snapshot, tmp_path, capsys, flags):
+    assert run("restore", snapshot, "-o", tmp_path / "cube.h5", "--adapter", "gap-tv", *flags) == 1
+    assert "gap-tv has no weights" in capsys.readouterr().err

@@ -14,11 +14,12 @@ from lorun_engine.cards import read_card
 from lorun_engine.dataset import DataConfig, Material, Sample, cassi_sampler, find_material
 from lorun_engine.errors import DeviceError, FileError, LorunError, NumericalError
 from lorun_engine.io import WAVELENGTHS, write_cube
-from lorun_engine.model import backbone_hash, load_model
+from lorun_engine.model import backbone_hash, count_parameters, load_model
 from lorun_engine.recipe import Recipe, read_recipe, recipe_from
 from lorun_engine.train import TrainEvent, distance, resume, train
 
 BANDS = np.asarray(WAVELENGTHS["cassi-28"])
+RECIPES = Path(__file__).parents[2] / "resources" / "recipes"
 
 
 def smooth_cube(seed: int, height: int = 24, width: int = 40) -> np.ndarray:
@@ -257,6 +258,14 @@ def test_unknown_settings_are_sentences(tmp_path):
         tiny(variant="many")
     with pytest.raises(FileError, match="incomplete"):
         recipe_from({"network": {"num_stages": 2}}, source="test")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_describes_a_network_that_can_be_built(path):
+    recipe = read_recipe(path)
+    assert recipe.phases[-2:] == ("backbone", "adapters") and recipe.gamma == 10
+    assert count_parameters(recipe.network, gamma=recipe.gamma) > 0
+    assert recipe.network.channels == len(WAVELENGTHS[recipe.bands])
 
 
 def test_validation_parts_are_never_drawn(tmp_path):
