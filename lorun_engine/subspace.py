@@ -17,7 +17,7 @@ _WEIGHT = 0.15  # of total variation on the first coefficient; chosen on the val
 _MOMENTUM = 0.5
 _INNER_ITERATIONS = 5
 # Added to phi, as a share of its mean. Few bands reach the ends of the detector, and on real captures light from beside
-# the scene does too; without this two bright columns stand there (34 times the scene's own brightness on a TSA-Net capture,
+# the scene does too; without this two bright columns stand there (34 times as bright as the scene on a TSA-Net capture,
 # 6 times with it; 0.03 dB lower on the validation windows, which have no such light).
 _LEAST_LIGHT = 0.05
 

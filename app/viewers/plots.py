@@ -9,7 +9,7 @@ from PySide6.QtGui import QPen
 from .. import theme
 from ..theme import Theme
 
-AXIS_WIDTH, AXIS_HEIGHT = 46, 40  # px; fixed, so that a plot does not jump with its numbers
+AXIS_WIDTH, AXIS_HEIGHT = 60, 40  # px; fixed, so that a plot does not jump with its numbers
 
 
 def new_plot(bottom: str, *, name: str) -> pg.PlotWidget:
