@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,35 @@ def lorun_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("LORUN_DATA names no folder with real captures")
     return Path(folder)
+
+
+@pytest.fixture
+def make_trained_set(tmp_path: Path) -> Callable[[Sequence[float]], Path]:
+    """Makes a library folder with one small set called "tiny" for some bands, whose adapters change both its stages."""
+
+    def make(wavelengths_nm: Sequence[float]) -> Path:
+        import torch
+
+        from lorun_engine.lora import new_adapters
+        from lorun_engine.model import Model, save_adapters, save_backbone
+        from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
+
+        torch.manual_seed(0)
+        config = NetworkConfig(len(wavelengths_nm), 2, denoiser="unet", denoiser_settings={"widths": (4, 8)})
+        backbone = Backbone(config).requires_grad_(False)
+        adapters = new_adapters(backbone.blocks[0], num_stages=2, gamma=30)
+        tensors = {name: 0.1 * torch.randn_like(tensor) for name, tensor in adapters.tensors.items()}
+        adapters = adapters.mapped({**tensors, **new_step_parameters(config)})
+        bands = {"wavelengths_nm": [float(nm) for nm in wavelengths_nm], "step": 2.0}
+        net = UnfoldingNet(config, backbone, adapters)
+        model = Model("tiny", "cassi", net, card={"task_config": bands, "input_scale": "none"})
+        library = tmp_path / "library"
+        library.mkdir()
+        digest = save_backbone(library / "backbone.safetensors", backbone, config, task="cassi", training={})
+        save_adapters(library / "tiny.safetensors", model, backbone_hash=digest)
+        return library
+
+    return make
 
 
 @pytest.fixture(autouse=True)

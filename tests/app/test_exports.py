@@ -88,27 +88,12 @@ def test_roles_given_to_arrays_of_one_file_are_a_command(qtbot, make_session, fo
         assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), session.stages.image(3))
 
 
-def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(qtbot, tmp_path, snapshot, monkeypatch):
-    import torch
-
+def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(
+    qtbot, tmp_path, snapshot, monkeypatch, make_trained_set
+):
     from app.session import Session
-    from lorun_engine.lora import new_adapters
-    from lorun_engine.model import Model, save_adapters, save_backbone
-    from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 
-    torch.manual_seed(0)
-    config = NetworkConfig(4, 2, denoiser="unet", denoiser_settings={"widths": (4, 8)})
-    backbone = Backbone(config).requires_grad_(False)
-    adapters = new_adapters(backbone.blocks[0], num_stages=2, gamma=30)
-    tensors = {name: 0.1 * torch.randn_like(tensor) for name, tensor in adapters.tensors.items()}
-    adapters = adapters.mapped({**tensors, **new_step_parameters(config)})
-    card = {"task_config": {"wavelengths_nm": [450.0, 500.0, 560.0, 640.0], "step": 2.0}, "input_scale": "none"}
-    model = Model("tiny", "cassi", UnfoldingNet(config, backbone, adapters), card=card)
-    library = tmp_path / "library"
-    library.mkdir()
-    digest = save_backbone(library / "backbone.safetensors", backbone, config, task="cassi", training={})
-    save_adapters(library / "tiny.safetensors", model, backbone_hash=digest)
-
+    library = make_trained_set([450.0, 500.0, 560.0, 640.0])
     session = Session(library=[library])
     try:
         with qtbot.waitSignal(session.worker_idle, timeout=60_000):

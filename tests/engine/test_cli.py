@@ -237,27 +237,9 @@ def test_what_was_answered_for_the_folder_is_taken_where_files_and_flags_are_sil
 
 
 @pytest.fixture
-def trained(tmp_path) -> Path:
-    """A library folder with one small set for the bands of `scene`, whose adapters change every stage."""
-    import torch
-
-    from lorun_engine.lora import new_adapters
-    from lorun_engine.model import Model, save_adapters, save_backbone
-    from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
-
-    torch.manual_seed(0)
-    config = NetworkConfig(6, 2, denoiser="unet", denoiser_settings={"widths": (4, 8)})
-    backbone = Backbone(config).requires_grad_(False)
-    adapters = new_adapters(backbone.blocks[0], num_stages=2, gamma=30)
-    tensors = {name: 0.1 * torch.randn_like(tensor) for name, tensor in adapters.tensors.items()}
-    adapters = adapters.mapped({**tensors, **new_step_parameters(config)})
-    card = {"task_config": {"wavelengths_nm": WAVELENGTHS_NM.tolist(), "step": 2.0}, "input_scale": "none"}
-    model = Model("tiny", "cassi", UnfoldingNet(config, backbone, adapters), card=card)
-    library = tmp_path / "library"
-    library.mkdir()
-    digest = save_backbone(library / "backbone.safetensors", backbone, config, task="cassi", training={})
-    save_adapters(library / "tiny.safetensors", model, backbone_hash=digest)
-    return library
+def trained(make_trained_set) -> Path:
+    """A library folder with one small set for the bands of `scene`."""
+    return make_trained_set(WAVELENGTHS_NM)
 
 
 def decoded(trained: Path, snapshot: Path, *flags: object) -> np.ndarray:
