@@ -392,7 +392,6 @@ def _options(args: argparse.Namespace) -> OpenOptions:
         flip=args.flip,
         rotate=(args.rotate or 0) // 90 % 4,
         crop=args.crop,
-        image_size=args.image_size,
         input_scale=args.input_scale,
         cube_axes=args.cube_axes,
         integer_scale=args.integer_scale,
@@ -586,7 +585,6 @@ def _add_geometry(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--flip", choices=("lr", "ud"), help="mirror the mask")
     group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="turn the mask counter-clockwise")
     group.add_argument("--crop", type=_numbers("Y,X,H,W", 4), metavar="Y,X,H,W", help="scene window to decode")
-    group.add_argument("--image-size", type=_numbers("HxW", 2, "x"), metavar="HxW")
     group.add_argument(
         "--input-scale", type=float, metavar="A", help="factor that brings the measurement to the 0..1 scale"
     )

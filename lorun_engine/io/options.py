@@ -28,7 +28,6 @@ class OpenOptions:
     flip: str | None = None
     rotate: int | None = None
     crop: tuple[int, int, int, int] | None = None
-    image_size: tuple[int, int] | None = None
     input_scale: float | None = None
     cube_axes: str | None = None
     integer_scale: float | None = None

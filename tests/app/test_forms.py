@@ -44,7 +44,7 @@ def test_what_does_not_parse_is_said(text, annotation, words):
 
 
 def test_every_correction_can_be_made_in_the_window():
-    elsewhere = {"task", "roles", "image_size"}  # one task so far; roles stand in the table; block sensing has sizes
+    elsewhere = {"task", "roles"}  # one task so far; roles stand in the table
     assert {field.name for field in fields(OpenOptions)} == set(FIELDS) | elsewhere
 
 
