@@ -48,11 +48,6 @@ class Job(QObject):
         """Asks the job to stop at its next yield; a function that has begun runs to its end."""
         self._cancel.set()
 
-    @property
-    def is_cancelling(self) -> bool:
-        """Whether a cancel was asked for."""
-        return self._cancel.is_set()
-
     def run(self) -> None:
         """Does the work in the calling thread."""
         try:

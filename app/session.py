@@ -614,11 +614,6 @@ class Session(QObject):
         else:
             self.open_recent(moved)
 
-    def forget_recent(self, job: RecentJob) -> None:
-        """Takes a job off the list; its files stay."""
-        self.settings = self.settings.without_recent(job)
-        self._save_settings()
-
     def self_test(self) -> None:
         """Runs the checks of `lorun self-test` in the worker; every check is a line of the log."""
         self._do(_self_test, doing="testing itself", then=self._self_tested)

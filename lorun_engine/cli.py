@@ -11,6 +11,7 @@ import csv
 import json
 import platform
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -81,13 +82,16 @@ def restore_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun restore`: decodes one measurement, or every measurement of a folder."""
     source = Path(args.input)
     if not source.is_dir():
-        _print_json(_restore_file(source, _output_for(source, Path(args.output)), args, context), args)
+        _print_json(_restore_file(source, _output_for(source, Path(args.output)), args, context, protected=()), args)
         return 0
     paths = _measurements_in(source, args)
+    stems = Counter(path.stem for path in paths)
     reports, num_failed = [], 0
     for path in paths:
+        name = path.stem if stems[path.stem] == 1 else path.name  # a.mat and a.npy give a.mat.h5 and a.npy.h5
         try:
-            reports.append(_restore_file(path, Path(args.output) / f"{path.stem}.h5", args, context))
+            output = Path(args.output) / f"{name}.h5"
+            reports.append(_restore_file(path, output, args, context, protected=paths))
         except LorunError as error:
             num_failed += 1
             reports.append({"input": str(path), "error": str(error)})
@@ -111,7 +115,12 @@ def simulate_command(args: argparse.Namespace, context: Context) -> int:
     mask = random_mask(height, width, seed=args.seed) if args.mask is None else _read_mask(args)
     mask = mask[..., :height, :width]
     measurement = simulate(scene, mask, _dispersion(args, scene.image.shape[0]), noise=noise, seed=args.seed)
-    write_measurement(Path(args.output), measurement, attributes={"noise": str(noise or "none"), "seed": args.seed})
+    write_measurement(
+        Path(args.output),
+        measurement,
+        attributes={"noise": str(noise or "none"), "seed": args.seed},
+        protected=[Path(args.scene), *(file for file, _ in _companions(args).values())],
+    )
     _tell(f"{args.output}: {' x '.join(map(str, measurement.y.shape[1:]))} pixels, {scene.image.shape[0]} bands")
     _print_json({"output": str(args.output), "shape": list(measurement.y.shape), "noise": str(noise or "none")}, args)
     return 0
@@ -270,9 +279,12 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
 # ---- one restoration ---------------------------------------------------------------------------------------------
 
 
-def _restore_file(path: Path, output: Path, args: argparse.Namespace, context: Context) -> dict:
-    """Decodes one file into one cube file and returns the report of `--json`."""
+def _restore_file(
+    path: Path, output: Path, args: argparse.Namespace, context: Context, *, protected: Sequence[Path]
+) -> dict:
+    """Decodes one file into one cube file, none of its inputs and of `protected`; the report of `--json`."""
     inputs = list(dict.fromkeys([path, *(file for file, _ in _companions(args).values())]))
+    protected = [*inputs, *protected]
     measurement = open_measurement(inputs, _measurement_options(path, args), hints=_remembered(path, context))
     for note in measurement.notes:
         _tell(note)
@@ -283,7 +295,7 @@ def _restore_file(path: Path, output: Path, args: argparse.Namespace, context: C
     with ExitStack() as stack:
         stages = None
         if args.save_stages:
-            stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=inputs))
+            stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=protected))
         for result in _with_progress(_restored(decoder, measurement, args), num_stages):
             results.append(result.without_images())
             if stages is not None:
@@ -292,7 +304,7 @@ def _restore_file(path: Path, output: Path, args: argparse.Namespace, context: C
         if stages is not None:
             stages.finish(result.image, attributes=attributes)
         else:
-            write_cube(output, result.image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs)
+            write_cube(output, result.image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=protected)
     shape = result.image.shape
     _tell(f"{output}: {' x '.join(map(str, (*shape[1:], shape[0])))}, relative residual {result.residual:.3g}")
     return {"input": str(path), **_report(decoder, args, results, output, shape)}

@@ -138,6 +138,14 @@ def opened(qtbot, make_session, fake, snapshot) -> Session:
     return session
 
 
+@pytest.fixture
+def decoded(qtbot, opened) -> Session:
+    """A session with all stages of the fake decoder: stage k is 0.5^k everywhere."""
+    with qtbot.waitSignal(opened.worker_idle):
+        opened.restore()
+    return opened
+
+
 def write_snapshot(path: Path, *, seed: int) -> Path:
     """A simulated capture in the program's own format."""
     y, mask, scene = _simulate(seed=seed)

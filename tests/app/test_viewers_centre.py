@@ -20,14 +20,6 @@ from app.viewers.pictures import Pictures
 
 
 @pytest.fixture
-def decoded(qtbot, opened) -> Session:
-    """A session with all stages of the fake decoder: stage k is 0.5^k everywhere."""
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.restore()
-    return opened
-
-
-@pytest.fixture
 def show(qtbot):
     def make(session: Session) -> CentreView:
         centre = CentreView(session, theme.light())

@@ -17,14 +17,6 @@ from app.viewers.spectrum import BOXES, SpectrumView
 
 
 @pytest.fixture
-def decoded(qtbot, opened) -> Session:
-    """A session with all stages of the fake decoder: stage k is 0.5^k everywhere."""
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.restore()
-    return opened
-
-
-@pytest.fixture
 def show(qtbot):
     def make(view_class, session: Session):
         view = view_class(session, theme.light())

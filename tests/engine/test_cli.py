@@ -183,6 +183,30 @@ def test_an_input_is_never_overwritten(snapshot, capsys):
     assert snapshot.read_bytes() == before
 
 
+def test_a_simulation_never_overwrites_its_scene_or_mask(scene, tmp_path, capsys):
+    mask = tmp_path / "mask.h5"
+    with h5py.File(mask, "w") as file:
+        file["mask"] = random_mask(24, 32)
+    for given in (scene, mask):
+        before = given.read_bytes()
+        assert run("simulate", scene, "--mask", mask, "-o", given) == 1
+        assert "never overwritten" in capsys.readouterr().err
+        assert given.read_bytes() == before
+
+
+def test_a_folder_decoded_into_itself_keeps_every_capture(snapshot, tmp_path, capsys):
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    for name in ("a.h5", "b.hdf5"):
+        (folder / name).write_bytes(snapshot.read_bytes())
+    (folder / "b.h5").write_bytes(snapshot.read_bytes())
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert run("restore", folder, "-o", folder, "--stages", 1) == 1  # a.h5 cannot be written over
+    assert "never overwritten" in capsys.readouterr().err
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert {path.name for path in folder.iterdir()} - {path.name for path in before} == {"b.h5.h5", "b.hdf5.h5"}
+
+
 def test_the_demo_writes_cube_picture_and_stage_table(tmp_path, capsys):
     assert run("demo", "-o", tmp_path / "demo", "--stages", 3) == 0
     assert capsys.readouterr().out.strip() == str((tmp_path / "demo").resolve())
