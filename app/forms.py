@@ -50,6 +50,7 @@ class Form(QWidget):
         known = {field.name for field in fields(values)}
         self._values = values
         self.editors: dict[str, _Editor] = {}
+        self._rows: dict[str, tuple[QWidget, ...]] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(12)
@@ -67,8 +68,15 @@ class Form(QWidget):
             reason.setWordWrap(True)
             editor.reason = reason
             self.editors[name] = editor
-            for column, widget in enumerate((label, editor, reason)):
+            self._rows[name] = (label, editor, reason)
+            for column, widget in enumerate(self._rows[name]):
                 grid.addWidget(widget, row, column)
+
+    def show_fields(self, names: Sequence[str]) -> None:
+        """Shows the rows of these fields only."""
+        for name, widgets in self._rows.items():
+            for widget in widgets:
+                widget.setVisible(name in names)
 
     def show_values(self, values: Any, found: Mapping[str, Found]) -> None:
         """Shows other values, and what was found for each."""

@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from .cards import Card, cards_in, read_card
+from .cli_flags import Commands, Context, tell
 from .errors import FileError, LorunError, ModelError
-
-
-class Context(Protocol):
-    """Where things are: `library` folders with backbones and sets (the user's own last), the program's `resources`."""
-
-    library: Sequence[Path]
-    resources: Path | None
 
 
 def configure_train(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +65,7 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
             if args.events == "json":
                 print(line, flush=True)
             elif event.event != "step" or event.step % 50 == 1:
-                _tell(_sentence(event))
+                tell(_sentence(event))
     return 0
 
 
@@ -157,9 +150,7 @@ def parameter_table() -> list[dict[str, Any]]:
     return rows
 
 
-COMMANDS: dict[
-    str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace, Context], int]]
-] = {
+COMMANDS: Commands = {
     "train": ("train a backbone and its adapters", configure_train, run_train),
     "adapters": ("list, inspect, combine and share adapter sets", configure_adapters, run_adapters),
     "params": ("parameter counts beside the paper's", configure_params, run_params),
@@ -381,8 +372,3 @@ def _print_report(report: Any) -> None:
         rank = sum(ranked) / len(ranked) if ranked else 0
         change = f"{largest['ratio']:.3f} at {largest['layer']}"
         print(f"stage {stage}: mean effective rank {rank:.1f}, largest change {change}")
-
-
-def _tell(sentence: str) -> None:
-    if sys.stderr is not None:  # a windowed frozen program has none
-        print(sentence, file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ independent in the physics, so crops are strips, short across the dispersion and
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from .tasks.cassi import CassiPhysics, Dispersion
 
 CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
 OTHER_SHARE = 0.25  # of the draws per pixel for cubes of `train_other`
+_BANDS_BEYOND = 3  # of a real camera, whose light does not end where its modelled bands do
+_TAIL = 0.2  # of that light at most, beside the last modelled band's
 RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
 
 
@@ -38,7 +41,9 @@ class DataConfig:
     of them is found it is the lower half of the last cube; empty holds nothing out. Masks: a share `measured_masks` is
     cut from mask files, the rest is random; `upright_masks` of the measured ones keep their orientation; the mask that
     the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
-    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak.
+    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. A share
+    `camera_share` is measured as real cameras do: with light from beside the scene and beyond its bands, through a
+    mask up to `largest_shift` pixels off and blurred (standard deviation 0.1 to 0.1 + `largest_blur` pixels).
     """
 
     crop: tuple[int, int] = (32, 256)
@@ -53,6 +58,9 @@ class DataConfig:
     largest_sigma: float = 0.05
     shot_share: float = 0.0
     fewest_electrons: float = 200.0
+    camera_share: float = 0.0
+    largest_shift: float = 0.1
+    largest_blur: float = 0.15
     photographs: int = 400
 
 
@@ -111,10 +119,7 @@ class Sample:
     def parts(self, num_parts: int) -> list[Self]:
         """The batch in `num_parts` parts (or as many as it has samples), for training in less memory."""
         rows = torch.arange(len(self.scene), device=self.scene.device).tensor_split(min(num_parts, len(self.scene)))
-        return [
-            type(self)(self.scene[part], CassiPhysics(self.physics.mask[part], self.physics.dispersion), self.y[part])
-            for part in rows
-        ]
+        return [type(self)(self.scene[part], self.physics.part(part), self.y[part]) for part in rows]
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,11 @@ class CassiSampler:
             real = torch.rand(batch, 1, 1, 1, device=scene.device, generator=generator) < self.config.real_share
             scene = torch.where(real, scene, composed)
         mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self.step)
-        y = self._noisy(CassiPhysics(mask, dispersion).forward(scene), generator)
+        y = CassiPhysics(mask, dispersion).forward(scene)
+        if self.config.camera_share:
+            real = torch.rand(batch, 1, 1, 1, device=y.device, generator=generator) < self.config.camera_share
+            y = torch.where(real, self._captured(scene, mask, generator), y)
+        y = self._noisy(y, generator)
         if self.config.mask_error:
             error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
             mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
@@ -197,6 +206,25 @@ class CassiSampler:
             measured = torch.where(which == index, crop, measured)
         chosen = torch.rand(batch, 1, 1, 1, device=device, generator=generator) < self.config.measured_masks
         return torch.where(chosen, measured, masks)
+
+    def _captured(self, scene: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """y as a real camera gives it; what lies beside the scene mirrors it."""
+        config, batch, num_bands = self.config, *scene.shape[:2]
+        first = math.ceil(_BANDS_BEYOND * self.step)  # detector column of the first modelled band
+        margin = min(math.ceil((num_bands - 1) * self.step) + 2 * first, scene.shape[3] - 1)
+        draws = torch.rand(6, batch, 1, 1, 1, device=scene.device, generator=generator)
+        mask = _displaced(mask, (2 * draws[:2] - 1) * config.largest_shift, 0.1 + draws[2] * config.largest_blur)
+        fading = torch.linspace(0, 1, _BANDS_BEYOND + 2, device=scene.device)[1:-1, None, None]
+        below, above = scene[:, :1] * (_TAIL * draws[3] * fading), scene[:, -1:] * (_TAIL * draws[4] * fading.flip(0))
+        light = mask * torch.cat([below, scene, above], dim=1)
+        outside = F.pad(light, (margin, margin, 0, 0), mode="reflect") * (draws[5] - 0.3).clamp(min=0)
+        outside[..., margin:-margin] = light
+        dispersion = Dispersion(
+            num_bands + 2 * _BANDS_BEYOND, self.step, first_offset=first - _BANDS_BEYOND * self.step
+        )
+        seen = CassiPhysics(torch.ones_like(outside[:, :1]), dispersion).forward(outside)
+        width = Dispersion(num_bands, self.step).detector_shape(*scene.shape[2:])[1]
+        return seen[..., margin + first : margin + first + width]
 
     def _noisy(self, y: Tensor, generator: torch.Generator) -> Tensor:
         """y with Gaussian or shot noise of a random level, or none."""
@@ -300,6 +328,17 @@ def _random_masks(batch: int, height: int, width: int, device, generator: torch.
     binary = (pattern < 0.3 + 0.4 * draws[1]).float()
     grey = pattern ** (0.5 + draws[3])
     return torch.where(draws[2] < 0.33, grey, binary)
+
+
+def _displaced(mask: Tensor, shift: Tensor, blur: Tensor) -> Tensor:
+    """A (B, 1, h, w) mask moved by `shift` (2, B, 1, 1, 1) and blurred by `blur` (B, 1, 1, 1), both within 2 pixels."""
+    batch = len(mask)
+    taps = torch.arange(-2, 3, device=mask.device, dtype=mask.dtype)
+    kernels = torch.exp(-((taps + shift.reshape(2, batch, 1)) / blur.reshape(batch, 1)).square() / 2)  # (2, B, 5)
+    rows, columns = kernels / kernels.sum(dim=2, keepdim=True)
+    padded = F.pad(mask.transpose(0, 1), (2, 2, 2, 2), mode="reflect")
+    kernels = rows[:, None, :, None] * columns[:, None, None, :]
+    return F.conv2d(padded, kernels, groups=batch).transpose(0, 1)
 
 
 def summary(sampler: CassiSampler) -> Mapping[str, object]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .errors import GeometryError, LorunError
-from .measurement import Scene
+from .measurement import Measurement, Scene
 from .metrics import score
-from .noise import Noise
 from .restore import Decoder, restore
-from .tasks.cassi import Dispersion, random_mask, simulate
 
 WINDOW = 256  # pixels; the size of the usual simulation mask
 
@@ -28,12 +26,10 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowScore:
-    """The figures of one window after the last stage: psnr (dB), ssim, sam (degrees), and the relative residual."""
+    """The figures of one window after the last stage (see `metrics`), and the relative residual."""
 
     name: str
-    psnr: float
-    ssim: float
-    sam: float
+    metrics: Mapping[str, float]
     residual: float
     seconds: float
 
@@ -91,37 +87,25 @@ def cave_28_windows(scene: Scene, wavelengths_nm: np.ndarray, *, name: str) -> l
     return cut_windows(at_wavelengths(scene, wavelengths_nm), name=name, score_crop=(border, 0, 0, 0))
 
 
-def evaluate_cassi(
+def evaluate(
     decoder: Decoder,
-    windows: list[Window],
+    windows: Iterable[Window],
+    measure: Callable[[Scene], Measurement],
     *,
-    mask: np.ndarray | None = None,
-    dispersion: Dispersion | None = None,
-    noise: Noise | None = None,
-    seed: int = 0,
     num_stages: int | None = None,
     device: str = "cpu",
     threads: int | None = None,
 ) -> Iterator[WindowScore]:
-    """Simulates every window's snapshot, decodes it and yields its score.
-
-    Without a mask a random binary one is drawn from `seed`; a larger mask gives its top-left part. Without a dispersion
-    every band moves 2 columns to the right.
-    """
+    """Measures every window, decodes it and yields its score."""
     for window in windows:
-        num_bands, height, width = window.scene.image.shape
-        used = random_mask(height, width, seed=seed) if mask is None else mask[..., :height, :width]
-        path = dispersion or Dispersion(num_bands)
-        measurement = simulate(window.scene, used, path, noise=noise, seed=seed)
-        seconds = 0.0
+        measurement = measure(window.scene)
         # per-stage figures are not wanted here: the reference is kept out of the restoration
-        for stage in restore(
-            decoder, replace(measurement, reference=None), num_stages=num_stages, device=device, threads=threads
-        ):
+        blind, seconds = replace(measurement, reference=None), 0.0
+        for stage in restore(decoder, blind, num_stages=num_stages, device=device, threads=threads):
             seconds += stage.seconds
+        height, width = stage.image.shape[1:]
         left, top, right, bottom = window.score_crop
         counted = (slice(None), slice(top, height - bottom), slice(left, width - right))
-        figures = score(stage.image[counted], window.scene.image[counted], "cassi")
-        yield WindowScore(
-            window.name, figures["psnr"], figures["ssim"], figures["sam"], residual=stage.residual, seconds=seconds
-        )
+        border = measurement.physics.score_border
+        figures = score(stage.image[counted], measurement.reference[counted], measurement.task, border=border)
+        yield WindowScore(window.name, figures, residual=stage.residual, seconds=seconds)

@@ -1,23 +1,62 @@
-"""Quality figures with their protocols stated: PSNR, SSIM and SAM for cubes and images in [0, 1].
+"""Quality figures of images in [0, 1] with their protocols stated: PSNR, SSIM, and for cubes SAM and ERGAS.
 
-Cubes are scored as the published CASSI tables are: PSNR per band with peak 1, averaged over bands.
+Cubes are scored as the published CASSI tables are (PSNR per band with peak 1, averaged over bands), samples as the CS
+tables (luma, clipped, not rounded), low-resolution images as the SR tables (RGB, rounded to 8 bits, without a border).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, uniform_filter
 
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5  # Wang et al., IEEE TIP 2004: an 11 x 11 Gaussian window
 
 
-def score(image: np.ndarray, reference: np.ndarray, task: str) -> dict[str, float]:
-    """A (C, H, W) estimate's figures after clipping to [0, 1]: psnr (dB), ssim, and for cubes sam (degrees)."""
-    estimate = np.clip(image, 0, 1)
-    figures = {"psnr": psnr_per_band(estimate, reference), "ssim": ssim(estimate, reference)}
-    if task == "cassi":
-        figures["sam"] = spectral_angle(estimate, reference)
-    return figures
+_SSIM_SIDE = 7  # of the uniform window that scikit-image uses unless told otherwise
+
+
+def score(image: np.ndarray, reference: np.ndarray, task: str, *, border: int = 0) -> dict[str, float]:
+    """The figures of a (C, H, W) estimate by the protocol of its task, the headline first; `border` pixels are cut off.
+
+    psnr is in dB, sam in degrees.
+    """
+    height, width = image.shape[1:]
+    if 0 < 2 * border < min(height, width):
+        inner = (slice(None), slice(border, height - border), slice(border, width - border))
+        image, reference = image[inner], reference[inner]
+    return _PROTOCOLS[task](np.clip(image, 0, 1), reference)
+
+
+def score_cube(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """CASSI: the mean over bands of PSNR and SSIM, the spectral angle, and the relative error ERGAS."""
+    return {
+        "psnr": psnr_per_band(estimate, reference),
+        "ssim": ssim(estimate, reference),
+        "sam": spectral_angle(estimate, reference),
+        "ergas": ergas(estimate, reference),
+    }
+
+
+def score_luma(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """CS: PSNR of the image that is not rounded, SSIM with scikit-image's uniform window."""
+    return {"psnr": psnr(estimate, reference), "ssim": ssim_uniform(estimate, reference)}
+
+
+def score_colour(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """SR: PSNR over all channels jointly and the mean SSIM of the channels, of the estimate rounded to 8 bits."""
+    estimate = np.round(estimate * 255) / 255
+    return {"psnr": psnr(estimate, reference), "ssim": ssim(estimate, reference)}
+
+
+_PROTOCOLS = {"cassi": score_cube, "cs": score_luma, "sr": score_colour}
+
+
+def psnr(estimate: np.ndarray, reference: np.ndarray) -> float:
+    """10 log10(1 / MSE) in dB over all values, peak 1."""
+    error = np.square(estimate.astype(np.float64) - reference).mean()
+    return float(-10 * np.log10(max(error, 1e-12)))
 
 
 def psnr_per_band(estimate: np.ndarray, reference: np.ndarray) -> float:
@@ -42,16 +81,42 @@ def ssim(estimate: np.ndarray, reference: np.ndarray) -> float:
         blurred = correlate1d(correlate1d(band, window, axis=0), window, axis=1)
         return blurred[cut : band.shape[0] - cut, cut : band.shape[1] - cut]
 
+    pairs = zip(estimate.astype(np.float64), reference.astype(np.float64), strict=True)
+    return float(np.mean([_similarity(x, y, local_mean, 1.0) for x, y in pairs]))
+
+
+def _similarity(x: np.ndarray, y: np.ndarray, local_mean: Callable[[np.ndarray], np.ndarray], sample: float) -> float:
+    """Wang's index of two images of range 1; `sample` turns variances into those of a sample."""
     c1, c2 = 0.01**2, 0.03**2
-    values = []
-    for x, y in zip(estimate.astype(np.float64), reference.astype(np.float64), strict=True):
-        mean_x, mean_y = local_mean(x), local_mean(y)
-        variances = local_mean(x * x) - mean_x**2 + local_mean(y * y) - mean_y**2
-        covariance = local_mean(x * y) - mean_x * mean_y
-        similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-        similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
-        values.append(similarity.mean())
-    return float(np.mean(values))
+    mean_x, mean_y = local_mean(x), local_mean(y)
+    variances = sample * (local_mean(x * x) - mean_x**2 + local_mean(y * y) - mean_y**2)
+    covariance = sample * (local_mean(x * y) - mean_x * mean_y)
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    return float(similarity.mean())
+
+
+def ssim_uniform(estimate: np.ndarray, reference: np.ndarray) -> float:
+    """Mean structural similarity over channels with a 7 x 7 uniform window, valid region, range 1; (C, H, W).
+
+    Equal to scikit-image's `structural_similarity` with its defaults.
+    """
+    side = min(_SSIM_SIDE, *estimate.shape[1:])
+    cut, sample = side // 2, side**2 / (side**2 - 1) if side > 1 else 1.0
+
+    def local_mean(channel: np.ndarray) -> np.ndarray:
+        mean = uniform_filter(channel, side)
+        return mean[cut : mean.shape[0] - cut, cut : mean.shape[1] - cut]
+
+    pairs = zip(estimate.astype(np.float64), reference.astype(np.float64), strict=True)
+    return float(np.mean([_similarity(x, y, local_mean, sample) for x, y in pairs]))
+
+
+def ergas(estimate: np.ndarray, reference: np.ndarray) -> float:
+    """100 sqrt(mean over bands of MSE / mean^2) of (C, H, W) cubes, without units (Wald 2002, equal resolutions)."""
+    errors = np.square(estimate.astype(np.float64) - reference).mean(axis=(1, 2))
+    means = reference.astype(np.float64).mean(axis=(1, 2))
+    return float(100 * np.sqrt(np.mean(errors / np.maximum(means**2, 1e-12))))
 
 
 def spectral_angle(estimate: np.ndarray, reference: np.ndarray) -> float:

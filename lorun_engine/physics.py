@@ -18,6 +18,7 @@ class LinearPhysics(ABC):
 
     scene_shape: tuple[int, int, int]  # (C, H, W)
     measurement_shape: tuple[int, int, int]  # (C', H', W')
+    score_border: int = 0  # pixels at each side that the protocol leaves out of scores
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -42,6 +43,14 @@ class LinearPhysics(ABC):
     @abstractmethod
     def conditioning(self) -> Tensor | None:
         """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
+
+    @abstractmethod
+    def part(self, rows: Tensor) -> Self:
+        """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
+
+    def initial(self, y: Tensor) -> Tensor:
+        """The estimate solvers start from, (B, C, H, W): Phi^T (y / D) with the diagonal D of `gram`."""
+        return self.adjoint(y / self.gram())
 
     def views(self, y: Tensor) -> Tensor:
         """What a learned initial estimate sees of y, (B, C, H, W): Phi^T y, or less where Phi codes by a known mask."""

@@ -117,8 +117,13 @@ def restore(
                 else None
             ),
             parameters=dict(stage.parameters),
-            metrics={} if measurement.reference is None else score(image, measurement.reference, measurement.task),
+            metrics={} if measurement.reference is None else scored(image, measurement),
         )
+
+
+def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:
+    """The figures of an image against the measurement's reference."""
+    return score(image, measurement.reference, measurement.task, border=measurement.physics.score_border)
 
 
 def _next(stages: Iterator[Stage], device: str) -> Stage | None:

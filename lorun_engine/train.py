@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ from torch import Tensor
 from . import __version__
 from .dataset import CassiSampler, Material, Sample, cassi_sampler, summary
 from .errors import DeviceError, FileError, LorunError, NumericalError
-from .evaluate import Window, evaluate_cassi
+from .evaluate import Window, evaluate
 from .io import WAVELENGTHS, replacing
 from .lora import AdapterSet, new_adapters
 from .model import Model, backbone_hash, load_model, save_adapters, save_backbone
 from .recipe import Recipe, recipe_from
 from .subspace import spectral_components
+from .tasks.cassi import measure
 from .unfolding import Backbone, UnfoldingNet, new_step_parameters, run_denoiser
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -398,10 +400,8 @@ def _validated(state: _State, run: Path, sampler: CassiSampler, windows: list[Wi
         return TrainEvent("saved", state.elapsed_s, state.phase, state.step, message="The warm start has no score.")
     model = state.averaged(_card_fields(state, sampler, {}))
     mask = sampler.masks[0].cpu().numpy() if sampler.masks else None
-    scores = list(evaluate_cassi(model, windows, mask=mask, device=str(state.device))) if windows else []
-    metrics = (
-        {name: float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim", "sam")} if scores else {}
-    )
+    scores = list(evaluate(model, windows, partial(measure, mask=mask), device=str(state.device)))
+    metrics = {name: float(np.mean([s.metrics[name] for s in scores])) for name in scores[0].metrics} if scores else {}
     if state.best is None or not scores or metrics["psnr"] > state.best:
         state.best = metrics.get("psnr")
         _keep(replace(model, card=_card_fields(state, sampler, metrics)), run, state.phase)

@@ -10,6 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from lorun_engine.io import OpenOptions, RoleTable
+from lorun_engine.io.reading import READING
 
 from .. import theme
 from ..actions import Corrections
@@ -17,7 +18,6 @@ from ..quantities import breakable, plural, size
 from ..session import Session
 
 MOST_SOLUTIONS = 4
-ORDER = {"measurement": 0, "mask": 1, "reference": 2}
 
 
 class MeasurementCard(QWidget):
@@ -131,20 +131,14 @@ def _files(table: RoleTable) -> list[str]:
     measurement = table.row("measurement")
     first = None if measurement is None else measurement.found.path
     lines = []
-    for row in sorted(table.rows, key=lambda row: ORDER.get(row.role, len(ORDER))):
-        if row.role in ORDER:
-            name = row.found.path.name if row.role == "measurement" or row.found.path != first else row.role
-            lines.append(f"{name}  ·  {size(row.shape)}  ·  {row.dtype}")
+    roles = [role for role in READING[table.task].ROLES if role != "wavelengths"]
+    for row in sorted((row for row in table.rows if row.role in roles), key=lambda row: roles.index(row.role)):
+        name = row.found.path.name if row.role == "measurement" or row.found.path != first else row.role
+        lines.append(f"{name}  ·  {size(row.shape)}  ·  {row.dtype}")
     return lines
 
 
 def _geometry(session: Session) -> str:
-    """As "28 bands 453.5 – 648.0 nm · step 2 px →"; nothing while it is not known."""
-    geometry = session.role_table.geometry
-    if geometry is None:
-        return ""
-    text = plural(geometry.num_bands, "band")
-    if geometry.wavelengths_nm is not None:
-        text += f"  {geometry.wavelengths_nm[0]:.1f} – {geometry.wavelengths_nm[-1]:.1f} nm"
-    arrow = {"x+": "→", "x-": "←", "y+": "↓", "y-": "↑"}[geometry.axis + geometry.direction]
-    return f"{text}  ·  step {geometry.step:g} px {arrow}"
+    """The geometry in one line; nothing while it is not known."""
+    table = session.role_table
+    return "" if table.geometry is None else READING[table.task].described(table.geometry)

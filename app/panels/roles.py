@@ -26,7 +26,8 @@ from PySide6.QtWidgets import (
 )
 
 from lorun_engine.io import WAVELENGTHS, OpenOptions, RoleRow, RoleTable
-from lorun_engine.io.roles import ROLES, UNUSED
+from lorun_engine.io.reading import READING
+from lorun_engine.io.roles import UNUSED
 
 from .. import theme
 from ..actions import Corrections
@@ -47,6 +48,11 @@ FIELDS: dict[str, Field] = {
     "direction": Field("Direction", (("right or down (+)", "+"), ("left or up (−)", "-"))),
     "first_offset": Field("First offset (px)"),
     "wavelengths": Field("Wavelengths", tuple((name, name) for name in WAVELENGTHS), is_open=True),
+    "image_size": Field("Image size (px)", example="height, width"),
+    "pixel_order": Field("Pixels within a block", (("row by row", "row"), ("column by column", "column"))),
+    "block_order": Field("Order of the blocks", (("row by row", "row"), ("column by column", "column"))),
+    "scale": Field("Factor", (("× 2", 2), ("× 3", 3), ("× 4", 4))),
+    "kernel": Field("Blur kernel", example="name or file"),
     "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
     "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
     "crop": Field("Crop the scene", example="y, x, height, width"),
@@ -116,7 +122,7 @@ class RolesPage(QDialog):
 
     def _show(self) -> None:
         table = self._session.role_table
-        rows = () if table is None else sorted(table.rows, key=_by_role)
+        rows = () if table is None else sorted_rows(table)
         self.roles = []
         self.table.setRowCount(len(rows))
         for line, row in enumerate(rows):
@@ -126,6 +132,7 @@ class RolesPage(QDialog):
         self.table.setColumnWidth(2, 150)
         self.table.setMinimumHeight(min(len(rows), MOST_ROWS) * (THUMBNAIL + 8) + 32)
         self.form.setEnabled(table is not None)
+        self.form.show_fields(READING["cassi" if table is None else table.task].OPTIONS)
         self.form.show_values(self._session.options, {} if table is None else found_values(table))
 
     def _show_row(self, line: int, row: RoleRow) -> None:
@@ -150,7 +157,7 @@ class RolesPage(QDialog):
             self.table.setItem(line, column, item)
         box = QComboBox()
         box.setAccessibleName(f"Role of {name}")
-        for role in (*ROLES, UNUSED):
+        for role in (*READING[self._session.role_table.task].ROLES, UNUSED):
             box.addItem(role, role)
         box.setCurrentIndex(box.findData(row.role or UNUSED))
         box.activated.connect(lambda index, row=row, box=box: self._assign(row, box.itemData(index)))
@@ -175,8 +182,10 @@ class RolesPage(QDialog):
         self._corrections.correct(options, text=f"{row.found.path.name} as {role}")
 
 
-def _by_role(row: RoleRow) -> int:
-    return ROLES.index(row.role) if row.role in ROLES else len(ROLES)
+def sorted_rows(table: RoleTable) -> list[RoleRow]:
+    """The rows in the order of the task's roles, those that are not used last."""
+    roles = list(READING[table.task].ROLES)
+    return sorted(table.rows, key=lambda row: roles.index(row.role) if row.role in roles else len(roles))
 
 
 def selector(row: RoleRow, table: RoleTable) -> str:
@@ -190,12 +199,12 @@ def found_values(table: RoleTable) -> dict[str, Found]:
     found: dict[str, Found] = {}
     geometry = table.geometry
     if geometry is not None:
-        for name in ("num_bands", "step", "axis", "direction", "first_offset"):
-            value = getattr(geometry, name)
-            found[name] = Found(
-                f"{value:g}" if isinstance(value, float) else str(value), geometry.reasons.get(name, "")
-            )
-        wavelengths_nm = geometry.wavelengths_nm
+        for name in FIELDS:
+            value = getattr(geometry, name, None)
+            if value is not None:
+                text = f"{value:g}" if isinstance(value, float) else str(value)
+                found[name] = Found(text, geometry.reasons.get(name, ""))
+        wavelengths_nm = getattr(geometry, "wavelengths_nm", None)
         if wavelengths_nm is not None:
             span = f"{wavelengths_nm[0]:.1f} to {wavelengths_nm[-1]:.1f} nm"
             found["wavelengths"] = Found(span, geometry.reasons.get("wavelengths_nm", ""))

@@ -25,18 +25,20 @@ HEADINGS = {
     "psnr": "PSNR",
     "ssim": "SSIM",
     "sam": "SAM °",
+    "ergas": "ERGAS",
     "mu": "μ",
     "rho": "ρ",
     "lambda": "λ",
     "noise_level": "noise",
     "seconds": "s",
 }
-FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}"}
+FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}", "ergas": "{:.1f}"}
 HINTS = {
     "residual": "‖y − Φx‖ / ‖y‖",
     "psnr": "Peak signal-to-noise ratio to the reference in dB, the mean over bands",
     "ssim": "Structural similarity to the reference",
     "sam": "Mean spectral angle to the reference in degrees",
+    "ergas": "Relative error over all bands in percent of their means",
     "mu": "Penalty of the data step",
     "rho": "Step size of the data step",
     "noise_level": "Noise level that the denoiser assumes",

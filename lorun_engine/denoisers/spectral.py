@@ -7,10 +7,13 @@ modulation and a spatial gate, followed by one more rectification block at full 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .layers import layer_norm, pad_to_multiple
 
 _WINDOW = 8  # pixels; attention is computed in windows of this size on every level
 _MULTIPLE = 32  # two halvings and windows of 8 pixels on the coarsest level
@@ -25,6 +28,7 @@ class SpectralConfig:
 
     channels: int
     identity_start: bool = False
+    sees: ClassVar[str] = "mask"
 
 
 class SpectralDenoiser(nn.Module):
@@ -78,18 +82,8 @@ class AttentionRectification(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        x = x + self.modulation(_layer_norm(x, self.norm_modulation))
+        x = x + self.modulation(layer_norm(x, self.norm_modulation))
         return x + self.gate(self.norm_gate(x))
-
-
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """x padded right and bottom to whole multiples: reflected, or repeated where the image is too small for that."""
-    height, width = x.shape[-2:]
-    right, bottom = -width % multiple, -height % multiple
-    if not (right or bottom):
-        return x
-    mode = "reflect" if right < width and bottom < height else "replicate"
-    return F.pad(x, (0, right, 0, bottom), mode=mode)
 
 
 class _Block(nn.Module):
@@ -106,7 +100,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.position(x)
-        x = x + self.attention(_layer_norm(x, self.norm_attention))
+        x = x + self.attention(layer_norm(x, self.norm_attention))
         x = x + self.feed(self.norm_feed(x))
         return self.rectify(x)
 
@@ -174,11 +168,6 @@ class _SpatialGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         feature = self.to_feature(x)
         return self.to_out(torch.sigmoid(self.weigh(feature)) * F.gelu(self.estimate(feature)))
-
-
-def _layer_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
-    """Normalisation over the channels of every pixel."""
-    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _small_normal(module: nn.Module) -> None:

@@ -7,12 +7,14 @@ skips.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .spectral import AttentionRectification, pad_to_multiple
+from .layers import pad_to_multiple
+from .spectral import AttentionRectification
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class UNetConfig:
     residual: bool = False
     rectified: bool = False
     sees_mask: bool = False
+    sees: ClassVar[str] = "mask"
 
 
 class UNet(nn.Module):

@@ -16,12 +16,35 @@ import numpy as np
 from ..errors import AmbiguousGeometry, FileError, GeometryError
 from ..measurement import Measurement
 from .options import OpenOptions
-from .readers import as_nanometres, read_wavelengths
+from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
+from .resolved import Resolved, by, require_numbers, stated_input_scale
 from .wavelengths import WAVELENGTHS
 
 if TYPE_CHECKING:
     from .roles import RoleRow
 
+# role -> keys that public code and data sets use, in lower case
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "measurement": ("measurement", "meas_real", "meas", "y", "snapshot", "capture"),
+    "mask": ("mask", "mask_3d", "mask_3d_shift", "masks", "coded_aperture"),
+    "reference": (
+        *("reference", "cube", "img", "img_expand", "img_expend", "data_slice", "hsi", "orig", "truth", "gt", "label"),
+        *("rad", "scene", "hyperspectral"),
+    ),
+    "wavelengths": ("wavelengths_nm", "wavelengths", "wavelength", "wavelength_nm", "lambda", "bands", "wl"),
+}
+NUM_AXES: Mapping[str, tuple[int, ...]] = {
+    "measurement": (2,),
+    "mask": (2, 3),
+    "reference": (2, 3),
+    "wavelengths": (1,),
+}
+FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": ("meas", "snapshot", "capture")}
+AXES: Mapping[str, str] = {}  # no role has fixed axes
+OPTIONS = (
+    *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "crop"),
+    *("input_scale", "integer_scale", "cube_axes", "key"),
+)
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
 USUAL_LISTS = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}
 VALUES = {
@@ -46,14 +69,58 @@ class Geometry:
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """The arrays as the operator takes them, the complete geometry, and what was assumed."""
+def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
+    """The arrays with the mask turned and mirrored as the options ask."""
+    arrays = dict(arrays)
+    if "mask" in arrays:
+        arrays["mask"] = turned(arrays["mask"], flip=options.flip, rotate=options.rotate or 0)
+    return arrays
 
-    arrays: Mapping[str, np.ndarray]
-    geometry: Geometry
-    input_scale: float | None
-    notes: tuple[str, ...]
+
+def by_shape(
+    found: Sequence[FoundArray], free: Sequence[int], taken: Mapping[str, tuple[int, ...]]
+) -> list[tuple[int, str, str]]:
+    """(number, role, reason) for the arrays `free` without a role: of two images the larger is the measurement.
+
+    The other is its mask, and a cube is the truth. `taken` are the shapes of the roles that are given already.
+    """
+    shapes = [tuple(length for length in entry.array.shape if length > 1) for entry in found]
+    free, of_role = list(free), dict(taken)
+    given: list[tuple[int, str, str]] = []
+
+    def give(number: int, role: str, reason: str) -> None:
+        given.append((number, role, reason))
+        of_role[role] = shapes[number]
+        free.remove(number)
+
+    images = [n for n in free if len(shapes[n]) == 2]
+    if "measurement" not in of_role and images:
+        fitting = [n for n in images if _is_longer(shapes[n], of_role.get("mask"))]
+        if fitting:
+            give(fitting[0], "measurement", "an image that is larger than the mask in one direction")
+        else:
+            give(images[0], "measurement", "the largest image without another role")
+    images = [n for n in free if len(shapes[n]) == 2]
+    if "mask" not in of_role and images:
+        fitting = [n for n in images if _is_longer(of_role.get("measurement"), shapes[n])]
+        give((fitting or images)[0], "mask", "the other image")
+    for number in [n for n in free if len(shapes[n]) == 3]:
+        if "mask" not in of_role and of_role.get("measurement") in (shapes[number][:2], shapes[number][1:]):
+            give(number, "mask", "one pattern per band, as large as the snapshot")
+        elif "reference" not in of_role:
+            give(number, "reference", "the only cube without another role")
+    for number in [n for n in free if len(shapes[n]) == 1 and is_wavelengths(found[n].array)]:
+        if "wavelengths" not in of_role:
+            give(number, "wavelengths", "a steady list of numbers between 200 and 3000 nm")
+    return given
+
+
+def _is_longer(snapshot: tuple[int, ...] | None, mask: tuple[int, ...] | None) -> bool:
+    """Whether a snapshot is larger than a mask in one direction and equal in the other."""
+    if snapshot is None or mask is None or len(snapshot) != 2 or len(mask) != 2:
+        return False
+    more = (snapshot[0] - mask[0], snapshot[1] - mask[1])
+    return min(more) == 0 and max(more) > 0
 
 
 def resolve(
@@ -123,6 +190,29 @@ def measurement(
     )
 
 
+def described(geometry: Geometry) -> str:
+    """As "28 bands 453.5 – 648.0 nm · step 2 px →"."""
+    text = f"{geometry.num_bands} band" + ("s" if geometry.num_bands != 1 else "")
+    if geometry.wavelengths_nm is not None:
+        text += f"  {geometry.wavelengths_nm[0]:.1f} – {geometry.wavelengths_nm[-1]:.1f} nm"
+    arrow = {"x+": "→", "x-": "←", "y+": "↓", "y-": "↑"}[geometry.axis + geometry.direction]
+    return f"{text}  ·  step {geometry.step:g} px {arrow}"
+
+
+def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
+    """What belongs into a measurement file beside y: (name, array, axes) of the mask, and the attributes."""
+    dispersion = measurement.physics.dispersion
+    mask = measurement.physics.mask[0].cpu().numpy()
+    attributes = {
+        "num_bands": dispersion.num_bands,
+        "step": float(dispersion.step),
+        "axis": dispersion.axis,
+        "direction": dispersion.direction,
+        "first_offset": float(dispersion.first_offset),
+    }
+    return [("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))], attributes
+
+
 def turned(mask: np.ndarray, *, flip: str | None, rotate: int) -> np.ndarray:
     """The (H, W) or (C, H, W) mask turned by quarter turns counter-clockwise, then mirrored left-right or up-down."""
     if flip not in (None, "lr", "ud"):
@@ -162,17 +252,17 @@ def _require_measurement_and_mask(given: Mapping[str, RoleRow], arrays: Mapping[
     row, y = given["measurement"], arrays["measurement"]
     if y.ndim != 2:
         raise GeometryError(
-            f"{row.found.path.name} has the shape {_by(row.shape)}; a snapshot is one grey image. "
+            f"{row.found.path.name} has the shape {by(row.shape)}; a snapshot is one grey image. "
             "Choose another array or role."
         )
     if "mask" not in given:
         raise GeometryError(
-            f"{row.found.path.name} is a snapshot of {_by(y.shape)} pixels; it cannot be decoded without the mask of "
+            f"{row.found.path.name} is a snapshot of {by(y.shape)} pixels; it cannot be decoded without the mask of "
             "its camera. Add the mask file."
         )
     if arrays["mask"].ndim not in (2, 3):
         raise GeometryError(
-            f"The mask {given['mask'].found.path.name} has the shape {_by(arrays['mask'].shape)}; one image, or one "
+            f"The mask {given['mask'].found.path.name} has the shape {by(arrays['mask'].shape)}; one image, or one "
             "per band, was expected. Choose another array or role."
         )
 
@@ -239,7 +329,7 @@ def _unshifted(
     """Every band of a pre-shifted mask (C, H', W') moved back to (C, H, W), its values as they are stored."""
     if mask.shape[-2:] != detector:
         raise GeometryError(
-            f"The shifted mask is {_by(mask.shape[-2:])} pixels; the snapshot is {_by(detector)}. "
+            f"The shifted mask is {by(mask.shape[-2:])} pixels; the snapshot is {by(detector)}. "
             "Choose the mask of this camera."
         )
     known = replace(known, axis=known.axis or "x")
@@ -318,7 +408,7 @@ def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
     if len(solutions) > 1:
         listed = ", ".join(f"{bands} bands at step {step:g}" for bands, step in solutions)
         raise AmbiguousGeometry(
-            f"The snapshot is {_by(detector)} pixels and the mask {_by(mask)}; {listed} fit. "
+            f"The snapshot is {by(detector)} pixels and the mask {by(mask)}; {listed} fit. "
             "Give the number of bands or the step.",
             tuple(solutions),
         )
@@ -354,7 +444,7 @@ def shear_of(num_bands: int, step: float, first_offset: float) -> int:
 def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> str:
     """The sentence about a mask that does not fit, with the size that would."""
     along, across, side = (1, 0, "width") if known.axis == "x" else (0, 1, "height")
-    sizes = f"The snapshot is {_by(detector)} pixels"
+    sizes = f"The snapshot is {by(detector)} pixels"
     num_bands, step, is_as_high = known.num_bands, known.step, detector[across] == mask[across]
     if num_bands is not None and step is not None:
         shear = shear_of(num_bands, step, known.first_offset)
@@ -367,8 +457,8 @@ def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
         fitting[along] -= shear
         if fitting[along] > 0:
             return (
-                f"{sizes}; with {num_bands} bands and step {step:g} its mask has {_by(fitting)} pixels, this one has "
-                f"{_by(mask)}. Choose the mask of this camera, or turn it."
+                f"{sizes}; with {num_bands} bands and step {step:g} its mask has {by(fitting)} pixels, this one has "
+                f"{by(mask)}. Choose the mask of this camera, or turn it."
             )
     if is_as_high and detector[along] > mask[along]:
         what = "no band count and whole step explain"
@@ -377,12 +467,12 @@ def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
         elif step is not None:
             what = f"no number of bands at step {step:g} explains"
         return (
-            f"{sizes} and the mask {_by(mask)}; {what} the difference of {detector[along] - mask[along]} pixels. "
+            f"{sizes} and the mask {by(mask)}; {what} the difference of {detector[along] - mask[along]} pixels. "
             "Give bands and step, or choose another mask."
         )
     other = "rows" if known.axis == "x" else "columns"
     return (
-        f"{sizes}; the mask is {_by(mask)}. A mask has as many {other} as its snapshot and is smaller along the "
+        f"{sizes}; the mask is {by(mask)}. A mask has as many {other} as its snapshot and is smaller along the "
         "dispersion. Choose the mask of this camera, or turn it."
     )
 
@@ -440,20 +530,14 @@ def _require_fitting_cubes(given: Mapping[str, RoleRow], arrays: Mapping[str, np
     scene = (geometry.num_bands, *mask.shape[-2:])
     if reference is not None and reference.shape != scene:
         raise GeometryError(
-            f"The reference {given['reference'].found.path.name} has {_by(reference.shape)} bands, rows and columns; "
-            f"the decoded image will have {_by(scene)}. Choose the reference of this snapshot or leave it out."
+            f"The reference {given['reference'].found.path.name} has {by(reference.shape)} bands, rows and columns; "
+            f"the decoded image will have {by(scene)}. Choose the reference of this snapshot or leave it out."
         )
 
 
 def _require_light(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:
     """Refuses values that are no numbers, and what is black all over."""
-    for role, array in arrays.items():
-        num_bad = array.size - np.count_nonzero(np.isfinite(array))
-        if num_bad:
-            raise GeometryError(
-                f"{num_bad} of the {array.size} values of the {role} {given[role].found.path.name} are not finite "
-                "numbers (NaN or infinity). Repair the file or crop it."
-            )
+    require_numbers(given, arrays)
     for role, advice in (("measurement", "a capture that saw light"), ("mask", "the mask that the light went through")):
         if not arrays[role].any():
             raise GeometryError(f"Every value of the {role} {given[role].found.path.name} is zero. Choose {advice}.")
@@ -467,7 +551,7 @@ def _cropped(
     full = arrays["mask"].shape[-2:]
     if min(y, x) < 0 or min(height, width) < 1 or y + height > full[0] or x + width > full[1]:
         raise GeometryError(
-            f"The window {y},{x},{height},{width} (top, left, height, width) was asked for; the scene is {_by(full)} "
+            f"The window {y},{x},{height},{width} (top, left, height, width) was asked for; the scene is {by(full)} "
             "pixels. Choose a window inside it."
         )
     shear = shear_of(geometry.num_bands, geometry.step, geometry.first_offset)
@@ -484,23 +568,11 @@ def _cropped(
 
 def _input_scale(row: RoleRow, options: OpenOptions, notes: list[str]) -> float | None:
     """The factor to the engine's 0..1 scale: the user's, the file's; None leaves it to the decoder's rule."""
-    if options.input_scale is not None:
-        if not (options.input_scale > 0 and math.isfinite(options.input_scale)):
-            raise GeometryError(f"The input scale is {options.input_scale}; a positive number was expected.")
-        return float(options.input_scale)
-    attributes = row.found.attributes
-    if "task" in attributes and row.scale == 1:  # a file of ours
-        stated = attributes.get("input_scale", attributes.get("scale"))
-        if isinstance(stated, int | float) and stated > 0 and math.isfinite(stated):
-            return float(stated)
-    if row.scale == 1 and row.maximum > 1:
+    stated = stated_input_scale(row, options, name="scale")
+    if stated is None and row.scale == 1 and row.maximum > 1:
         notes.append(
             f"The snapshot reaches {row.maximum:.3g}: taken as the sum over the bands of a scene in 0..1. "
             "Give an input scale if it is in another unit."
         )
         return 1.0
-    return None
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(str(size) for size in shape)
+    return stated

@@ -14,6 +14,9 @@ class OpenOptions:
     `rotate` (quarter turns counter-clockwise) act on the mask; `crop` (y, x, height, width) picks a window of the
     scene. `cube_axes` names the axes of a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by,
     `input_scale` the factor from the file's unit to the engine's 0..1 scale.
+
+    CS: `image_size` (height, width), `pixel_order` and `block_order` ("row" or "column") of foreign samples. SR: the
+    factor `scale`, and `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1).
     """
 
     task: str | None = None
@@ -31,6 +34,11 @@ class OpenOptions:
     input_scale: float | None = None
     cube_axes: str | None = None
     integer_scale: float | None = None
+    image_size: tuple[int, int] | None = None
+    pixel_order: str | None = None
+    block_order: str | None = None
+    scale: int | None = None
+    kernel: str | None = None
 
 
 NO_CORRECTIONS = OpenOptions()

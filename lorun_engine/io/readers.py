@@ -92,6 +92,17 @@ def read_wavelengths(path: Path | str) -> np.ndarray:
     raise FileError(f"{Path(path).name} holds no list of wavelengths. Give a file with one number per band.")
 
 
+def is_wavelengths(array: np.ndarray) -> bool:
+    """Whether a list rises or falls steadily between 200 and 3000 nm, or between 0.2 and 3 micrometres."""
+    if sum(length > 1 for length in array.shape) != 1:
+        return False
+    values = np.asarray(array, dtype=np.float64).ravel()
+    steps = np.diff(values)
+    if not (np.isfinite(values).all() and (np.all(steps > 0) or np.all(steps < 0))):
+        return False
+    return any(low <= values.min() and values.max() <= high for low, high in ((200, 3000), (0.2, 3)))
+
+
 def as_nanometres(values: Any, unit: str = "") -> np.ndarray:
     """Wavelengths as float64 nm; micrometres are told by their unit or by values below 30."""
     values = np.asarray(values, dtype=np.float64).ravel()

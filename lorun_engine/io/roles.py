@@ -18,24 +18,12 @@ from ..measurement import Measurement, Scene
 from . import cassi
 from .cassi import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
-from .readers import FoundArray, as_nanometres, read
+from .readers import FoundArray, as_nanometres, is_wavelengths, read
+from .reading import READING, Reading, task_of
 
-ROLES = ("measurement", "mask", "reference", "wavelengths")
 UNUSED = "unused"
-
-# keys that public code and data sets use, in lower case
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "measurement": ("measurement", "meas_real", "meas", "y", "snapshot", "capture"),
-    "mask": ("mask", "mask_3d", "mask_3d_shift", "masks", "coded_aperture"),
-    "reference": (
-        *("reference", "cube", "img", "img_expand", "img_expend", "data_slice", "hsi", "orig", "truth", "gt", "label"),
-        *("rad", "scene", "hyperspectral"),
-    ),
-    "wavelengths": ("wavelengths_nm", "wavelengths", "wavelength", "wavelength_nm", "lambda", "bands", "wl"),
-}
 RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write
 MOST_BANDS_LAST = 64  # a last axis up to this length is taken for the spectral one
-READING = {"cassi": cassi}  # what the files of every task mean
 
 
 @dataclass(frozen=True)
@@ -84,14 +72,14 @@ class RoleRow:
 class RoleTable:
     """Everything that was understood of the opened files.
 
-    `geometry` is None until bands and step are known; `problem` is the sentence that stands in the way of a
+    `geometry` is the task's own record, None until it is known; `problem` is the sentence that stands in the way of a
     measurement, and `solutions` the (num_bands, step) pairs among which the user may choose.
     """
 
     rows: tuple[RoleRow, ...]
     options: OpenOptions
     task: str = "cassi"
-    geometry: Geometry | None = None
+    geometry: Any = None
     notes: tuple[str, ...] = ()
     problem: LorunError | None = None
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
@@ -131,19 +119,17 @@ def inspect(
     """
     if not paths:
         raise FileError("No file was given. Open a snapshot and its mask.")
-    task = options.task or "cassi"
-    if task not in READING:
-        raise FileError(f"The task {task!r} is not known; {', '.join(READING)} was expected. Correct --task.")
     first, *more = dict.fromkeys(Path(path) for path in paths)
     found = [*read(first, key=options.key), *(entry for path in more for entry in read(path))]
-    rows = _rows(found, options, hints)
+    task = task_of(found, options)
+    hints = hints if task == "cassi" else None
+    rows = _rows(found, options, task, hints)
     notes = [note for row in rows for note in row.found.notes]
     notes += [f"{row.found.path.name}: {row.scale_reason}" for row in rows if row.role and row.scale != 1]
     arrays = {row.role: row.values() for row in rows if row.role and row.role != "wavelengths"}
     geometry, problem, input_scale = None, None, None
     try:
-        if "mask" in arrays:
-            arrays["mask"] = cassi.turned(arrays["mask"], flip=options.flip, rotate=options.rotate or 0)
+        arrays = READING[task].prepared(arrays, options)
         resolved = READING[task].resolve(rows, arrays, options, hints)
         arrays, geometry, input_scale = resolved.arrays, resolved.geometry, resolved.input_scale
         notes += resolved.notes
@@ -174,8 +160,8 @@ def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene
     cubes = [entry for entry in found if entry.array.ndim == 3] or [entry for entry in found if entry.array.ndim == 2]
     if not cubes:
         raise FileError(f"{Path(path).name} holds no cube or image. Choose a file with one.")
-    keyed = [entry for entry in cubes if _last_name(entry) in KEYS["reference"]]
-    keyed.sort(key=lambda entry: KEYS["reference"].index(_last_name(entry)))
+    keyed = [entry for entry in cubes if _last_name(entry) in cassi.ROLES["reference"]]
+    keyed.sort(key=lambda entry: cassi.ROLES["reference"].index(_last_name(entry)))
     chosen = keyed[0] if keyed else max(cubes, key=lambda entry: entry.array.size)
     wavelengths_nm = _stated_wavelengths(chosen, found, options)
     row = _row(chosen, "reference", "the cube of the file", options, num_bands=_count(wavelengths_nm))
@@ -200,15 +186,21 @@ class _Guess(NamedTuple):
     reason: str
 
 
-def _assigned(found: Sequence[FoundArray], options: OpenOptions) -> list[_Guess]:
+def _assigned(found: Sequence[FoundArray], options: OpenOptions, task: str) -> list[_Guess]:
     """What every array is taken for; each role is given once, to the array with the strongest reason."""
-    unknown = {role for _, role in options.roles} - {*ROLES, UNUSED}
+    reading = READING[task]
+    unknown = {role for _, role in options.roles} - {*reading.ROLES, UNUSED}
     if unknown:
-        raise GeometryError(f"{sorted(unknown)[0]!r} is no role; {', '.join(ROLES)} or {UNUSED} was expected.")
-    guesses = _guess_by_shape(found, [_guess(entry, found, options) for entry in found])
+        raise GeometryError(f"{sorted(unknown)[0]!r} is no role; {', '.join(reading.ROLES)} or {UNUSED} was expected.")
+    guesses = [_guess(entry, found, options, reading) for entry in found]
+    taken = {guess.role: entry for guess, entry in zip(guesses, found, strict=True) if guess.role in reading.ROLES}
+    free = sorted((n for n, guess in enumerate(guesses) if guess.role is None), key=lambda n: -found[n].array.size)
+    shapes = {role: entry.array.squeeze().shape for role, entry in taken.items()}
+    for number, role, reason in reading.by_shape(found, free, shapes):
+        guesses[number] = _Guess(60, role, reason)
     winners: dict[str, int] = {}
     for number in sorted(range(len(found)), key=lambda n: guesses[n].rank):
-        if guesses[number].role in ROLES:
+        if guesses[number].role in reading.ROLES:
             winners.setdefault(guesses[number].role, number)
     for number, (rank, role, _) in enumerate(guesses):
         if role == UNUSED:
@@ -219,26 +211,25 @@ def _assigned(found: Sequence[FoundArray], options: OpenOptions) -> list[_Guess]
     return guesses
 
 
-def _guess(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> _Guess:
+def _guess(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions, reading: Reading) -> _Guess:
     """By the user's word, then by the name of the array, then by the name of its file."""
-    said = _said(entry, found, options)
+    said = _said(entry, found, options, reading)
     if said is not None:
         return _Guess(0, said, "as you said" if said != UNUSED else "not used: its file was given for something else")
     name = _last_name(entry)
     if name in RESULT_KEYS or "adapter" in entry.attributes:
         return _Guess(99, UNUSED, "not used: it looks like the result of a decoder")
-    for role, keys in KEYS.items():
-        if name in keys and _may_be(entry, role):
+    for role, keys in reading.ROLES.items():
+        if name in keys and _may_be(entry, role, reading):
             return _Guess(1 + keys.index(name), role, f"called {entry.key!r} in its file")
     stem = entry.path.stem.lower()
-    if "mask" in stem and _may_be(entry, "mask"):
-        return _Guess(50, "mask", "its file is called a mask")
-    if any(word in stem for word in ("meas", "snapshot", "capture")) and _may_be(entry, "measurement"):
-        return _Guess(50, "measurement", "its file is called a measurement")
+    for role, words in reading.FILE_WORDS.items():
+        if any(word in stem for word in words) and _may_be(entry, role, reading):
+            return _Guess(50, role, f"its file is called a {role}")
     return _Guess(99, None, "not used: neither its name nor its shape says what it is")
 
 
-def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> str | None:
+def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions, reading: Reading) -> str | None:
     """The role that the user gave this array, or its whole file: then the best array in it has the role."""
     for selector, role in options.roles:
         file, _, key = selector.partition("::")
@@ -250,8 +241,8 @@ def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) 
             continue
         if role == UNUSED:
             return UNUSED
-        fitting = [other for other in found if other.path == entry.path and _may_be(other, role)]
-        named = [other for other in fitting if _last_name(other) in KEYS[role]]
+        fitting = [other for other in found if other.path == entry.path and _may_be(other, role, reading)]
+        named = [other for other in fitting if _last_name(other) in reading.ROLES[role]]
         if any(entry is other for other in (named or fitting)[:1]):
             return role
         if entry.path != found[0].path:  # what else is in the first file keeps its own meaning
@@ -260,79 +251,34 @@ def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions) 
 
 
 def _last_name(entry: FoundArray) -> str:
-    return entry.key.lower().split("/")[-1]
+    """The last part of an array's key in lower case, "kernels" for "kernels[3]"."""
+    return entry.key.lower().split("/")[-1].partition("[")[0]
 
 
-def _may_be(entry: FoundArray, role: str) -> bool:
+def _may_be(entry: FoundArray, role: str, reading: Reading) -> bool:
     """Whether an array has as many axes longer than 1 as `role` needs."""
     num_axes = sum(length > 1 for length in entry.array.shape)
-    if role == "wavelengths":
-        return num_axes == 1 and _is_wavelengths(entry.array)
-    return num_axes in ((2,) if role == "measurement" else (2, 3))
-
-
-def _is_wavelengths(array: np.ndarray) -> bool:
-    """Whether values rise or fall steadily between 200 and 3000 nm, or between 0.2 and 3 micrometres."""
-    values = np.asarray(array, dtype=np.float64).ravel()
-    steps = np.diff(values)
-    if not (np.isfinite(values).all() and (np.all(steps > 0) or np.all(steps < 0))):
-        return False
-    return any(low <= values.min() and values.max() <= high for low, high in ((200, 3000), (0.2, 3)))
-
-
-def _guess_by_shape(found: Sequence[FoundArray], guesses: Sequence[_Guess]) -> list[_Guess]:
-    """Roles for what has none: of two images the larger is the measurement, the other its mask; a cube is the truth."""
-    guesses = list(guesses)
-    shapes = [tuple(length for length in entry.array.shape if length > 1) for entry in found]
-    of_role = {guess.role: shapes[number] for number, guess in enumerate(guesses) if guess.role in ROLES}
-    free = sorted((n for n, guess in enumerate(guesses) if guess.role is None), key=lambda n: -found[n].array.size)
-
-    def give(number: int, role: str, reason: str) -> None:
-        guesses[number] = _Guess(60, role, reason)
-        of_role[role] = shapes[number]
-        free.remove(number)
-
-    images = [n for n in free if len(shapes[n]) == 2]
-    if "measurement" not in of_role and images:
-        fitting = [n for n in images if _is_longer(shapes[n], of_role.get("mask"))]
-        if fitting:
-            give(fitting[0], "measurement", "an image that is larger than the mask in one direction")
-        else:
-            give(images[0], "measurement", "the largest image without another role")
-    images = [n for n in free if len(shapes[n]) == 2]
-    if "mask" not in of_role and images:
-        fitting = [n for n in images if _is_longer(of_role.get("measurement"), shapes[n])]
-        give((fitting or images)[0], "mask", "the other image")
-    for number in [n for n in free if len(shapes[n]) == 3]:
-        if "mask" not in of_role and of_role.get("measurement") in (shapes[number][:2], shapes[number][1:]):
-            give(number, "mask", "one pattern per band, as large as the snapshot")
-        elif "reference" not in of_role:
-            give(number, "reference", "the only cube without another role")
-    for number in [n for n in free if len(shapes[n]) == 1 and _is_wavelengths(found[n].array)]:
-        if "wavelengths" not in of_role:
-            give(number, "wavelengths", "a steady list of numbers between 200 and 3000 nm")
-    return guesses
-
-
-def _is_longer(snapshot: tuple[int, ...] | None, mask: tuple[int, ...] | None) -> bool:
-    """Whether a snapshot is larger than a mask in one direction and equal in the other."""
-    if snapshot is None or mask is None or len(snapshot) != 2 or len(mask) != 2:
-        return False
-    more = (snapshot[0] - mask[0], snapshot[1] - mask[1])
-    return min(more) == 0 and max(more) > 0
+    return num_axes in reading.NUM_AXES[role] and (role != "wavelengths" or is_wavelengths(entry.array))
 
 
 # ---- rows --------------------------------------------------------------------------------------------------------
 
 
-def _rows(found: Sequence[FoundArray], options: OpenOptions, hints: Geometry | None) -> list[RoleRow]:
-    guesses = _assigned(found, options)
+def _rows(found: Sequence[FoundArray], options: OpenOptions, task: str, hints: Geometry | None) -> list[RoleRow]:
+    guesses, fixed = _assigned(found, options, task), READING[task].AXES
     by_role = {guess.role: entry for guess, entry in zip(guesses, found, strict=True) if guess.role}
     listed = by_role["wavelengths"].array.size if "wavelengths" in by_role else None
     num_bands = options.num_bands or listed or (None if hints is None else hints.num_bands)
     images = [by_role[role].array.squeeze().shape for role in ("mask", "measurement") if role in by_role]
     return [
-        _row(entry, guess.role, guess.reason, options, num_bands=num_bands, images=images)
+        _row(
+            entry if entry.axes else replace(entry, axes=fixed.get(guess.role, "")),
+            guess.role,
+            guess.reason,
+            options,
+            num_bands=num_bands,
+            images=images,
+        )
         for guess, entry in zip(guesses, found, strict=True)
     ]
 
@@ -403,7 +349,7 @@ def _scale(entry: FoundArray, role: str | None, options: OpenOptions) -> tuple[f
         return 1.0, "real numbers are taken as they are"
     if role == "wavelengths":
         return 1.0, "a list is taken as it is"
-    if options.integer_scale is not None and role != "mask":
+    if options.integer_scale is not None and role in ("measurement", "reference"):
         if not (options.integer_scale > 0 and math.isfinite(options.integer_scale)):
             raise GeometryError(
                 f"The full scale of integers is {options.integer_scale}; a positive number was expected."
@@ -424,7 +370,7 @@ def _stated_wavelengths(chosen: FoundArray, found: Sequence[FoundArray], options
     """The user's list where it has as many entries as the cube has bands, or nothing else is known; else the file's."""
     stated = chosen.attributes.get("wavelengths_nm")
     if stated is None:
-        lists = [e.array for e in found if _last_name(e) in KEYS["wavelengths"] and _may_be(e, "wavelengths")]
+        lists = [e.array for e in found if _last_name(e) in cassi.ROLES["wavelengths"] and is_wavelengths(e.array)]
         stated = lists[0] if lists else None
     if options.wavelengths is not None:
         named = cassi.named_wavelengths(options.wavelengths)

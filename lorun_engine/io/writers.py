@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import FileError
 from .atomic import replacing
 from .readers import envi_header_of
+from .reading import READING
 
 if TYPE_CHECKING:
     import h5py
@@ -98,36 +99,26 @@ class _Unfinished(Exception):
 def write_measurement(
     path: Path | str, measurement: Measurement, *, attributes: Attributes, protected: Iterable[Path | str] = ()
 ) -> None:
-    """Writes a CASSI measurement as HDF5 with its mask, reference and wavelengths; it opens again without a flag."""
+    """Writes a measurement as HDF5 with what decoding needs, its reference and wavelengths; opens without a flag."""
     path = Path(path)
     if path.suffix.lower() not in HDF5_SUFFIXES:
         raise FileError(f"{path.name} ends in {path.suffix or 'nothing'}; measurements are written as HDF5. Use .h5.")
-    dispersion = measurement.physics.dispersion
-    mask = measurement.physics.mask[0].cpu().numpy()
+    companions, known = READING[measurement.task].stored(measurement)
     with replacing(path, protected=protected) as temporary, _new_hdf5(temporary) as file:
 
         def add(name: str, array: np.ndarray, axes: str) -> None:
             file.create_dataset(name, data=array, compression="gzip", shuffle=True).attrs["axes"] = axes
 
-        add("measurement", measurement.y[0], "YX")
-        add("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))
+        add("measurement", *((measurement.y[0], "YX") if len(measurement.y) == 1 else (measurement.y, "CYX")))
+        for name, array, axes in companions:
+            add(name, array, axes)
         if measurement.reference is not None:
             add("reference", np.moveaxis(measurement.reference, 0, -1), "YXC")
         if measurement.wavelengths_nm is not None:
             file.create_dataset("wavelengths_nm", data=np.asarray(measurement.wavelengths_nm, dtype=np.float64))
         if measurement.input_scale is not None:
             file.attrs["input_scale"] = measurement.input_scale
-        file.attrs.update(
-            {
-                "task": measurement.task,
-                "num_bands": dispersion.num_bands,
-                "step": float(dispersion.step),
-                "axis": dispersion.axis,
-                "direction": dispersion.direction,
-                "first_offset": float(dispersion.first_offset),
-                **attributes,
-            }
-        )
+        file.attrs.update({"task": measurement.task, **known, **attributes})
 
 
 def write_spectra_csv(

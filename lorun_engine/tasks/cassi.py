@@ -132,6 +132,12 @@ class CassiPhysics(LinearPhysics):
             return self
         return type(self)(mask, self.dispersion, detector_shape=self.measurement_shape[1:])
 
+    def part(self, rows: Tensor) -> Self:
+        """The cameras of some samples."""
+        if len(self.mask) == 1:
+            return self
+        return type(self)(self.mask[rows], self.dispersion, detector_shape=self.measurement_shape[1:])
+
     def conditioning(self) -> Tensor:
         """The unshifted mask, (1 or B, C, H, W)."""
         return self.mask.expand(-1, self.scene_shape[0], -1, -1)
@@ -178,6 +184,24 @@ def simulate(
         input_scale=1.0,
         path=scene.path,
     )
+
+
+def measure(
+    scene: Scene,
+    *,
+    mask: np.ndarray | None = None,
+    dispersion: Dispersion | None = None,
+    noise: Noise | None = None,
+    seed: int = 0,
+) -> Measurement:
+    """As `simulate`, for scenes of any size.
+
+    Without a mask a random binary one is drawn from `seed`; a larger mask gives its top-left part. Without a dispersion
+    every band moves 2 columns to the right.
+    """
+    num_bands, height, width = scene.image.shape
+    used = random_mask(height, width, seed=seed) if mask is None else mask[..., :height, :width]
+    return simulate(scene, used, dispersion or Dispersion(num_bands), noise=noise, seed=seed)
 
 
 def random_mask(height: int, width: int, *, density: float = 0.5, seed: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from lorun_engine.metrics import psnr_per_band, score, spectral_angle, ssim
+from lorun_engine.metrics import ergas, psnr_per_band, score, spectral_angle, ssim, ssim_uniform
 
 
 def test_psnr_is_the_mean_over_bands_with_peak_one():
@@ -46,3 +46,26 @@ def test_spectral_angle_ignores_brightness_and_black_pixels():
 def test_scores_clip_to_the_unit_range_first():
     reference = np.ones((2, 16, 16), np.float32)
     assert score(reference * 7, reference, "cassi")["psnr"] == pytest.approx(120)
+
+
+def test_uniform_ssim_equals_scikit_images_defaults_on_eight_bit_values():
+    rng = np.random.default_rng(2)
+    estimate, reference = rng.random((1, 24, 31)) * 255, rng.integers(0, 256, (1, 24, 31))
+    expected = structural_similarity(estimate[0], reference[0].astype(float), data_range=255)
+    assert ssim_uniform(estimate / 255, reference / 255) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ergas_is_the_relative_error_in_percent_of_every_bands_mean():
+    reference = np.stack([np.full((3, 3), 0.5), np.full((3, 3), 0.25)])
+    assert ergas(reference * 1.1, reference) == pytest.approx(10)
+    assert ergas(reference + np.array([0.05, 0])[:, None, None], reference) == pytest.approx(10 / np.sqrt(2))
+
+
+def test_samples_are_scored_unrounded_and_low_resolution_images_rounded_without_their_border():
+    reference = np.full((3, 20, 20), 100 / 255)
+    estimate = reference + 0.4 / 255
+    assert score(estimate[:1], reference[:1], "cs")["psnr"] == pytest.approx(20 * np.log10(255 / 0.4))
+    assert score(estimate, reference, "sr")["psnr"] == pytest.approx(120)
+    estimate[:, 0] = 1
+    assert score(estimate, reference, "sr")["psnr"] < 30
+    assert score(estimate, reference, "sr", border=4)["psnr"] == pytest.approx(120)

@@ -57,7 +57,7 @@ def test_every_stage_reports_its_image_residual_and_parameters():
         expected = (y - physics.forward(torch.from_numpy(result.image)[None])).norm() / y.norm()
         assert result.residual == pytest.approx(float(expected), rel=1e-5)
         assert result.parameters == {"mu": 0.5}
-        assert set(result.metrics) == {"psnr", "ssim", "sam"}
+        assert set(result.metrics) == {"psnr", "ssim", "sam", "ergas"}
         assert result.denoiser_input.shape == (5, 16, 20)
 
 
