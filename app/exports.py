@@ -11,6 +11,8 @@ import numpy as np
 
 from lorun_engine.errors import LorunError
 from lorun_engine.io import RoleTable, replacing, write_spectra_csv
+from lorun_engine.io.options import COMPANIONS, FLAGS, as_flag
+from lorun_engine.io.reading import READING
 
 from . import render
 
@@ -64,7 +66,7 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
     LorunError where the command line has no words for the roles.
     """
-    options, geometry = recipe.options, table.geometry
+    options, reading = recipe.options, READING[table.task]
     source = table.row("measurement").found
     by_key = dict(options.roles)
     if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
@@ -73,27 +75,20 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
             "Save the arrays as files of their own to decode them with a command."
         )
     words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.decoder}.h5"]
-    for role in ("mask", "reference"):
+    for role in COMPANIONS:
         row = table.row(role)
         if row is not None and row.selector in by_key:
             words += [f"--{role}", row.selector]
         elif row is not None and row.found.path != source.path:
             words += [f"--{role}", str(row.found.path)]
     key = source.key if table.row("measurement").selector in by_key else options.key
+    said = {name: getattr(table.geometry, name, None) for name in reading.OPTIONS}  # as it was resolved
+    said |= {name: getattr(options, name) for name in reading.OPTIONS if said[name] is None}
+    said = {FLAGS[name]: as_flag(name, value) for name, value in said.items() if value is not None}
     flags = {
+        "--task": table.task,
+        **said,
         "--key": key,
-        "--bands": geometry.num_bands,
-        "--step": f"{geometry.step:.9g}",
-        "--axis": geometry.axis,
-        "--direction": geometry.direction,
-        "--first-offset": f"{geometry.first_offset:.9g}",
-        "--wavelengths": options.wavelengths,
-        "--flip": options.flip,
-        "--rotate": 90 * options.rotate if options.rotate else None,
-        "--crop": ",".join(map(str, options.crop)) if options.crop else None,
-        "--input-scale": None if options.input_scale is None else repr(options.input_scale),
-        "--integer-scale": None if options.integer_scale is None else repr(options.integer_scale),
-        "--cube-axes": options.cube_axes,
         "--adapter": recipe.decoder,
         "--stages": recipe.num_stages,
         "--device": recipe.device,

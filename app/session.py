@@ -529,6 +529,7 @@ class Session(QObject):
             "adapter": self.recipe.decoder,
             "source": str(self.measurement.path or self._measurement_name()),
             "intensity_scale": row.input_scale,
+            "dark_level": self.measurement.dark_level,
         }
         inputs = self.recipe.paths
         self._export(

@@ -109,7 +109,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
         folder / "cube.h5",
         image,
         wavelengths_nm=measurement.wavelengths_nm,
-        attributes=_cube_attributes(decoder.name, sample.name, results[-1]),
+        attributes=_cube_attributes(decoder.name, sample.name, measurement, results[-1]),
     )
     observer = read_observer(context.resources / "colour" / "cie1931.csv")
     picture = to_srgb(image, measurement.wavelengths_nm, observer, white=float(np.percentile(image, 99.5)))
@@ -208,7 +208,7 @@ def _restore_file(
             results.append(result.without_images())
             if stages is not None:
                 stages.add_stage(result.index, result.image)
-        attributes = _cube_attributes(decoder.name, str(path), result)
+        attributes = _cube_attributes(decoder.name, str(path), measurement, result)
         if stages is not None:
             stages.finish(result.image, attributes=attributes)
         else:
@@ -234,8 +234,9 @@ def _with_progress(results: Iterator, num_stages: int) -> Iterator:
     return tqdm(results, total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False)
 
 
-def _cube_attributes(adapter: str, source: str, result) -> dict:
-    return {"adapter": adapter, "source": source, "intensity_scale": result.input_scale}
+def _cube_attributes(adapter: str, source: str, measurement: Measurement, result) -> dict:
+    scales = {"intensity_scale": result.input_scale, "dark_level": measurement.dark_level}
+    return {"adapter": adapter, "source": source, **scales}
 
 
 def _report(decoder, args: argparse.Namespace, results: list, output: Path, shape: tuple[int, ...]) -> dict:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from .errors import FileError, LorunError
 from .execution import PATHS, PRECISIONS
 from .io import WAVELENGTHS, OpenOptions
+from .io.options import COMPANIONS
 from .io.reading import READING
 
 if TYPE_CHECKING:
     from .restore import Decoder
-
-COMPANIONS = ("mask", "sampling", "reference")  # roles that have a flag of their own
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None) -> No
     )
     group.add_argument("--flip", choices=("lr", "ud"), help="mirror the mask")
     group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="turn the mask counter-clockwise")
+    group.add_argument("--dark-level", type=float, metavar="B", help="what the detector reads without light")
     group.add_argument("--crop", type=numbers("Y,X,H,W", 4), metavar="Y,X,H,W", help="scene window to decode")
 
     group = sub.add_argument_group("compressive samples")
@@ -142,6 +142,7 @@ def open_options(args: argparse.Namespace) -> OpenOptions:
         input_scale=args.input_scale,
         cube_axes=args.cube_axes,
         integer_scale=args.integer_scale,
+        dark_level=args.dark_level,
         image_size=args.image_size,
         pixel_order=args.pixel_order,
         block_order=args.block_order,

@@ -115,39 +115,20 @@ def configure_params(parser: argparse.ArgumentParser) -> None:
 
 def run_params(args: argparse.Namespace, context: Context) -> int:
     """`lorun params`: parameter counts of our models beside the paper's."""
+    from .parameters import parameter_table
+
     rows = parameter_table()
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
+    print(f"{'':5s} {'model':19s} {'variant':8s} {'parameters':>11s} {'paper':>13s} {'GMAC':>8s}  counted")
     for row in rows:
-        paper = f"paper {row['paper']:.2f} M ({row['unit']})"
-        print(f"{row['model']:24s} {row['variant']:6s} {row['parameters']:>12,d}  {paper}")
+        paper = "" if row["paper"] is None else f"{row['paper']:.2f} x {row['unit']}"
+        print(
+            f"{row['table']:5s} {row['model']:19s} {row['variant']}-{row['stages']:<2d} {row['parameters']:>11,d} "
+            f"{paper:>13s} {row['gmac']:8.2f}  {row['counted']}"
+        )
     return 0
-
-
-def parameter_table() -> list[dict[str, Any]]:
-    """One row per published model of ours: counts of instantiated modules at K = 9 and gamma 10, and the paper's.
-
-    `unit` is what the paper's M stands for: 2^20 in its table of the spectral network, 10^6 in the others.
-    """
-    from .model import count_parameters
-    from .unfolding import NetworkConfig
-
-    estimated = {"data_step": "normalised-projection", "estimated_step": True, "initial": "learned"}
-    unet = {"denoiser": "unet"}
-    models = [
-        ("cassi spectral", NetworkConfig(28, 9, **estimated), "2^20", 5.18, 1.62),
-        ("cassi u-net", NetworkConfig(28, 9, **unet, denoiser_settings={"rectified": True}), "10^6", 4.80, 1.43),
-        ("cs u-net", NetworkConfig(1, 9, **unet), "10^6", 4.65, 1.42),
-    ]
-    rows = []
-    for model, config, unit, paper_block, paper_lorun in models:
-        fields = {"model": model, "stages": config.num_stages, "unit": unit}
-        block = count_parameters(replace(config, num_blocks=config.num_stages))
-        rows.append({**fields, "variant": "block", "gamma": None, "parameters": block, "paper": paper_block})
-        lorun = count_parameters(config, gamma=10)
-        rows.append({**fields, "variant": "lorun", "gamma": 10, "parameters": lorun, "paper": paper_lorun})
-    return rows
 
 
 COMMANDS: Commands = {

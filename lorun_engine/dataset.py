@@ -7,7 +7,6 @@ independent in the physics, so crops are strips, short across the dispersion and
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,6 @@ from .tasks.cassi import CassiPhysics, Dispersion
 
 CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
 OTHER_SHARE = 0.25  # of the draws per pixel for cubes of `train_other`
-_BANDS_BEYOND = 3  # of a real camera, whose light does not end where its modelled bands do
-_TAIL = 0.2  # of that light at most, beside the last modelled band's
 RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
 
 
@@ -41,9 +38,9 @@ class DataConfig:
     of them is found it is the lower half of the last cube; empty holds nothing out. Masks: a share `measured_masks` is
     cut from mask files, the rest is random; `upright_masks` of the measured ones keep their orientation; the mask that
     the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
-    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. A share
-    `camera_share` is measured as real cameras do: with light from beside the scene and beyond its bands, through a
-    mask up to `largest_shift` pixels off and blurred (standard deviation 0.1 to 0.1 + `largest_blur` pixels).
+    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a
+    share `displaced_share` the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by
+    (standard deviation) 0.1 to 0.1 + `largest_blur` pixels.
     """
 
     crop: tuple[int, int] = (32, 256)
@@ -58,7 +55,7 @@ class DataConfig:
     largest_sigma: float = 0.05
     shot_share: float = 0.0
     fewest_electrons: float = 200.0
-    camera_share: float = 0.0
+    displaced_share: float = 0.0
     largest_shift: float = 0.1
     largest_blur: float = 0.15
     photographs: int = 400
@@ -144,10 +141,7 @@ class CassiSampler:
             real = torch.rand(batch, 1, 1, 1, device=scene.device, generator=generator) < self.config.real_share
             scene = torch.where(real, scene, composed)
         mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self.step)
-        y = CassiPhysics(mask, dispersion).forward(scene)
-        if self.config.camera_share:
-            real = torch.rand(batch, 1, 1, 1, device=y.device, generator=generator) < self.config.camera_share
-            y = torch.where(real, self._captured(scene, mask, generator), y)
+        y = CassiPhysics(self._actual(mask, generator), dispersion).forward(scene)
         y = self._noisy(y, generator)
         if self.config.mask_error:
             error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
@@ -207,24 +201,14 @@ class CassiSampler:
         chosen = torch.rand(batch, 1, 1, 1, device=device, generator=generator) < self.config.measured_masks
         return torch.where(chosen, measured, masks)
 
-    def _captured(self, scene: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
-        """y as a real camera gives it; what lies beside the scene mirrors it."""
-        config, batch, num_bands = self.config, *scene.shape[:2]
-        first = math.ceil(_BANDS_BEYOND * self.step)  # detector column of the first modelled band
-        margin = min(math.ceil((num_bands - 1) * self.step) + 2 * first, scene.shape[3] - 1)
-        draws = torch.rand(6, batch, 1, 1, 1, device=scene.device, generator=generator)
-        mask = _displaced(mask, (2 * draws[:2] - 1) * config.largest_shift, 0.1 + draws[2] * config.largest_blur)
-        fading = torch.linspace(0, 1, _BANDS_BEYOND + 2, device=scene.device)[1:-1, None, None]
-        below, above = scene[:, :1] * (_TAIL * draws[3] * fading), scene[:, -1:] * (_TAIL * draws[4] * fading.flip(0))
-        light = mask * torch.cat([below, scene, above], dim=1)
-        outside = F.pad(light, (margin, margin, 0, 0), mode="reflect") * (draws[5] - 0.3).clamp(min=0)
-        outside[..., margin:-margin] = light
-        dispersion = Dispersion(
-            num_bands + 2 * _BANDS_BEYOND, self.step, first_offset=first - _BANDS_BEYOND * self.step
-        )
-        seen = CassiPhysics(torch.ones_like(outside[:, :1]), dispersion).forward(outside)
-        width = Dispersion(num_bands, self.step).detector_shape(*scene.shape[2:])[1]
-        return seen[..., margin + first : margin + first + width]
+    def _actual(self, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """The mask that the light goes through where calibration is off for a share of the samples."""
+        config, batch = self.config, len(mask)
+        if not config.displaced_share:
+            return mask
+        draws = torch.rand(4, batch, 1, 1, 1, device=mask.device, generator=generator)
+        moved = _displaced(mask, (2 * draws[:2] - 1) * config.largest_shift, 0.1 + draws[2] * config.largest_blur)
+        return torch.where(draws[3] < config.displaced_share, moved, mask)
 
     def _noisy(self, y: Tensor, generator: torch.Generator) -> Tensor:
         """y with Gaussian or shot noise of a random level, or none."""

@@ -36,6 +36,7 @@ class Measurement:
     """A measurement y = Phi x + n with everything that decoding needs.
 
     `y` is (C', H', W') float32 in the unit of the opened file (integers already divided by their full scale).
+    `dark_level` is what was subtracted from the file's values, in their unit: what the detector reads without light.
     `reference` is the true scene (C, H, W) in the same unit, or None. `input_scale` is the factor a of the engine's
     input a*y where the user or the file fixed it, None where the adapter set's rule decides. `notes` are sentences
     about what was assumed on opening.
@@ -47,6 +48,7 @@ class Measurement:
     wavelengths_nm: np.ndarray | None = None
     reference: np.ndarray | None = None
     input_scale: float | None = None
+    dark_level: float = 0.0
     path: Path | None = None
     notes: tuple[str, ...] = ()
 

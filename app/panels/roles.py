@@ -56,6 +56,7 @@ FIELDS: dict[str, Field] = {
     "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
     "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
     "crop": Field("Crop the scene", example="y, x, height, width"),
+    "dark_level": Field("Dark level"),
     "input_scale": Field("Input scale", example="by the decoder"),
     "integer_scale": Field("Full scale of integers"),
     "cube_axes": Field("Axes of cubes", example="e.g. HWC"),

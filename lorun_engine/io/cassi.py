@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import AmbiguousGeometry, FileError, GeometryError
 from ..measurement import Measurement
+from .dark_level import estimated_dark_level
 from .options import OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
 from .resolved import Resolved, by, require_numbers, stated_input_scale
@@ -43,7 +44,7 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": (
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 OPTIONS = (
     *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "crop"),
-    *("input_scale", "integer_scale", "cube_axes", "key"),
+    *("dark_level", "input_scale", "integer_scale", "cube_axes", "key"),
 )
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
 USUAL_LISTS = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}
@@ -58,7 +59,10 @@ VALUES = {
 
 @dataclass(frozen=True)
 class Geometry:
-    """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from."""
+    """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from.
+
+    `dark_level` is what the detector reads without light, in the unit of the opened file; it is subtracted.
+    """
 
     num_bands: int | None = None
     step: float | None = None
@@ -66,6 +70,7 @@ class Geometry:
     direction: str | None = None
     first_offset: float | None = None
     wavelengths_nm: tuple[float, ...] | None = None
+    dark_level: float | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -148,6 +153,9 @@ def resolve(
     if "reference" in arrays and arrays["reference"].ndim == 2:
         arrays["reference"] = arrays["reference"][None]
     _require_fitting_cubes(given, arrays, geometry)
+    geometry = _with_dark_level(geometry, given["measurement"], arrays, options, notes)
+    if geometry.dark_level:
+        arrays["measurement"] = arrays["measurement"] - np.float32(geometry.dark_level)
     if options.crop is not None:
         arrays = _cropped(arrays, options.crop, geometry, notes)
     _require_light(given, arrays)
@@ -185,6 +193,7 @@ def measurement(
         wavelengths_nm=None if wavelengths_nm is None else np.asarray(wavelengths_nm),
         reference=arrays.get("reference"),
         input_scale=input_scale,
+        dark_level=geometry.dark_level,
         path=path,
         notes=notes,
     )
@@ -515,6 +524,31 @@ def _with_wavelengths(
         wavelengths_nm=tuple(float(value) for value in wavelengths_nm),
         reasons={**geometry.reasons, "wavelengths_nm": reason},
     )
+
+
+def _with_dark_level(
+    geometry: Geometry, row: RoleRow, arrays: Mapping[str, np.ndarray], options: OpenOptions, notes: list[str]
+) -> Geometry:
+    """The user's dark level, the file's, none for other files of ours, else what the ends of the detector read."""
+    attributes = row.found.attributes
+    level, reason = 0.0, "simulated measurements have none"
+    if options.dark_level is not None:
+        level, reason = options.dark_level, "as you said"
+    elif isinstance(attributes.get("dark_level"), int | float):
+        level, reason = float(attributes["dark_level"]), "stated in the file"
+    elif "task" not in attributes:
+        offsets = [geometry.first_offset + band * geometry.step for band in range(geometry.num_bands)]
+        offsets = offsets if geometry.direction == "+" else offsets[::-1]
+        level = estimated_dark_level(arrays["measurement"], arrays["mask"], offsets, geometry.axis)
+        reason = "what the ends of the detector read, where hardly any band arrives"
+    if not math.isfinite(level):
+        raise GeometryError(f"The dark level is {level} ({reason}); a number was expected. Correct --dark-level.")
+    if level and options.dark_level is None:
+        notes.append(
+            f"The detector reads {level:.3g} without light ({reason}); this dark level was subtracted. "
+            "Give a dark level of 0 to keep it."
+        )
+    return replace(geometry, dark_level=float(level), reasons={**geometry.reasons, "dark_level": reason})
 
 
 # ---- arrays that fit ---------------------------------------------------------------------------------------------

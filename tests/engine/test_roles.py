@@ -219,7 +219,9 @@ def test_what_lies_beside_the_snapshot_tells_the_bands(tmp_path, extra):
 def test_the_file_comes_before_hints_and_the_user_before_the_file(tmp_path):
     path = save_hdf5(tmp_path / "all.h5", {"step": 4.0, "direction": "-"}, measurement=SNAPSHOT, mask=MASK)
     hints = Geometry(step=1.0, direction="+", first_offset=0.0)
-    assert inspect([path], hints=hints).geometry == replace(hints, num_bands=3, step=4.0, axis="x", direction="-")
+    assert inspect([path], hints=hints).geometry == replace(
+        hints, num_bands=3, step=4.0, axis="x", direction="-", dark_level=0.0
+    )
     assert inspect([path], OpenOptions(step=2.0), hints=hints).geometry.num_bands == 5
 
 
