@@ -93,6 +93,7 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
         "--stages": recipe.num_stages,
         "--device": recipe.device,
         "--threads": recipe.threads,
+        "--precision": recipe.precision,
     }
     for flag, value in flags.items():
         if value is not None:  # a value such as "-" is taken for a flag unless it is joined to its own

@@ -18,6 +18,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
+from lorun_engine.execution import PRECISIONS
 from lorun_engine.io import OpenOptions, RoleTable, write_cube
 from lorun_engine.measurement import Measurement
 
@@ -84,6 +85,7 @@ class Recipe:
     num_stages: int
     device: str
     threads: int | None
+    precision: str | None  # of the network; None where the decoder has none
 
 
 class Session(QObject):
@@ -125,6 +127,7 @@ class Session(QObject):
         self.num_stages = 0
         self.device = "cpu"
         self.devices: tuple[Device, ...] = ()
+        self.precision = PRECISIONS[0]
         self.threads: int | None = None
         self.restoration = Restoration()
         self.stages = StageStore()
@@ -188,6 +191,12 @@ class Session(QObject):
         """Decodes on the device of this name from now on."""
         if name != self.device and name in [device.name for device in self.devices]:
             self.device = name
+            self.decoder_changed.emit()
+
+    def set_precision(self, name: str) -> None:
+        """Runs networks in this precision from now on; the physics stays in float32."""
+        if name != self.precision and name in PRECISIONS:
+            self.precision = name
             self.decoder_changed.emit()
 
     def _engine_loaded(self, job: Job) -> None:
@@ -582,7 +591,8 @@ class Session(QObject):
 
     def _recipe(self) -> Recipe:
         threads = self.threads if self.device == "cpu" else None
-        return Recipe(self.paths, self.options, self.decoder_name, self.num_stages, self.device, threads)
+        precision = self.precision if self.choice.has_weights else None
+        return Recipe(self.paths, self.options, self.decoder_name, self.num_stages, self.device, threads, precision)
 
     def _export(self, path: Path, write: Callable[[Path], None]) -> None:
         job = self._do(lambda: write(path), doing=f"writing {path.name}", then=lambda job: self._exported(path))
@@ -705,8 +715,11 @@ def _decode(
     """Decodes into `stages` and yields the index of every stage."""
     from lorun_engine.restore import restore
 
+    decoder = decoders.open(choice)
+    if recipe.precision is not None:
+        decoder = decoder.running(precision=recipe.precision)
     for result in restore(
-        decoders.open(choice), measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
+        decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
     ):
         yield stages.append(result)
 

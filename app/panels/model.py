@@ -1,9 +1,11 @@
-"""The card that says with what a measurement is decoded: decoder, number of stages, device, and whether it fits."""
+"""The card that says how a measurement is decoded: decoder, stages, device, precision, and whether it fits."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from lorun_engine.execution import PRECISIONS
 
 from .. import theme
 from ..quantities import breakable, gibibytes, plural
@@ -14,7 +16,7 @@ MOST_STAGES = 999
 
 
 class ModelCard(QWidget):
-    """Decoder, stages, device."""
+    """Decoder, stages, device, precision."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -32,7 +34,10 @@ class ModelCard(QWidget):
         self.stages.setKeyboardTracking(False)
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
-        for box in (self.decoder, self.device):  # long names are cut, not widening the column
+        self.precision = QComboBox()
+        self.precision.setAccessibleName("Precision of the network")
+        self.precision.setToolTip("bfloat16 halves memory and time on recent GPUs; the physics stays in float32")
+        for box in (self.decoder, self.device, self.precision):  # long names are cut, not widening the column
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(12)
         self.fit = QLabel()
@@ -47,14 +52,19 @@ class ModelCard(QWidget):
         grid.setColumnStretch(1, 1)
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(theme.GRID)
-        for row, (name, field) in enumerate(
-            (("Decoder", self.decoder), ("Stages", self.stages), ("Device", self.device))
-        ):
+        fields = {
+            "Decoder": self.decoder,
+            "Stages": self.stages,
+            "Device": self.device,
+            "Precision": self.precision,
+        }
+        for row, (name, field) in enumerate(fields.items()):
             label = QLabel(name)
             label.setObjectName("dim")
             label.setBuddy(field)
             grid.addWidget(label, row, 0)
             grid.addWidget(field, row, 1)
+        self._precision_row = (label, self.precision)  # the last; only networks have one
         column.addLayout(grid)
         column.addWidget(self.fit)
         column.addWidget(self.instead)
@@ -63,6 +73,7 @@ class ModelCard(QWidget):
         self.decoder.activated.connect(lambda _: session.switch_decoder(self.decoder.currentData()))
         self.stages.valueChanged.connect(session.set_num_stages)
         self.device.activated.connect(lambda _: session.set_device(self.device.currentData()))
+        self.precision.activated.connect(lambda _: session.set_precision(self.precision.currentData()))
         for changed in (session.decoder_changed, session.opened_changed, session.restoration_changed):
             changed.connect(self._show)
         self._show()
@@ -72,9 +83,12 @@ class ModelCard(QWidget):
         is_free = session.is_engine_loaded and not session.restoration.is_busy
         _fill(self.decoder, [(name, name) for name in session.decoder_names], session.decoder_name)
         _fill(self.device, [(_device_title(device), device.name) for device in session.devices], session.device)
+        _fill(self.precision, [(name, name) for name in PRECISIONS], session.precision)
+        for widget in self._precision_row:
+            widget.setVisible(session.choice is not None and session.choice.has_weights)
         with QSignalBlocker(self.stages):
             self.stages.setValue(max(1, session.num_stages))
-        for field in (self.decoder, self.stages, self.device):
+        for field in (self.decoder, self.stages, self.device, self.precision):
             field.setEnabled(is_free)
         self._show_fit()
         self.cost.setText(self._cost())

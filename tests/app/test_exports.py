@@ -88,8 +88,9 @@ def test_roles_given_to_arrays_of_one_file_are_a_command(qtbot, make_session, fo
         assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), session.stages.image(3))
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(
-    qtbot, tmp_path, snapshot, monkeypatch, make_trained_set
+    qtbot, tmp_path, snapshot, monkeypatch, make_trained_set, precision
 ):
     from app.session import Session
 
@@ -101,9 +102,11 @@ def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(
         with qtbot.waitSignal(session.worker_idle):
             session.open([snapshot])
         assert session.decoder_name == "tiny" and session.num_stages == 2
+        session.set_precision(precision)
         with qtbot.waitSignal(session.worker_idle):
             session.restore()
         assert set(session.stages.row(2).parameters) == {"mu"}
+        assert precision in session.command()
         words = shlex.split(session.command())
         monkeypatch.chdir(tmp_path)
         assert cli.main(words[1:], library=[library]) == 0
