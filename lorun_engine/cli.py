@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import platform
 import sys
 from collections import Counter
@@ -60,6 +61,9 @@ def main(
     except KeyboardInterrupt:
         tell("lorun: cancelled")
         return 130
+    except BrokenPipeError:  # whoever read our output has had enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------

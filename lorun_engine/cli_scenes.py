@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,8 @@ from .cli_flags import (
     print_json,
     tell,
 )
-from .errors import FileError, LorunError
-from .io import WAVELENGTHS, inspect, open_scene, write_measurement
+from .errors import LorunError
+from .io import WAVELENGTHS, open_companion, open_scene, write_measurement
 
 if TYPE_CHECKING:
     from .evaluate import Window, WindowScore
@@ -65,7 +67,8 @@ def run_simulate(args: argparse.Namespace, context: Context) -> int:
 
 def configure_evaluate(sub: argparse.ArgumentParser) -> None:
     """Adds the flags of `lorun evaluate`."""
-    sub.add_argument("--data", required=True, help="folder of scenes, or one scene")
+    sub.add_argument("--data", type=Path, required=True, help="folder of scenes, or one scene")
+    sub.add_argument("--table", type=int, choices=range(1, 10), metavar="1..9", help="a table of the paper")
     sub.add_argument("--protocol", choices=("cave-28", "windows"), help="of CASSI; default: by the scene's source")
     sub.add_argument("--score-crop", type=numbers("L,T,R,B", 4), help="pixels at each side that do not count")
     sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -78,12 +81,14 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     from .device import require_device
     from .evaluate import evaluate
 
-    decoder = _decoder(args, context)
     device = require_device(args.device)
+    if args.table is not None:
+        return _evaluate_table(args, context, device)
+    decoder = _decoder(args, context)
     measures = _measures(args, decoder=decoder)
     scores, num_failed = [], 0
     given = {file.resolve() for file, _ in companions(args).values()}
-    for path in files_in(Path(args.data)):
+    for path in files_in(args.data):
         if path.resolve() in given:
             continue
         try:
@@ -117,6 +122,26 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     return 1 if num_failed else 0
 
 
+def _evaluate_table(args: argparse.Namespace, context: Context, device: str) -> int:
+    """One table of the paper on the data sets below `--data`: our figures beside the paper's, and what is missing."""
+    from .tables import TABLES, run_table
+
+    table, cells = TABLES[args.table], []
+    tell(f"Table {args.table}: {table.title}. {table.note}".strip())
+    for cell in run_table(table, args.data, library=context.library, device=device, threads=args.threads):
+        cells.append(cell)
+        if cell.skipped is None:
+            paper = "" if cell.paper_psnr is None else f"  (paper {cell.paper_psnr:.2f} dB)"
+            tell(f"{cell.row:22s} {cell.column:18s} {cell.psnr:6.2f} dB  SSIM {cell.ssim:.4f}{paper}")
+    skipped = Counter(cell.skipped for cell in cells if cell.skipped is not None)
+    for reason, count in skipped.items():
+        tell(f"{count} cells skipped: {reason}")
+    if args.json:
+        document = {"table": args.table, "title": table.title, "task": table.task, "note": table.note}
+        print_json({**document, "cells": [asdict(cell) for cell in cells]}, args)
+    return 0
+
+
 COMMANDS: Commands = {
     "simulate": ("make a measurement file from a scene", configure_simulate, run_simulate),
     "evaluate": ("score a decoder on scenes", configure_evaluate, run_evaluate),
@@ -143,19 +168,53 @@ def _decoder(args: argparse.Namespace, context: Context) -> Decoder:
 
 def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[str, Measure]:
     """label -> what measures a scene as the flags ask: one, or one per kernel of a file of kernels."""
-    return {"cassi": _cassi}[args.task](args, decoder)
+    return {"cassi": _cassi, "cs": _cs, "sr": _sr}[args.task](args, decoder)
 
 
 def _cassi(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
     from .tasks.cassi import measure
 
-    mask = None if args.mask is None else _read_mask(args)
+    mask = _companion(args, "mask")
 
     def measured(scene: Scene) -> Measurement:
         dispersion = _dispersion(args, scene.image.shape[0])
         return measure(scene, mask=mask, dispersion=dispersion, noise=_noise(args), seed=args.seed)
 
     return {"": measured}
+
+
+def _cs(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
+    """With the matrix of `--sampling`, else the one the set has learned, else a random one of `--ratio`."""
+    from .io.cs import prepared
+    from .model import Model
+    from .tasks.cs import random_sampling, simulate
+
+    sampling = _companion(args, "sampling")
+    if sampling is not None:
+        sampling = prepared({"sampling": sampling}, open_options(args))["sampling"]
+    elif isinstance(decoder, Model) and decoder.adapters.sampling is not None:
+        sampling = decoder.adapters.sampling.numpy()
+    elif args.ratio is not None:
+        sampling = random_sampling(args.ratio, seed=args.seed)
+    else:
+        raise LorunError(
+            "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
+        )
+    return {"": partial(simulate, sampling=sampling, noise=_noise(args), seed=args.seed)}
+
+
+def _sr(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
+    """With the kernel of `--kernel`; a file of several kernels measures every scene with each of them."""
+    from .io.sr import USUAL_SCALE, read_kernels
+    from .tasks.sr import simulate
+
+    kernels = read_kernels(args.kernel or "gaussian 1.6")
+    labels = [f"K{number}" for number in range(1, len(kernels) + 1)] if len(kernels) > 1 else [""]
+    scale = args.scale or USUAL_SCALE
+    return {
+        label: partial(simulate, kernel=kernel, scale=scale, noise=_noise(args), seed=args.seed)
+        for label, kernel in zip(labels, kernels, strict=True)
+    }
 
 
 def _dispersion(args: argparse.Namespace, num_bands: int) -> Dispersion:
@@ -176,14 +235,12 @@ def _noise(args: argparse.Namespace):
     return Noise.parse(args.noise) if args.noise else None
 
 
-def _read_mask(args: argparse.Namespace) -> np.ndarray:
-    """The (H, W) or (C, H, W) mask of `--mask`, turned and flipped as asked."""
-    path, key = companions(args)["mask"]
-    options = replace(open_options(args), task="cassi", key=key or None, roles=((str(path), "mask"),))
-    mask = inspect([path], options).array("mask")
-    if mask is None:
-        raise FileError(f"{path} holds no image that could be a mask. Choose another file.")
-    return mask
+def _companion(args: argparse.Namespace, role: str) -> np.ndarray | None:
+    """The mask or the sampling matrix that the flags name, turned and flipped as asked; None without a flag."""
+    if role not in companions(args):
+        return None
+    path, key = companions(args)[role]
+    return open_companion(path, role, replace(open_options(args), key=key or None))
 
 
 # ---- which scenes ------------------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ from .errors import FileError, LorunError, ModelError
 
 def configure_train(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `lorun train`."""
-    parser.add_argument("--task", choices=("cassi",), default="cassi")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with training cubes")
+    parser.add_argument("--task", choices=("cassi", "cs", "sr"), default="cassi")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with training cubes or pictures")
     parser.add_argument("--mask", type=Path, action="append", default=[], help="mask file to train on (repeatable)")
     parser.add_argument("--photographs", type=Path, action="append", default=[], metavar="FOLDER")
-    parser.add_argument("--recipe", default="cassi-small", metavar="NAME|FILE", help="default cassi-small")
+    parser.add_argument("--recipe", metavar="NAME|FILE", help="default: the small one of the task")
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the training")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the training in this folder")
     parser.add_argument("--phase", choices=("backbone", "adapters"), help="only this phase (default: both)")
@@ -43,20 +43,25 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
 
     from .dataset import find_material
     from .device import require_device
+    from .distributed import join_team
     from .train import resume, train
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    device = require_device(args.device)
+    team, device = join_team(require_device(args.device))
     if args.resume is not None:
-        run, events = args.resume, resume(args.resume, device=device)
+        run, events = args.resume, resume(args.resume, device=device, team=team)
     else:
         if args.data is None or args.out is None:
             raise LorunError("A training needs --data FOLDER and --out RUN, or --resume RUN.")
         recipe = _recipe(args, context)
-        material = find_material(args.data, masks=args.mask, photographs=args.photographs)
+        material = find_material(args.data, task=recipe.task, masks=args.mask, photographs=args.photographs)
         phases = None if args.phase is None else [phase for phase in recipe.phases if _belongs(phase, args.phase)]
-        run, events = args.out, train(recipe, material, args.out, phases=phases, device=device)
+        run, events = args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
+    if not team.leads:
+        for _ in events:
+            pass
+        return 0
     with open(run / "events.jsonl", "a", encoding="utf-8") as log:
         for event in events:
             line = json.dumps({name: value for name, value in asdict(event).items() if value is not None})
@@ -142,9 +147,9 @@ def _recipe(args: argparse.Namespace, context: Context):
     """The recipe that `--recipe` names, with what the other flags change."""
     from .recipe import read_recipe
 
-    path = Path(args.recipe)
+    path = Path(args.recipe or f"{args.task}-small")
     if path.suffix != ".toml" and context.resources is not None:
-        path = context.resources / "recipes" / f"{args.recipe}.toml"
+        path = context.resources / "recipes" / f"{path}.toml"
     recipe = read_recipe(path)
     network = recipe.network if args.stages is None else replace(recipe.network, num_stages=args.stages, num_blocks=1)
     training = recipe.training if args.seed is None else replace(recipe.training, seed=args.seed)

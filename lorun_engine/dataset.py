@@ -1,90 +1,61 @@
-"""Training samples for CASSI, drawn on the fly on the device: scenes, masks, noise and the measurement they give.
-
-Real cubes and composed scenes (see `scenes`) are mixed; masks are crops of measured ones and random patterns; rows are
-independent in the physics, so crops are strips, short across the dispersion and long along it.
-"""
+"""What trainings draw from: the material on disk, samples, and what validates them. One module a task draws them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import FileError, LorunError
-from .evaluate import Window, at_wavelengths, cut_windows
-from .io import OpenOptions, open_scene, read
-from .measurement import Scene
-from .scenes import Composer, cut, random_frames, read_photographs, read_spectra
-from .tasks.cassi import CassiPhysics, Dispersion
+from .errors import FileError
+from .evaluate import Window
+from .lora import AdapterSet
+from .measurement import Measurement, Scene
+from .physics import LinearPhysics
+from .pictures import picture_files
 
-CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
 OTHER_SHARE = 0.25  # of the draws per pixel for cubes of `train_other`
-RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What a sample is drawn from.
-
-    `crop` is height x width, `batch` samples a step. `real_share` of the scenes are cut from measured cubes, the others
-    composed. `validation` names cubes that are not trained on, whole or with ":lower" for their lower half; where none
-    of them is found it is the lower half of the last cube; empty holds nothing out. Masks: a share `measured_masks` is
-    cut from mask files, the rest is random; `upright_masks` of the measured ones keep their orientation; the mask that
-    the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
-    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a
-    share `displaced_share` the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by
-    (standard deviation) 0.1 to 0.1 + `largest_blur` pixels.
-    """
-
-    crop: tuple[int, int] = (32, 256)
-    batch: int = 4
-    real_share: float = 0.5
-    zoom: tuple[float, float] = (0.6, 1.6)
-    validation: tuple[str, ...] = ("cave_feathers_crop150", "cave_stuffed_toys:lower")
-    measured_masks: float = 0.7
-    upright_masks: float = 0.5
-    mask_error: float = 0.0
-    gaussian_share: float = 0.0
-    largest_sigma: float = 0.05
-    shot_share: float = 0.0
-    fewest_electrons: float = 200.0
-    displaced_share: float = 0.0
-    largest_shift: float = 0.1
-    largest_blur: float = 0.15
-    photographs: int = 400
 
 
 @dataclass(frozen=True)
 class Material:
-    """Where training material lies: cube files with their share of the draws per pixel, and what composes scenes."""
+    """Where training material lies.
 
-    cubes: tuple[tuple[Path, float], ...]
+    CASSI: `cubes` with their share of the draws per pixel, `masks`, and folders with `spectra` and `photographs` that
+    compose scenes. CS and SR: `pictures`, and those for `validation`.
+    """
+
+    cubes: tuple[tuple[Path, float], ...] = ()
     masks: tuple[Path, ...] = ()
     spectra: Path | None = None
     photographs: tuple[Path, ...] = ()
+    pictures: tuple[Path, ...] = ()
+    validation: tuple[Path, ...] = ()
 
     def listing(self) -> list[dict[str, object]]:
-        """Name, size and SHA-256 of every cube and mask file: the data list of checkpoints and cards."""
+        """Name, size and SHA-256 of every cube, mask and picture: the data list of checkpoints and cards."""
+        paths = (*(path for path, _ in self.cubes), *self.masks, *self.pictures, *self.validation)
         return [
             {"name": path.name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-            for path in (*(path for path, _ in self.cubes), *self.masks)
+            for path in paths
         ]
 
 
-def find_material(folder: Path, *, masks: Sequence[Path] = (), photographs: Sequence[Path] = ()) -> Material:
-    """The training material of `folder`: its cubes, or those of its `train` and `train_other`, `spectra` and masks.
-
-    Photographs are looked for in `images/train` beside the folder. A folder named `test` is never read.
-    """
+def find_material(
+    folder: Path, *, task: str = "cassi", masks: Sequence[Path] = (), photographs: Sequence[Path] = ()
+) -> Material:
+    """The training material of `folder`; what lies in a folder named `test` is never read."""
     if not folder.is_dir():
-        raise FileError(f"{folder} is no folder. Give the folder with the training cubes.")
+        raise FileError(f"{folder} is no folder. Give the folder with the training material.")
+    return _find_cubes(folder, masks, photographs) if task == "cassi" else _find_pictures(folder)
+
+
+def _find_cubes(folder: Path, masks: Sequence[Path], photographs: Sequence[Path]) -> Material:
+    """Its cubes, or those of its `train` and `train_other`, `spectra` and masks; photographs from `images/train`."""
     named = (folder / "train").is_dir()
     places = [(folder / "train", 1.0), (folder / "train_other", OTHER_SHARE)] if named else [(folder, 1.0)]
     cubes = tuple(
@@ -105,12 +76,25 @@ def find_material(folder: Path, *, masks: Sequence[Path] = (), photographs: Sequ
     return Material(cubes, tuple(masks), spectra if spectra.is_dir() else None, tuple(photographs))
 
 
+def _find_pictures(folder: Path) -> Material:
+    """Its pictures, or those of its `train`; validated on `val` there or beside it, else on every tenth picture."""
+    train = folder / "train" if (folder / "train").is_dir() else folder
+    pictures = [path for path in picture_files([train]) if "test" not in path.relative_to(train).parts[:-1]]
+    if not pictures:
+        raise FileError(f"{train} holds no pictures. Give a folder with PNG, JPEG, BMP or TIFF files.")
+    validation = picture_files([train.parent / "val"]) if train.name == "train" else []
+    if not validation and len(pictures) > 1:
+        validation = pictures[9::10] or pictures[-1:]
+    kept = set(validation)
+    return Material(pictures=tuple(p for p in pictures if p not in kept), validation=tuple(validation))
+
+
 @dataclass(frozen=True)
 class Sample:
-    """A batch: `scene` (B, C, h, w) in [0, 1], the physics with one mask a sample, and the measurement `y`."""
+    """A batch: `scene` (B, C, H, W) in [0, 1], the physics of every sample, and the measurement `y`."""
 
     scene: Tensor
-    physics: CassiPhysics
+    physics: LinearPhysics
     y: Tensor
 
     def parts(self, num_parts: int) -> list[Self]:
@@ -118,221 +102,37 @@ class Sample:
         rows = torch.arange(len(self.scene), device=self.scene.device).tensor_split(min(num_parts, len(self.scene)))
         return [type(self)(self.scene[part], self.physics.part(part), self.y[part]) for part in rows]
 
+    def measured_with(self, physics: LinearPhysics) -> Self:
+        """The same scenes measured without noise by another operator, which may be one that is being learned."""
+        return replace(self, physics=physics, y=physics.forward(self.scene))
 
-@dataclass(frozen=True)
-class CassiSampler:
-    """Draws samples. All real cubes lie one below the other in a `canvas` (C, H, W); `origins` are their first rows."""
 
-    config: DataConfig
-    step: float
-    canvas: Tensor
-    origins: Tensor  # (N,)
-    sizes: Tensor  # (N, 2): height, width
-    shares: Tensor  # (N,)
-    masks: tuple[Tensor, ...]  # (H, W) each
-    composer: Composer | None
+class Sampler(Protocol):
+    """Draws samples of one task, on its device."""
 
     def sample(self, generator: torch.Generator) -> Sample:
         """One batch; the generator lives on the sampler's device."""
-        (height, width), batch = self.config.crop, self.config.batch
-        scene = self._real(generator)
-        if self.composer is not None and self.config.real_share < 1:
-            composed = self.composer.scenes(batch, height, width, generator)
-            real = torch.rand(batch, 1, 1, 1, device=scene.device, generator=generator) < self.config.real_share
-            scene = torch.where(real, scene, composed)
-        mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self.step)
-        y = CassiPhysics(self._actual(mask, generator), dispersion).forward(scene)
-        y = self._noisy(y, generator)
-        if self.config.mask_error:
-            error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
-            mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
-        return Sample(scene, CassiPhysics(mask, dispersion), y)
 
-    def spectra(self, generator: torch.Generator, *, num_batches: int = 64) -> Tensor:
-        """(N, C): spectra of pixels of `num_batches` batches of scenes."""
-        scenes = [self.sample(generator).scene.movedim(1, -1).flatten(0, -2)[::37] for _ in range(num_batches)]
-        return torch.cat(scenes)
-
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> Sampler:
         """The same sampler on another device."""
-        composer = self.composer
-        if composer is not None:
-            composer = Composer(composer.photographs.to(device), composer.spectra.to(device))
-        tensors = (tensor.to(device) for tensor in (self.canvas, self.origins, self.sizes, self.shares))
-        return type(self)(self.config, self.step, *tensors, tuple(mask.to(device) for mask in self.masks), composer)
 
-    def _real(self, generator: torch.Generator) -> Tensor:
-        """Crops of measured cubes, turned, mirrored, zoomed; half of them relit; a quarter the mean of two scenes."""
-        (height, width), batch = self.config.crop, self.config.batch
-        device = self.canvas.device
-        which = torch.multinomial(self.shares, batch, replacement=True, generator=generator)
-        frames = random_frames(self.sizes[which], height, width, generator, zoom=self.config.zoom)
-        frames = frames + F.pad(self.origins[which][:, None, None, None], (1, 0))  # rows move down, columns stay
-        scene = cut(self.canvas.expand(batch, -1, -1, -1), frames)
-        ramp = torch.linspace(-1, 1, scene.shape[1], device=device)[None, :, None, None]
-        draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)
-        tilt, exposure = (draws[0] - 0.5) * 1.2 * (draws[1] < 0.5), torch.exp((draws[2] - 0.6) * 1.6)
-        scene = scene * torch.exp(tilt * ramp)
-        peak = scene.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
-        scene = scene * torch.minimum(exposure, 1 / peak)
-        return torch.where(draws[3] < 0.25, 0.5 * (scene + scene.roll(1, dims=0)), scene)
-
-    def _masks(self, generator: torch.Generator) -> Tensor:
-        """(B, 1, h, w): crops of measured masks, upright or turned, or random binary and grey patterns."""
-        (height, width), batch = self.config.crop, self.config.batch
-        device = self.canvas.device
-        masks = _random_masks(batch, height, width, device, generator)
-        if not self.masks:
-            return masks
-        which = torch.randint(len(self.masks), (batch, 1, 1, 1), device=device, generator=generator)
-        upright = torch.rand(batch, 1, 1, 1, device=device, generator=generator) < self.config.upright_masks
-        measured = torch.zeros_like(masks)
-        for index, mask in enumerate(self.masks):
-            size = torch.tensor(mask.shape, device=device).expand(batch, -1)
-            turned = random_frames(size, height, width, generator)
-            start = torch.rand(batch, 2, device=device, generator=generator)
-            start = (start * (size.flip(1) - torch.tensor([width, height], device=device) + 1).clamp(min=1)).floor()
-            y, x = torch.meshgrid(
-                torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
-            )
-            straight = torch.stack([x, y], dim=-1) + start[:, None, None, :]
-            crop = cut(mask.expand(batch, 1, -1, -1), torch.where(upright, straight, turned))
-            measured = torch.where(which == index, crop, measured)
-        chosen = torch.rand(batch, 1, 1, 1, device=device, generator=generator) < self.config.measured_masks
-        return torch.where(chosen, measured, masks)
-
-    def _actual(self, mask: Tensor, generator: torch.Generator) -> Tensor:
-        """The mask that the light goes through where calibration is off for a share of the samples."""
-        config, batch = self.config, len(mask)
-        if not config.displaced_share:
-            return mask
-        draws = torch.rand(4, batch, 1, 1, 1, device=mask.device, generator=generator)
-        moved = _displaced(mask, (2 * draws[:2] - 1) * config.largest_shift, 0.1 + draws[2] * config.largest_blur)
-        return torch.where(draws[3] < config.displaced_share, moved, mask)
-
-    def _noisy(self, y: Tensor, generator: torch.Generator) -> Tensor:
-        """y with Gaussian or shot noise of a random level, or none."""
-        config, batch = self.config, len(y)
-        if not (config.gaussian_share or config.shot_share):
-            return y
-        kind, level = torch.rand(2, batch, 1, 1, 1, device=y.device, generator=generator)
-        normal = torch.randn(y.shape, device=y.device, generator=generator)
-        gaussian = y + config.largest_sigma * level * normal
-        peak = y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
-        electrons = config.fewest_electrons * torch.exp(level * 5)  # up to 150 times as many
-        shot = torch.poisson(y.clamp(min=0) * (electrons / peak), generator=generator) * (peak / electrons)
-        y = torch.where(kind < config.gaussian_share, gaussian, y)
-        return torch.where(kind > 1 - config.shot_share, shot, y)
+    def summary(self) -> Mapping[str, object]:
+        """What it draws from, in numbers, for the card."""
 
 
-def cassi_sampler(
-    material: Material, config: DataConfig, *, wavelengths_nm: np.ndarray, step: float
-) -> tuple[CassiSampler, list[Window]]:
-    """The sampler over the training parts of the material, on the CPU, and the validation windows that are left out."""
-    held_out = dict(name.partition(":")[::2] for name in config.validation)
-    if held_out and not any(path.stem in held_out for path, _ in material.cubes):
-        held_out = {material.cubes[-1][0].stem: "lower"}  # other data than the recipe knows
-    training, windows = [], []
-    for path, share in material.cubes:
-        scene = _read_cube(path, wavelengths_nm)
-        part = held_out.get(path.stem)
-        border = CAVE_BORDER if "CAVE" in scene.source and scene.image.shape[2] == 512 else 0
-        if part is None:
-            training.append((scene.image[:, :, border:], share))
-            continue
-        half = scene.image.shape[1] // 2 if part == "lower" else 0
-        if half:
-            training.append((scene.image[:, :half, border:], share))
-        kept = Scene(np.ascontiguousarray(scene.image[:, half:]), scene.wavelengths_nm, scene.source, scene.path)
-        windows += cut_windows(kept, name=path.stem, score_crop=(border, 0, 0, 0))
-    composer = None
-    if material.spectra is not None and material.photographs and config.real_share < 1:
-        photographs = read_photographs(material.photographs, limit=config.photographs)
-        composer = Composer(photographs, read_spectra(material.spectra, wavelengths_nm))
-    if not training:
-        raise LorunError("Every cube is held out for validation. Add cubes, or name fewer in the recipe's validation.")
-    canvas, origins, sizes = _canvas([image for image, _ in training], config.crop)
-    pixels = torch.tensor([image.shape[1] * image.shape[2] * share for image, share in training])
-    masks = tuple(_read_mask(path) for path in material.masks)
-    return CassiSampler(config, step, canvas, origins, sizes, pixels, masks, composer), windows
+@dataclass(frozen=True)
+class TrainingSet:
+    """A sampler and what validates it: windows, with what makes their measurements from a scene and a set.
+
+    `task_config` goes into the card.
+    """
+
+    sampler: Sampler
+    validation: Sequence[tuple[Sequence[Window], Callable[[Scene, AdapterSet], Measurement]]]
+    task_config: Mapping[str, Any]
 
 
-def _read_cube(path: Path, wavelengths_nm: np.ndarray) -> Scene:
-    """The cube at the task's bands; its last bands are repeated up to RANGE_SLACK_NM beyond its ends."""
-    scene = open_scene(path, OpenOptions())
-    own = scene.wavelengths_nm
-    if own is None:
-        return at_wavelengths(scene, wavelengths_nm)
-    inside = np.clip(wavelengths_nm, own.min(), own.max())
-    return at_wavelengths(scene, np.where(np.abs(inside - wavelengths_nm) <= RANGE_SLACK_NM, inside, wavelengths_nm))
-
-
-def _read_mask(path: Path) -> Tensor:
-    """The (H, W) pattern of a mask file."""
-    arrays = [found.array for found in read(path) if found.array.ndim == 2]
-    if len(arrays) != 1:
-        raise FileError(
-            f"{path} holds {len(arrays)} two-dimensional arrays; one mask was expected. Choose another file."
-        )
-    return torch.from_numpy(np.ascontiguousarray(arrays[0], dtype=np.float32))
-
-
-def _canvas(images: Sequence[np.ndarray], crop: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """All cubes one below the other, small ones mirrored up to the crop; (C, H, W), first rows, (height, width)."""
-    side = max(crop)
-    grown = [_mirrored(_mirrored(image, 1, side), 2, side) for image in images]
-    width = max(image.shape[2] for image in grown)
-    canvas = np.zeros((grown[0].shape[0], sum(image.shape[1] for image in grown), width), dtype=np.float32)
-    origins, row = [], 0
-    for image in grown:
-        canvas[:, row : row + image.shape[1], : image.shape[2]] = image
-        origins.append(row)
-        row += image.shape[1]
-    sizes = torch.tensor([image.shape[1:] for image in grown])
-    return torch.from_numpy(canvas), torch.tensor(origins), sizes
-
-
-def _mirrored(image: np.ndarray, axis: int, length: int) -> np.ndarray:
-    """The image continued by its mirror images along `axis` until it has at least `length` pixels."""
-    missing = length - image.shape[axis]
-    if missing <= 0:
-        return image
-    padding = [(0, 0)] * image.ndim
-    padding[axis] = (0, missing)
-    return np.pad(image, padding, mode="symmetric")
-
-
-def _random_masks(batch: int, height: int, width: int, device, generator: torch.Generator) -> Tensor:
-    """(B, 1, h, w) patterns: binary of any density with features of 1 or 2 pixels, a third of them grey."""
-    draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)
-    fine = torch.rand(batch, 1, height, width, device=device, generator=generator)
-    coarse = torch.rand(batch, 1, height // 2 + 1, width // 2 + 1, device=device, generator=generator)
-    coarse = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)[..., :height, :width]
-    pattern = torch.where(draws[0] < 0.3, coarse, fine)
-    binary = (pattern < 0.3 + 0.4 * draws[1]).float()
-    grey = pattern ** (0.5 + draws[3])
-    return torch.where(draws[2] < 0.33, grey, binary)
-
-
-def _displaced(mask: Tensor, shift: Tensor, blur: Tensor) -> Tensor:
-    """A (B, 1, h, w) mask moved by `shift` (2, B, 1, 1, 1) and blurred by `blur` (B, 1, 1, 1), both within 2 pixels."""
-    batch = len(mask)
-    taps = torch.arange(-2, 3, device=mask.device, dtype=mask.dtype)
-    kernels = torch.exp(-((taps + shift.reshape(2, batch, 1)) / blur.reshape(batch, 1)).square() / 2)  # (2, B, 5)
-    rows, columns = kernels / kernels.sum(dim=2, keepdim=True)
-    padded = F.pad(mask.transpose(0, 1), (2, 2, 2, 2), mode="reflect")
-    kernels = rows[:, None, :, None] * columns[:, None, None, :]
-    return F.conv2d(padded, kernels, groups=batch).transpose(0, 1)
-
-
-def summary(sampler: CassiSampler) -> Mapping[str, object]:
-    """What the sampler draws from, in numbers, for the card."""
-    composer = sampler.composer
-    return {
-        "cubes": len(sampler.sizes),
-        "masks": len(sampler.masks),
-        "photographs": 0 if composer is None else len(composer.photographs),
-        "reflectances": 0 if composer is None else len(composer.spectra.reflectances),
-        "lights": 0 if composer is None else len(composer.spectra.lights),
-        "spectra_sets": [] if composer is None else list(composer.spectra.names),
-    }
+def spectra_of(sampler: Sampler, generator: torch.Generator, *, num_batches: int = 64) -> Tensor:
+    """(N, C): spectra of pixels of `num_batches` batches of scenes."""
+    scenes = [sampler.sample(generator).scene.movedim(1, -1).flatten(0, -2)[::37] for _ in range(num_batches)]
+    return torch.cat(scenes)

@@ -4,7 +4,7 @@ Stage k runs the one shared denoiser with the weights `adapters.weights(backbone
 module. A set stores differences from the backbone for everything it changes:
 
     dense convolutions and linears   reshape(A B), A (Cout k, r k), B (r k, Cin k), r = ceil(min(Cin, Cout) gamma / 100)
-    transposed convolutions, biases  a full difference
+    transposed convolutions, biases  a full difference, as for what a denoiser learns outside of layers (tables, levels)
     depthwise weights, norms         none: shared by all stages
 
 The split is the one that reproduces the published parameter counts (CASSI 1.62, SR 1.96).
@@ -22,14 +22,18 @@ from torch import Tensor, nn
 
 from .errors import ModelError
 
+SAMPLING = "common/sampling"
+
 
 @dataclass(frozen=True)
 class AdapterSet:
     """The adapters of `num_stages` stages and their data steps' parameters.
 
     `tensors` maps "K/PARAMETER/A", "K/PARAMETER/B", "K/PARAMETER/difference" (K from 1, PARAMETER as the denoiser names
-    it) and "K/step/NAME" to tensors. `scales` multiplies every difference of a stage, so that 0 is the shared backbone;
-    data-step parameters are never scaled. A set without factors is the backbone shared by all stages.
+    it) and the data steps' parameters "K/step/NAME" to tensors; common to all stages there are "common/step/NAME" and
+    "common/sampling", the learned Phi of compressive sensing. `scales` multiplies every difference of a stage, so that
+    0 is the shared backbone; data-step parameters are never scaled. A set without factors is the backbone shared by all
+    stages.
     """
 
     num_stages: int
@@ -51,12 +55,14 @@ class AdapterSet:
         return merged
 
     def differences(self, stage: int, backbone: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """(parameter name, unscaled dW of its shape) for everything `stage` changes."""
+        """(parameter name, unscaled dW of its shape) for everything of `backbone` that `stage` changes."""
         prefix = f"{stage}/"
         for key, tensor in self.tensors.items():
             if not key.startswith(prefix):
                 continue
             name, _, part = key[len(prefix) :].rpartition("/")
+            if name not in backbone:
+                continue
             if part == "difference":
                 yield name, tensor
             elif part == "A":
@@ -64,13 +70,21 @@ class AdapterSet:
 
     def step_parameters(self, stage: int) -> dict[str, Tensor]:
         """The data step's parameters of `stage`, by name."""
-        prefix = f"{stage}/step/"
-        return {key[len(prefix) :]: tensor for key, tensor in self.tensors.items() if key.startswith(prefix)}
+        return self._below(f"{stage}/step/")
+
+    def common_parameters(self) -> dict[str, Tensor]:
+        """The data steps' parameters that all stages share, by name."""
+        return self._below("common/step/")
+
+    @property
+    def sampling(self) -> Tensor | None:
+        """The learned sampling matrix Phi, (M, N), where the set has one."""
+        return self.tensors.get(SAMPLING)
 
     @property
     def has_factors(self) -> bool:
         """Whether any stage differs from the backbone by more than its data step."""
-        return any("/step/" not in key for key in self.tensors)
+        return not all(is_step(key) for key in self.tensors)
 
     def scaled(self, scale: float) -> Self:
         """All differences times `scale`: 0 is the shared backbone, 1 the set itself."""
@@ -86,7 +100,7 @@ class AdapterSet:
         """The same set with its scales multiplied into the stored differences, for a file."""
         tensors = {}
         for key, tensor in self.tensors.items():
-            scale = 1.0 if "/step/" in key or key.endswith("/B") else self.scales[int(key.split("/")[0]) - 1]
+            scale = 1.0 if is_step(key) or key.endswith("/B") else self.scales[int(key.split("/")[0]) - 1]
             tensors[key] = tensor if scale == 1 else tensor * scale
         return replace(self, tensors=tensors, scales=(1.0,) * self.num_stages)
 
@@ -102,6 +116,9 @@ class AdapterSet:
     def num_parameters(self) -> int:
         """How many numbers the set stores, the data steps' included."""
         return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def _below(self, prefix: str) -> dict[str, Tensor]:
+        return {key[len(prefix) :]: tensor for key, tensor in self.tensors.items() if key.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,11 @@ def new_adapters(
     return AdapterSet(num_stages=num_stages, tensors=tensors, gamma=gamma)
 
 
+def is_step(key: str) -> bool:
+    """Whether a key of AdapterSet.tensors is the data steps': a value of its own, not a difference."""
+    return "/step/" in key or key == SAMPLING
+
+
 def rank_of(num_inputs: int, num_outputs: int, gamma: float) -> int:
     """ceil(min(Cin, Cout) * gamma / 100) of Eq. 12, over channel counts; at least 1."""
     return max(1, math.ceil(min(num_inputs, num_outputs) * gamma / 100 - 1e-9))
@@ -162,7 +184,7 @@ def interpolated(first: AdapterSet, second: AdapterSet, share: float) -> Adapter
             tensors[key] = torch.cat([weight * tensor for weight, tensor in parts], dim=1)
         elif key.endswith("/B"):
             tensors[key] = torch.cat([tensor for _, tensor in parts], dim=0)
-        elif "/step/" in key and len(parts) == 1:
+        elif is_step(key) and len(parts) == 1:
             raise ModelError(
                 "The data steps of the two sets differ in kind; interpolation needs two sets of one network."
             )
@@ -225,16 +247,20 @@ def _adapted(denoiser: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     """parameter name -> (its module, "factors" or "difference") for every parameter that stages may change."""
     adapted: dict[str, tuple[nn.Module, str]] = {}
     for path, module in denoiser.named_modules():
-        prefix = f"{path}." if path else ""
-        if isinstance(module, nn.ConvTranspose2d):
-            adapted[f"{prefix}weight"] = (module, "difference")
-        elif isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1):
-            adapted[f"{prefix}weight"] = (module, "factors")
-        elif not isinstance(module, nn.Conv2d):
-            continue
-        if module.bias is not None:
-            adapted[f"{prefix}bias"] = (module, "difference")
+        for name, _ in module.named_parameters(recurse=False):
+            kind = _treatment(module, name)
+            if kind is not None:
+                adapted[f"{path}.{name}" if path else name] = (module, kind)
     return adapted
+
+
+def _treatment(module: nn.Module, name: str) -> str | None:
+    """What a stage has of the parameter `name` of a layer: "factors", a "difference", or None, the backbone's."""
+    if isinstance(module, nn.GroupNorm | nn.LayerNorm):
+        return None
+    if name != "weight" or isinstance(module, nn.ConvTranspose2d):
+        return "difference"
+    return None if isinstance(module, nn.Conv2d) and module.groups > 1 else "factors"
 
 
 def _factor_shape(module: nn.Module, gamma: float) -> tuple[int, int, int]:

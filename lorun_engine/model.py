@@ -104,9 +104,12 @@ class Model:
         if own is None or theirs is None:
             if num_bands == self.net.config.channels:
                 return None, None, ()
+            if self.task != "cassi" and num_bands == 1:  # a grey picture through a network for colour
+                channels = self.net.config.channels
+                return torch.ones(channels, 1), torch.full((1, channels), 1 / channels), ()
             raise ModelError(
-                f"The measurement has {num_bands} bands without wavelengths; {self.name} was trained on "
-                f"{self.net.config.channels}. Give --wavelengths, or decode with gap-tv."
+                f"The measurement has {num_bands} channels without wavelengths; {self.name} was trained on "
+                f"{self.net.config.channels}. Give --wavelengths, or choose another decoder."
             )
         if len(theirs) == len(own) and np.abs(theirs - own).max() <= SAME_BANDS_NM:
             return None, None, ()
@@ -256,9 +259,14 @@ def backbone_hash(backbone: Backbone, config: NetworkConfig) -> str:
 
 
 def backbone_fields(config: NetworkConfig) -> dict[str, Any]:
-    """The part of a network's configuration that its backbone depends on: channels, denoiser, common parts."""
+    """The part of a network's configuration that its backbone depends on: channels, denoiser, common parts.
+
+    The stages belong to it where its tail joins them.
+    """
     fields = asdict(config)
+    tail = {"num_stages": config.num_stages} if config.has_tail else {}
     return {
+        **tail,
         "channels": fields["channels"],
         "denoiser": fields["denoiser"],
         "denoiser_settings": fields["denoiser_settings"],
@@ -277,14 +285,18 @@ def network_config(fields: Mapping[str, Any]) -> NetworkConfig:
         ) from error
 
 
-def count_parameters(config: NetworkConfig, *, gamma: float | None = None) -> int:
-    """Parameters of an instantiated network: backbone, data steps and, with a gamma, adapters."""
+def count_parameters(
+    config: NetworkConfig, *, gamma: float | None = None, sampling: tuple[int, int] | None = None
+) -> int:
+    """Parameters of an instantiated network: backbone and data steps, with a gamma adapters, a learned Phi (M, N)."""
     with torch.device("meta"):
         backbone = Backbone(config)
         stored = [*backbone.parameters(), *new_step_parameters(config).values()]
         if gamma is not None:
             adapters = new_adapters(backbone.blocks[0], num_stages=config.num_stages, gamma=gamma)
             stored += adapters.tensors.values()
+        if sampling is not None:
+            stored.append(torch.empty(sampling))
     return sum(tensor.numel() for tensor in stored)
 
 

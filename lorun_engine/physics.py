@@ -16,6 +16,7 @@ from torch import Tensor
 class LinearPhysics(ABC):
     """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
 
+    task: str = ""  # the name of its task in TASKS; an operator of no task takes every data step
     scene_shape: tuple[int, int, int]  # (C, H, W)
     measurement_shape: tuple[int, int, int]  # (C', H', W')
     score_border: int = 0  # pixels at each side that the protocol leaves out of scores
@@ -47,6 +48,10 @@ class LinearPhysics(ABC):
     @abstractmethod
     def part(self, rows: Tensor) -> Self:
         """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
+
+    def degradation(self) -> Tensor | None:
+        """What a hyper-parameter net sees of the degradation, (1 or B, 2): noise level and scale factor; or None."""
+        return None
 
     def initial(self, y: Tensor) -> Tensor:
         """The estimate solvers start from, (B, C, H, W): Phi^T (y / D) with the diagonal D of `gram`."""

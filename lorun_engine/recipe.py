@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .dataset import DataConfig
+from .dataset_cassi import CassiData
+from .datasets import DATA
 from .errors import FileError, LorunError
 from .unfolding import NetworkConfig
 
@@ -61,7 +62,7 @@ class Recipe:
     step: float = 2.0
     gamma: float = 10.0
     network: NetworkConfig = NetworkConfig(28, 9)
-    data: DataConfig = DataConfig()
+    data: Any = CassiData()  # of DATA[task]
     training: TrainingConfig = TrainingConfig()
 
     def __post_init__(self) -> None:
@@ -96,9 +97,13 @@ def read_recipe(path: Path) -> Recipe:
 def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
     """The recipe that nested tables describe."""
     table = dict(table)
+    task = table.get("task", "cassi")
+    if task not in DATA:
+        raise FileError(f"{source} names the task {task!r}; {', '.join(DATA)} was expected.")
+    table.setdefault("data", {})
     parts = {
         name: _configured(kind, table.pop(name), f"{source} [{name}]")
-        for name, kind in (("network", NetworkConfig), ("data", DataConfig), ("training", TrainingConfig))
+        for name, kind in (("network", NetworkConfig), ("data", DATA[task]), ("training", TrainingConfig))
         if name in table
     }
     return _configured(Recipe, {**table, **parts}, source)

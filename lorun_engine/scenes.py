@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .errors import FileError
 from .io import read
+from .pictures import Photographs
 
 # share of the draws a set gets; sets that are not named get 1. artist_paints (CC BY-NC-SA) is left out.
 SET_WEIGHTS: Mapping[str, float] = {
@@ -85,44 +86,17 @@ def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Ten
     return torch.from_numpy(np.concatenate(bands)), torch.from_numpy(np.concatenate(shares))
 
 
-def read_photographs(
-    folders: Sequence[Path], *, height: int = 321, width: int = 481, limit: int | None = None
-) -> Tensor:
-    """(N, 3, height, width) uint8: the photographs of `folders` that are at least this large, upright ones turned."""
-    from PIL import Image
-
-    photographs = []
-    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".jpg", ".png")):
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-        if pixels.shape[0] > pixels.shape[1]:
-            pixels = pixels.swapaxes(0, 1)
-        if pixels.shape[0] >= height and pixels.shape[1] >= width:
-            photographs.append(torch.from_numpy(pixels[:height, :width].transpose(2, 0, 1).copy()))
-        if limit is not None and len(photographs) == limit:
-            break
-    if not photographs:
-        raise FileError(
-            f"No photograph of at least {width} x {height} pixels was found in {', '.join(map(str, folders))}."
-        )
-    return torch.stack(photographs)
-
-
 @dataclass(frozen=True)
 class Composer:
-    """Draws scenes from photographs (N, 3, H, W uint8) and spectra, both on the device of the draws."""
+    """Draws scenes from photographs and spectra, both on the device of the draws."""
 
-    photographs: Tensor
+    photographs: Photographs
     spectra: Spectra
 
     def scenes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """(batch, C, height, width) float32 in [0, 1]."""
-        device = self.photographs.device
-        index = torch.randint(len(self.photographs), (batch,), device=device, generator=generator)
-        pictures = self.photographs[index].float() / 255  # (B, 3, H, W)
-        sizes = torch.tensor(pictures.shape[2:], device=device).expand(batch, -1)
-        crops = cut(pictures, random_frames(sizes, height, width, generator, zoom=(0.4, 1.3), whole=0.2))
-        linear = crops.clamp(0, 1) ** _GAMMA
+        crops = self.photographs.crops(batch, height, width, generator, zoom=(0.4, 1.3), whole=0.2)
+        linear = crops**_GAMMA
         luminance = linear.mean(dim=1, keepdim=True)  # (B, 1, h, w)
         regions = self._regions(linear, luminance, generator)  # (B, N, h, w), sums to 1
         materials = self._materials(batch, generator)  # (B, N, C)
@@ -173,7 +147,7 @@ class Composer:
 
     def _lights(self, batch: int, generator: torch.Generator) -> Tensor:
         """(B, C) lights of mean 1: mostly smooth (measured daylight and lamps pulled towards a line), seldom spiky."""
-        device = self.photographs.device
+        device = self.spectra.lights.device
         picks = torch.multinomial(self.spectra.light_shares, batch, replacement=True, generator=generator)
         measured = self.spectra.lights[picks]
         measured = measured / measured.mean(dim=1, keepdim=True)
@@ -183,49 +157,6 @@ class Composer:
         spiky = (_uniform((batch, 1), 0.0, 1.0, device, generator) - 0.5).clamp(min=0) * 1.2
         light = smooth * measured**spiky
         return light / light.mean(dim=1, keepdim=True)
-
-
-def cut(images: Tensor, frames: Tensor) -> Tensor:
-    """(B, C, h, w): bilinear samples of images (B, C, H, W) at `frames` (B, h, w, 2), pixel coordinates (x, y)."""
-    size = torch.tensor([images.shape[3] - 1, images.shape[2] - 1], device=images.device, dtype=frames.dtype)
-    return F.grid_sample(images, frames * (2 / size) - 1, padding_mode="reflection", align_corners=True)
-
-
-def random_frames(
-    sizes: Tensor,
-    height: int,
-    width: int,
-    generator: torch.Generator,
-    *,
-    zoom: tuple[float, float] = (1.0, 1.0),
-    whole: float = 0.5,
-) -> Tensor:
-    """(B, height, width, 2) pixel coordinates (x, y) of one crop an image: turned by quarters, mirrored, zoomed.
-
-    `sizes` (B, 2) are the images' heights and widths. `zoom` bounds the image pixels per crop pixel; a share `whole` of
-    the crops uses whole pixels (a zoom of 1). Where that does not fit into an image the crop is zoomed in.
-    """
-    batch, device = len(sizes), sizes.device
-    draws = torch.rand(6, batch, device=device, generator=generator)
-    scale = torch.exp(torch.lerp(draws.new_tensor(zoom[0]).log(), draws.new_tensor(zoom[1]).log(), draws[0]))
-    scale = torch.where(draws[1] < whole, torch.ones_like(scale), scale)
-    turned = draws[2] < 0.5
-    extents = torch.tensor([[height, width], [width, height]], device=device)[turned.long()]  # along y and x
-    scale = torch.minimum(scale, ((sizes - 1) / (extents - 1).clamp(min=1)).amin(dim=1))[:, None, None]
-    rows = (torch.arange(height, device=device)[None, :, None] * scale).expand(-1, -1, width)
-    columns = (torch.arange(width, device=device)[None, None, :] * scale).expand(-1, height, -1)
-    turned = turned[:, None, None]
-    y, x = torch.where(turned, columns, rows), torch.where(turned, rows, columns)
-    coordinates = []
-    for along, size, draw, mirror in ((x, sizes[:, 1], draws[3], draws[4]), (y, sizes[:, 0], draws[5], None)):
-        slack = (size - 1 - along.amax(dim=(1, 2))).clamp(min=0)
-        start = draw * slack
-        start = torch.where(scale[:, 0, 0] == 1, start.floor(), start)[:, None, None]
-        along = along + start
-        if mirror is not None:
-            along = torch.where((mirror < 0.5)[:, None, None], size[:, None, None] - 1 - along, along)
-        coordinates.append(along)
-    return torch.stack(coordinates, dim=-1)
 
 
 def _exposed(scene: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,13 +16,20 @@ from .physics import adjoint_mismatch
 from .restore import restore
 from .tasks import TASKS
 from .tasks.cassi import CassiPhysics, Dispersion
+from .tasks.cs import CsPhysics
+from .tasks.sr import SrPhysics
 
 
-def _check_operator(resources: Path) -> None:
-    physics = CassiPhysics(torch.rand(8, 9), Dispersion(4, 1.5))
-    mismatch = adjoint_mismatch(physics, torch.Generator().manual_seed(0))
-    if mismatch > 1e-12:
-        raise LorunError(f"The adjoint of the CASSI operator is off by {mismatch:.1e}; below 1e-12 was expected.")
+def _check_operators(resources: Path) -> None:
+    operators = (
+        CassiPhysics(torch.rand(8, 9), Dispersion(4, 1.5)),
+        CsPhysics(torch.rand(5, 16), (7, 8)),
+        SrPhysics(torch.rand(3, 3), 2, (8, 10)),
+    )
+    for physics in operators:
+        mismatch = adjoint_mismatch(physics, torch.Generator().manual_seed(0))
+        if mismatch > 1e-12:
+            raise LorunError(f"The adjoint of {physics.task} is off by {mismatch:.1e}; below 1e-12 was expected.")
 
 
 def _check_samples(resources: Path) -> None:
@@ -53,7 +60,7 @@ def _check_colours(resources: Path) -> None:
 
 
 SELF_TESTS: dict[str, Callable[[Path], None]] = {
-    "CASSI operator and its adjoint": _check_operator,
+    "operators and their adjoints": _check_operators,
     "built-in samples open and decode": _check_samples,
     "cubes in every format": _check_files,
     "colour tables": _check_colours,

@@ -26,15 +26,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from . import __version__
-from .dataset import CassiSampler, Material, Sample, cassi_sampler, summary
+from .dataset import Material, Sample, Sampler, TrainingSet, spectra_of
+from .datasets import initial_sampling, training_set
+from .distributed import ALONE, Team, require_batch
 from .errors import DeviceError, FileError, LorunError, NumericalError
-from .evaluate import Window, evaluate
-from .io import WAVELENGTHS, replacing
-from .lora import AdapterSet, new_adapters
+from .evaluate import evaluate
+from .io import replacing
+from .lora import SAMPLING, AdapterSet, new_adapters
 from .model import Model, backbone_hash, load_model, save_adapters, save_backbone
 from .recipe import Recipe, recipe_from
 from .subspace import spectral_components
-from .tasks.cassi import measure
 from .unfolding import Backbone, UnfoldingNet, new_step_parameters, run_denoiser
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -59,36 +60,51 @@ class TrainEvent:
 
 
 def train(
-    recipe: Recipe, material: Material, run: Path, *, phases: Sequence[str] | None = None, device: str = "cpu"
+    recipe: Recipe,
+    material: Material,
+    run: Path,
+    *,
+    phases: Sequence[str] | None = None,
+    device: str = "cpu",
+    team: Team = ALONE,
 ) -> Iterator[TrainEvent]:
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
-    A phase "adapters" alone takes the backbone that lies in the folder.
+    A phase "adapters" alone takes the backbone that lies in the folder. The processes of a `team` share every batch;
+    all yield events, the first alone writes.
     """
-    if (run / CHECKPOINT).exists():
+    if team.leads and (run / CHECKPOINT).exists():
         raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
     run.mkdir(parents=True, exist_ok=True)
     phases = recipe.phases if phases is None else tuple(phases)
-    state = _State.new(recipe, material, phases, torch.device(device))
+    state = _State.new(recipe, material, phases, torch.device(device), team)
     if phases[0] == "adapters":
         state.begin_adapters(load_model(run / "share.safetensors"))
     return _trained(state, run)
 
 
-def resume(run: Path, *, device: str = "cpu") -> Iterator[TrainEvent]:
+def resume(run: Path, *, device: str = "cpu", team: Team = ALONE) -> Iterator[TrainEvent]:
     """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run."""
-    return _trained(_State.loaded(run / CHECKPOINT, torch.device(device)), run)
+    return _trained(_State.loaded(run / CHECKPOINT, torch.device(device), team), run)
 
 
 class _State:
     """A training between two steps: all that a checkpoint holds."""
 
     def __init__(
-        self, recipe: Recipe, material: Material, phases: tuple[str, ...], backbone: Backbone, adapters: AdapterSet
+        self,
+        recipe: Recipe,
+        material: Material,
+        phases: tuple[str, ...],
+        backbone: Backbone,
+        adapters: AdapterSet,
+        team: Team,
     ) -> None:
-        self.recipe, self.material, self.phases = recipe, material, phases
+        require_batch(recipe.data.batch, team)
+        self.recipe, self.material, self.phases, self.team = recipe, material, phases, team
         self.phase, self.step, self.elapsed_s, self.num_parts = phases[0], 0, 0.0, 1
         self.best: float | None = None
+        self.pretrained: Mapping[str, Any] = {}  # the task's configuration in phase 1, where that is over
         self.backbone, self.adapters = backbone, adapters
         self.files = material.listing()
         self.device = next(backbone.parameters()).device
@@ -96,18 +112,27 @@ class _State:
         self._begin_phase()
 
     @classmethod
-    def new(cls, recipe: Recipe, material: Material, phases: tuple[str, ...], device: torch.device) -> _State:
+    def new(
+        cls, recipe: Recipe, material: Material, phases: tuple[str, ...], device: torch.device, team: Team = ALONE
+    ) -> _State:
         """The state before the first step."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.training.seed)
             backbone = Backbone(recipe.network).to(device)
-            steps = new_step_parameters(recipe.network)
-        adapters = AdapterSet(recipe.network.num_stages, steps).to(device)
-        return cls(recipe, material, phases, backbone, adapters)
+            tensors = new_step_parameters(recipe.network)
+        sampling = initial_sampling(recipe)
+        if sampling is not None:
+            tensors[SAMPLING] = sampling
+        adapters = AdapterSet(recipe.network.num_stages, tensors).to(device)
+        return cls(recipe, material, phases, backbone, adapters, team)
 
     def begin_adapters(self, phase_1: Model) -> None:
-        """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet."""
+        """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet.
+
+        A sampling matrix of another ratio than that of phase 1 starts anew.
+        """
         self.phase, self.step, self.best = "adapters", 0, None
+        self.pretrained = phase_1.card.get("task_config", {})
         self.backbone.load_state_dict(phase_1.net.backbone.state_dict())
         generator = torch.Generator().manual_seed(self.recipe.training.seed + 1)
         fresh = new_adapters(
@@ -116,7 +141,11 @@ class _State:
             gamma=self.recipe.gamma,
             generator=generator,
         )
-        self.adapters = fresh.mapped({**fresh.tensors, **phase_1.adapters.tensors}).to(self.device)
+        learned = dict(phase_1.adapters.tensors)
+        own = initial_sampling(self.recipe)
+        if own is not None and (SAMPLING not in learned or learned[SAMPLING].shape != own.shape):
+            learned[SAMPLING] = own
+        self.adapters = fresh.mapped({**fresh.tensors, **learned}).to(self.device)
         self._begin_phase()
 
     def _begin_phase(self) -> None:
@@ -182,7 +211,9 @@ class _State:
         return Model("training", self.recipe.task, net, card=fields_of_card)
 
     def save(self, path: Path) -> None:
-        """Writes the checkpoint, atomically."""
+        """Writes the checkpoint, atomically; the first process of a team does."""
+        if not self.team.leads:
+            return
         tensors = {f"model/backbone/{name}": value for name, value in self.backbone.state_dict().items()}
         tensors |= {f"model/adapters/{name}": value for name, value in self.adapters.tensors.items()}
         tensors |= {f"average/{name}": value for name, value in self.average.items()}
@@ -200,6 +231,7 @@ class _State:
             "elapsed_s": self.elapsed_s,
             "num_parts": self.num_parts,
             "best": self.best,
+            "pretrained": self.pretrained,
             "gamma": self.adapters.gamma,
             "device": self.device.type,
             "engine_version": __version__,
@@ -209,12 +241,12 @@ class _State:
             save_file(stored, temporary, metadata={"checkpoint": json.dumps(facts)})
 
     @classmethod
-    def loaded(cls, path: Path, device: torch.device) -> _State:
+    def loaded(cls, path: Path, device: torch.device, team: Team = ALONE) -> _State:
         """The state that a checkpoint holds; refused when its training files have changed."""
         facts, tensors = _read_checkpoint(path)
         recipe = recipe_from(facts["recipe"], source=str(path))
         material = _material_from(facts["material"])
-        state = cls.new(recipe, material, tuple(facts["phases"]), device)
+        state = cls.new(recipe, material, tuple(facts["phases"]), device, team)
         if state.files != facts["files"]:
             raise FileError(
                 f"The training files of {path.parent} have changed since its checkpoint. Put them back, or start anew."
@@ -231,8 +263,8 @@ class _State:
             entries.setdefault(int(index), {})[key] = value
         groups = state.optimizer.state_dict()["param_groups"]
         state.optimizer.load_state_dict({"state": entries, "param_groups": groups})
-        for name in ("step", "elapsed_s", "num_parts", "best"):
-            setattr(state, name, facts[name])
+        for name in ("step", "elapsed_s", "num_parts", "best", "pretrained"):
+            setattr(state, name, facts.get(name, getattr(state, name)))
         if facts["device"] == device.type:
             state.generator.set_state(tensors["generator"])
         else:  # another kind of device draws other numbers: a fresh, reproducible start
@@ -243,19 +275,20 @@ class _State:
 def _trained(state: _State, run: Path) -> Iterator[TrainEvent]:
     """The phases one after the other."""
     recipe = state.recipe
-    wavelengths_nm = np.asarray(WAVELENGTHS[recipe.bands])
-    sampler, windows = cassi_sampler(state.material, recipe.data, wavelengths_nm=wavelengths_nm, step=recipe.step)
-    sampler = sampler.to(state.device)
+    drawn_from = training_set(state.material, recipe)
+    sampler = drawn_from.sampler.to(state.device)
     if recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
         generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
-        state.backbone.components.copy_(spectral_components(sampler.spectra(generator)))
+        state.backbone.components.copy_(spectral_components(spectra_of(sampler, generator)))
     num_learned = sum(tensor.numel() for tensor in state.learned.values())
-    drawn = ", ".join(f"{count} {name}" for name, count in summary(sampler).items() if isinstance(count, int))
-    message = f"{num_learned} parameters are learned from {drawn}; {len(windows)} validation windows."
+    drawn = ", ".join(f"{count} {name}" for name, count in sampler.summary().items() if isinstance(count, int))
+    num_windows = sum(len(windows) for windows, _ in drawn_from.validation)
+    message = f"{num_learned} parameters are learned from {drawn}; {num_windows} validation windows."
     yield TrainEvent("started", state.elapsed_s, state.phase, state.step, message=message)
     first = state.phases.index(state.phase)
     for phase in state.phases[first:]:
         if phase != state.phase:
+            state.team.wait()  # until the first has written the phase before
             if phase == "adapters":
                 state.begin_adapters(load_model(run / "share.safetensors"))
             else:
@@ -263,7 +296,7 @@ def _trained(state: _State, run: Path) -> Iterator[TrainEvent]:
                 _share_warm_start(state)
                 state._begin_phase()
             yield TrainEvent("phase", state.elapsed_s, phase, 0)
-        yield from _phase(state, run, sampler, windows)
+        yield from _phase(state, run, sampler, drawn_from)
         if state.step < recipe.num_steps(phase):
             yield TrainEvent("paused", state.elapsed_s, phase, state.step, message=f"Paused; resume {run} to go on.")
             return
@@ -272,7 +305,7 @@ def _trained(state: _State, run: Path) -> Iterator[TrainEvent]:
     )
 
 
-def _phase(state: _State, run: Path, sampler: CassiSampler, windows: list[Window]) -> Iterator[TrainEvent]:
+def _phase(state: _State, run: Path, sampler: Sampler, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
     """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed."""
     config, num_steps, before = state.recipe.training, state.recipe.num_steps(state.phase), state.elapsed_s
     net, began, saved_s = state.net(), time.perf_counter(), -math.inf
@@ -286,7 +319,7 @@ def _phase(state: _State, run: Path, sampler: CassiSampler, windows: list[Window
                 yield TrainEvent("memory", state.elapsed_s, state.phase, state.step, message=message)
             done = state.step == num_steps
             if done or state.step % config.validation_steps == 0:
-                yield _validated(state, run, sampler, windows)
+                yield _validated(state, run, drawn_from)
             if state.step == 1 or done or _due(state, saved_s):
                 state.save(run / CHECKPOINT)
                 saved_s = state.elapsed_s
@@ -338,15 +371,17 @@ def _step(state: _State, net: UnfoldingNet, sample: Sample, rate: float) -> floa
 
 
 def _gradients(state: _State, net: UnfoldingNet, sample: Sample) -> float:
-    """Fills the gradients of the whole batch, part by part; its loss."""
+    """Fills the gradients of the whole batch, part by part, those of the team's other processes added; its loss."""
     state.optimizer.zero_grad(set_to_none=True)
-    total = 0.0
-    for part in sample.parts(state.num_parts):
+    team, total = state.team, 0.0
+    for part in sample.parts(team.size)[team.rank].parts(state.num_parts):
+        if state.adapters.sampling is not None:  # Phi is being learned: a fresh operator at every step
+            part = part.measured_with(part.physics.with_sampling(state.adapters.sampling))
         share = len(part.scene) / len(sample.scene)
         loss = _warm_start_loss(state, net, part) if state.phase == "warm-start" else _loss(state, net, part)
         (loss * share).backward()
         total += float(loss.detach()) * share
-    return total
+    return team.add_up(total, [tensor.grad for tensor in state.learned.values() if tensor.grad is not None])
 
 
 def _loss(state: _State, net: UnfoldingNet, sample: Sample) -> Tensor:
@@ -394,17 +429,22 @@ def _share_warm_start(state: _State) -> None:
 
 
 @torch.no_grad()
-def _validated(state: _State, run: Path, sampler: CassiSampler, windows: list[Window]) -> TrainEvent:
+def _validated(state: _State, run: Path, drawn_from: TrainingSet) -> TrainEvent:
     """Scores the averaged weights on the validation windows and keeps them in `run` when they are the best so far."""
     if state.phase == "warm-start":
         return TrainEvent("saved", state.elapsed_s, state.phase, state.step, message="The warm start has no score.")
-    model = state.averaged(_card_fields(state, sampler, {}))
-    mask = sampler.masks[0].cpu().numpy() if sampler.masks else None
-    scores = list(evaluate(model, windows, partial(measure, mask=mask), device=str(state.device)))
+    if not state.team.leads:
+        return TrainEvent("validated", state.elapsed_s, state.phase, state.step)
+    model = state.averaged(_card_fields(state, drawn_from, {}))
+    scores = [
+        result
+        for windows, measure in drawn_from.validation
+        for result in evaluate(model, windows, partial(measure, adapters=model.adapters), device=str(state.device))
+    ]
     metrics = {name: float(np.mean([s.metrics[name] for s in scores])) for name in scores[0].metrics} if scores else {}
     if state.best is None or not scores or metrics["psnr"] > state.best:
         state.best = metrics.get("psnr")
-        _keep(replace(model, card=_card_fields(state, sampler, metrics)), run, state.phase)
+        _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.phase)
     return TrainEvent("validated", state.elapsed_s, state.phase, state.step, metrics=metrics)
 
 
@@ -418,21 +458,22 @@ def _keep(model: Model, run: Path, phase: str) -> None:
     save_adapters(run / f"{name}.safetensors", model, backbone_hash=digest)
 
 
-def _card_fields(state: _State, sampler: CassiSampler, metrics: Mapping[str, float]) -> dict[str, Any]:
+def _card_fields(state: _State, drawn_from: TrainingSet, metrics: Mapping[str, float]) -> dict[str, Any]:
     """What the card says beside the network: bands, intensity rule, training and validation scores."""
     recipe = state.recipe
     return {
-        "task_config": {"wavelengths_nm": list(WAVELENGTHS[recipe.bands]), "step": recipe.step},
-        "input_scale": "exposure",
+        "task_config": dict(drawn_from.task_config),
+        "input_scale": "exposure" if recipe.task == "cassi" else "none",
         "training": {
             "variant": recipe.variant,
+            "pretrained": dict(state.pretrained),
             "phase": state.phase,
             "steps": state.step,
             "hours": round(state.elapsed_s / 3600, 3),
             "device": state.device.type,
-            "files": [path.name for path, _ in state.material.cubes],
+            "files": [path.name for path, _ in state.material.cubes] or f"{len(state.material.pictures)} pictures",
             "masks": [path.name for path in state.material.masks],
-            "drawn_from": dict(summary(sampler)),
+            "drawn_from": dict(drawn_from.sampler.summary()),
         },
         "metrics": {f"validation_{name}": round(value, 4) for name, value in metrics.items()},
     }
@@ -461,6 +502,8 @@ def _material_fields(material: Material) -> dict[str, Any]:
         "masks": [str(path.resolve()) for path in material.masks],
         "spectra": None if material.spectra is None else str(material.spectra.resolve()),
         "photographs": [str(path.resolve()) for path in material.photographs],
+        "pictures": [str(path.resolve()) for path in material.pictures],
+        "validation": [str(path.resolve()) for path in material.validation],
     }
 
 
@@ -470,6 +513,8 @@ def _material_from(stored: Mapping[str, Any]) -> Material:
         tuple(map(Path, stored["masks"])),
         None if stored["spectra"] is None else Path(stored["spectra"]),
         tuple(map(Path, stored["photographs"])),
+        tuple(map(Path, stored.get("pictures", ()))),
+        tuple(map(Path, stored.get("validation", ()))),
     )
 
 

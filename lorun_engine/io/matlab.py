@@ -1,7 +1,7 @@
 """The numeric arrays of MATLAB v5 files, by MathWorks' "MAT-File Format".
 
 SciPy's reader crashes the process on some damaged files and forgets that small whole numbers were doubles, so the few
-element types that hold plain numbers are read here; cells, structures, text, sparse and complex arrays are passed over.
+element types that hold plain numbers are read here, also in cells; structures, text, sparse and complex arrays are not.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ HEADER_BYTES = 128
 MATRIX, COMPRESSED = 14, 15
 STORED_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 ARRAY_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+CELL = 1
 COMPLEX = 0x0800
 
 
@@ -65,26 +66,33 @@ def _inflated(path: Path, content: bytes, order: str) -> bytes:
     return variable
 
 
-def _variable(path: Path, content: bytes, order: str) -> list[tuple[str, np.ndarray]]:
-    """The variable of a matrix element: one (name, array), or nothing when it holds other things than real numbers."""
-    if not content:
+def _variable(path: Path, content: bytes | memoryview, order: str, called: str = "") -> list[tuple[str, np.ndarray]]:
+    """The variable of a matrix element: one (name, array), or nothing when it holds other things than real numbers.
+
+    A cell gives its numeric elements as NAME[1], NAME[2] and so on: they are `called` so, having no names of their own.
+    """
+    if not len(content):
         return []
     parts = _parts(content, order)
     try:
         _, flags = next(parts)
         flags = struct.unpack(order + "I", flags[:4])[0]
         array_class = flags & 0xFF
-        if array_class not in ARRAY_CLASSES or flags & COMPLEX:
+        is_cell = array_class == CELL and not called  # cells within cells are passed over
+        if not is_cell and (array_class not in ARRAY_CLASSES or flags & COMPLEX):
             return []
         _, dimensions = next(parts)
         _, name = next(parts)
+        name = called or bytes(name).decode("utf-8", "replace")
         if not name:  # MATLAB's own workspace of functions
             return []
+        if is_cell:
+            elements = enumerate((element for kind, element in parts if kind == MATRIX), start=1)
+            return [array for n, element in elements for array in _variable(path, element, order, f"{name}[{n}]")]
         stored_type, values = next(parts)
     except (StopIteration, struct.error) as error:
         raise _damaged(path) from error
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
-    name = bytes(name).decode("utf-8", "replace")
     dtype = np.dtype(ARRAY_CLASSES[array_class])
     stored_dtype = np.dtype(order + STORED_TYPES.get(stored_type, "V0"))
     if min(shape, default=-1) < 0 or stored_dtype.itemsize == 0:
@@ -95,7 +103,7 @@ def _variable(path: Path, content: bytes, order: str) -> list[tuple[str, np.ndar
     return [(name, stored.astype(dtype).reshape(shape, order="F"))]
 
 
-def _parts(content: bytes, order: str) -> Iterator[tuple[int, memoryview]]:
+def _parts(content: bytes | memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     """(type, content) of the parts of a matrix element; up to four bytes lie within the tag itself."""
     view, position = memoryview(content), 0
     while position + 8 <= len(view):

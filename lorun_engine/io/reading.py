@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import FileError
 from ..measurement import Measurement
-from . import cassi
+from . import cassi, cs, sr
 from .options import OpenOptions
 from .readers import FoundArray
 from .resolved import Resolved
@@ -58,7 +58,7 @@ class Reading(Protocol):
         """(name, array, axes) of what a measurement file holds beside y and the reference, and its attributes."""
 
 
-READING: dict[str, Reading] = {"cassi": cassi}
+READING: dict[str, Reading] = {"cassi": cassi, "cs": cs, "sr": sr}
 
 
 def task_of(found: Sequence[FoundArray], options: OpenOptions) -> str:

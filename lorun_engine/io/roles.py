@@ -154,13 +154,22 @@ def open_measurement(
     return inspect(paths, options, hints=hints).measurement()
 
 
+def open_companion(path: Path | str, role: str, options: OpenOptions) -> np.ndarray:
+    """The array of a file that belongs to measurements, such as a "mask" or a "sampling" matrix, corrected as asked."""
+    array = inspect([path], replace(options, roles=((str(path), role),))).array(role)
+    if array is None:
+        raise FileError(f"{path} holds no array that could be a {role}. Choose another file.")
+    return array
+
+
 def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene:
     """The cube or image of a file as a Scene: linear, (C, H, W) float32, integers divided by their full scale."""
     found = [_squeezed(entry) for entry in read(path, key=options.key)]
-    cubes = [entry for entry in found if entry.array.ndim == 3] or [entry for entry in found if entry.array.ndim == 2]
+    images = [entry for entry in found if entry.array.ndim in (2, 3)]
+    cubes = [entry for entry in images if entry.array.ndim == 3] or images
     if not cubes:
         raise FileError(f"{Path(path).name} holds no cube or image. Choose a file with one.")
-    keyed = [entry for entry in cubes if _last_name(entry) in cassi.ROLES["reference"]]
+    keyed = [entry for entry in images if _last_name(entry) in cassi.ROLES["reference"]]
     keyed.sort(key=lambda entry: cassi.ROLES["reference"].index(_last_name(entry)))
     chosen = keyed[0] if keyed else max(cubes, key=lambda entry: entry.array.size)
     wavelengths_nm = _stated_wavelengths(chosen, found, options)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..classical import GapTv
 from ..restore import Decoder
+from .cs import PseudoInverse
+from .sr import Bicubic, Tikhonov
 
 
 @dataclass(frozen=True)
@@ -20,4 +22,6 @@ class Task:
 
 TASKS: dict[str, Task] = {
     "cassi": Task("cassi", "CASSI snapshot", {"gap-tv": GapTv()}),
+    "cs": Task("cs", "Compressive samples", {"pinv": PseudoInverse()}),
+    "sr": Task("sr", "Low-resolution image", {"tikhonov": Tikhonov(), "bicubic": Bicubic()}),
 }

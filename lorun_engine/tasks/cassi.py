@@ -79,6 +79,8 @@ class CassiPhysics(LinearPhysics):
     what falls beside it is lost.
     """
 
+    task = "cassi"
+
     def __init__(self, mask: Tensor, dispersion: Dispersion, *, detector_shape: tuple[int, int] | None = None) -> None:
         while mask.dim() < 4:
             mask = mask.unsqueeze(0)

@@ -1,6 +1,6 @@
 """Writes NAME.png beside every sample NAME.h5, the picture on its card: python -m resources.samples.make_pictures
 
-The picture shows the sample's reference under D65 for the CIE 1931 observer.
+The picture shows the sample's reference; a cube under D65 for the CIE 1931 observer.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ def main() -> None:
     observer = read_observer(folder.parent / "colour" / "cie1931.csv")
     for path in sorted(folder.glob("*.h5")):
         scene = open_scene(path)
-        white = float(np.percentile(scene.image, 99.5))
-        picture = to_srgb(scene.image, scene.wavelengths_nm, observer, white=white)
+        if scene.wavelengths_nm is None:  # a photograph
+            picture = np.round(scene.image.transpose(1, 2, 0) * 255).astype(np.uint8).squeeze()
+        else:
+            white = float(np.percentile(scene.image, 99.5))
+            picture = to_srgb(scene.image, scene.wavelengths_nm, observer, white=white)
         Image.fromarray(picture).save(path.with_suffix(".png"), optimize=True)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorun_engine.denoisers import DENOISERS, build_denoiser
+from lorun_engine.denoisers import DENOISERS, build_denoiser, build_ends
 from lorun_engine.errors import ModelError
 from lorun_engine.lora import AdapterSet
 from lorun_engine.model import count_parameters
@@ -28,20 +28,6 @@ def ssr_config(num_blocks: int) -> NetworkConfig:
     )
 
 
-def unet_config(channels: int, num_blocks: int) -> NetworkConfig:
-    return NetworkConfig(channels, 9, denoiser="unet", num_blocks=num_blocks)
-
-
-def test_the_spectral_network_has_the_published_number_of_parameters():
-    assert count_parameters(ssr_config(9), gamma=None) == 5_427_093
-    assert count_parameters(ssr_config(1), gamma=10) == 1_700_247
-
-
-def test_the_grey_u_net_has_the_published_number_of_parameters():
-    assert count_parameters(unet_config(1, 9), gamma=None) == 4_654_386
-    assert count_parameters(unet_config(1, 1), gamma=10) == 1_402_861
-
-
 @pytest.mark.parametrize(("gamma", "mebi"), [(5, 1.283), (10, 1.6215), (20, 2.314), (50, 4.252)])
 def test_the_rank_factor_sets_the_size_of_the_spectral_adapters(gamma, mebi):
     assert count_parameters(ssr_config(1), gamma=gamma) / 2**20 == pytest.approx(mebi, abs=5e-4)
@@ -50,10 +36,17 @@ def test_the_rank_factor_sets_the_size_of_the_spectral_adapters(gamma, mebi):
 @pytest.mark.parametrize("size", [(8, 8), (13, 40), (32, 64)])
 @pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("name", DENOISERS)
-def test_a_denoiser_keeps_the_shape_of_any_image_and_band_count_parameters(name, channels, size):
+def test_a_denoiser_keeps_the_shape_of_any_image_and_of_its_state(name, channels, size):
     z = torch.rand(2, channels, *size)
-    x, state = build_denoiser(name, channels, {})(z)
-    assert x.shape == z.shape and state is None and torch.isfinite(x).all()
+    head, tail = build_ends(name, channels, {}, num_stages=1)
+    state = head and head(z)
+    x, after = build_denoiser(name, channels, {})(z, None, state)
+    assert x.shape == z.shape and torch.isfinite(x).all()
+    if tail is None:
+        assert state is None and after is None
+    else:
+        assert [part.shape for part in after] == [part.shape for part in state]
+        assert tail((z, state[0], x, after[0])).shape == z.shape
 
 
 @pytest.mark.parametrize("rectified", [False, True])
@@ -66,6 +59,50 @@ def test_a_residual_u_net_starts_as_the_identity(rectified):
 def test_a_spectral_denoiser_can_start_as_the_identity():
     z = torch.rand(1, 4, 20, 40)
     torch.testing.assert_close(build_denoiser("spectral", 4, {"identity_start": True})(z)[0], z, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25])
+def test_the_residual_u_net_sees_the_noise_level_as_a_constant_channel(level):
+    z, levels = torch.rand(2, 3, 16, 16), torch.full((1, 1, 1, 1), level)
+    with_map, grey = build_denoiser("resunet", 3, {}), build_denoiser("resunet", 4, {"noise_map": False})
+    body = {name: value for name, value in with_map.state_dict().items() if name != "out.weight"}
+    outlet = torch.cat([with_map.out.weight, torch.zeros_like(with_map.out.weight[:1])])
+    grey.load_state_dict({**body, "out.weight": outlet})
+    told = grey(torch.cat([z, torch.full_like(z[:, :1], level)], dim=1))[0][:, :3]
+    torch.testing.assert_close(with_map(z, levels)[0], told)
+    if not level:
+        torch.testing.assert_close(with_map(z)[0], told)
+
+
+def test_a_pixel_of_the_transformer_depends_on_its_window_and_its_neighbours_only():
+    z = torch.rand(1, 2, 32, 32, requires_grad=True)
+    build_denoiser("transformer", 2, {})(z)[0][0, :, 12, 12].sum().backward()
+    reached = z.grad.abs().sum(dim=(0, 1)) > 0
+    assert reached[7:17, 7:17].all()  # the window of rows and columns 8 to 15, widened by a 3x3 convolution
+    assert reached.sum() == 10 * 10
+
+
+def test_the_coarse_features_of_the_dual_path_modulate_pixels_far_away():
+    z, state = torch.rand(1, 1, 64, 64), None
+    head, _ = build_ends("dual-path", 1, {"width": 8}, num_stages=1)
+    block = build_denoiser("dual-path", 1, {"width": 8})
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    state = head(z)
+    changed = state._replace(eighth=state.eighth + torch.nn.functional.pad(torch.ones(1, 64, 1, 1), (0, 7, 0, 7)))
+    difference = (block(z, None, state)[0] - block(z, None, changed)[0]).abs()
+    assert difference[..., -1, -1] > 0
+
+
+def test_widening_pixels_in_parts_changes_nothing(monkeypatch):
+    z = torch.rand(1, 1, 16, 24)
+    head, _ = build_ends("dual-path", 1, {"width": 8}, num_stages=1)
+    block = build_denoiser("dual-path", 1, {"width": 8})
+    whole, state = block(z, None, head(z))
+    monkeypatch.setattr("lorun_engine.denoisers.dualpath._WIDENED", 1000)
+    with torch.no_grad():
+        parts, _ = block(z, None, head(z))
+    torch.testing.assert_close(parts, whole.detach())
 
 
 def test_a_denoiser_without_a_mask_sees_ones():

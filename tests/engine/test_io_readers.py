@@ -99,10 +99,11 @@ def test_a_key_chooses_one_array_and_a_wrong_one_lists_the_others(tmp_path):
         read(path, key="cube")
 
 
-def test_what_is_not_numbers_is_left_out_of_a_mat_file(tmp_path):
-    cell = np.array([[1], [2]], dtype=object)
+def test_what_is_not_numbers_is_left_out_of_a_mat_file_and_cells_are_looked_into(tmp_path):
+    cell = np.array([[1], [2], ["text"]], dtype=object)
     odd = {"text": "hello", "cell": cell, "complex": CUBE[..., 0] * 1j, "struct": {"a": 1}}
-    assert [entry.key for entry in read(write_mat_5(tmp_path / "odd.mat", img=CUBE, **odd))] == ["img"]
+    found = read(write_mat_5(tmp_path / "odd.mat", img=CUBE, **odd))
+    assert [entry.key for entry in found] == ["img", "cell[1]", "cell[2]"]
     assert "no numbers" in sentence(write_mat_5(tmp_path / "only_text.mat", text="hello"))
 
 

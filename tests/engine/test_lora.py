@@ -27,6 +27,7 @@ class Layers(nn.Module):
         self.depthwise = nn.Conv2d(6, 6, 5, groups=6)
         self.up = nn.ConvTranspose2d(6, 3, 2, 2)
         self.norm = nn.GroupNorm(6, 6)
+        self.table = nn.Parameter(torch.ones(5, 2))
 
 
 @pytest.fixture
@@ -77,6 +78,7 @@ def test_every_kind_of_layer_follows_its_rule():
     adapters = new_adapters(Layers(), num_stages=1, gamma=50)
     shapes = {name: tuple(tensor.shape) for name, tensor in adapters.tensors.items()}
     assert shapes == {
+        "1/table/difference": (5, 2),  # what belongs to no layer
         "1/dense.weight/A": (30, 9),  # Cout k x r k, r = ceil(6 * 0.5)
         "1/dense.weight/B": (9, 18),  # r k x Cin k
         "1/dense.bias/difference": (10,),
@@ -131,6 +133,35 @@ def test_an_ablated_stage_runs_the_backbone_and_the_others_do_not_change(denoise
 def test_data_steps_are_not_scaled(denoiser):
     adapters = random_set(denoiser)
     assert torch.equal(adapters.scaled(0).step_parameters(2)["mu"], adapters.step_parameters(2)["mu"])
+
+
+def with_common(adapters: AdapterSet, value: float) -> AdapterSet:
+    """The set with numbers that all stages share."""
+    common = {"common/step/out.weight": torch.full((4, 2), value), "common/sampling": torch.full((2, 16), value)}
+    return adapters.mapped({**adapters.tensors, **common})
+
+
+def test_what_all_stages_share_is_neither_scaled_nor_ablated_nor_taken_for_a_change(denoiser):
+    adapters = with_common(random_set(denoiser), 0.7)
+    for changed in (adapters.scaled(0), adapters.ablated(1), adapters.scaled(0.5).baked()):
+        assert torch.equal(changed.common_parameters()["out.weight"], torch.full((4, 2), 0.7))
+        assert torch.equal(changed.sampling, torch.full((2, 16), 0.7))
+    assert "out.weight" not in adapters.step_parameters(1)
+    alone = with_common(AdapterSet(STAGES, {}), 0.7)
+    assert not alone.has_factors and adapters.has_factors
+    assert alone.num_parameters == 4 * 2 + 2 * 16
+    assert random_set(denoiser).sampling is None and random_set(denoiser).common_parameters() == {}
+
+
+def test_what_all_stages_share_is_interpolated_as_numbers(denoiser):
+    first, second = (with_common(random_set(denoiser), value) for value in (1.0, 3.0))
+    mixed = interpolated(first, second, 0.25)
+    assert torch.equal(mixed.sampling, torch.full((2, 16), 1.5))
+    assert torch.equal(mixed.common_parameters()["out.weight"], torch.full((4, 2), 1.5))
+    with pytest.raises(ModelError, match="data steps"):
+        interpolated(first, random_set(denoiser), 0.25)
+    cut, _ = truncated(first, weights_of(denoiser), 10)
+    assert torch.equal(cut.sampling, first.sampling)
 
 
 def test_baking_stores_the_scales_in_the_differences(denoiser):

@@ -205,7 +205,7 @@ def test_a_camera_that_disperses_downwards_is_seen_turned():
 def test_unknown_wavelengths_are_taken_for_the_sets_when_their_number_fits():
     model = new_model()
     assert model.fitted(capture(None)).view is None
-    with pytest.raises(ModelError, match="10 bands without wavelengths"):
+    with pytest.raises(ModelError, match="10 channels without wavelengths"):
         model.fitted(capture(None, 10))
 
 

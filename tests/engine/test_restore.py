@@ -10,9 +10,10 @@ import torch
 
 from lorun_engine.classical import GapTv
 from lorun_engine.errors import DeviceError, GeometryError, LorunError, NumericalError
+from lorun_engine.kernels import gaussian_kernel
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.restore import restore
-from lorun_engine.tasks import TASKS
+from lorun_engine.tasks import TASKS, cs, sr
 from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, random_mask, simulate
 from lorun_engine.unfolding import Stage
 
@@ -141,7 +142,12 @@ def test_a_decoder_of_another_task_and_zero_stages_are_refused():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_decoder_without_weights_that_yields_all_its_stages(task):
-    examples = {"cassi": measurement}
+    picture = Scene(np.random.default_rng(0).random((1, 48, 40), dtype=np.float32))
+    examples = {
+        "cassi": measurement,
+        "cs": lambda: cs.simulate(picture, cs.random_sampling(25)),
+        "sr": lambda: sr.simulate(picture, gaussian_kernel(1.0), 2),
+    }
     for name, decoder in TASKS[task].decoders.items():
         assert decoder.name == name and decoder.task == task
         results = list(restore(decoder, examples[task](), num_stages=3))

@@ -148,9 +148,9 @@ def test_a_key_chooses_among_the_arrays_of_the_first_file(tmp_path):
     assert np.array_equal(measurement.y[0], SNAPSHOT)
 
 
-@pytest.mark.parametrize("options", [OpenOptions(roles=(("a", "masc"),)), OpenOptions(task="cs")])
+@pytest.mark.parametrize("options", [OpenOptions(roles=(("a", "masc"),)), OpenOptions(task="ct")])
 def test_corrections_that_mean_nothing_are_named(tmp_path, options):
-    with pytest.raises(LorunError, match="'masc'|'cs'"):
+    with pytest.raises(LorunError, match="'masc'|'ct'"):
         inspect(save(tmp_path, snapshot=SNAPSHOT, mask=MASK), options)
 
 

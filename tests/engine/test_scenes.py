@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from lorun_engine.errors import FileError
 from lorun_engine.io import WAVELENGTHS
-from lorun_engine.scenes import Composer, Spectra, cut, random_frames, read_photographs, read_spectra
+from lorun_engine.pictures import Photographs, picture_files, read_photographs
+from lorun_engine.scenes import Composer, Spectra, read_spectra
 
 BANDS = np.asarray(WAVELENGTHS["cassi-28"])
 
@@ -28,7 +27,7 @@ def composer(generator) -> Composer:
     centres = torch.rand(20, 1, generator=generator) * 28
     reflectances = 0.1 + 0.8 * torch.exp(-((torch.arange(28) - centres) ** 2) / 60)
     spectra = Spectra(reflectances, torch.ones(20), torch.ones(1, 28), torch.ones(1), ("made",))
-    return Composer((pictures * 255).to(torch.uint8), spectra)
+    return Composer(Photographs((pictures * 255).to(torch.uint8), torch.tensor([[80, 120]] * 2)), spectra)
 
 
 def test_composed_scenes_lie_between_0_and_1_and_are_reproducible(composer):
@@ -45,34 +44,6 @@ def test_neighbouring_bands_of_composed_scenes_are_alike(composer, generator):
     assert torch.diagonal(torch.corrcoef(pixels.T), 1).min() > 0.95
 
 
-def test_whole_crops_are_pixels_of_the_image(generator):
-    image = torch.arange(12 * 20.0).reshape(1, 1, 12, 20)
-    sizes = torch.tensor([[12, 20]]).expand(32, -1)
-    crops = cut(image.expand(32, -1, -1, -1), random_frames(sizes, 4, 7, generator, whole=1.0))
-    torch.testing.assert_close(crops, crops.round(), atol=1e-3, rtol=0)
-    steps = crops.diff(dim=-1).round().abs().unique()
-    assert set(steps.tolist()) == {1.0, 20.0}  # upright crops step along rows, turned ones along columns
-
-
-@pytest.mark.parametrize("zoom", [(0.5, 0.9), (1.0, 3.0)])
-def test_crops_never_leave_the_image(generator, zoom):
-    sizes = torch.tensor([[12, 20], [40, 9], [30, 30]]).repeat(20, 1)
-    frames = random_frames(sizes, 8, 9, generator, zoom=zoom, whole=0.3)
-    x, y = frames.flatten(1, 2).unbind(-1)
-    assert (x >= 0).all() and (y >= 0).all()
-    assert (x <= sizes[:, 1:] - 1 + 1e-4).all() and (y <= sizes[:, :1] - 1 + 1e-4).all()
-
-
-def test_photographs_are_turned_to_one_shape_and_small_ones_left_out(tmp_path):
-    Image.fromarray(np.full((30, 20, 3), 9, dtype=np.uint8)).save(tmp_path / "upright.png")
-    Image.fromarray(np.full((20, 30, 3), 7, dtype=np.uint8)).save(tmp_path / "wide.png")
-    Image.fromarray(np.full((10, 30, 3), 5, dtype=np.uint8)).save(tmp_path / "small.png")
-    photographs = read_photographs([tmp_path], height=20, width=30)
-    assert photographs.shape == (2, 3, 20, 30) and sorted(photographs.amax(dim=(1, 2, 3)).tolist()) == [7, 9]
-    with pytest.raises(FileError, match="No photograph"):
-        read_photographs([tmp_path], height=200, width=300)
-
-
 def test_measured_spectra_are_read_at_the_bands_without_the_sets_of_closed_licence(lorun_data: Path):
     spectra = read_spectra(lorun_data / "cassi" / "spectra", BANDS)
     assert spectra.reflectances.shape[1] == spectra.lights.shape[1] == 28
@@ -83,7 +54,7 @@ def test_measured_spectra_are_read_at_the_bands_without_the_sets_of_closed_licen
 
 
 def test_composed_scenes_resemble_measured_ones(lorun_data: Path, generator):
-    photographs = read_photographs([lorun_data / "images" / "train" / "bsds500"], limit=40)
+    photographs = read_photographs(picture_files([lorun_data / "images" / "train" / "bsds500"])[:40])
     composer = Composer(photographs, read_spectra(lorun_data / "cassi" / "spectra", BANDS))
     scenes = torch.cat([composer.scenes(16, 32, 256, generator) for _ in range(4)])
     pixels = scenes.movedim(1, -1).flatten(0, -2).double()

@@ -11,7 +11,8 @@ import torch
 
 from lorun_engine import train as training
 from lorun_engine.cards import read_card
-from lorun_engine.dataset import DataConfig, Material, Sample, cassi_sampler, find_material
+from lorun_engine.dataset import Material, Sample, find_material
+from lorun_engine.dataset_cassi import CassiData, cassi_sampler
 from lorun_engine.errors import DeviceError, FileError, LorunError, NumericalError
 from lorun_engine.io import WAVELENGTHS, write_cube
 from lorun_engine.model import backbone_hash, count_parameters, load_model
@@ -265,7 +266,7 @@ def test_every_shipped_recipe_describes_a_network_that_can_be_built(path):
     recipe = read_recipe(path)
     assert recipe.phases[-2:] == ("backbone", "adapters") and recipe.gamma == 10
     assert count_parameters(recipe.network, gamma=recipe.gamma) > 0
-    assert recipe.network.channels == len(WAVELENGTHS[recipe.bands])
+    assert recipe.network.channels == {"cassi": len(WAVELENGTHS[recipe.bands]), "cs": 1, "sr": 3}[recipe.task]
 
 
 def test_validation_parts_are_never_drawn(tmp_path):
@@ -274,7 +275,7 @@ def test_validation_parts_are_never_drawn(tmp_path):
     cube = np.full((28, 32, 40), 0.25, dtype=np.float32)
     cube[:, 16:] = 0.75  # the lower half is held out
     write_cube(folder / "a.h5", cube, wavelengths_nm=BANDS, attributes={"source": "made"})
-    config = DataConfig(crop=(8, 16), batch=8, validation=("a:lower",))
+    config = CassiData(crop=(8, 16), batch=8, validation=("a:lower",))
     sampler, windows = cassi_sampler(find_material(folder), config, wavelengths_nm=BANDS, step=2.0)
     assert [window.scene.image.shape for window in windows] == [(28, 16, 40)]
     assert float(windows[0].scene.image.min()) == 0.75
@@ -282,7 +283,7 @@ def test_validation_parts_are_never_drawn(tmp_path):
 
 
 def test_a_sample_is_its_own_measurement_and_parts_put_together_are_the_whole(material):
-    config = DataConfig(crop=(8, 16), batch=5, validation=("second:lower",))
+    config = CassiData(crop=(8, 16), batch=5, validation=("second:lower",))
     sampler, _ = cassi_sampler(material, config, wavelengths_nm=BANDS, step=2.0)
     sample = sampler.sample(torch.Generator().manual_seed(1))
     assert sample.scene.shape == (5, 28, 8, 16) and 0 <= sample.scene.min() and sample.scene.max() <= 1

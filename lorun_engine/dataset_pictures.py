@@ -1,0 +1,160 @@
+"""Training samples for compressive sampling and super-resolution: crops of photographs, measured on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .dataset import Material, Sample, TrainingSet
+from .evaluate import Window
+from .io import OpenOptions, open_scene
+from .kernels import gallery, random_kernels
+from .lora import AdapterSet
+from .measurement import Measurement, Scene
+from .pictures import Photographs, read_photographs
+from .tasks import cs, sr
+
+_VALIDATION_KERNELS = ("gaussian 1.2", "gaussian 2.0")
+
+
+@dataclass(frozen=True)
+class CsData:
+    """What a CS sample is drawn from: grey crops (height x width), `batch` a step, zoomed by up to `zoom`.
+
+    Phi has floor(`ratio` % of block_size^2) orthonormal rows drawn from `seed`; `learn_sampling` trains it. Of the
+    validation pictures the first `validation` are used.
+    """
+
+    crop: tuple[int, int] = (96, 96)
+    batch: int = 8
+    zoom: tuple[float, float] = (0.6, 1.6)
+    ratio: float = 25.0
+    block_size: int = 32
+    learn_sampling: bool = True
+    sampling_seed: int = 0
+    validation: int = 8
+
+    def initial_sampling(self) -> Tensor:
+        """The matrix (M, N) before it is learned."""
+        return torch.from_numpy(cs.random_sampling(self.ratio, block_size=self.block_size, seed=self.sampling_seed))
+
+
+@dataclass(frozen=True)
+class SrData:
+    """What an SR sample is drawn from: colour crops, `batch` a step, one factor of `scales` a batch, random kernels.
+
+    A share `noise_share` of the samples has Gaussian noise up to `largest_sigma`. Of the validation pictures the first
+    `validation` are used, at every factor.
+    """
+
+    crop: tuple[int, int] = (96, 96)
+    batch: int = 16
+    zoom: tuple[float, float] = (0.6, 1.6)
+    scales: tuple[int, ...] = (2, 3, 4)
+    kernel_size: int = 25
+    noise_share: float = 0.0
+    largest_sigma: float = 25 / 255
+    validation: int = 4
+
+
+@dataclass(frozen=True)
+class CsSampler:
+    """Grey crops and their samples by one matrix Phi."""
+
+    config: CsData
+    photographs: Photographs
+    sampling: Tensor  # (M, N)
+
+    def sample(self, generator: torch.Generator) -> Sample:
+        """One batch; the generator lives on the sampler's device."""
+        config = self.config
+        crops = self.photographs.crops(config.batch, *config.crop, generator, zoom=config.zoom)
+        scene = torch.einsum("c,bchw->bhw", crops.new_tensor(cs.LUMA), crops)[:, None]
+        physics = cs.CsPhysics(self.sampling, config.crop)
+        return Sample(scene, physics, physics.forward(scene))
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same sampler on another device."""
+        return replace(self, photographs=self.photographs.to(device), sampling=self.sampling.to(device))
+
+    def summary(self) -> Mapping[str, object]:
+        """What it draws from."""
+        return {"photographs": len(self.photographs)}
+
+
+@dataclass(frozen=True)
+class SrSampler:
+    """Colour crops and their low-resolution images by random kernels."""
+
+    config: SrData
+    photographs: Photographs
+
+    def sample(self, generator: torch.Generator) -> Sample:
+        """One batch of one factor; the generator lives on the sampler's device."""
+        config = self.config
+        device = self.photographs.pixels.device
+        pick = torch.randint(len(config.scales), (), device=device, generator=generator)
+        scale = config.scales[int(pick)]
+        height, width = (size // scale * scale for size in config.crop)
+        scene = self.photographs.crops(config.batch, height, width, generator, zoom=config.zoom)
+        kernels = random_kernels(config.batch, generator, size=config.kernel_size)
+        physics = sr.SrPhysics(kernels, scale, (height, width))
+        y = physics.forward(scene)
+        if config.noise_share:
+            share, level = torch.rand(2, config.batch, 1, 1, 1, device=device, generator=generator)
+            noise = torch.randn(y.shape, device=device, generator=generator)
+            y = y + torch.where(share < config.noise_share, config.largest_sigma * level, 0.0) * noise
+        return Sample(scene, physics, y)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same sampler on another device."""
+        return replace(self, photographs=self.photographs.to(device))
+
+    def summary(self) -> Mapping[str, object]:
+        """What it draws from."""
+        return {"photographs": len(self.photographs)}
+
+
+def cs_training_set(material: Material, config: CsData) -> TrainingSet:
+    """Grey crops under one Phi; validation measures with the Phi of the set, learned or not."""
+    sampling = config.initial_sampling()
+    sampler = CsSampler(config, _photographs(material.pictures, config.crop), sampling)
+
+    def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
+        own = adapters.sampling
+        return cs.simulate(scene, (sampling if own is None else own).detach().cpu().numpy())
+
+    windows = _windows(material.validation[: config.validation])
+    task_config = {"ratio": config.ratio, "block_size": config.block_size}
+    return TrainingSet(sampler, [(windows, measured)], task_config)
+
+
+def sr_training_set(material: Material, config: SrData) -> TrainingSet:
+    """Colour crops under random kernels; validation takes every factor with two kernels."""
+    sampler = SrSampler(config, _photographs(material.pictures, config.crop))
+    windows = _windows(material.validation[: config.validation])
+    validation = [
+        (windows, partial(_degraded, kernel=gallery()[kernel], scale=scale))
+        for scale in config.scales
+        for kernel in _VALIDATION_KERNELS
+    ]
+    return TrainingSet(sampler, validation, {"scales": list(config.scales)})
+
+
+def _degraded(scene: Scene, adapters: AdapterSet, *, kernel: np.ndarray, scale: int) -> Measurement:
+    return sr.simulate(scene, kernel, scale)
+
+
+def _photographs(paths: Sequence[Path], crop: tuple[int, int]) -> Photographs:
+    return read_photographs(paths, least=min(max(crop), 321))
+
+
+def _windows(paths: Sequence[Path]) -> list[Window]:
+    return [Window(path.stem, open_scene(path, OpenOptions())) for path in paths]

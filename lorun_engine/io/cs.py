@@ -1,0 +1,318 @@
+"""What compressive-sensing files mean: samples with their matrix, and in which order pixels and blocks were numbered.
+
+Loads no torch until a measurement is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import GeometryError
+from ..measurement import Measurement
+from .options import OpenOptions
+from .readers import FoundArray
+from .resolved import Resolved, by, require_numbers, stated_input_scale
+
+if TYPE_CHECKING:
+    from .roles import RoleRow
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "measurement": ("measurement", "y", "meas", "samples", "measurements"),
+    "sampling": ("sampling", "phi", "sampling_matrix", "a", "r", "matrix"),
+    "reference": ("reference", "img", "image", "orig", "truth", "gt", "label"),
+}
+NUM_AXES: Mapping[str, tuple[int, ...]] = {"measurement": (1, 2, 3), "sampling": (2,), "reference": (2, 3)}
+FILE_WORDS: Mapping[str, tuple[str, ...]] = {
+    "sampling": ("phi", "sampling", "matrix", "r_32", "r_33"),
+    "measurement": ("meas", "sample"),
+}
+AXES: Mapping[str, str] = {"measurement": "CYX"}
+OPTIONS = ("image_size", "pixel_order", "block_order", "input_scale", "integer_scale", "key")
+ORDERS = ("row", "column")
+_MOST_SOLUTIONS = 6  # image sizes named in a sentence
+
+
+@dataclass(frozen=True)
+class CsGeometry:
+    """How an image was sampled; None where it is not known. `reasons` says where each value comes from.
+
+    `pixel_order` says how the pixels of a block are numbered in the matrix, `block_order` how the blocks are in the
+    samples: row by row or column by column.
+    """
+
+    num_samples: int | None = None
+    block_size: int | None = None
+    image_size: tuple[int, int] | None = None
+    pixel_order: str | None = None
+    block_order: str | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
+    """The arrays with the matrix lying down: one row a sample."""
+    arrays = dict(arrays)
+    matrix = arrays.get("sampling")
+    if matrix is not None and matrix.ndim == 2 and matrix.shape[0] > matrix.shape[1]:
+        arrays["sampling"] = np.ascontiguousarray(matrix.T)
+    return arrays
+
+
+def by_shape(
+    found: Sequence[FoundArray], free: Sequence[int], taken: Mapping[str, tuple[int, ...]]
+) -> list[tuple[int, str, str]]:
+    """(number, role, reason): a matrix with a square number of columns samples; what has its rows is the samples."""
+    shapes = [tuple(length for length in entry.array.shape if length > 1) for entry in found]
+    given: list[tuple[int, str, str]] = []
+    matrix = taken.get("sampling")
+    for number in free:
+        if matrix is None and _is_matrix(shapes[number]):
+            matrix = shapes[number]
+            given.append((number, "sampling", "a matrix with as many columns as a block has pixels"))
+    if "measurement" not in taken and matrix is not None:
+        rest = [n for n in free if n not in [number for number, _, _ in given]]
+        fitting = [n for n in rest if min(matrix) in shapes[n]]
+        for number in (fitting or rest)[:1]:
+            given.append((number, "measurement", "as many rows as the sampling matrix"))
+    return given
+
+
+def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: None) -> Resolved:
+    """Block size, image size and orders of the files, with samples (M, h, w) and a matrix whose blocks go row by row.
+
+    Orders that nobody states are tried; the pseudo-inverse with the smallest total variation is taken. Raises a
+    GeometryError that says what is amiss.
+    """
+    arrays, notes = dict(arrays), []
+    given = {row.role: row for row in rows if row.role}
+    _require_both(given, arrays)
+    require_numbers(given, arrays)
+    matrix, reasons = arrays["sampling"], {}
+    if given["sampling"].shape != matrix.shape:
+        notes.append(f"The sampling matrix is stored as {by(given['sampling'].shape)}; it was transposed.")
+    num_samples, num_pixels = matrix.shape
+    block_size = math.isqrt(num_pixels)
+    reasons["block_size"] = f"the matrix has {num_pixels} columns"
+    attributes = given["measurement"].found.attributes
+    samples = _samples(given["measurement"], arrays["measurement"], num_samples)  # (M, blocks) or (M, h, w)
+    image_size, reasons["image_size"] = _image_size(samples, block_size, attributes, options, arrays.get("reference"))
+    blocks = tuple(math.ceil(size / block_size) for size in image_size)
+    if samples.ndim == 3 and samples.shape[1:] != blocks:
+        raise GeometryError(
+            f"The samples are of {by(samples.shape[1:])} blocks; an image of {by(image_size)} pixels has {by(blocks)} "
+            f"blocks of {block_size} x {block_size}. Correct the image size."
+        )
+    orders, reasons["pixel_order"], reasons["block_order"] = _orders(
+        samples, matrix, blocks, block_size, attributes, options
+    )
+    pixel_order, block_order = orders
+    arrays["sampling"] = reordered_matrix(matrix, pixel_order)
+    arrays["measurement"] = placed(samples, blocks, block_order)
+    if "reference" in arrays:
+        arrays["reference"] = _reference(given["reference"], arrays["reference"], image_size)
+    geometry = CsGeometry(num_samples, block_size, image_size, pixel_order, block_order, reasons)
+    scale = stated_input_scale(given["measurement"], options)
+    return Resolved(arrays, geometry, 1.0 if scale is None else scale, tuple(notes))
+
+
+def measurement(
+    arrays: Mapping[str, np.ndarray],
+    geometry: CsGeometry,
+    *,
+    path: Path,
+    input_scale: float | None,
+    notes: tuple[str, ...],
+) -> Measurement:
+    """The Measurement of resolved arrays: y (M, h, w) with its operator."""
+    import torch
+
+    from ..tasks.cs import CsPhysics
+
+    return Measurement(
+        task="cs",
+        y=arrays["measurement"],
+        physics=CsPhysics(torch.from_numpy(arrays["sampling"]), geometry.image_size),
+        reference=arrays.get("reference"),
+        input_scale=input_scale,
+        path=path,
+        notes=notes,
+    )
+
+
+def described(geometry: CsGeometry) -> str:
+    """As "102 of 1024 samples (10 %) · blocks 32 × 32 · 256 × 256 px"."""
+    num_pixels = geometry.block_size**2
+    ratio = 100 * geometry.num_samples / num_pixels
+    height, width = geometry.image_size
+    return (
+        f"{geometry.num_samples} samples of {num_pixels} pixels ({ratio:.3g} %)  ·  blocks {geometry.block_size} × "
+        f"{geometry.block_size}  ·  {height} × {width} px"
+    )
+
+
+def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
+    """What belongs into a measurement file beside y: the matrix, and the attributes."""
+    physics = measurement.physics
+    _, height, width = physics.scene_shape
+    attributes = {
+        "block_size": physics.block_size,
+        "image_height": height,
+        "image_width": width,
+        "pixel_order": "row",
+        "block_order": "row",
+    }
+    return [("sampling", physics.sampling.detach().cpu().numpy(), "YX")], attributes
+
+
+# ---- what the files hold -----------------------------------------------------------------------------------------
+
+
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    """Whether the longer side is a square number of at least 64."""
+    return len(shape) == 2 and max(shape) >= 64 and math.isqrt(max(shape)) ** 2 == max(shape) and shape[0] != shape[1]
+
+
+def _require_both(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:
+    if "measurement" not in given:
+        raise GeometryError("No samples were found among the opened files. Add the file with the samples.")
+    if "sampling" not in given:
+        raise GeometryError(
+            f"{given['measurement'].found.path.name} holds samples; they cannot be decoded without the matrix that "
+            "took them. Add the file with the sampling matrix."
+        )
+    num_rows, num_columns = arrays["sampling"].shape
+    if math.isqrt(num_columns) ** 2 != num_columns:
+        raise GeometryError(
+            f"The sampling matrix {given['sampling'].found.path.name} is {num_rows} x {num_columns}; as many columns "
+            "as a square block has pixels (1024, 1089) were expected. Choose another matrix."
+        )
+    for role in ("measurement", "sampling"):
+        if not arrays[role].any():
+            raise GeometryError(
+                f"Every value of the {role} {given[role].found.path.name} is zero. Choose another file."
+            )
+
+
+def _samples(row: RoleRow, array: np.ndarray, num_samples: int) -> np.ndarray:
+    """The samples with their axis first: (M, blocks) or (M, h, w)."""
+    array = np.atleast_1d(array.squeeze())
+    axes = [axis for axis, length in enumerate(array.shape) if length == num_samples]
+    if not axes:
+        raise GeometryError(
+            f"The samples {row.found.path.name} have the shape {by(row.shape)}; an axis of {num_samples}, the rows of "
+            "the matrix, was expected. Choose the matrix of these samples."
+        )
+    array = np.moveaxis(array, axes[0], 0)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _image_size(
+    samples: np.ndarray,
+    block_size: int,
+    attributes: Mapping[str, Any],
+    options: OpenOptions,
+    reference: np.ndarray | None,
+) -> tuple[tuple[int, int], str]:
+    """(height, width) and its reason: the user's, the file's, the reference's, else what the blocks form."""
+    num_blocks = int(np.prod(samples.shape[1:]))
+    size, reason = options.image_size, "as you said"
+    if size is None and {"image_height", "image_width"} <= attributes.keys():
+        size, reason = (int(attributes["image_height"]), int(attributes["image_width"])), "stated in the file"
+    if size is None and reference is not None:
+        size, reason = tuple(reference.shape[-2:]), "the reference has it"
+    if size is not None:
+        if math.prod(math.ceil(side / block_size) for side in size) != num_blocks or min(size) < 1:
+            raise GeometryError(
+                f"The samples are of {num_blocks} blocks; an image of {by(size)} pixels ({reason}) does not have so "
+                f"many of {block_size} x {block_size}. Correct the image size."
+            )
+        return size, reason
+    if samples.ndim == 3:
+        return tuple(count * block_size for count in samples.shape[1:]), "whole blocks as the samples are arranged"
+    sides = [(rows, num_blocks // rows) for rows in range(1, num_blocks + 1) if num_blocks % rows == 0]
+    square = [pair for pair in sides if pair[0] == pair[1]]
+    if len(sides) > 1 and not square:
+        sides.sort(key=lambda pair: abs(pair[0] - pair[1]))
+        listed = ", ".join(f"{rows * block_size}x{columns * block_size}" for rows, columns in sides[:_MOST_SOLUTIONS])
+        raise GeometryError(
+            f"{num_blocks} blocks of {block_size} x {block_size} form several images: {listed}. Give the image size."
+        )
+    rows, columns = (square or sides)[0]
+    return (rows * block_size, columns * block_size), "the square image of so many blocks"
+
+
+def _reference(row: RoleRow, reference: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    reference = reference[None] if reference.ndim == 2 else reference
+    if reference.shape != (1, *image_size):
+        raise GeometryError(
+            f"The reference {row.found.path.name} has the shape {by(reference.shape)}; the decoded image will have "
+            f"{by((1, *image_size))}. Choose the reference of these samples or leave it out."
+        )
+    return reference
+
+
+# ---- orders ------------------------------------------------------------------------------------------------------
+
+
+def reordered_matrix(matrix: np.ndarray, pixel_order: str) -> np.ndarray:
+    """The matrix (M, N) with its columns in the order of pixels row by row."""
+    if pixel_order == "row":
+        return np.ascontiguousarray(matrix, dtype=np.float32)
+    side = math.isqrt(matrix.shape[1])
+    turned = matrix.reshape(-1, side, side).transpose(0, 2, 1)
+    return np.ascontiguousarray(turned.reshape(len(matrix), -1), dtype=np.float32)
+
+
+def placed(samples: np.ndarray, blocks: tuple[int, int], block_order: str) -> np.ndarray:
+    """Samples (M, blocks) or (M, h, w) as (M, h, w), row by row."""
+    flat = samples.reshape(len(samples), -1)
+    if block_order == "row":
+        arranged = flat.reshape(len(flat), *blocks)
+    else:
+        arranged = flat.reshape(len(flat), blocks[1], blocks[0]).transpose(0, 2, 1)
+    return np.ascontiguousarray(arranged, dtype=np.float32)
+
+
+def _orders(
+    samples: np.ndarray,
+    matrix: np.ndarray,
+    blocks: tuple[int, int],
+    block_size: int,
+    attributes: Mapping[str, Any],
+    options: OpenOptions,
+) -> tuple[tuple[str, str], str, str]:
+    """(pixel order, block order) with their reasons."""
+    known = [options.pixel_order or attributes.get("pixel_order"), options.block_order or attributes.get("block_order")]
+    reasons = ["as you said" if value else "stated in the file" for value in (options.pixel_order, options.block_order)]
+    if known[1] is None and (samples.ndim == 3 or 1 in blocks):
+        known[1], reasons[1] = "row", "the samples are arranged as the blocks lie"
+    for name, value in zip(("pixel order", "block order"), known, strict=True):
+        if value is not None and value not in ORDERS:
+            raise GeometryError(f"The {name} is {value!r}; row or column was expected.")
+    candidates = [
+        (pixels, blocks_)
+        for pixels in ((known[0],) if known[0] else ORDERS)
+        for blocks_ in ((known[1],) if known[1] else ORDERS)
+    ]
+    if len(candidates) == 1:
+        return candidates[0], reasons[0], reasons[1]
+    roughness = {pair: _roughness(samples, matrix, blocks, block_size, pair) for pair in candidates}
+    best = min(candidates, key=lambda pair: roughness[pair])
+    tried = "the smoothest of the orders that were tried"
+    return best, reasons[0] if known[0] else tried, reasons[1] if known[1] else tried
+
+
+def _roughness(
+    samples: np.ndarray, matrix: np.ndarray, blocks: tuple[int, int], block_size: int, orders: tuple[str, str]
+) -> float:
+    """The total variation of the least-norm image under these orders."""
+    sampling, y = reordered_matrix(matrix, orders[0]), placed(samples, blocks, orders[1])
+    pixels = np.linalg.lstsq(sampling, y.reshape(len(y), -1), rcond=None)[0]  # (N, blocks)
+    tiles = pixels.reshape(block_size, block_size, *blocks).transpose(2, 0, 3, 1)
+    image = tiles.reshape(blocks[0] * block_size, blocks[1] * block_size)
+    return float(np.abs(np.diff(image, axis=0)).sum() + np.abs(np.diff(image, axis=1)).sum())

@@ -1,0 +1,242 @@
+"""What super-resolution files mean: a low-resolution picture, its factor, and the kernel that blurred it.
+
+Loads no torch until a measurement is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import FileError, GeometryError
+from ..measurement import Measurement
+from .options import OpenOptions
+from .readers import FoundArray, read
+from .resolved import Resolved, by, require_numbers, stated_input_scale
+
+if TYPE_CHECKING:
+    from .roles import RoleRow
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "measurement": ("measurement", "lr", "low", "y", "img", "image"),
+    "kernel": ("kernel", "kernels", "psf", "k"),
+    "reference": ("reference", "hr", "high", "orig", "truth", "gt"),
+}
+NUM_AXES: Mapping[str, tuple[int, ...]] = {"measurement": (2, 3), "kernel": (2,), "reference": (2, 3)}
+FILE_WORDS: Mapping[str, tuple[str, ...]] = {
+    "kernel": ("kernel", "psf"),
+    "measurement": ("low", "_lr", "x2", "x3", "x4"),
+}
+AXES: Mapping[str, str] = {}  # no role has fixed axes
+OPTIONS = ("scale", "kernel", "input_scale", "integer_scale", "cube_axes", "key")
+USUAL_SCALE = 2
+LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
+
+
+@dataclass(frozen=True)
+class SrGeometry:
+    """How a picture was made small; None where it is not known. `reasons` says where each value comes from.
+
+    `kernel` is the name of one in the gallery, "FILE[:N]", or "gaussian SD" with the estimated width.
+    """
+
+    scale: int | None = None
+    kernel: str | None = None
+    kernel_size: tuple[int, int] | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
+    """The arrays as they are."""
+    return dict(arrays)
+
+
+def by_shape(
+    found: Sequence[FoundArray], free: Sequence[int], taken: Mapping[str, tuple[int, ...]]
+) -> list[tuple[int, str, str]]:
+    """(number, role, reason): small images are kernels, of the others the smaller is the picture to be enlarged."""
+    shapes = {number: tuple(length for length in found[number].array.shape if length > 1) for number in free}
+    pictures = [n for n in free if len(shapes[n]) in (2, 3) and max(shapes[n]) > LARGEST_KERNEL]
+    kernels = [n for n in free if len(shapes[n]) == 2 and n not in pictures]
+    given = []
+    if "measurement" not in taken and pictures:
+        given.append((pictures.pop(), "measurement", "the smallest picture"))  # the largest came first
+    if "reference" not in taken and pictures:
+        given.append((pictures[-1], "reference", "a larger picture"))
+    if "kernel" not in taken and kernels:
+        given.append((min(kernels), "kernel", "an image as small as a blur kernel"))
+    return given
+
+
+def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: None) -> Resolved:
+    """The picture (C, h, w), its factor and its kernel: the user's, the file's, else estimated from the picture.
+
+    Raises a GeometryError that says what is amiss.
+    """
+    arrays, notes = dict(arrays), []
+    given = {row.role: row for row in rows if row.role}
+    if "measurement" not in given:
+        raise GeometryError("No picture was found among the opened files. Open a low-resolution picture.")
+    require_numbers(given, arrays)
+    row, y = given["measurement"], arrays["measurement"]
+    y = y[None] if y.ndim == 2 else y
+    if len(y) not in (1, 3):
+        raise GeometryError(
+            f"{row.found.path.name} has {len(y)} channels ({by(row.shape)}); a grey or a colour picture was expected. "
+            "Choose another array, or give the axes of the cube."
+        )
+    arrays["measurement"] = y
+    scale, reasons = _scale(row, y, arrays.get("reference"), options)
+    kernel, name, reasons["kernel"] = _kernel(row, y, scale, given.get("kernel"), arrays, options)
+    if kernel.shape[0] > scale * y.shape[1] or kernel.shape[1] > scale * y.shape[2]:
+        raise GeometryError(
+            f"The kernel {name} is {by(kernel.shape)} pixels; the enlarged picture has {scale * y.shape[1]} x "
+            f"{scale * y.shape[2]}. Choose a smaller kernel."
+        )
+    arrays["kernel"] = kernel
+    if "reference" in arrays:
+        arrays["reference"] = _reference(given["reference"], arrays["reference"], (len(y), scale), y.shape[1:])
+    if name.startswith("gaussian") and "estimated" in reasons["kernel"]:
+        notes.append(f"The blur was estimated from the picture: {name} pixels. Choose a kernel if you know it.")
+    geometry = SrGeometry(scale, name, kernel.shape, reasons)
+    input_scale = stated_input_scale(row, options)
+    return Resolved(arrays, geometry, 1.0 if input_scale is None else input_scale, tuple(notes))
+
+
+def measurement(
+    arrays: Mapping[str, np.ndarray],
+    geometry: SrGeometry,
+    *,
+    path: Path,
+    input_scale: float | None,
+    notes: tuple[str, ...],
+) -> Measurement:
+    """The Measurement of resolved arrays: y (C, h, w) with its operator."""
+    import torch
+
+    from ..tasks.sr import SrPhysics
+
+    y = arrays["measurement"]
+    size = tuple(side * geometry.scale for side in y.shape[1:])
+    kernel = torch.from_numpy(np.ascontiguousarray(arrays["kernel"], dtype=np.float32))
+    return Measurement(
+        task="sr",
+        y=y,
+        physics=SrPhysics(kernel, geometry.scale, size, channels=len(y)),
+        reference=arrays.get("reference"),
+        input_scale=input_scale,
+        path=path,
+        notes=notes,
+    )
+
+
+def described(geometry: SrGeometry) -> str:
+    """As "× 2 · blur gaussian 1.6"."""
+    return f"× {geometry.scale}  ·  blur: {geometry.kernel}"
+
+
+def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
+    """What belongs into a measurement file beside y: the kernel, and the factor."""
+    physics = measurement.physics
+    return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], {"scale": physics.scale}
+
+
+def read_kernels(name: str) -> list[np.ndarray]:
+    """The kernels that `name` stands for: one of the gallery, those of a file, or the N-th of a file, "FILE:N"."""
+    from ..kernels import gallery
+
+    known = gallery()
+    if name in known:
+        return [known[name]]
+    file, _, number = name.rpartition(":")
+    if not (file and number.isdigit()):
+        file, number = name, ""
+    if not Path(file).is_file():
+        raise FileError(
+            f"The kernel {name!r} is neither in the gallery nor a file. Choose {', '.join(known)}, or FILE or FILE:N."
+        )
+    kernels = [entry.array.squeeze() for entry in read(Path(file)) if entry.array.squeeze().ndim == 2]
+    if number:
+        if not 1 <= int(number) <= len(kernels):
+            raise FileError(f"{file} holds {len(kernels)} kernels; number {number} was asked for.")
+        kernels = kernels[int(number) - 1 : int(number)]
+    if not kernels:
+        raise FileError(f"{file} holds no image that could be a kernel. Choose another file.")
+    return [_normalised(kernel, file) for kernel in kernels]
+
+
+def _normalised(kernel: np.ndarray, name: str) -> np.ndarray:
+    """A kernel as float32 of sum 1; a sentence for what is none."""
+    kernel = np.asarray(kernel, dtype=np.float64)
+    total = float(kernel.sum())
+    if max(kernel.shape) > LARGEST_KERNEL or not math.isfinite(total) or total <= 0:
+        raise GeometryError(
+            f"The kernel in {name} is {by(kernel.shape)} pixels with the sum {total:g}; at most {LARGEST_KERNEL} x "
+            f"{LARGEST_KERNEL} pixels and a positive sum were expected. Choose another kernel."
+        )
+    return (kernel / total).astype(np.float32)
+
+
+def _scale(
+    row: RoleRow, y: np.ndarray, reference: np.ndarray | None, options: OpenOptions
+) -> tuple[int, dict[str, str]]:
+    """The factor and where it comes from."""
+    attributes = row.found.attributes
+    if options.scale is not None:
+        scale, reason = options.scale, "as you said"
+    elif "task" in attributes and isinstance(attributes.get("scale"), int | float | np.number):
+        scale, reason = attributes["scale"], "stated in the file"
+    elif reference is not None:
+        scale, reason = reference.shape[-1] / y.shape[-1], "how much larger the reference is"
+    else:
+        scale, reason = USUAL_SCALE, "assumed: the usual one"
+    if float(scale) not in (1, 2, 3, 4, 5, 6, 7, 8):
+        raise GeometryError(
+            f"The factor is {scale:g} ({reason}); a whole number up to 8 was expected. Correct --scale."
+        )
+    return int(scale), {"scale": reason}
+
+
+def _kernel(
+    row: RoleRow,
+    y: np.ndarray,
+    scale: int,
+    given: RoleRow | None,
+    arrays: Mapping[str, np.ndarray],
+    options: OpenOptions,
+) -> tuple[np.ndarray, str, str]:
+    """The kernel, its name and where it comes from."""
+    if options.kernel is not None:
+        kernels = read_kernels(options.kernel)
+        if len(kernels) > 1:
+            raise GeometryError(
+                f"{options.kernel} holds {len(kernels)} kernels. Choose one by its number, e.g. {options.kernel}:1."
+            )
+        return kernels[0], options.kernel, "as you said"
+    if given is not None:
+        name = given.found.path.name if given.found.path != row.found.path else given.found.key
+        return _normalised(arrays["kernel"], name), name, given.reason
+    from ..kernels import estimated_width, gaussian_kernel
+
+    width = round(min(max(estimated_width(y, scale), 0.3), 4.0), 1)
+    return gaussian_kernel(width), f"gaussian {width:g}", "estimated from the picture"
+
+
+def _reference(
+    row: RoleRow, reference: np.ndarray, channels_and_scale: tuple[int, int], size: tuple[int, ...]
+) -> np.ndarray:
+    """The true picture, cut to what the low-resolution one stands for."""
+    channels, scale = channels_and_scale
+    reference = reference[None] if reference.ndim == 2 else reference
+    wanted = (channels, size[0] * scale, size[1] * scale)
+    if len(reference) != channels or reference.shape[1] < wanted[1] or reference.shape[2] < wanted[2]:
+        raise GeometryError(
+            f"The reference {row.found.path.name} has the shape {by(reference.shape)}; {by(wanted)} was expected. "
+            "Choose the picture that this one was made of, or leave it out."
+        )
+    return np.ascontiguousarray(reference[:, : wanted[1], : wanted[2]])
