@@ -48,7 +48,9 @@ class CsData:
 
 @dataclass(frozen=True)
 class SrData:
-    """What an SR sample is drawn from: colour crops, `batch` a step, one factor of `scales` a batch, random kernels.
+    """What an SR sample is drawn from: crops, `batch` a step, one factor of `scales` a batch, random kernels.
+
+    Crops are in colour, or with `grey` their luma.
 
     A share `noise_share` of the samples has Gaussian noise up to `largest_sigma`. Of the validation pictures the first
     `validation` are used, at every factor.
@@ -59,6 +61,7 @@ class SrData:
     zoom: tuple[float, float] = (0.6, 1.6)
     scales: tuple[int, ...] = (2, 3, 4)
     kernel_size: int = 25
+    grey: bool = False
     noise_share: float = 0.0
     largest_sigma: float = 25 / 255
     validation: int = 4
@@ -76,7 +79,7 @@ class CsSampler:
         """One batch; the generator lives on the sampler's device."""
         config = self.config
         crops = self.photographs.crops(config.batch, *config.crop, generator, zoom=config.zoom)
-        scene = torch.einsum("c,bchw->bhw", crops.new_tensor(cs.LUMA), crops)[:, None]
+        scene = _luma(crops)
         physics = cs.CsPhysics(self.sampling, config.crop)
         return Sample(scene, physics, physics.forward(scene))
 
@@ -104,8 +107,10 @@ class SrSampler:
         scale = config.scales[int(pick)]
         height, width = (size // scale * scale for size in config.crop)
         scene = self.photographs.crops(config.batch, height, width, generator, zoom=config.zoom)
+        if config.grey:
+            scene = _luma(scene)
         kernels = random_kernels(config.batch, generator, size=config.kernel_size)
-        physics = sr.SrPhysics(kernels, scale, (height, width))
+        physics = sr.SrPhysics(kernels, scale, (height, width), channels=scene.shape[1])
         y = physics.forward(scene)
         if config.noise_share:
             share, level = torch.rand(2, config.batch, 1, 1, 1, device=device, generator=generator)
@@ -141,15 +146,20 @@ def sr_training_set(material: Material, config: SrData) -> TrainingSet:
     sampler = SrSampler(config, _photographs(material.pictures, config.crop))
     windows = _windows(material.validation[: config.validation])
     validation = [
-        (windows, partial(_degraded, kernel=gallery()[kernel], scale=scale))
+        (windows, partial(_degraded, kernel=gallery()[kernel], scale=scale, grey=config.grey))
         for scale in config.scales
         for kernel in _VALIDATION_KERNELS
     ]
     return TrainingSet(sampler, validation, {"scales": list(config.scales)})
 
 
-def _degraded(scene: Scene, adapters: AdapterSet, *, kernel: np.ndarray, scale: int) -> Measurement:
-    return sr.simulate(scene, kernel, scale)
+def _degraded(scene: Scene, adapters: AdapterSet, *, kernel: np.ndarray, scale: int, grey: bool) -> Measurement:
+    return sr.simulate(replace(scene, image=cs.luma(scene.image)) if grey else scene, kernel, scale)
+
+
+def _luma(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) to (B, 1, H, W)."""
+    return torch.einsum("c,bchw->bhw", pictures.new_tensor(cs.LUMA), pictures)[:, None]
 
 
 def _photographs(paths: Sequence[Path], crop: tuple[int, int]) -> Photographs:

@@ -143,7 +143,9 @@ class _State:
         )
         learned = dict(phase_1.adapters.tensors)
         own = initial_sampling(self.recipe)
-        if own is not None and (SAMPLING not in learned or learned[SAMPLING].shape != own.shape):
+        if own is None:
+            learned.pop(SAMPLING, None)  # another task on the same backbone
+        elif SAMPLING not in learned or learned[SAMPLING].shape != own.shape:
             learned[SAMPLING] = own
         self.adapters = fresh.mapped({**fresh.tensors, **learned}).to(self.device)
         self._begin_phase()

@@ -36,6 +36,8 @@ AXES: Mapping[str, str] = {"measurement": "CYX"}
 OPTIONS = ("image_size", "pixel_order", "block_order", "input_scale", "integer_scale", "key")
 ORDERS = ("row", "column")
 _MOST_SOLUTIONS = 6  # image sizes named in a sentence
+_ALIKE = 1e-3  # relative difference of two roughnesses that says nothing
+_MOST_WAVES = 64  # that a block is fitted with where orders are compared
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ def by_shape(
 def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: None) -> Resolved:
     """Block size, image size and orders of the files, with samples (M, h, w) and a matrix whose blocks go row by row.
 
-    Orders that nobody states are tried; the pseudo-inverse with the smallest total variation is taken. Raises a
-    GeometryError that says what is amiss.
+    Orders that nobody states are tried; those whose smooth pseudo-inverse breaks least at block borders are taken.
+    Raises a GeometryError that says what is amiss.
     """
     arrays, notes = dict(arrays), []
     given = {row.role: row for row in rows if row.role}
@@ -302,17 +304,34 @@ def _orders(
     if len(candidates) == 1:
         return candidates[0], reasons[0], reasons[1]
     roughness = {pair: _roughness(samples, matrix, blocks, block_size, pair) for pair in candidates}
-    best = min(candidates, key=lambda pair: roughness[pair])
+    # A square image and its transpose are equally smooth: the first that is as good as the best is taken.
+    least = min(roughness.values()) * (1 + _ALIKE)
+    best, *others = [pair for pair in candidates if roughness[pair] <= least]
     tried = "the smoothest of the orders that were tried"
+    if others:
+        tried += "; turned over, the image would be as smooth: change both orders if it lies on its side"
     return best, reasons[0] if known[0] else tried, reasons[1] if known[1] else tried
 
 
 def _roughness(
     samples: np.ndarray, matrix: np.ndarray, blocks: tuple[int, int], block_size: int, orders: tuple[str, str]
 ) -> float:
-    """The total variation of the least-norm image under these orders."""
+    """The mean squared step across the borders of blocks, each of which is the smooth pseudo-inverse of its samples.
+
+    A wrong order turns blocks over or shuffles them: inside a block nothing tells, at its borders the image breaks.
+    """
     sampling, y = reordered_matrix(matrix, orders[0]), placed(samples, blocks, orders[1])
-    pixels = np.linalg.lstsq(sampling, y.reshape(len(y), -1), rcond=None)[0]  # (N, blocks)
-    tiles = pixels.reshape(block_size, block_size, *blocks).transpose(2, 0, 3, 1)
-    image = tiles.reshape(blocks[0] * block_size, blocks[1] * block_size)
-    return float(np.abs(np.diff(image, axis=0)).sum() + np.abs(np.diff(image, axis=1)).sum())
+    waves = _waves(block_size, max(1, min(len(y) // 2, _MOST_WAVES)))
+    weights = np.linalg.lstsq(sampling @ waves, y.reshape(len(y), -1), rcond=None)[0]
+    tiles = (waves @ weights).reshape(block_size, block_size, *blocks)
+    down = tiles[-1, :, :-1] - tiles[0, :, 1:]  # (side, rows - 1, columns)
+    right = tiles[:, -1, :, :-1] - tiles[:, 0, :, 1:]
+    return float(np.square(down).sum() + np.square(right).sum()) / max(1, down.size + right.size)
+
+
+def _waves(side: int, count: int) -> np.ndarray:
+    """(side^2, count): the cosines of lowest frequency over a block, pixels row by row."""
+    numbers = np.arange(side)
+    cosines = np.cos(np.pi * (numbers[:, None] + 0.5) * numbers / side)  # (pixel, frequency)
+    pairs = sorted(((i, j) for i in numbers for j in numbers), key=lambda pair: pair[0] ** 2 + pair[1] ** 2)[:count]
+    return np.stack([np.outer(cosines[:, i], cosines[:, j]).ravel() for i, j in pairs], axis=1)

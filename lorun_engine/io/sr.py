@@ -59,13 +59,15 @@ def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str
 def by_shape(
     found: Sequence[FoundArray], free: Sequence[int], taken: Mapping[str, tuple[int, ...]]
 ) -> list[tuple[int, str, str]]:
-    """(number, role, reason): small images are kernels, of the others the smaller is the picture to be enlarged."""
+    """(number, role, reason): small grey images are kernels, of the others the smallest is the one to be enlarged."""
     shapes = {number: tuple(length for length in found[number].array.shape if length > 1) for number in free}
-    pictures = [n for n in free if len(shapes[n]) in (2, 3) and max(shapes[n]) > LARGEST_KERNEL]
-    kernels = [n for n in free if len(shapes[n]) == 2 and n not in pictures]
+    kernels = [n for n in free if len(shapes[n]) == 2 and max(shapes[n]) <= LARGEST_KERNEL]
+    pictures = [n for n in free if len(shapes[n]) in (2, 3) and n not in kernels]  # the largest first
+    if "measurement" not in taken and not pictures:
+        pictures, kernels = kernels[:1], kernels[1:]
     given = []
     if "measurement" not in taken and pictures:
-        given.append((pictures.pop(), "measurement", "the smallest picture"))  # the largest came first
+        given.append((pictures.pop(), "measurement", "the smallest picture"))
     if "reference" not in taken and pictures:
         given.append((pictures[-1], "reference", "a larger picture"))
     if "kernel" not in taken and kernels:
