@@ -31,6 +31,10 @@ def _is_open(session: Session) -> bool:
     return session.measurement is not None
 
 
+def _has_bands(session: Session) -> bool:
+    return session.measurement is not None and session.measurement.physics.scene_shape[0] > 1
+
+
 def _can_export(session: Session) -> bool:
     return _has_stages(session) and not session.restoration.is_busy
 
@@ -49,9 +53,13 @@ class Entry:
 
 # In the order of the menus; an entry without a name is a separator.
 ENTRIES: tuple[Entry, ...] = (
-    Entry("open", "File", "Open…", "Ctrl+O", hint="Open a measurement with its mask, or drop the files"),
-    Entry("add", "File", "Add files…", "Ctrl+Shift+O", _has_files, "Add a mask or a reference to what is open"),
-    Entry("open_sample", "File", "Open sample", "Ctrl+Shift+S", hint="Open the built-in CASSI snapshot"),
+    Entry("open", "File", "Open…", "Ctrl+O", hint="Open a measurement with its mask or matrix, or drop the files"),
+    Entry(
+        "add", "File", "Add files…", "Ctrl+Shift+O", _has_files, "Add a mask, a matrix or a reference to what is open"
+    ),
+    Entry("open_cassi_sample", "File", "Open CASSI sample", "Ctrl+Shift+S", hint="Open the built-in snapshot"),
+    Entry("open_cs_sample", "File", "Open CS sample", hint="Open the built-in compressive samples"),
+    Entry("open_sr_sample", "File", "Open SR sample", hint="Open the built-in low-resolution picture"),
     Entry("recent", "File", "Recent"),
     Entry("", "File", ""),
     Entry("export", "File", "Export result…", "Ctrl+E", _can_export, "Write the last stage as a cube"),
@@ -69,9 +77,9 @@ ENTRIES: tuple[Entry, ...] = (
         "Export spectra…",
         "",
         lambda session: _can_export(session) and session.selection.pixel is not None,
-        "Write the spectra under the cursor as CSV",
+        "Write the curves at the pinned pixel as CSV",
     ),
-    Entry("export_picture", "File", "Export colour picture…", "", _can_export, "Write the chosen stage as PNG"),
+    Entry("export_picture", "File", "Export picture…", "", _can_export, "Write the chosen stage as PNG"),
     Entry("", "File", ""),
     Entry("quit", "File", "Quit", "Ctrl+Q"),
     Entry("undo", "Edit", "Undo", "Ctrl+Z"),
@@ -79,16 +87,16 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "Edit", ""),
     Entry("roles", "Edit", "Roles and geometry…", "Ctrl+G", _has_files, "See and correct what was understood"),
     Entry("copy_command", "Edit", "Copy as command", "Ctrl+Shift+C", _is_open, "The lorun line that does this decode"),
-    Entry("colour", "View", "Colour", "1", _is_open),
-    Entry("band", "View", "Band", "2", _is_open),
-    Entry("montage", "View", "Montage", "3", _is_open),
+    Entry("colour", "View", "Colour", "1", _has_bands),
+    Entry("band", "View", "Band", "2", _has_bands),
+    Entry("montage", "View", "Montage", "3", _has_bands),
     Entry("", "View", ""),
     Entry("previous_stage", "View", "Previous stage", ",", _has_stages),
     Entry("next_stage", "View", "Next stage", ".", _has_stages),
     Entry("first_stage", "View", "First stage", "Shift+Home", _has_stages),
     Entry("last_stage", "View", "Last stage", "Shift+End", _has_stages),
-    Entry("previous_band", "View", "Previous band", "[", _is_open),
-    Entry("next_band", "View", "Next band", "]", _is_open),
+    Entry("previous_band", "View", "Previous band", "[", _has_bands),
+    Entry("next_band", "View", "Next band", "]", _has_bands),
     Entry("", "View", ""),
     Entry("theme", "View", "Theme"),
     Entry("log", "View", "Log", "Ctrl+L"),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from lorun_engine.errors import LorunError
 from lorun_engine.measurement import Measurement
 
+from .kinds import KINDS
+
 if TYPE_CHECKING:
     from lorun_engine.restore import Decoder
 
@@ -81,14 +83,14 @@ class LibraryDecoders:
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
     """The first of `choices` that suits the measurement; where none does, the first one and why it does not."""
-    refused = None
+    kind, refused = KINDS[measurement.task], None
     for choice in choices:
         try:
             fitted = decoders.open(choice).fitted(measurement)
             if not choice.has_weights:
-                return choice, Fit(True, "Needs no training: takes any mask, any bands, any step.")
-            return choice, Fit(True, " ".join(fitted.notes) or "Fits: trained on these bands.")
+                return choice, Fit(True, kind.untrained)
+            return choice, Fit(True, " ".join(fitted.notes) or kind.trained)
         except LorunError as error:
             refused = refused or Fit(False, str(error))
-    sentence = f"Nothing that is installed decodes {measurement.task} measurements. Add an adapter set for them."
+    sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."
     return (choices[0] if choices else None), refused or Fit(False, sentence)

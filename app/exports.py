@@ -1,7 +1,8 @@
-"""What leaves the window besides cubes: spectra as CSV, colour pictures as PNG, and the command that does it again."""
+"""What leaves the window besides cubes: curves as CSV, pictures as PNG, and the command that does it again."""
 
 from __future__ import annotations
 
+import csv
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from lorun_engine.io.options import COMPANIONS, FLAGS, as_flag
 from lorun_engine.io.reading import READING
 
 from . import render
+from .kinds import Stretch
 
 if TYPE_CHECKING:
     from .session import Recipe
@@ -41,21 +43,49 @@ def write_spectra(
     write_spectra_csv(path, wavelengths_nm, spectra, protected=protected)
 
 
+def write_profiles(
+    path: Path,
+    images: Mapping[str, Callable[[], np.ndarray]],
+    *,
+    row: int,
+    side: int,
+    protected: Sequence[Path],
+) -> None:
+    """Writes the values along a row of every image (C, H, W), the mean over channels and `side` rows around it.
+
+    One line per column of pixels, from 0 as in the window; one column per image.
+    """
+    place = f"y {row}" if side == 1 else f"y {row}, mean of {side} rows"
+    profiles = [render.line_profile(image(), row, side) for image in images.values()]
+    with (
+        replacing(path, protected=protected) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
+        table = csv.writer(stream)
+        table.writerow(["column_px", *(f"{name} ({place})" for name in images)])
+        for column, values in enumerate(zip(*profiles, strict=True)):
+            table.writerow([column, *(repr(float(value)) for value in values)])
+
+
 def write_picture(
     path: Path,
     image: np.ndarray,
     *,
     wavelengths_nm: np.ndarray | None,
+    is_photograph: bool,
     levels_from: np.ndarray,
-    stretch: tuple[float, float],
+    stretch: Stretch,
     protected: Sequence[Path],
 ) -> None:
-    """Writes (C, H, W) as the colour picture that the panes show, the percentiles taken of the cube `levels_from`."""
+    """Writes (C, H, W) as the picture that the panes show, the percentiles taken of `levels_from`."""
     from PIL import Image
 
-    weights = render.colour_weights(wavelengths_nm, len(image))
-    levels = render.levels_of(render.linear_colour(levels_from, weights), *stretch)
-    picture = render.colour_bytes(render.linear_colour(image, weights), levels)
+    if is_photograph:
+        picture = render.photograph_bytes(image, render.levels_of(levels_from, stretch))
+    else:
+        weights = render.colour_weights(wavelengths_nm, len(image))
+        levels = render.levels_of(render.linear_colour(levels_from, weights), stretch)
+        picture = render.colour_bytes(render.linear_colour(image, weights), levels)
     with replacing(path, protected=protected) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
 
@@ -84,6 +114,8 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     key = source.key if table.row("measurement").selector in by_key else options.key
     said = {name: getattr(table.geometry, name, None) for name in reading.OPTIONS}  # as it was resolved
     said |= {name: getattr(options, name) for name in reading.OPTIONS if said[name] is None}
+    if "kernel" in said:  # what the geometry calls it may be a description
+        said["kernel"] = options.kernel or _kernel_file(table, by_key)
     said = {FLAGS[name]: as_flag(name, value) for name, value in said.items() if value is not None}
     flags = {
         "--task": table.task,
@@ -99,3 +131,12 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
         if value is not None:  # a value such as "-" is taken for a flag unless it is joined to its own
             words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
     return shlex.join(words)
+
+
+def _kernel_file(table: RoleTable, by_key: Mapping[str, str]) -> str | None:
+    """The kernel as --kernel takes it; None where it is found again: beside its picture, or estimated from it."""
+    row = table.row("kernel")
+    if row is None or (row.found.path == table.row("measurement").found.path and row.selector not in by_key):
+        return None
+    number = row.found.key.rpartition("[")[2].rstrip("]")  # of a list of kernels, "kernels[3]"
+    return f"{row.found.path}:{number}" if number.isdigit() else str(row.found.path)

@@ -58,7 +58,7 @@ class Form(QWidget):
         grid.setColumnStretch(2, 1)
         for row, (name, field) in enumerate(item for item in table.items() if item[0] in known):
             editor = (_ChoiceEditor if field.choices else _TextEditor)(field, annotations[name])
-            editor.setMinimumWidth(200)
+            editor.setMinimumWidth(224)
             editor.setMaximumWidth(240)
             editor.committed.connect(lambda value, name=name: self._commit(name, value))
             label = QLabel(field.label)
@@ -155,7 +155,7 @@ class _ChoiceEditor(_Editor):
     def show_value(self, value: Any, found: Found) -> None:
         super().show_value(value, found)
         with QSignalBlocker(self.box):
-            names = dict((value, text) for text, value in self.field.choices)
+            names = {text_of(value): text for text, value in self.field.choices}
             as_found = names.get(found.text, found.text)
             self.box.setItemText(0, f"{as_found} (found)" if as_found else "as found")
             index = next((i for i in range(self.box.count()) if self.box.itemData(i) == value), -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from platformdirs import user_log_path
@@ -36,6 +37,7 @@ from . import problems, theme
 from .actions import ENTRIES, Actions, Corrections
 from .exports import CUBE_SUFFIXES
 from .job import is_thread_left
+from .kinds import KINDS
 from .panels.decode import DecodeCard
 from .panels.files import ask_for_folder, ask_open_files, ask_save_file
 from .panels.log import LogDock
@@ -47,7 +49,7 @@ from .panels.roles import RolesPage
 from .panels.shortcuts import ShortcutsOverlay
 from .panels.status import StatusBar
 from .problems import Problem
-from .resources import library_folders
+from .resources import library_folders, samples
 from .session import Session
 from .settings import RecentJob, settings_path
 from .viewers.centre import CentreView
@@ -132,7 +134,7 @@ class MainWindow(QMainWindow):
         return {
             "open": self.ask_open,
             "add": self.ask_add,
-            "open_sample": lambda: session.open_sample("cassi"),
+            **{f"open_{name}_sample": partial(session.open_sample, name) for name in KINDS},
             "export": lambda: self.ask_export(None),
             "export_stage": lambda: self.ask_export(session.selection.stage),
             "export_spectra": self.ask_export_spectra,
@@ -172,6 +174,8 @@ class MainWindow(QMainWindow):
                 self._add_themes(menu.addMenu(entry.text))
             else:
                 menu.addAction(self.actions_[entry.name])
+        for name in KINDS:
+            self.actions_[f"open_{name}_sample"].setVisible(name in samples())
         self._show_recent()
 
     def _add_themes(self, menu: QMenu) -> None:
@@ -213,12 +217,12 @@ class MainWindow(QMainWindow):
 
     def ask_open(self) -> None:
         """Lets the user choose the files of one measurement."""
-        if paths := ask_open_files(self, "Open a measurement with its mask", self._folder()):
+        if paths := ask_open_files(self, "Open a measurement with its mask or matrix", self._folder()):
             self.session.open(paths)
 
     def ask_add(self) -> None:
         """Lets the user add files to what is open."""
-        if paths := ask_open_files(self, "Add a mask or a reference", self._folder()):
+        if paths := ask_open_files(self, "Add a mask, a matrix or a reference", self._folder()):
             self.session.add(paths)
 
     def relocate(self, job: RecentJob) -> None:
@@ -249,7 +253,15 @@ class MainWindow(QMainWindow):
         return Path(recent[0].paths[0]).parent if recent else None
 
     def _show_document(self) -> None:
-        session = self.session
+        session, kind = self.session, self.session.kind
+        texts = {
+            "band": kind.band.capitalize(),
+            "previous_band": f"Previous {kind.band}",
+            "next_band": f"Next {kind.band}",
+            "export_spectra": "Export line profile…" if kind.is_photograph else "Export spectra…",
+        }
+        for name, text in texts.items():
+            self.actions_[name].setText(text)
         name = session.paths[0].name if session.paths else ""
         self.setWindowTitle(f"{name} – LoRun" if name else "LoRun")
         self._right.setVisible(len(session.stages) > 0)  # empty plots say nothing
@@ -276,14 +288,16 @@ class MainWindow(QMainWindow):
             self.session.export(path, stage=stage)
 
     def ask_export_spectra(self) -> None:
-        """Asks for a file and writes the spectra under the cursor."""
-        if path := ask_save_file(self, "Export spectra", self._suggested("_spectra.csv"), {"CSV": ".csv"}):
+        """Asks for a file and writes the curves at the pinned pixel."""
+        is_profile = self.session.kind.is_photograph
+        heading, ending = ("Export line profile", "_profile.csv") if is_profile else ("Export spectra", "_spectra.csv")
+        if path := ask_save_file(self, heading, self._suggested(ending), {"CSV": ".csv"}):
             self.session.export_spectra(path, side=self.spectrum.side)
 
     def ask_export_picture(self) -> None:
-        """Asks for a file and writes the chosen stage as a colour picture."""
+        """Asks for a file and writes the chosen stage as a picture in its colours."""
         suffix = f"_stage{self.session.selection.stage}.png"
-        if path := ask_save_file(self, "Export colour picture", self._suggested(suffix), {"PNG": ".png"}):
+        if path := ask_save_file(self, "Export picture", self._suggested(suffix), {"PNG": ".png"}):
             self.session.export_picture(path)
 
     def _suggested(self, ending: str) -> Path:
@@ -320,7 +334,7 @@ class MainWindow(QMainWindow):
         box.setWindowTitle("About LoRun")
         box.setText(f"LoRun {__version__}")
         box.setInformativeText(
-            "Decodes coded-aperture spectral snapshots, stage by stage.\n"
+            "Decodes CASSI snapshots, compressive samples and low-resolution pictures, stage by stage.\n"
             "MIT licence. Colour: CIE 1931 standard observer, D65."
         )
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

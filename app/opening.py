@@ -7,9 +7,13 @@ from pathlib import Path
 
 from lorun_engine.errors import AmbiguousGeometry, LorunError
 from lorun_engine.io import OpenOptions, RoleTable, inspect
+from lorun_engine.io.reading import READING
 from lorun_engine.measurement import Measurement
 
 from .decoders import Choice, Decoders, Fit, first_fit
+
+# Roles that belong to one measurement; all others, such as the mask, stay with the instrument.
+OF_ONE_MEASUREMENT = {"measurement", "reference", "wavelengths"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ def open_files(
     table = inspect(list(paths), _for_files(options, paths))
     if keep is not None and (more := _completed(paths, table, keep)) != paths:
         together = inspect(list(more), _for_files(options, more))
-        if together.problem is None or isinstance(together.problem, AmbiguousGeometry):
+        makes_sense = together.problem is None or isinstance(together.problem, AmbiguousGeometry)
+        if makes_sense and (table.problem is not None or together.task == keep.task):
             paths, table = more, together
     options = _for_files(options, paths)
     if table.problem is not None:
@@ -53,17 +58,19 @@ def open_files(
 def _completed(paths: tuple[Path, ...], table: RoleTable, keep: RoleTable) -> tuple[Path, ...]:
     """`paths` with those files of `keep` that hold what a measurement needs besides, and nothing that it has already.
 
-    A capture takes over the mask; a mask or a reference joins the capture with everything that belongs to it.
+    A capture takes over the mask, samples their matrix, a picture its kernel; a mask, a matrix or a reference joins
+    the measurement with everything that belongs to it.
     """
     brought = {row.role for row in table.rows if row.role}
-    if {"measurement", "mask"} <= brought:
+    companions = set(READING[keep.task].ROLES) - OF_ONE_MEASUREMENT
+    if {"measurement", *companions} <= brought:
         return paths
-    wanted = {"mask"} if "measurement" in brought else {"measurement", "mask", "reference", "wavelengths"} - brought
-    roles: dict[Path, set[str]] = {}
+    wanted = companions if "measurement" in brought else set(READING[table.task].ROLES) - brought
+    held: dict[Path, set[str]] = {}
     for row in keep.rows:
         if row.role:
-            roles.setdefault(row.found.path, set()).add(row.role)
-    return (*paths, *(path for path, held in roles.items() if held <= wanted and path not in paths))
+            held.setdefault(row.found.path, set()).add(row.role)
+    return (*paths, *(path for path, has in held.items() if has <= wanted and path not in paths))
 
 
 def _for_files(options: OpenOptions, paths: tuple[Path, ...]) -> OpenOptions:

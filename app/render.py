@@ -1,6 +1,7 @@
 """From arrays to pictures: levels, grey and colour bytes, small copies. Pure NumPy; the numbers are never touched.
 
-Levels come from percentiles of a subsample, without NaN. Colour is the CIE 1931 observer's (see lorun_engine.colour).
+Levels come from percentiles of a subsample, without NaN. The colour of spectra is the CIE 1931 observer's (see
+lorun_engine.colour); photographs are coded for sRGB already and keep their colours.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from lorun_engine.colour import ColourTable, read_observer, rgb_weights, srgb_encode, wavelength_colour
 
+from .kinds import RGB, Stretch
 from .resources import resource_path
 
 ILLUMINANT = "D65"
@@ -30,14 +32,16 @@ def colour_table() -> ColourTable:
     return read_observer(resource_path("colour", "cie1931.csv"))
 
 
-def levels_of(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The values at two percentiles of (..., H, W), NaN and infinity left out; never two equal ones."""
+def levels_of(image: np.ndarray, stretch: Stretch) -> tuple[float, float]:
+    """The values at two percentiles of (..., H, W), NaN and infinity left out; never two equal ones; 0, 1 for None."""
+    if stretch is None:
+        return 0.0, 1.0
     stride = max(1, math.ceil(math.sqrt(image.size / MOST_SAMPLES)))
     sample = image[..., ::stride, ::stride]
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return 0.0, 1.0
-    black, white = (float(value) for value in np.percentile(sample, (low, high)))
+    black, white = (float(value) for value in np.percentile(sample, stretch))
     return (black, white) if white > black else (black, black + max(abs(black), 1e-6))
 
 
@@ -52,6 +56,12 @@ def colour_bytes(linear: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
     return np.take(_gamma(), np.ascontiguousarray(np.moveaxis(codes, 0, -1)))
 
 
+def photograph_bytes(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+    """A photograph (1 or 3, H, W), as it is coded, to (H, W) or (H, W, 3) uint8; NaN is black."""
+    bytes_ = grey_bytes(image, levels)
+    return bytes_[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(bytes_, 0, -1))
+
+
 def mapped_bytes(grey: np.ndarray, colour_map: np.ndarray) -> np.ndarray:
     """(H, W) uint8 through a (256, 3) uint8 colour map, (H, W, 3) uint8."""
     return np.take(colour_map, grey, axis=0)
@@ -61,6 +71,13 @@ def wavelength_map(wavelength_nm: float) -> np.ndarray:
     """(256, 3) uint8 from black to the colour of light of one wavelength."""
     colour = np.asarray(wavelength_colour(wavelength_nm, colour_table()))
     return np.rint(np.arange(256)[:, None] * colour).astype(np.uint8)
+
+
+def channel_map(channel: int) -> np.ndarray:
+    """(256, 3) uint8 from black to full red, green or blue."""
+    colours = np.zeros((256, len(RGB)), np.uint8)
+    colours[:, channel] = np.arange(256)
+    return colours
 
 
 def colour_weights(wavelengths_nm: np.ndarray | None, num_bands: int) -> np.ndarray:
@@ -120,10 +137,13 @@ def mean_spectrum(cube: np.ndarray, pixel: tuple[int, int], side: int) -> np.nda
     y, x = pixel
     reach = side // 2
     box = cube[:, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].reshape(len(cube), -1)
-    is_finite = np.isfinite(box)
-    num_finite = is_finite.sum(axis=1)
-    total = np.where(is_finite, box, 0).sum(axis=1, dtype=np.float64)
-    return np.where(num_finite > 0, total / np.maximum(num_finite, 1), np.nan)
+    return _finite_mean(box.T)
+
+
+def line_profile(image: np.ndarray, row: int, side: int) -> np.ndarray:
+    """(W,) mean over the channels and the `side` rows of (C, H, W) around a row, cut at the border, without NaN."""
+    reach = side // 2
+    return _finite_mean(image[:, max(0, row - reach) : row + reach + 1].reshape(-1, image.shape[2]))
 
 
 def tiling(num_tiles: int, tile: tuple[float, float], place: tuple[float, float], margin: tuple[float, float]) -> int:
@@ -165,6 +185,14 @@ class Cache:
         """Forgets everything."""
         self._kept.clear()
         self._num_bytes = 0
+
+
+def _finite_mean(values: np.ndarray) -> np.ndarray:
+    """The mean of every column of (N, M) over its finite numbers; NaN where there are none."""
+    is_finite = np.isfinite(values)
+    num_finite = is_finite.sum(axis=0)
+    total = np.where(is_finite, values, 0).sum(axis=0, dtype=np.float64)
+    return np.where(num_finite > 0, total / np.maximum(num_finite, 1), np.nan)
 
 
 def _codes(values: np.ndarray, levels: tuple[float, float], top: int) -> np.ndarray:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+from .kinds import KINDS
+
 
 def resource_path(*parts: str) -> Path:
     """A file or folder that comes with LoRun, e.g. `resource_path("samples", "cassi.h5")`.
@@ -15,6 +17,11 @@ def resource_path(*parts: str) -> Path:
     beside = Path(__file__).resolve().parents[1]
     installed = beside / "lorun_resources"
     return (installed if installed.is_dir() else beside / "resources").joinpath(*parts)
+
+
+def samples() -> tuple[str, ...]:
+    """The tasks that come with a measurement to try, by the name of its file."""
+    return tuple(name for name in KINDS if resource_path("samples", f"{name}.h5").exists())
 
 
 def library_folders() -> tuple[Path, ...]:

@@ -25,6 +25,7 @@ from lorun_engine.measurement import Measurement
 from . import exports, settings
 from .decoders import Choice, Decoders, Fit, LibraryDecoders, first_fit
 from .job import Job, Worker
+from .kinds import KINDS, PERCENTILES, RGB, Kind, Stretch
 from .opening import Opened, open_files
 from .problems import LOG, Problem, explain
 from .resources import resource_path
@@ -43,14 +44,14 @@ State = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
 
 @dataclass(frozen=True)
 class Selection:
-    """What is looked at: `panes` are stage indices, REFERENCE or MEASUREMENT; `stretch` are percentiles."""
+    """What is looked at: `panes` are stage indices, REFERENCE or MEASUREMENT; without a `stretch` 0 to 1 is shown."""
 
     stage: int = 0
     band: int = 0
     pixel: tuple[int, int] | None = None  # (y, x) of the scene
     panes: tuple[int, ...] = (MEASUREMENT,)
     mode: Mode = "colour"
-    stretch: tuple[float, float] = (1.0, 99.0)
+    stretch: Stretch = PERCENTILES
     shared_stretch: bool = True
     follow_newest: bool = True
 
@@ -231,12 +232,27 @@ class Session(QObject):
     # ---- opening -------------------------------------------------------------------------------------------------
 
     @property
+    def kind(self) -> Kind:
+        """How to show and name what is open; a CASSI snapshot while nothing is."""
+        return KINDS["cassi" if self.role_table is None else self.role_table.task]
+
+    @property
     def snapshot(self) -> np.ndarray | None:
-        """What the detector saw, (C', H', W'), also while roles or geometry are still in question; None without one."""
+        """What was measured as a picture (C', H', W'), also while roles or geometry are in question; None without one.
+
+        Samples of blocks are a matrix: a row for each sample, a column for each block.
+        """
         if self.measurement is not None:
-            return self.measurement.y
-        image = None if self.role_table is None else self.role_table.array("measurement")
-        return None if image is None or image.ndim != 2 else image[None]
+            image = self.measurement.y
+        else:
+            image = None if self.role_table is None else self.role_table.array("measurement")
+        if image is None or image.ndim not in (2, 3):
+            return None
+        if self.kind.measures == "blocks":
+            return image.reshape(1, len(image), -1)
+        image = image[None] if image.ndim == 2 else image
+        is_rgb = self.kind.measures == "picture" and len(image) == len(RGB)
+        return image if len(image) == 1 or is_rgb else None
 
     @property
     def is_opening(self) -> bool:
@@ -299,14 +315,12 @@ class Session(QObject):
             return  # something else was asked for meanwhile
         self._opening = None
         opened: Opened = job.result
+        shown_before = self.kind
         self.paths, self.options, self.role_table = opened.paths, opened.options, opened.role_table
         self.measurement = opened.measurement
         self.problem = self._misfit = opened.problem
         self._forget_stages()
-        num_bands = 1 if self.measurement is None else self.measurement.physics.scene_shape[0]
-        self.selection = replace(
-            self.selection, stage=0, band=num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True
-        )
+        self.selection = self._fresh_selection(shown_before)
         if opened.measurement is not None:
             self._take_choice(opened.choice, fit=opened.fit)
         else:
@@ -325,6 +339,15 @@ class Session(QObject):
         self.opened_changed.emit()
         if decode:
             self.restore()
+
+    def _fresh_selection(self, shown_before: Kind) -> Selection:
+        """What is looked at first: the measurement; mode and stretch stay where they suit what is open now."""
+        selection = replace(
+            self.selection, stage=0, band=self._num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True
+        )
+        if self.kind.is_photograph != shown_before.is_photograph:
+            selection = replace(selection, stretch=self.kind.stretch, shared_stretch=True)
+        return replace(selection, mode="colour") if self.kind.is_photograph else selection
 
     def _open_failed(self, job: Job) -> None:
         """A file that cannot be read leaves what was open as it is, and says why beside it."""
@@ -454,6 +477,8 @@ class Session(QObject):
         panes = selection.panes
         if self._panes_are_automatic:
             panes = (*(m for m in milestones(self.restoration.num_stages) if m < index), index)
+            if self.kind.measures == "picture":  # before and after side by side
+                panes = (MEASUREMENT, *panes[-3:])
         elif selection.stage in panes:
             panes = tuple(index if pane == selection.stage else pane for pane in panes)
         self._select(replace(selection, stage=index, panes=panes))
@@ -485,7 +510,7 @@ class Session(QObject):
     def select_band(self, band: int) -> None:
         """Looks at a band, 0 the shortest wavelength."""
         if self.measurement is not None:
-            self._select(replace(self.selection, band=max(0, min(band, self.measurement.physics.scene_shape[0] - 1))))
+            self._select(replace(self.selection, band=max(0, min(band, self._num_bands - 1))))
 
     def select_pixel(self, pixel: tuple[int, int] | None) -> None:
         """Puts the cursor at (y, x) of the scene, or nowhere; a place beside the scene is nowhere."""
@@ -508,13 +533,18 @@ class Session(QObject):
             self._select(replace(self.selection, panes=tuple(known), stage=stage, follow_newest=is_newest))
 
     def set_mode(self, mode: Mode) -> None:
-        """Shows colour, one band, or all bands."""
-        self._select(replace(self.selection, mode=mode))
+        """Shows colour, one band, or all bands; a grey photograph has only the one."""
+        is_grey = self.kind.is_photograph and self._num_bands == 1
+        self._select(replace(self.selection, mode="colour" if is_grey else mode))
 
-    def set_stretch(self, low: float, high: float, shared: bool) -> None:
-        """Black and white of the display as percentiles, the same for all panes or each its own."""
-        if 0 <= low < high <= 100:
-            self._select(replace(self.selection, stretch=(float(low), float(high)), shared_stretch=shared))
+    def set_stretch(self, stretch: Stretch, shared: bool) -> None:
+        """Black and white of the display: percentiles, the same for all panes or each its own, or 0 and 1 for None."""
+        if stretch is None or 0 <= stretch[0] < stretch[1] <= 100:
+            self._select(replace(self.selection, stretch=stretch, shared_stretch=shared))
+
+    @property
+    def _num_bands(self) -> int:
+        return 1 if self.measurement is None else self.measurement.physics.scene_shape[0]
 
     def _is_pane(self, pane: int) -> bool:
         if pane == REFERENCE:
@@ -549,7 +579,10 @@ class Session(QObject):
         )
 
     def export_spectra(self, path: Path | str, *, side: int = 1) -> None:
-        """Writes the spectra at the pinned pixel, means over `side` x `side` pixels, as CSV: one column per stage."""
+        """Writes the spectra at the pinned pixel, means over `side` x `side` pixels, as CSV: one column per stage.
+
+        Of photographs it writes the values along the row of that pixel, means over channels and `side` rows.
+        """
         pixel = self.selection.pixel
         if pixel is None or not len(self.stages):
             return
@@ -557,15 +590,14 @@ class Session(QObject):
         if self.measurement.reference is not None:
             columns["reference"] = partial(np.asarray, self.measurement.reference)
         wavelengths_nm, inputs = self.measurement.wavelengths_nm, self.recipe.paths
-        self._export(
-            Path(path),
-            lambda target: exports.write_spectra(
-                target, columns, pixel=pixel, side=side, wavelengths_nm=wavelengths_nm, protected=inputs
-            ),
-        )
+        if self.kind.is_photograph:
+            write = partial(exports.write_profiles, row=pixel[0])
+        else:
+            write = partial(exports.write_spectra, pixel=pixel, wavelengths_nm=wavelengths_nm)
+        self._export(Path(path), lambda target: write(target, columns, side=side, protected=inputs))
 
     def export_picture(self, path: Path | str) -> None:
-        """Writes the chosen stage as a colour picture, with the stretch of the display."""
+        """Writes the chosen stage as a picture in its colours, with the stretch of the display."""
         if not len(self.stages):
             return
         image, selection = self.stages.image(self.selection.stage), self.selection
@@ -577,6 +609,7 @@ class Session(QObject):
                 target,
                 image,
                 wavelengths_nm=wavelengths_nm,
+                is_photograph=self.kind.is_photograph,
                 levels_from=levels_from,
                 stretch=selection.stretch,
                 protected=inputs,

@@ -21,7 +21,7 @@ from .measurement import Measurement, Scene
 from .pictures import Photographs, read_photographs
 from .tasks import cs, sr
 
-_VALIDATION_KERNELS = ("gaussian 1.2", "gaussian 2.0")
+_VALIDATION_KERNELS = ("gaussian 1.2", "gaussian 2")
 
 
 @dataclass(frozen=True)

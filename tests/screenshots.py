@@ -1,6 +1,6 @@
-"""Pictures of the window's main states, made from the built-in sample: python -m tests.screenshots [-o FOLDER]
+"""Pictures of the window's main states, made from the built-in samples: python -m tests.screenshots [-o FOLDER]
 
-Light, dark, and light at twice the pixels. The window is drawn offscreen at 1440 x 900, no display is needed.
+Light, dark, and light at twice the pixels. The window is drawn offscreen, no display is needed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOKS = {"light": ("light", "1"), "dark": ("dark", "1"), "high-dpi": ("light", "2")}  # theme, scale factor
-SIZE = (1440, 900)
+SIZE = "1440x900"
 NUM_STAGES = 60
 LONGEST_S = 600
 
@@ -23,31 +27,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", default="screenshots", help="folder (default ./screenshots)")
     parser.add_argument("--look", choices=LOOKS, help="only this one")
+    parser.add_argument("--size", default=SIZE, help=f"of the window (default {SIZE})")
     args = parser.parse_args()
     folder = Path(args.output).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if args.look is not None:
-        take(args.look, folder)
+        take(args.look, tuple(map(int, args.size.split("x"))), folder)
         return
     for look, (_, scale) in LOOKS.items():  # the scale is read once, when Qt starts
         environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": scale}
-        command = [sys.executable, "-m", "tests.screenshots", "-o", str(folder), "--look", look]
+        command = [sys.executable, "-m", "tests.screenshots", "-o", str(folder), "--look", look, "--size", args.size]
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
     sys.stdout.write(f"{folder}\n")
 
 
-def take(look: str, folder: Path) -> None:
+def take(look: str, size: tuple[int, int], folder: Path) -> None:
     """Drives one window through its states and saves a picture of each."""
     from PySide6.QtWidgets import QApplication
 
     from app.main_window import MainWindow
+    from app.resources import samples
     from app.session import Session
 
     app = QApplication([])
     session = Session()
     session.set_theme(LOOKS[look][0])
     window = MainWindow(session)
-    window.resize(*SIZE)
+    window.resize(*size)
     window.show()
 
     def picture(state: str) -> None:
@@ -76,8 +82,33 @@ def take(look: str, folder: Path) -> None:
     window.show_roles()
     until(lambda: False, longest_s=0.3)
     window.roles_page.grab().save(str(folder / f"{look}-7-roles.png"))
+    for sample in samples():
+        if sample != "cassi":
+            photographs(session, sample, picture)
     window.close()
     app.processEvents()
+
+
+def photographs(session: Session, sample: str, picture: Callable[[str], None]) -> None:
+    """Opens and decodes a sample that is a photograph, with what was measured and the true scene beside the result."""
+    from app.session import MEASUREMENT, REFERENCE
+
+    session.open_sample(sample)
+    until(lambda: not session.is_busy)
+    picture(f"{sample}-1-opened")
+    session.restore()
+    until(lambda: not session.is_busy)
+    last = len(session.stages) - 1
+    session.set_panes([MEASUREMENT, 0, last, REFERENCE])
+    session.select_stage(last)
+    session.select_pixel((120, 100))
+    picture(f"{sample}-2-decoded")
+    if session.measurement.physics.scene_shape[0] == 1:
+        return
+    session.set_mode("band")
+    picture(f"{sample}-3-channel")
+    session.set_mode("montage")
+    picture(f"{sample}-4-montage")
 
 
 def until(condition: Callable[[], bool], *, longest_s: float = LONGEST_S) -> None:

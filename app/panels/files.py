@@ -9,7 +9,10 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from ..settings import RecentJob
 
-_READABLE = "Measurements, masks and cubes (*.mat *.h5 *.hdf5 *.npy *.npz *.tif *.tiff *.png *.jpg *.jpeg *.bmp *.hdr)"
+_READABLE = (
+    "Measurements, masks, matrices and pictures "
+    "(*.mat *.h5 *.hdf5 *.npy *.npz *.tif *.tiff *.png *.jpg *.jpeg *.bmp *.hdr)"
+)
 
 
 def ask_open_files(parent: QWidget, heading: str, folder: Path | None) -> list[Path]:

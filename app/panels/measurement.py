@@ -18,6 +18,10 @@ from ..quantities import breakable, plural, size
 from ..session import Session
 
 MOST_SOLUTIONS = 4
+NOTHING_OPEN = (
+    "Nothing is open. Drop a snapshot and its mask, samples and their matrix, or a low-resolution picture "
+    "anywhere in this window."
+)
 
 
 class MeasurementCard(QWidget):
@@ -60,7 +64,7 @@ class MeasurementCard(QWidget):
         self.add.setVisible(table is not None and session.measurement is None)
         if table is None:
             self.files.setText("Reading the files…" if session.is_opening else "")
-            self.geometry_.setText("Nothing is open. Drop a snapshot and its mask anywhere in this window.")
+            self.geometry_.setText(NOTHING_OPEN)
         else:
             first, *others = _files(table) or ["Nothing that was opened is used."]
             self.files.setText(breakable(first))
@@ -122,8 +126,9 @@ def _button(text: str, act: Callable[[], None]) -> QPushButton:
 
 
 def _lines(lines: list[str]) -> str:
-    """`lines` below each other with some air between them."""
-    return f'<div style="line-height: 135%">{"<br>".join(html.escape(breakable(line)) for line in lines if line)}</div>'
+    """`lines` below each other with some air between them; nothing where all are empty."""
+    text = "<br>".join(html.escape(breakable(line)) for line in lines if line)
+    return f'<div style="line-height: 135%">{text}</div>' if text else ""
 
 
 def _files(table: RoleTable) -> list[str]:

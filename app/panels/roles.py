@@ -31,7 +31,8 @@ from lorun_engine.io.roles import UNUSED
 
 from .. import theme
 from ..actions import Corrections
-from ..forms import Field, Form, Found
+from ..forms import Field, Form, Found, text_of
+from ..kinds import KINDS
 from ..quantities import number, size
 from ..session import Session
 from .measurement import Misfit
@@ -42,6 +43,7 @@ COLUMNS = ("", "Array", "Role", "Why", "Shape", "Axes", "Type", "Min", "Max", "N
 
 # Every correction of OpenOptions; what is missing here cannot be edited, and a test says so.
 FIELDS: dict[str, Field] = {
+    "task": Field("Task", tuple((KINDS[task].title, task) for task in READING)),
     "num_bands": Field("Bands"),
     "step": Field("Step (px per band)"),
     "axis": Field("Dispersion axis", (("columns (x)", "x"), ("rows (y)", "y"))),
@@ -59,9 +61,12 @@ FIELDS: dict[str, Field] = {
     "dark_level": Field("Dark level"),
     "input_scale": Field("Input scale", example="by the decoder"),
     "integer_scale": Field("Full scale of integers"),
-    "cube_axes": Field("Axes of cubes", example="e.g. HWC"),
+    "cube_axes": Field("Axes of the array", example="e.g. HWC"),
     "key": Field("Key in the file"),
 }
+
+
+TASK_REASON = "from what the files state and hold; a grey picture can be any of them"
 
 
 class RolesPage(QDialog):
@@ -92,7 +97,7 @@ class RolesPage(QDialog):
         hint.setObjectName("dim")
         column.addWidget(hint)
         self.form = Form(OpenOptions(), FIELDS)
-        self.form.edited.connect(lambda options, label: corrections.correct(options, text=label.lower()))
+        self.form.edited.connect(self._correct)
         area = QScrollArea()
         area.setWidgetResizable(True)
         self.form.setObjectName("column")
@@ -121,6 +126,13 @@ class RolesPage(QDialog):
             button.setAutoDefault(False)  # Enter in a field commits it and does not press a button
         return line
 
+    def _correct(self, options: OpenOptions, label: str) -> None:
+        """Applies an edit; roles that another task does not know are left to be found again."""
+        if options.task != self._session.options.task:
+            known = {UNUSED} if options.task is None else {*READING[options.task].ROLES, UNUSED}
+            options = replace(options, roles=tuple(pair for pair in options.roles if pair[1] in known))
+        self._corrections.correct(options, text=label.lower())
+
     def _show(self) -> None:
         table = self._session.role_table
         rows = () if table is None else sorted_rows(table)
@@ -133,7 +145,7 @@ class RolesPage(QDialog):
         self.table.setColumnWidth(2, 150)
         self.table.setMinimumHeight(min(len(rows), MOST_ROWS) * (THUMBNAIL + 8) + 32)
         self.form.setEnabled(table is not None)
-        self.form.show_fields(READING["cassi" if table is None else table.task].OPTIONS)
+        self.form.show_fields(("task", *READING["cassi" if table is None else table.task].OPTIONS))
         self.form.show_values(self._session.options, {} if table is None else found_values(table))
 
     def _show_row(self, line: int, row: RoleRow) -> None:
@@ -197,14 +209,13 @@ def selector(row: RoleRow, table: RoleTable) -> str:
 
 def found_values(table: RoleTable) -> dict[str, Found]:
     """What was found for every field of the form, and why."""
-    found: dict[str, Found] = {}
+    found = {"task": Found(table.task, "" if table.options.task else TASK_REASON)}
     geometry = table.geometry
     if geometry is not None:
         for name in FIELDS:
             value = getattr(geometry, name, None)
             if value is not None:
-                text = f"{value:g}" if isinstance(value, float) else str(value)
-                found[name] = Found(text, geometry.reasons.get(name, ""))
+                found[name] = Found(text_of(value), geometry.reasons.get(name, ""))
         wavelengths_nm = getattr(geometry, "wavelengths_nm", None)
         if wavelengths_nm is not None:
             span = f"{wavelengths_nm[0]:.1f} to {wavelengths_nm[-1]:.1f} nm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar
 
 from .. import theme
+from ..kinds import RGB
 from ..quantities import duration, gibibytes, number, plural
 from ..session import MEASUREMENT, REFERENCE, Session
 from ..viewers.grid import Cursor
@@ -45,32 +46,70 @@ class StatusBar(QStatusBar):
         self._show_cursor()
 
     def _show_cursor(self) -> None:
-        session, selection = self._session, self._session.selection
-        measurement = session.measurement
-        if measurement is None:
+        session, selection, hovered = self._session, self._session.selection, self._hovered
+        if session.measurement is None:
             self.cursor.setText("")
             return
-        wavelengths_nm = measurement.wavelengths_nm
-        band = f"band {selection.band + 1}"
-        if wavelengths_nm is not None:
-            band = f"{wavelengths_nm[selection.band]:.1f} nm"
-        hovered, panes, pixel = self._hovered, selection.panes, selection.pixel
-        if hovered is not None:
-            panes, pixel = panes if hovered.is_in_scene else (hovered.pane,), (hovered.y, hovered.x)
+        pixel = selection.pixel if hovered is None else (hovered.y, hovered.x)
         if pixel is None:
-            self.cursor.setText(band)
+            self.cursor.setText(self._band())
             return
-        y, x = pixel
-        values = [f"{_name(pane)}: {number(self._value(pane, pixel))}" for pane in panes[:MOST_VALUES]]
-        self.cursor.setText("   ".join([f"x {x}, y {y}", band, *values]))
+        if hovered is None or hovered.is_in_scene:
+            places = {pane: self._place_in(pane, pixel) for pane in selection.panes}
+        else:
+            places = {hovered.pane: pixel}
+        known = [(pane, place) for pane, place in places.items() if place is not None]
+        values = [f"{self._name(pane)}: {self._values(pane, place)}" for pane, place in known[:MOST_VALUES]]
+        self.cursor.setText("   ".join(filter(None, [self._words(pixel), self._band(), *values])))
 
-    def _value(self, pane: int, pixel: tuple[int, int]) -> float:
+    def _place_in(self, pane: int, pixel: tuple[int, int]) -> tuple[int, int] | None:
+        """Where a pixel of the scene lies in a pane; None where samples of blocks have no such place."""
+        session, measures = self._session, self._session.kind.measures
+        if pane != MEASUREMENT:
+            return pixel
+        if measures == "blocks":
+            return None
+        (y, x), measured, scene = pixel, session.measurement.y.shape, session.measurement.physics.scene_shape
+        if measures == "picture":
+            y, x = y * measured[1] // scene[1], x * measured[2] // scene[2]
+        return min(y, measured[1] - 1), min(x, measured[2] - 1)
+
+    def _band(self) -> str:
+        """Which band the values are of; a photograph in its colours has them all."""
+        session, band = self._session, self._session.selection.band
+        if session.kind.is_photograph:
+            return RGB[band] if self._is_one_of_rgb else ""
+        wavelengths_nm = session.measurement.wavelengths_nm
+        return f"band {band + 1}" if wavelengths_nm is None else f"{wavelengths_nm[band]:.1f} nm"
+
+    @property
+    def _is_one_of_rgb(self) -> bool:
+        """Whether a single channel of a colour photograph is looked at."""
+        session = self._session
+        num_channels = session.measurement.physics.scene_shape[0]
+        return session.kind.is_photograph and num_channels == len(RGB) and session.selection.mode != "colour"
+
+    def _words(self, pixel: tuple[int, int]) -> str:
+        y, x = pixel
+        is_sample = self._hovered is not None and not self._hovered.is_in_scene
+        if is_sample and self._session.kind.measures == "blocks":
+            return f"sample {y + 1}, block {x + 1}"
+        return f"x {x}, y {y}"
+
+    def _values(self, pane: int, pixel: tuple[int, int]) -> str:
+        """The value at a pixel, or the three of a photograph in colour."""
         session, (y, x) = self._session, pixel
-        if pane == MEASUREMENT:
-            y_image = session.measurement.y
-            return float(y_image[0, min(y, y_image.shape[1] - 1), min(x, y_image.shape[2] - 1)])
-        image = session.measurement.reference if pane == REFERENCE else session.stages.image(pane)
-        return float(image[session.selection.band, y, x])
+        if pane in (MEASUREMENT, REFERENCE):
+            image = session.snapshot if pane == MEASUREMENT else session.measurement.reference
+        else:
+            image = session.stages.image(pane)
+        if session.kind.is_photograph and len(image) == len(RGB) and not self._is_one_of_rgb:
+            return " ".join(number(float(value)) for value in image[:, y, x])
+        return number(float(image[0 if len(image) == 1 else session.selection.band, y, x]))
+
+    def _name(self, pane: int) -> str:
+        measured = self._session.kind.measured.lower()
+        return {MEASUREMENT: measured, REFERENCE: "reference", 0: "start"}.get(pane, f"stage {pane}")
 
     def _show_result(self) -> None:
         session, restoration = self._session, self._session.restoration
@@ -87,7 +126,3 @@ class StatusBar(QStatusBar):
             "failed": f"Failed after stage {restoration.done_stages} of {restoration.num_stages}",
         }
         self.result.setText("Reading…" if session.is_opening else texts.get(restoration.state, ""))
-
-
-def _name(pane: int) -> str:
-    return {MEASUREMENT: "measurement", REFERENCE: "reference", 0: "start"}.get(pane, f"stage {pane}")

@@ -24,12 +24,13 @@ from .montage import Montage
 from .pictures import LOOKS, Pictures
 from .stepping import SteppingCard
 
-MODES = (("colour", "Colour"), ("band", "Band"), ("montage", "Montage"))
-STRETCHES = {  # words -> (low, high, shared)
-    "Percentile 1 – 99, shared": (1.0, 99.0, True),
-    "Percentile 1 – 99, each its own": (1.0, 99.0, False),
-    "Full range, shared": (0.0, 100.0, True),
-    "Full range, each its own": (0.0, 100.0, False),
+MODES = ("colour", "band", "montage")
+STRETCHES = {  # words -> (percentiles, whether all panes share them)
+    "As it is, 0 to 1": (None, True),
+    "Percentile 1 – 99, shared": ((1.0, 99.0), True),
+    "Percentile 1 – 99, each its own": ((1.0, 99.0), False),
+    "Full range, shared": ((0.0, 100.0), True),
+    "Full range, each its own": ((0.0, 100.0), False),
 }
 
 
@@ -96,8 +97,10 @@ class CentreView(QWidget):
         is_decoded = self.pictures.num_stages > 0
         shows_bands = is_decoded and selection.mode != "colour"
         for button in self.mode_buttons.buttons():
-            button.setChecked(button.property("mode") == selection.mode)
-            button.setVisible(is_decoded)
+            mode = button.property("mode")
+            button.setText(session.kind.band.capitalize() if mode == "band" else mode.capitalize())
+            button.setChecked(mode == selection.mode)
+            button.setVisible(is_decoded and self.pictures.num_bands > 1)
         self._refresh_words(is_decoded=is_decoded, shows_bands=shows_bands)
         is_montage = is_decoded and selection.mode == "montage"
         self._shown.setCurrentWidget(self.montage if is_montage else self.grid)
@@ -111,8 +114,8 @@ class CentreView(QWidget):
         bar = QHBoxLayout()
         bar.setSpacing(GRID)
         self.mode_buttons = QButtonGroup(self)
-        for mode, title in MODES:
-            button = QPushButton(title)
+        for mode in MODES:
+            button = QPushButton(mode.capitalize())
             button.setCheckable(True)
             button.setProperty("mode", mode)
             button.clicked.connect(lambda _=False, mode=mode: self._session.set_mode(mode))
@@ -124,22 +127,39 @@ class CentreView(QWidget):
         self.light.setObjectName("dim")
         bar.addWidget(self.light)
         self.look = QComboBox()
-        self.look.setAccessibleName("Colours of single bands")
         self.look.activated.connect(lambda _: self._set_look(self.look.currentData()))
         bar.addWidget(self.look)
         self.stretch = QComboBox()
         self.stretch.addItems(list(STRETCHES))
         self.stretch.setAccessibleName("Contrast of the pictures")
-        self.stretch.setToolTip("Black and white of the display; the numbers are never changed")
+        self.stretch.setToolTip(
+            "Black and white of the display; the numbers are never changed.\n"
+            "0 to 1 is meant for scenes: what a detector saw is shown by its percentiles then."
+        )
         self.stretch.activated.connect(lambda _: self._session.set_stretch(*STRETCHES[self.stretch.currentText()]))
         bar.addWidget(self.stretch)
         return bar
 
     def _refresh_words(self, *, is_decoded: bool, shows_bands: bool) -> None:
         selection = self._session.selection
-        wanted = (*selection.stretch, selection.shared_stretch)
+        wanted = (selection.stretch, selection.shared_stretch)
         self.stretch.setCurrentIndex(list(STRETCHES.values()).index(wanted) if wanted in STRETCHES.values() else -1)
-        self.light.setVisible(is_decoded and not shows_bands)
+        kind = self._session.kind
+        self.light.setVisible(is_decoded and not shows_bands and not kind.is_photograph)
+        if not kind.is_photograph:
+            self._refresh_light()
+        self.stretch.setVisible(is_decoded or kind.measures != "blocks")  # samples have a contrast of their own
+        self.look.setVisible(shows_bands)
+        self.look.setAccessibleName(f"Colours of single {kind.band}s")
+        looks = self.pictures.looks
+        if [self.look.itemData(index) for index in range(self.look.count())] != list(looks):
+            self.look.clear()
+            for look in looks:
+                self.look.addItem(LOOKS[look], look)
+        self.look.setCurrentIndex(max(self.look.findData(self.pictures.look), 0))
+
+    def _refresh_light(self) -> None:
+        """Says where the colours of a cube come from."""
         if self.pictures.wavelengths_nm is not None:
             self.light.setText(f"{ILLUMINANT} · CIE 1931")
             self.light.setToolTip("Colours under daylight as the CIE 1931 standard observer sees them")
@@ -147,13 +167,6 @@ class CentreView(QWidget):
             bands = ", ".join(str(band + 1) for band in false_colour_bands(self.pictures.num_bands))
             self.light.setText(f"False colour · bands {bands}")
             self.light.setToolTip("The wavelengths are not known; give them in Roles and geometry to see true colours")
-        self.look.setVisible(shows_bands)
-        looks = self.pictures.looks
-        if [self.look.itemData(index) for index in range(self.look.count())] != list(looks):
-            self.look.clear()
-            for look in looks:
-                self.look.addItem(LOOKS[look], look)
-        self.look.setCurrentIndex(max(self.look.findData(self.pictures.look), 0))
 
     def _set_look(self, look: str) -> None:
         self.pictures.look = look

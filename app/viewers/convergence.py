@@ -33,9 +33,11 @@ HEADINGS = {
     "seconds": "s",
 }
 FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}", "ergas": "{:.1f}"}
+FEW_STAGES = 10  # each has a tick of its own
+LEAST_RANGE_DB = 0.1  # less is not to be seen as a difference
 HINTS = {
     "residual": "‖y − Φx‖ / ‖y‖",
-    "psnr": "Peak signal-to-noise ratio to the reference in dB, the mean over bands",
+    "psnr": "Peak signal-to-noise ratio to the reference in dB; of cubes the mean over bands",
     "ssim": "Structural similarity to the reference",
     "sam": "Mean spectral angle to the reference in degrees",
     "ergas": "Relative error over all bands in percent of their means",
@@ -103,6 +105,8 @@ class ConvergenceView(QWidget):
         self.psnr.setData(stages[: psnr.size if has_psnr else 0], psnr if has_psnr else [])
         self.plot.getPlotItem().getAxis("right").setVisible(has_psnr)
         self.plot.getPlotItem().setXRange(0, max(session.restoration.num_stages, len(rows) - 1, 1), padding=0.03)
+        axis = self.plot.getPlotItem().getAxis("bottom")
+        axis.setTickSpacing(*((1, 1) if session.restoration.num_stages <= FEW_STAGES else ()))  # no half stages
         self.here.setVisible(bool(rows))
         self._fit_columns()
         self._follow()
@@ -127,6 +131,7 @@ class ConvergenceView(QWidget):
         right.enableAutoSIPrefix(False)
         self._second = pg.ViewBox(enableMouse=False, enableMenu=False)
         self._second.setZValue(1)
+        self._second.setLimits(minYRange=LEAST_RANGE_DB)
         item.scene().addItem(self._second)
         right.linkToView(self._second)
         self._second.setXLink(item.getViewBox())

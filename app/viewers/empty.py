@@ -6,12 +6,10 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ..resources import resource_path
+from ..kinds import KINDS
+from ..resources import resource_path, samples
 from ..theme import GRID, Theme
 
-SAMPLES = {  # by the name of the sample's file: its title, and what one sees
-    "cassi": ("CASSI snapshot", "28 bands, 256 × 256 pixels, with the true scene"),
-}
 PICTURE = 160  # px
 
 
@@ -27,11 +25,15 @@ class EmptyState(QWidget):
         self.setAccessibleName("Drop area")
         self.heading = QLabel()
         self.heading.setObjectName("title")
-        hint = QLabel("MATLAB, HDF5, NumPy, TIFF, PNG or ENVI. Everything stays on this machine.")
-        hint.setObjectName("dim")
+        hints = [
+            QLabel("A snapshot and its mask, samples and their matrix, or a low-resolution picture."),
+            QLabel("MATLAB, HDF5, NumPy, TIFF, PNG or ENVI. Everything stays on this machine."),
+        ]
+        for hint in hints:
+            hint.setObjectName("dim")
         self.open_button = QPushButton("Open files…")
         self.open_button.clicked.connect(self.open_requested)
-        self.samples = {name: SampleCard(name, tokens) for name in SAMPLES}
+        self.samples = {name: SampleCard(name, tokens) for name in samples()}
         row = QHBoxLayout()
         row.setSpacing(2 * GRID)
         row.addStretch()
@@ -42,7 +44,7 @@ class EmptyState(QWidget):
         column = QVBoxLayout(self)
         column.setSpacing(GRID)
         column.addStretch(1)
-        for widget in (self.heading, hint):
+        for widget in (self.heading, *hints):
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(GRID)
         column.addWidget(self.open_button, 0, Qt.AlignmentFlag.AlignHCenter)
@@ -60,7 +62,7 @@ class EmptyState(QWidget):
 
     def show_reading(self, is_reading: bool) -> None:
         """Says that files are being read, or what one can do."""
-        self.heading.setText("Reading the files…" if is_reading else "Drop a snapshot and its mask, or open a sample")
+        self.heading.setText("Reading the files…" if is_reading else "Drop a measurement, or open a sample")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -80,7 +82,7 @@ class SampleCard(QFrame):
     def __init__(self, name: str, tokens: Theme) -> None:
         super().__init__()
         self._name, self._theme = name, tokens
-        title, sentence = SAMPLES[name]
+        title = KINDS[name].title
         self.setObjectName("card")
         self.setAccessibleName(f"Open the sample {title}")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -89,7 +91,7 @@ class SampleCard(QFrame):
         picture.setPixmap(_scaled(QPixmap(str(resource_path("samples", f"{name}.png"))), self.devicePixelRatioF()))
         heading = QLabel(title)
         heading.setObjectName("heading")
-        what = QLabel(sentence)
+        what = QLabel(KINDS[name].seen)
         what.setObjectName("dim")
         what.setWordWrap(True)
         what.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -101,6 +103,7 @@ class SampleCard(QFrame):
         column.addSpacing(4)
         column.addWidget(heading)
         column.addWidget(what)
+        column.addStretch()
         self.setFixedWidth(PICTURE + 24 + 32)
 
     def set_theme(self, tokens: Theme) -> None:

@@ -10,12 +10,12 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from .. import render, theme
-from ..quantities import duration, number
+from ..quantities import duration, number, plural, size
 from ..session import MEASUREMENT, REFERENCE, Session
 from ..theme import GRID, Theme
 from .icons import SIDE, icon
 from .panes import ImagePane, ViewHub
-from .pictures import Pictures, title_of
+from .pictures import Pictures
 
 FRAME = (54, 20)  # (height, width) in px of a card around its picture
 
@@ -69,6 +69,7 @@ class PaneGrid(QWidget):
         for card, pane in zip(self.cards, panes, strict=False):
             card.describe(
                 pane,
+                self._pictures.title(pane),
                 self._figures(pane),
                 is_chosen=pane == selection.stage and len(panes) > 1,
                 is_expanded=self._expanded is not None,
@@ -95,20 +96,29 @@ class PaneGrid(QWidget):
 
     def _figures(self, pane: int) -> list[str]:
         if pane == MEASUREMENT:
-            return ["as captured, not decoded"]
+            return self._figures_of_measurement()
         if pane == REFERENCE:
             return ["the true scene"]
         row = self._session.stages.row(pane)
         quality = [f"{row.metrics['psnr']:.1f} dB"] if "psnr" in row.metrics else []
         return [f"residual {number(row.residual)}", *quality, duration(row.seconds)]
 
+    def _figures_of_measurement(self) -> list[str]:
+        height, width = self._pictures.size(MEASUREMENT)
+        return {
+            "plane": ["as captured, not decoded"],
+            "blocks": [f"{plural(height, 'row')}, one per sample", f"{plural(width, 'column')}, one per block"],
+            "picture": [f"{size((height, width))} px", "not decoded"],
+        }[self._session.kind.measures]
+
     def _arrange(self) -> None:
         """Puts the visible cards into as many columns as show their pictures largest."""
         visible = [card for card in self.cards if not card.isHidden()]
-        size = self._pictures.size(visible[0].pane_id) if visible else None
-        if size is None:
+        scenes = [card for card in visible if card.pane_id != MEASUREMENT]
+        shown = self._pictures.size((scenes or visible)[0].pane_id) if visible else None
+        if shown is None:
             return
-        columns = render.tiling(len(visible), size, (self.height(), self.width()), FRAME)
+        columns = render.tiling(len(visible), shown, (self.height(), self.width()), FRAME)
         places = {card: (index // columns, index % columns) for index, card in enumerate(visible)}
         if self._places() == places:
             return
@@ -203,10 +213,11 @@ class PaneCard(QFrame):
         self.close_button.setIcon(icon("close", tokens.dim))
         self.update()
 
-    def describe(self, pane: int, figures: list[str], *, is_chosen: bool, is_expanded: bool, is_alone: bool) -> None:
+    def describe(
+        self, pane: int, title: str, figures: list[str], *, is_chosen: bool, is_expanded: bool, is_alone: bool
+    ) -> None:
         """Sets the words and signs of the card."""
         self.pane_id = pane
-        title = title_of(pane)
         self.title.setText(title)
         self.figures.set_parts(figures)
         self.pane.setAccessibleName(f"Picture of {title}: {', '.join(figures)}")

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip
 
 from .. import render
+from ..quantities import plural
 from ..session import Session
 from ..theme import GRID, Theme
 from .pictures import Pictures, title_of
@@ -23,7 +24,6 @@ class Montage(QFrame):
         super().__init__()
         self.setObjectName("card")
         self._session, self._pictures, self._theme = session, pictures, tokens
-        self.setAccessibleName("Montage of all bands")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
@@ -34,6 +34,7 @@ class Montage(QFrame):
 
     def refresh(self) -> None:
         """Shows the selection."""
+        self.setAccessibleName(f"Montage of all {self._session.kind.band}s")
         self.update()
 
     def tile_rect(self, band: int) -> QRectF:
@@ -92,21 +93,26 @@ class Montage(QFrame):
         offset = painter.fontMetrics().horizontalAdvance(title) + 2 * GRID
         painter.setFont(self.font())
         painter.setPen(QColor(self._theme.dim))
-        words = f"all {self._pictures.num_bands} bands  ·  click chooses one, double click shows it large"
+        bands = plural(self._pictures.num_bands, self._session.kind.band)
+        words = f"all {bands}  ·  click chooses one, double click shows it large"
         painter.drawText(place.adjusted(offset, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
 
     def _label(self, band: int) -> str:
+        if self._session.kind.is_photograph:
+            return self._pictures.band_title(band)
         if self._pictures.wavelengths_nm is None:
             return str(band + 1)
         return f"{self._pictures.wavelengths_nm[band]:.1f}" + (" nm" if band == 0 else "")
 
+    def _hint(self, band: int) -> str:
+        words = f"{self._session.kind.band.capitalize()} {band + 1} of {self._pictures.num_bands}"
+        is_named = self._session.kind.is_photograph or self._pictures.wavelengths_nm is not None
+        return f"{words}, {self._pictures.band_title(band)}" if is_named else words
+
     def event(self, event) -> bool:
         if isinstance(event, QHelpEvent):
             band = self.band_at(QPointF(event.pos()))
-            words = "" if band is None else f"Band {band + 1} of {self._pictures.num_bands}"
-            if band is not None and self._pictures.wavelengths_nm is not None:
-                words += f", {self._pictures.band_title(band)}"
-            QToolTip.showText(event.globalPos(), words, self)
+            QToolTip.showText(event.globalPos(), "" if band is None else self._hint(band), self)
             return True
         return super().event(event)
 

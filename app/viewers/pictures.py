@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyqtgraph as pg
 from PySide6.QtGui import QImage
 
 from .. import render
+from ..kinds import PERCENTILES, RGB
 from ..session import MEASUREMENT, REFERENCE, Session
 
 IMAGE_BYTES = 96 << 20  # of rendered pictures
@@ -18,8 +20,8 @@ LOOKS = {"grey": "Grey", "own": "In its own colour", "viridis": "Viridis"}  # of
 
 
 def title_of(pane: int) -> str:
-    """What a pane is called."""
-    return {MEASUREMENT: "Measurement", REFERENCE: "Reference", 0: "Start"}.get(pane, f"Stage {pane}")
+    """What the pane of a stage or the reference is called."""
+    return {REFERENCE: "Reference", 0: "Start"}.get(pane, f"Stage {pane}")
 
 
 class Pictures:
@@ -40,7 +42,8 @@ class Pictures:
     @property
     def looks(self) -> tuple[str, ...]:
         """The looks there are for what is open; a band of unknown wavelength has no colour of its own."""
-        return tuple(look for look in LOOKS if look != "own" or self.wavelengths_nm is not None)
+        has_own = self.wavelengths_nm is not None or self._is_rgb
+        return tuple(look for look in LOOKS if look != "own" or has_own)
 
     @property
     def wavelengths_nm(self) -> np.ndarray | None:
@@ -58,11 +61,17 @@ class Pictures:
         return min(self._session.restoration.done_stages + 1, len(self._session.stages))
 
     def band_title(self, band: int) -> str:
-        """As "551.5 nm", or "band index 18" where the wavelength is not known."""
+        """As "551.5 nm" or "green", or "band index 18" where the wavelength is not known."""
+        if self._session.kind.is_photograph:
+            return RGB[band] if self._is_rgb else "grey"
         return f"band index {band + 1}" if self.wavelengths_nm is None else f"{self.wavelengths_nm[band]:.1f} nm"
 
+    def title(self, pane: int) -> str:
+        """What a pane is called."""
+        return self._session.kind.measured if pane == MEASUREMENT else title_of(pane)
+
     def array(self, pane: int) -> np.ndarray | None:
-        """(C, H, W) of a stage, the reference or the measurement; None where it is not there."""
+        """(C, H, W) of a stage, the reference or what was measured; None where it is not there."""
         session = self._session
         if pane == MEASUREMENT:
             return session.snapshot
@@ -83,11 +92,11 @@ class Pictures:
         if self.array(pane) is None:
             return None
         selection = self._session.selection
-        if pane != MEASUREMENT and selection.mode == "colour":
+        if self._has_colours(pane) and selection.mode == "colour":
             levels = self.levels(pane, None)
             key = (pane, factor, levels)
-            return self._kept(key, lambda: render.colour_bytes(self._colour(pane, factor), levels))
-        band = 0 if pane == MEASUREMENT else selection.band
+            return self._kept(key, lambda: self._bytes(self._colour(pane, factor), levels))
+        band = selection.band if self._has_colours(pane) else 0
         return self._band(pane, band, factor, self.levels(pane, band))
 
     def tile(self, pane: int, band: int, factor: int) -> QImage | None:
@@ -103,28 +112,44 @@ class Pictures:
         return self._band(pane, band, factor, levels)
 
     def thumbnail(self, pane: int, side: int) -> QImage | None:
-        """A small colour picture with a stretch of its own."""
+        """A small colour picture, in the stretch of its kind and no other's."""
         self._start_afresh_if_other()
         array = self.array(pane)
         if array is None:
             return None
-        linear = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
-        return to_image(render.colour_bytes(linear, render.levels_of(linear, 1, 99)))
+        if self._session.kind.is_photograph:
+            colour = render.shrunk(array, math.ceil(max(array.shape[1:]) / side))
+        else:
+            colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
+        return to_image(self._bytes(colour, render.levels_of(colour, self._session.kind.stretch)))
 
     def levels(self, pane: int, band: int | None) -> tuple[float, float]:
         """Black and white of a pane in one band, or in colour with `band` None.
 
-        A shared stretch takes them from the newest stage for all stages and the reference.
+        A shared stretch takes them from the newest stage for all panes in the unit of the scene. What a detector saw
+        has a unit of its own: percentiles stand in for 0 to 1 there.
         """
         selection = self._session.selection
-        if pane != MEASUREMENT and selection.shared_stretch and self.num_stages:
+        stretch = selection.stretch
+        if not self._has_colours(pane):
+            stretch = stretch or PERCENTILES
+        elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
         if band is None:
-            return self._levels_once((pane, "colour", selection.stretch), lambda: self._colour_sample(pane))
-        return self._levels_once((pane, band, selection.stretch), lambda: self.array(pane)[band])
+            return self._levels_once((pane, "colour", stretch), lambda: self._colour_sample(pane))
+        return self._levels_once((pane, band, stretch), lambda: self.array(pane)[band])
+
+    @property
+    def _is_rgb(self) -> bool:
+        """Whether what is open is a photograph in red, green and blue."""
+        return self._session.kind.is_photograph and self.num_bands == len(RGB)
+
+    def _has_colours(self, pane: int) -> bool:
+        """Whether a pane shows the bands of a scene: a stage, the reference, or a measurement that is a picture."""
+        return pane != MEASUREMENT or self._session.kind.measures == "picture"
 
     def _band(self, pane: int, band: int, factor: int, levels: tuple[float, float]) -> QImage:
-        look = "grey" if pane == MEASUREMENT or self.look not in self.looks else self.look
+        look = self.look if self._has_colours(pane) and self.look in self.looks else "grey"
 
         def rendered() -> np.ndarray:
             grey = render.grey_bytes(render.shrunk(self.array(pane)[band], factor), levels)
@@ -135,17 +160,29 @@ class Pictures:
         return self._kept((pane, band, factor, levels, look), rendered)
 
     def _own_colour(self, band: int) -> np.ndarray:
-        return render.wavelength_map(float(self.wavelengths_nm[band]))
+        return render.channel_map(band) if self._is_rgb else render.wavelength_map(float(self.wavelengths_nm[band]))
 
     def _colour(self, pane: int, factor: int) -> np.ndarray:
-        """Linear (3, H, W) at 1 / factor of its size: the one slow step, kept while the stretch changes."""
+        """Linear (3, H, W) at 1 / factor of its size: the one slow step, kept while the stretch changes.
+
+        A photograph is left as it is coded.
+        """
+        if self._session.kind.is_photograph:
+            return render.shrunk(self.array(pane), factor)
         return self._linear.get(
             (pane, factor),
             lambda: render.shrunk(render.linear_colour(self.array(pane), self._rgb_weights()), factor),
             lambda linear: linear.nbytes,
         )
 
+    def _bytes(self, colour: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+        """What `_colour` gave as the bytes of a picture."""
+        make = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
+        return make(colour, levels)
+
     def _colour_sample(self, pane: int) -> np.ndarray:
+        if self._session.kind.is_photograph:
+            return self.array(pane)
         side = math.isqrt(render.MOST_SAMPLES // 3)
         return render.linear_colour(render.thumbnail(self.array(pane), side), self._rgb_weights())
 
@@ -154,9 +191,10 @@ class Pictures:
             self._weights = render.colour_weights(self.wavelengths_nm, self.num_bands)
         return self._weights
 
-    def _levels_once(self, key: tuple, array) -> tuple[float, float]:
+    def _levels_once(self, key: tuple, array: Callable[[], np.ndarray]) -> tuple[float, float]:
+        """The levels of an array by (pane, band, stretch)."""
         if key not in self._levels:
-            self._levels[key] = render.levels_of(array(), *self._session.selection.stretch)
+            self._levels[key] = render.levels_of(array(), key[-1])
         return self._levels[key]
 
     def _kept(self, key: tuple, rendered) -> QImage:

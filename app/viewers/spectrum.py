@@ -1,4 +1,7 @@
-"""Spectra under the cursor: all stages as a fan of thin curves, the chosen and the last thick, the reference dashed."""
+"""Curves under the cursor: all stages as a fan of thin curves, the chosen and the last thick, the reference dashed.
+
+Of a cube they are spectra; of a photograph, the values along the row of pixels.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ from .pictures import title_of
 from .plots import new_plot, paint_plot, pen
 
 BOXES = {"1 pixel": 1, "Mean of 3 × 3": 3, "Mean of 5 × 5": 5}
+ROWS = {"1 row": 1, "Mean of 3 rows": 3, "Mean of 5 rows": 5}  # the same of a photograph
 
 Pixel = tuple[int, int]  # (y, x)
 
 
 class SpectrumView(QWidget):
-    """The card of spectra: at the pinned pixel in the first curve colour, under the mouse in the second."""
+    """The card of curves: at the pinned pixel in the first curve colour, under the mouse in the second."""
 
     export_requested = Signal()
 
@@ -31,18 +35,18 @@ class SpectrumView(QWidget):
         self.plot = new_plot("wavelength (nm)", name="Spectra")
         self.plot.setMinimumHeight(150)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.band_line = pg.InfiniteLine()
-        self.plot.addItem(self.band_line, ignoreBounds=True)
+        self.here = pg.InfiniteLine()  # the band or the column looked at
+        self.plot.addItem(self.here, ignoreBounds=True)
         self.places = [_Place(self.plot), _Place(self.plot)]  # pinned, under the mouse
         self.reference = self.plot.plot()
+        self.heading = QLabel()
+        self.heading.setObjectName("heading")
         self.where, self.what = _caption(), _caption()
         self.box = QComboBox()
         self.box.addItems(list(BOXES))
         self.box.setAccessibleName("Pixels averaged")
-        self.box.setToolTip("The mean over this many pixels around the place")
         self.box.currentIndexChanged.connect(self.refresh)
         self.csv = QPushButton("csv")
-        self.csv.setAccessibleName("Export the spectra as CSV")
         self.csv.clicked.connect(self.export_requested)
         self._lay_out()
         for changed in (
@@ -58,10 +62,8 @@ class SpectrumView(QWidget):
         """Draws in other colours from now on."""
         self._theme = tokens
         paint_plot(self.plot, tokens)
-        for place, colour in zip(self.places, tokens.curves, strict=False):
-            place.paint(colour)
-        self.reference.setPen(pen(self.plot, tokens.text, 1.5, is_dashed=True))
-        self.band_line.setPen(pen(self.plot, tokens.dim, 1, alpha=0.5))
+        self._paint_curves()
+        self.here.setPen(pen(self.plot, tokens.dim, 1, alpha=0.5))
         self.refresh()
 
     def event(self, event: QEvent) -> bool:
@@ -70,7 +72,7 @@ class SpectrumView(QWidget):
         return super().event(event)
 
     def show_cursor(self, cursor: Cursor | None) -> None:
-        """Shows the spectra under the mouse; those of the pinned pixel stay as one curve."""
+        """Shows the curves under the mouse; those of the pinned pixel stay as one."""
         pixel = (cursor.y, cursor.x) if cursor is not None and cursor.is_in_scene else None
         if pixel != self._cursor:
             self._cursor = pixel
@@ -78,23 +80,21 @@ class SpectrumView(QWidget):
 
     @property
     def side(self) -> int:
-        """The mean is taken over side x side pixels."""
-        return BOXES[self.box.currentText()]
+        """The mean is taken over side x side pixels, or over as many rows."""
+        return list(BOXES.values())[self.box.currentIndex()]
 
     def refresh(self) -> None:
-        """Draws the spectra at the pinned pixel and under the mouse."""
+        """Draws the curves at the pinned pixel and under the mouse."""
         session, pinned = self._session, self._session.selection.pixel
         num_stages = min(session.restoration.done_stages + 1, len(session.stages))
+        self._refresh_names()
         self._refresh_export(has_stages=num_stages > 0, has_pixel=pinned is not None)
-        self.band_line.setVisible(num_stages > 0)
-        if session.measurement is None or not num_stages:
-            self._clear("Spectra appear here once a snapshot is decoded.")
-            return
-        x = self._axis()
-        self.band_line.setValue(x[session.selection.band])
+        has_curves = session.measurement is not None and num_stages > 0
+        x = self._axis() if has_curves else None
+        self._refresh_here(x)
         pixels = (pinned, self._cursor)
-        if pixels == (None, None):
-            self._clear("Move over a picture to see spectra; a click keeps one.")
+        if not has_curves or pixels == (None, None):
+            self._clear(self._invitation(has_curves))
             return
         stage = min(session.selection.stage, num_stages - 1)
         fan = [range(num_stages), range(num_stages)] if self._cursor is None else [(stage,), range(num_stages)]
@@ -102,15 +102,17 @@ class SpectrumView(QWidget):
             if pixel is None:
                 place.clear()
             else:
-                place.show(x, [self._spectrum(session.stages.image(index), pixel) for index in stages], chosen=stage)
+                place.show(x, [self._curve(session.stages.image(index), pixel) for index in stages], chosen=stage)
         self._refresh_reference(x, self._cursor or pinned)
         self._refresh_words(stage, num_stages - 1)
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        frame, column = theme.card("Spectra")
+        frame, column = theme.card("")
+        frame.setAccessibleName("Curves")
         column.setSpacing(4)
+        column.addWidget(self.heading)
         column.addWidget(self.plot, 1)
         column.addWidget(self.where)
         column.addWidget(self.what)
@@ -125,28 +127,77 @@ class SpectrumView(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
 
-    def _axis(self) -> np.ndarray:
-        """Where the bands lie on the horizontal axis."""
+    @property
+    def _is_profile(self) -> bool:
+        """Whether the curves run along a row of pixels, and not through the bands of one."""
+        return self._session.kind.is_photograph
+
+    def _refresh_names(self) -> None:
+        """Names everything after what the curves are of what is open."""
         measurement = self._session.measurement
-        is_known = measurement.wavelengths_nm is not None
-        num_bands = measurement.physics.scene_shape[0]
-        x = np.asarray(measurement.wavelengths_nm) if is_known else np.arange(1.0, num_bands + 1)
-        label = "wavelength (nm)" if is_known else "band index"
+        is_mean = self._is_profile and measurement is not None and measurement.physics.scene_shape[0] > 1
+        name = "Line profile" if self._is_profile else "Spectra"
+        self.heading.setText(f"{name}, mean of the channels" if is_mean else name)
+        if self.plot.accessibleName() == name:
+            return
+        self._paint_curves()
+        self.plot.setAccessibleName(name)
+        self.csv.setAccessibleName(f"Export the {name.lower()} as CSV")
+        for index, words in enumerate(ROWS if self._is_profile else BOXES):
+            self.box.setItemText(index, words)
+        self.box.setAccessibleName("Rows averaged" if self._is_profile else "Pixels averaged")
+        self.box.setToolTip(f"The mean over this many {'rows' if self._is_profile else 'pixels'} around the place")
+
+    def _paint_curves(self) -> None:
+        """Gives the curves their pens: a row has many values, thick lines would run together."""
+        width = 0.6 if self._is_profile else 1.0
+        for place, colour in zip(self.places, self._theme.curves, strict=False):
+            place.paint(colour, width)
+        self.reference.setPen(pen(self.plot, self._theme.text, 1.5, is_dashed=True))
+
+    def _invitation(self, has_curves: bool) -> str:
+        """What to do to see curves."""
+        if self._is_profile:
+            shown = "Move over a picture to see its row; a click keeps it."
+            return shown if has_curves else "The values along a row appear here after decoding."
+        shown = "Move over a picture to see spectra; a click keeps one."
+        return shown if has_curves else "Spectra appear here once a snapshot is decoded."
+
+    def _axis(self) -> np.ndarray:
+        """Where bands or columns lie on the horizontal axis."""
+        measurement = self._session.measurement
+        num_bands, _, width = measurement.physics.scene_shape
+        if self._is_profile:
+            x, label = np.arange(float(width)), "column (px)"
+        elif measurement.wavelengths_nm is not None:
+            x, label = np.asarray(measurement.wavelengths_nm), "wavelength (nm)"
+        else:
+            x, label = np.arange(1.0, num_bands + 1), "band index"
         item = self.plot.getPlotItem()
         if item.getAxis("bottom").labelText != label:
             item.setLabel("bottom", label)
         item.setXRange(float(x.min()), float(x.max()), padding=0.05)
         return x
 
-    def _spectrum(self, cube: np.ndarray, pixel: Pixel) -> np.ndarray:
-        return render.mean_spectrum(cube, pixel, self.side)
+    def _refresh_here(self, x: np.ndarray | None) -> None:
+        """Marks the band or the column looked at."""
+        pixel = self._cursor or self._session.selection.pixel
+        is_somewhere = x is not None and (not self._is_profile or pixel is not None)
+        self.here.setVisible(is_somewhere)
+        if is_somewhere:
+            self.here.setValue(x[pixel[1] if self._is_profile else self._session.selection.band])
+
+    def _curve(self, image: np.ndarray, pixel: Pixel) -> np.ndarray:
+        if self._is_profile:
+            return render.line_profile(image, pixel[0], self.side)
+        return render.mean_spectrum(image, pixel, self.side)
 
     def _refresh_reference(self, x: np.ndarray, pixel: Pixel) -> None:
         cube = self._session.measurement.reference
         if cube is None:
             self.reference.setData([], [])
         else:
-            self.reference.setData(x, self._spectrum(cube, pixel), connect="finite")
+            self.reference.setData(x, self._curve(cube, pixel), connect="finite")
 
     def _refresh_words(self, stage: int, last: int) -> None:
         colours = self._theme.curves
@@ -166,7 +217,9 @@ class SpectrumView(QWidget):
     def _refresh_export(self, *, has_stages: bool, has_pixel: bool) -> None:
         self.csv.setEnabled(has_stages and has_pixel)
         self.csv.setToolTip(
-            "Write the spectra at the pinned pixel as a table" if has_pixel else "Click a pixel of a picture first"
+            f"Write the {self.plot.accessibleName().lower()} at the pinned pixel as a table"
+            if has_pixel
+            else "Click a pixel of a picture first"
         )
 
     def _clear(self, words: str) -> None:
@@ -184,10 +237,10 @@ class _Place:
         self._plot = plot
         self.fan, self.last, self.chosen = plot.plot(), plot.plot(), plot.plot()
 
-    def paint(self, colour: str) -> None:
-        self.fan.setPen(pen(self._plot, colour, 1, alpha=0.35))
-        self.last.setPen(pen(self._plot, colour, 1.8, alpha=0.7))
-        self.chosen.setPen(pen(self._plot, colour, 3))
+    def paint(self, colour: str, width: float) -> None:
+        self.fan.setPen(pen(self._plot, colour, width, alpha=0.35))
+        self.last.setPen(pen(self._plot, colour, 1.8 * width, alpha=0.7))
+        self.chosen.setPen(pen(self._plot, colour, 3 * width))
 
     def show(self, x: np.ndarray, spectra: list[np.ndarray], *, chosen: int) -> None:
         """Draws the spectra of all stages, or of the chosen one alone."""

@@ -28,19 +28,20 @@ class SteppingCard(QWidget):
         self.play.setCheckable(True)
         self.play.toggled.connect(self._toggle_play)
         self.stage_slider, self.stage_label = _slider("Stage"), _figures("60 of 60")
-        self.band_slider, self.band_label = _slider("Band"), _figures("28 of 28  ·  000.0 nm")
+        self.band_title, self.band_slider = _heading("Band"), _slider("Band")
+        self.band_label = _figures("28 of 28  ·  000.0 nm")
         self.stage_slider.valueChanged.connect(session.select_stage)
         self.band_slider.valueChanged.connect(self._slide_band)
         self.strip = StageStrip(session, pictures, tokens)
         self._player = QTimer(self)
         self._player.timeout.connect(self._play_on)
         frame, column = theme.card("")
-        frame.setAccessibleName("Stages and bands")
+        frame.setAccessibleName("Stepping")
         column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(4)
-        column.addLayout(_row("Stages", self.play, self.stage_slider, self.stage_label))
+        column.addLayout(_row(_heading("Stages"), self.play, self.stage_slider, self.stage_label))
         column.addWidget(self.strip)
-        column.addLayout(_row("Band", self.band_slider, self.band_label))
+        column.addLayout(_row(self.band_title, self.band_slider, self.band_label))
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
@@ -61,8 +62,13 @@ class SteppingCard(QWidget):
         last = num_stages - 1
         _set_slider(self.stage_slider, max(last, selection.stage, 0), selection.stage)
         self.stage_label.setText(f"{selection.stage} of {max(last, self._session.restoration.num_stages)}")
+        band = self._session.kind.band.capitalize()
+        self.band_title.setText(band)
+        self.band_slider.setAccessibleName(band)
         _set_slider(self.band_slider, max(num_bands - 1, 0), selection.band)
         self.band_label.setText(f"{selection.band + 1} of {num_bands}  ·  {self._pictures.band_title(selection.band)}")
+        for widget in (self.band_title, self.band_slider, self.band_label):
+            widget.setVisible(num_bands > 1)
         self.strip.refresh()
 
     def _slide_band(self, band: int) -> None:
@@ -114,13 +120,16 @@ def _figures(longest: str) -> QLabel:
     return label
 
 
-def _row(title: str, *widgets: QWidget) -> QHBoxLayout:
+def _heading(words: str) -> QLabel:
+    label = QLabel(words)
+    label.setObjectName("heading")
+    label.setMinimumSize(52, 28)
+    return label
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
     row = QHBoxLayout()
     row.setSpacing(GRID)
-    heading = QLabel(title)
-    heading.setObjectName("heading")
-    heading.setMinimumSize(52, 28)
-    row.addWidget(heading)
     for widget in widgets:
         row.addWidget(widget, 1 if isinstance(widget, QSlider) else 0)
     return row

@@ -37,6 +37,7 @@ OPTIONS = ("image_size", "pixel_order", "block_order", "input_scale", "integer_s
 ORDERS = ("row", "column")
 _MOST_SOLUTIONS = 6  # image sizes named in a sentence
 _ALIKE = 1e-3  # relative difference of two roughnesses that says nothing
+_CLOSE = 0.1  # one that says little: from 4 % on, the true orders of nearly every photograph tried win by more
 _MOST_WAVES = 64  # that a block is fitted with where orders are compared
 
 
@@ -79,8 +80,9 @@ def by_shape(
     if "measurement" not in taken and matrix is not None:
         rest = [n for n in free if n not in [number for number, _, _ in given]]
         fitting = [n for n in rest if min(matrix) in shapes[n]]
+        reason = "as many rows as the sampling matrix" if fitting else "what lies beside the sampling matrix"
         for number in (fitting or rest)[:1]:
-            given.append((number, "measurement", "as many rows as the sampling matrix"))
+            given.append((number, "measurement", reason))
     return given
 
 
@@ -101,7 +103,8 @@ def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: 
     block_size = math.isqrt(num_pixels)
     reasons["block_size"] = f"the matrix has {num_pixels} columns"
     attributes = given["measurement"].found.attributes
-    samples = _samples(given["measurement"], arrays["measurement"], num_samples)  # (M, blocks) or (M, h, w)
+    samples, axis_notes = _samples(given["measurement"], arrays["measurement"], matrix)  # (M, blocks) or (M, h, w)
+    notes += axis_notes
     image_size, reasons["image_size"] = _image_size(samples, block_size, attributes, options, arrays.get("reference"))
     blocks = tuple(math.ceil(size / block_size) for size in image_size)
     if samples.ndim == 3 and samples.shape[1:] != blocks:
@@ -200,17 +203,26 @@ def _require_both(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]
             )
 
 
-def _samples(row: RoleRow, array: np.ndarray, num_samples: int) -> np.ndarray:
-    """The samples with their axis first: (M, blocks) or (M, h, w)."""
-    array = np.atleast_1d(array.squeeze())
-    axes = [axis for axis, length in enumerate(array.shape) if length == num_samples]
+def _samples(row: RoleRow, array: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The samples with their axis first, (M, blocks) or (M, h, w), and what was assumed."""
+    array, notes = np.atleast_1d(array.squeeze()), []
+    axes = [axis for axis, length in enumerate(array.shape) if length == len(matrix)]
     if not axes:
         raise GeometryError(
-            f"The samples {row.found.path.name} have the shape {by(row.shape)}; an axis of {num_samples}, the rows of "
+            f"The samples {row.found.path.name} have the shape {by(row.shape)}; an axis of {len(matrix)}, the rows of "
             "the matrix, was expected. Choose the matrix of these samples."
         )
-    array = np.moveaxis(array, axes[0], 0)
-    return array[:, None] if array.ndim == 1 else array
+    axis = axes[0]
+    if len(axes) > 1 and "task" not in row.found.attributes:  # no file of ours: as many blocks as samples of a block
+        axis = max(axes, key=lambda axis: _flat_energy(array, axis, matrix))
+        notes = [f"The samples {row.found.path.name} are {by(row.shape)}; axis {axis + 1} fits the matrix best."]
+    array = np.moveaxis(array, axis, 0)
+    return (array[:, None] if array.ndim == 1 else array), notes
+
+
+def _flat_energy(array: np.ndarray, axis: int, matrix: np.ndarray) -> float:
+    """What flat blocks explain of the samples along an axis; most of an image, in whatever order its pixels are."""
+    return float(np.square(np.tensordot(matrix.sum(axis=1), array, axes=(0, axis))).sum())
 
 
 def _image_size(
@@ -224,7 +236,7 @@ def _image_size(
     num_blocks = int(np.prod(samples.shape[1:]))
     size, reason = options.image_size, "as you said"
     if size is None and {"image_height", "image_width"} <= attributes.keys():
-        size, reason = (int(attributes["image_height"]), int(attributes["image_width"])), "stated in the file"
+        size, reason = _stated_size(attributes), "stated in the file"
     if size is None and reference is not None:
         size, reason = tuple(reference.shape[-2:]), "the reference has it"
     if size is not None:
@@ -246,6 +258,16 @@ def _image_size(
         )
     rows, columns = (square or sides)[0]
     return (rows * block_size, columns * block_size), "the square image of so many blocks"
+
+
+def _stated_size(attributes: Mapping[str, Any]) -> tuple[int, int]:
+    sides = [attributes[name] for name in ("image_height", "image_width")]
+    if not all(isinstance(side, int | float) and float(side).is_integer() for side in sides):
+        raise GeometryError(
+            f"The file of the samples states {sides[0]!r} and {sides[1]!r} as height and width of the image; whole "
+            "numbers were expected. Give the image size."
+        )
+    return int(sides[0]), int(sides[1])
 
 
 def _reference(row: RoleRow, reference: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
@@ -294,7 +316,7 @@ def _orders(
     if known[1] is None and (samples.ndim == 3 or 1 in blocks):
         known[1], reasons[1] = "row", "the samples are arranged as the blocks lie"
     for name, value in zip(("pixel order", "block order"), known, strict=True):
-        if value is not None and value not in ORDERS:
+        if value is not None and not (isinstance(value, str) and value in ORDERS):
             raise GeometryError(f"The {name} is {value!r}; row or column was expected.")
     candidates = [
         (pixels, blocks_)
@@ -305,11 +327,13 @@ def _orders(
         return candidates[0], reasons[0], reasons[1]
     roughness = {pair: _roughness(samples, matrix, blocks, block_size, pair) for pair in candidates}
     # A square image and its transpose are equally smooth: the first that is as good as the best is taken.
-    least = min(roughness.values()) * (1 + _ALIKE)
-    best, *others = [pair for pair in candidates if roughness[pair] <= least]
+    least = min(roughness.values())
+    best, *others = [pair for pair in candidates if roughness[pair] <= least * (1 + _ALIKE)]
     tried = "the smoothest of the orders that were tried"
     if others:
         tried += "; turned over, the image would be as smooth: change both orders if it lies on its side"
+    if any(least * (1 + _ALIKE) < value <= least * (1 + _CLOSE) for value in roughness.values()):
+        tried += "; others are nearly as smooth: compare them"
     return best, reasons[0] if known[0] else tried, reasons[1] if known[1] else tried
 
 
@@ -330,8 +354,13 @@ def _roughness(
 
 
 def _waves(side: int, count: int) -> np.ndarray:
-    """(side^2, count): the cosines of lowest frequency over a block, pixels row by row."""
+    """(side^2, up to count): the cosines of lowest frequency over a block, pixels row by row.
+
+    With each its transpose, so that a block and its transpose are fitted equally well.
+    """
     numbers = np.arange(side)
     cosines = np.cos(np.pi * (numbers[:, None] + 0.5) * numbers / side)  # (pixel, frequency)
-    pairs = sorted(((i, j) for i in numbers for j in numbers), key=lambda pair: pair[0] ** 2 + pair[1] ** 2)[:count]
+    squares = np.add.outer(numbers**2, numbers**2)
+    beyond = np.sort(squares, axis=None)[min(count, side**2 - 1)]  # of the first frequency left out
+    pairs = np.argwhere(squares < beyond)
     return np.stack([np.outer(cosines[:, i], cosines[:, j]).ravel() for i, j in pairs], axis=1)

@@ -85,7 +85,11 @@ def _is_sampling_matrix(entry: FoundArray) -> bool:
 
 
 def _are_photographs(found: Sequence[FoundArray]) -> bool:
-    """Whether all that was opened are pictures of 8 bits: detectors give more, or no picture file."""
-    return all(entry.path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp") for entry in found) and all(
-        entry.array.dtype == np.uint8 and (entry.array.ndim == 2 or entry.axes == "YXC") for entry in found
-    )
+    """Whether what was opened is one picture of 8 bits, or one and its enlargement; detectors give more bits."""
+    pictures = [entry for entry in found if entry.path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp")]
+    if not pictures or len(pictures) < len(found) or len(pictures) > 2:
+        return False
+    if any(entry.array.dtype != np.uint8 or "mask" in entry.path.stem.lower() for entry in pictures):
+        return False
+    (height, width), *others = sorted(entry.array.shape[:2] for entry in pictures)
+    return all(y > height and y % height == 0 and x % width == 0 for y, x in others)

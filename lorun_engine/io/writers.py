@@ -34,13 +34,14 @@ def write_cube(
     attributes: Attributes,
     protected: Iterable[Path | str] = (),
 ) -> None:
-    """Writes a (C, H, W) float32 cube as the suffix says: .h5, .mat, .tif, .hdr (ENVI) or .npy.
+    """Writes a (C, H, W) float32 cube as the suffix says: .h5, .mat, .tif, .hdr (ENVI), .npy, or .png for photographs.
 
     HDF5 holds `cube` (H, W, C) with `wavelengths_nm` and `attributes`; MATLAB v5 the key `cube`; TIFF and ENVI carry
-    the wavelengths; NumPy holds (H, W, C) alone. None of the `protected` files is overwritten.
+    the wavelengths; NumPy holds (H, W, C) alone; PNG takes one or three channels in 0..1. None of the `protected` files
+    is overwritten.
     """
     path = Path(path)
-    write = CUBE_FORMATS.get(path.suffix.lower())
+    write = {**CUBE_FORMATS, **PICTURE_FORMATS}.get(path.suffix.lower())
     if write is None:
         raise FileError(
             f"{path.name} ends in {path.suffix or 'nothing'}; cubes are written as {', '.join(CUBE_FORMATS)}. "
@@ -239,6 +240,20 @@ def _write_envi(
         header.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _write_png(
+    path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
+) -> None:
+    from PIL import Image
+
+    if len(image) not in (1, 3):
+        raise FileError(
+            f"{path.name}: a PNG holds grey or colours, this has {len(image)} bands. Choose another format."
+        )
+    pixels = np.round(np.nan_to_num(image).clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    with replacing(path, protected=protected) as temporary:
+        Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels).save(temporary, format="PNG")
+
+
 CUBE_FORMATS: dict[str, Callable[[Path, np.ndarray, np.ndarray | None, Attributes, Protected], None]] = {
     ".h5": _write_hdf5,
     ".hdf5": _write_hdf5,
@@ -248,3 +263,4 @@ CUBE_FORMATS: dict[str, Callable[[Path, np.ndarray, np.ndarray | None, Attribute
     ".hdr": _write_envi,
     ".npy": _write_npy,
 }
+PICTURE_FORMATS = {".png": _write_png}  # of photographs alone

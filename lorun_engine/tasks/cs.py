@@ -195,13 +195,14 @@ def random_sampling(ratio: float, *, block_size: int = 32, seed: int = 0) -> np.
 
 
 def luma(image: np.ndarray) -> np.ndarray:
-    """(1, H, W) of a picture (1 or 3, H, W) in 0..1: grey as it is; the Y of colours, rounded to 8 bits."""
+    """(1, H, W) of a picture (1 or 3, H, W) in 0..1: grey as it is; the Y of colours in 8 bits, exactly OpenCV's."""
     if len(image) == 1:
         return image
     if len(image) != 3:
         raise GeometryError(f"The picture has {len(image)} channels; grey or red, green and blue were expected.")
-    y = np.tensordot(np.asarray(LUMA, dtype=np.float64), image, axes=1)
-    return (np.round(y * 255) / 255).astype(np.float32)[None]
+    red, green, blue = np.round(np.clip(image, 0, 1) * 255).astype(np.int32)
+    y = (4899 * red + 9617 * green + 1868 * blue + (1 << 13)) >> 14  # LUMA in the fixed point of OpenCV
+    return (y / 255).astype(np.float32)[None]
 
 
 def simulate(scene: Scene, sampling: np.ndarray, *, noise: Noise | None = None, seed: int = 0) -> Measurement:

@@ -110,6 +110,50 @@ def foreign(tmp_path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
+def samples(tmp_path) -> Path:
+    """A file of ours with 16 samples of each of six 8 x 8 blocks of a grey picture, and the picture."""
+    from lorun_engine.io import write_measurement
+    from lorun_engine.measurement import Scene
+    from lorun_engine.tasks import cs
+
+    scene = Scene(np.random.default_rng(3).random((1, HEIGHT, 24), dtype=np.float32))
+    measurement = cs.simulate(scene, cs.random_sampling(25, block_size=8))
+    write_measurement(tmp_path / "samples.h5", measurement, attributes={})
+    return tmp_path / "samples.h5"
+
+
+@pytest.fixture
+def low_resolution(tmp_path) -> Path:
+    """A file of ours with a colour picture at half its size, and the picture."""
+    from lorun_engine.io import write_measurement
+    from lorun_engine.measurement import Scene
+    from lorun_engine.tasks import sr
+
+    scene = Scene(np.random.default_rng(4).random((3, HEIGHT, 24), dtype=np.float32))
+    measurement = sr.simulate(scene, np.full((3, 3), 1 / 9, np.float32), 2)
+    write_measurement(tmp_path / "small.h5", measurement, attributes={})
+    return tmp_path / "small.h5"
+
+
+@pytest.fixture
+def decode_photograph(qtbot, make_session):
+    """Opens a file in a session of its own and decodes it with three stages: stage k is 0.5^k everywhere."""
+
+    def decode(path: Path, task: str) -> Session:
+        decoder = FakeDecoder(num_stages=3)
+        decoder.task = task
+        session = make_session(decoder)
+        with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+            session.open([path])
+        assert session.problem is None
+        with qtbot.waitSignal(session.worker_idle):
+            session.restore()
+        return session
+
+    return decode
+
+
+@pytest.fixture
 def make_session(qtbot, tmp_path):
     """Makes sessions with a loaded engine; every one has ended when the test has."""
     sessions = []

@@ -135,7 +135,7 @@ def test_selections_stay_within_what_is_open(opened):
     assert opened.selection.band == 3
     opened.select_pixel((16, 0))
     assert opened.selection.pixel is None
-    opened.set_stretch(70, 30, True)
+    opened.set_stretch((70, 30), True)
     assert opened.selection.stretch == (1.0, 99.0)
     opened.select_stage(3)
     assert opened.selection.stage == 0  # nothing is decoded yet

@@ -95,7 +95,7 @@ def test_a_box_averages_the_pixels_around_the_place_and_is_cut_at_the_border(dec
 def test_the_band_looked_at_is_marked_at_its_wavelength(decoded, show):
     view = show(SpectrumView, decoded)
     decoded.select_band(3)
-    assert view.band_line.value() == 640
+    assert view.here.value() == 640
 
 
 def test_without_wavelengths_the_axis_counts_bands(decoded, show):

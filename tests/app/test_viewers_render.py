@@ -12,19 +12,19 @@ from app import render
 
 def test_levels_are_percentiles_without_nan_and_never_equal():
     image = np.arange(101.0).reshape(1, 101)
-    assert render.levels_of(image, 1, 99) == pytest.approx((1, 99))
+    assert render.levels_of(image, (1, 99)) == pytest.approx((1, 99))
     image[:, 50:] = np.nan
     image[:, 60] = np.inf
-    assert render.levels_of(image, 0, 100) == (0, 49)
-    black, white = render.levels_of(np.full((4, 5), 3.0), 1, 99)
+    assert render.levels_of(image, (0, 100)) == (0, 49)
+    black, white = render.levels_of(np.full((4, 5), 3.0), (1, 99))
     assert black == 3 and white > black
-    assert render.levels_of(np.full((3, 3), np.nan), 1, 99) == (0, 1)
+    assert render.levels_of(np.full((3, 3), np.nan), (1, 99)) == (0, 1)
 
 
 def test_levels_of_a_large_picture_come_from_a_sample_of_all_its_parts():
     rows = np.linspace(0, 1, 900, dtype=np.float32)[:, None] * np.ones((1, 800), np.float32)
-    assert render.levels_of(rows, 1, 99) == pytest.approx((0.01, 0.99), abs=0.005)
-    assert render.levels_of(rows.T, 1, 99) == pytest.approx((0.01, 0.99), abs=0.005)
+    assert render.levels_of(rows, (1, 99)) == pytest.approx((0.01, 0.99), abs=0.005)
+    assert render.levels_of(rows.T, (1, 99)) == pytest.approx((0.01, 0.99), abs=0.005)
 
 
 def test_grey_is_linear_between_the_levels_and_nan_is_black():
@@ -137,7 +137,7 @@ def test_rendering_writes_into_nothing():
     weights = render.colour_weights(np.linspace(450, 650, 6), 6)
     linear = render.linear_colour(cube, weights)
     linear.flags.writeable = False
-    levels = render.levels_of(linear, 1, 99)
+    levels = render.levels_of(linear, (1, 99))
     render.colour_bytes(render.shrunk(linear, 2), levels)
     render.colour_bytes(linear, levels)
     render.grey_bytes(cube[0], levels)

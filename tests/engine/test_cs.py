@@ -83,6 +83,19 @@ def test_the_data_step_solves_its_normal_equations(size, orthonormal, generator)
     torch.testing.assert_close(physics.prox(z, y, 0.7)[1], found[1])
 
 
+def test_the_older_blocks_of_33_pixels_have_their_adjoint_and_their_data_step(generator):
+    sampling = torch.from_numpy(random_sampling(4, block_size=33)).double() * torch.linspace(0.5, 2, 43)[:, None]
+    physics = CsPhysics(sampling, (40, 66))
+    assert physics.measurement_shape == (43, 2, 2)
+    assert adjoint_mismatch(physics, generator) < 1e-12
+    z = torch.rand(2, 1, 40, 66, dtype=torch.float64, generator=generator)
+    y = torch.rand(2, 43, 2, 2, dtype=torch.float64, generator=generator)
+    mu = torch.tensor([0.03, 0.7], dtype=torch.float64).reshape(2, 1, 1, 1)
+    x = physics.prox(z, y, mu)
+    torch.testing.assert_close(physics.gradient(x, y) + mu * (x - z), torch.zeros_like(x), atol=1e-6, rtol=0)
+    torch.testing.assert_close(physics.prox(z, y, 0.7)[1], x[1])
+
+
 def test_the_diagonal_bounds_the_operator():
     physics = CsPhysics(matrix(6, 16), (8, 8))
     phi = dense(physics)
@@ -125,5 +138,8 @@ def test_colours_are_sampled_by_their_luma_in_eight_bits():
     measurement = simulate(Scene(rgb), random_sampling(10), noise=Noise("gaussian", 0.1), seed=1)
     assert measurement.reference.shape == (1, 32, 32) and measurement.y.shape == (102, 1, 1)
     assert not np.array_equal(measurement.y, simulate(Scene(rgb), random_sampling(10)).y)
+    mixed = np.array([98, 157, 37], np.float32)[:, None, None] / np.float32(255)
+    # OpenCV's weights in units of 2^-14: 2059213 / 16384 = 125.68 becomes 126
+    assert luma(mixed)[0, 0, 0] * 255 == pytest.approx((4899 * 98 + 9617 * 157 + 1868 * 37 + 8192) // 16384)
     with pytest.raises(GeometryError, match="grey or red, green and blue"):
         luma(np.zeros((4, 8, 8), np.float32))

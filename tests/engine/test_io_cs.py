@@ -68,6 +68,49 @@ def test_foreign_samples_are_put_into_the_order_that_gives_the_smoothest_image(t
     assert (told.pixel_order, told.reasons["block_order"]) == ("row", "as you said")
 
 
+@pytest.mark.parametrize("ratio", [1, 4, 10, 25])
+def test_a_square_image_that_may_lie_on_its_side_is_said_to(tmp_path, ratio):
+    phi = random_sampling(ratio, seed=1)
+    image = picture(96, 96).image[0]
+    upright = np.einsum("mn,nhw->mhw", phi, blocks(image, 32)).reshape(len(phi), -1)
+    turned = np.einsum("mn,nhw->mhw", phi, blocks(image.T, 32)).reshape(len(phi), -1)
+    for y in (upright, turned):  # the same picture to whoever does not know which way is up
+        paths = save(tmp_path, samples=y, phi=phi)
+        geometry = inspect(paths).geometry
+        assert (geometry.pixel_order, geometry.block_order) == ("row", "row")
+        assert "change both orders" in geometry.reasons["pixel_order"]
+
+
+@pytest.mark.parametrize("stored", ["a column a block", "a row a block"])
+def test_as_many_blocks_as_samples_of_a_block_are_told_apart(tmp_path, stored):
+    phi = random_sampling(1)  # 10 samples
+    y = simulate(picture(64, 160), phi).y.reshape(10, 10)
+    paths = save(tmp_path, samples=y if stored == "a column a block" else y.T, phi=phi)
+    options = OpenOptions(image_size=(64, 160), pixel_order="row", block_order="row")
+    table = inspect(paths, options)
+    np.testing.assert_array_equal(table.measurement().y, y.reshape(10, 2, 5))
+    assert any("fits the matrix best" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    "attribute, value, sentence",
+    [
+        ("image_height", "tall", "states 'tall' and 70 as height and width"),
+        ("image_width", float("nan"), "whole numbers were expected"),
+        ("image_width", np.array([70, 70]), "whole numbers were expected"),
+        ("image_height", -90, "Correct the image size"),
+        ("block_order", "diagonal", "The block order is 'diagonal'; row or column was expected"),
+        ("pixel_order", np.array([1, 2]), "row or column was expected"),
+    ],
+)
+def test_damaged_attributes_are_a_sentence(tmp_path, attribute, value, sentence):
+    write_measurement(tmp_path / "cs.h5", simulate(picture(90, 70), random_sampling(4)), attributes={})
+    with h5py.File(tmp_path / "cs.h5", "r+") as file:
+        file.attrs[attribute] = value
+    with pytest.raises(LorunError, match=sentence):
+        open_measurement([tmp_path / "cs.h5"])
+
+
 def test_the_older_blocks_of_33_pixels_and_a_matrix_that_stands_are_read(tmp_path):
     phi = random_sampling(10, block_size=33)
     image = picture(99, 99).image[0]

@@ -101,3 +101,12 @@ def test_a_kernel_number_beyond_the_file_and_an_image_as_a_kernel_are_refused(tm
 def test_sixteen_bit_pictures_alone_are_taken_for_snapshots(tmp_path):
     Image.fromarray(np.full((40, 48), 3000, dtype=np.uint16)).save(tmp_path / "frame.png")
     assert inspect([tmp_path / "frame.png"]).task == "cassi"
+
+
+def test_a_snapshot_and_its_mask_of_eight_bits_are_no_photographs(tmp_path):
+    for name, width in (("frame", 70), ("pattern", 64)):
+        Image.fromarray(np.full((40, width), 99, dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    assert inspect([tmp_path / "frame.png", tmp_path / "pattern.png"]).task == "cassi"
+    Image.fromarray(np.full((40, 48), 99, dtype=np.uint8)).save(tmp_path / "mask.png")
+    assert inspect([tmp_path / "mask.png"]).task == "cassi"
+    assert inspect([tmp_path / "pattern.png"]).task == "sr"

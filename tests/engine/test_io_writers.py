@@ -320,3 +320,13 @@ def test_a_new_file_has_the_usual_rights(tmp_path):
     with replacing(tmp_path / "new") as temporary:
         temporary.write_text("x")
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_photographs_are_written_as_pictures_of_eight_bits_and_cubes_are_not(tmp_path, channels):
+    image = np.linspace(-0.1, 1.2, channels * 20, dtype=np.float32).reshape(channels, 4, 5)
+    write_cube(tmp_path / "photo.png", image, wavelengths_nm=None, attributes={})
+    expected = np.round(image.clip(0, 1) * 255) / 255
+    np.testing.assert_allclose(open_scene(tmp_path / "photo.png").image, expected, atol=1e-6)
+    with pytest.raises(FileError, match="this has 4 bands"):
+        write_cube(tmp_path / "cube.png", np.ones((4, 4, 5), np.float32), wavelengths_nm=None, attributes={})
