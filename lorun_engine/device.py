@@ -23,7 +23,8 @@ class Device:
 def list_devices() -> list[Device]:
     """The CPU first, then every CUDA device, then Apple's MPS."""
     free, total = _host_memory()
-    devices = [Device("cpu", f"CPU · {torch.get_num_threads()} threads", free, total)]
+    threads = torch.get_num_threads()
+    devices = [Device("cpu", f"CPU · {threads} thread{'s' if threads > 1 else ''}", free, total)]
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         free, total = torch.cuda.mem_get_info(index)
         devices.append(Device(f"cuda:{index}", torch.cuda.get_device_name(index), free, total))

@@ -267,7 +267,7 @@ def _require_measurement_and_mask(given: Mapping[str, RoleRow], arrays: Mapping[
     if "mask" not in given:
         raise GeometryError(
             f"{row.found.path.name} is a snapshot of {by(y.shape)} pixels; it cannot be decoded without the mask of "
-            "its camera. Add the mask file."
+            "its camera. Add the mask file, or the sampling matrix if these are compressive samples."
         )
     if arrays["mask"].ndim not in (2, 3):
         raise GeometryError(

@@ -118,7 +118,7 @@ def inspect(
     of the options chooses among the arrays of the first file.
     """
     if not paths:
-        raise FileError("No file was given. Open a snapshot and its mask.")
+        raise FileError("No file was given. Open a snapshot and its mask, samples and their matrix, or a picture.")
     first, *more = dict.fromkeys(Path(path) for path in paths)
     found = [*read(first, key=options.key), *(entry for path in more for entry in read(path))]
     task = task_of(found, options)
@@ -356,8 +356,8 @@ def _scale(entry: FoundArray, role: str | None, options: OpenOptions) -> tuple[f
     """What the stored numbers are divided by, and why; a mask has a scale of its own."""
     if entry.array.dtype.kind not in "iu":
         return 1.0, "real numbers are taken as they are"
-    if role == "wavelengths":
-        return 1.0, "a list is taken as it is"
+    if role in ("wavelengths", "sampling", "kernel"):
+        return 1.0, f"a {'list' if role == 'wavelengths' else role + ' matrix'} is taken as it is"
     if options.integer_scale is not None and role in ("measurement", "reference"):
         if not (options.integer_scale > 0 and math.isfinite(options.integer_scale)):
             raise GeometryError(

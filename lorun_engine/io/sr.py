@@ -48,6 +48,7 @@ class SrGeometry:
     scale: int | None = None
     kernel: str | None = None
     kernel_size: tuple[int, int] | None = None
+    noise_level: float | None = None  # standard deviation, where the file states it
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -103,9 +104,14 @@ def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: 
     arrays["kernel"] = kernel
     if "reference" in arrays:
         arrays["reference"] = _reference(given["reference"], arrays["reference"], (len(y), scale), y.shape[1:])
+    others = _other_kernels(rows, given.get("kernel"), options)
+    if others:
+        notes.append(
+            f"{name} holds {others + 1} kernels; {given['kernel'].found.key} is used. Say which one blurred it."
+        )
     if name.startswith("gaussian") and "estimated" in reasons["kernel"]:
         notes.append(f"The blur was estimated from the picture: {name} pixels. Choose a kernel if you know it.")
-    geometry = SrGeometry(scale, name, kernel.shape, reasons)
+    geometry = SrGeometry(scale, name, kernel.shape, _noise_level(row), reasons)
     input_scale = stated_input_scale(row, options)
     return Resolved(arrays, geometry, 1.0 if input_scale is None else input_scale, tuple(notes))
 
@@ -129,7 +135,7 @@ def measurement(
     return Measurement(
         task="sr",
         y=y,
-        physics=SrPhysics(kernel, geometry.scale, size, channels=len(y)),
+        physics=SrPhysics(kernel, geometry.scale, size, channels=len(y), noise_level=geometry.noise_level or 0.0),
         reference=arrays.get("reference"),
         input_scale=input_scale,
         path=path,
@@ -143,9 +149,10 @@ def described(geometry: SrGeometry) -> str:
 
 
 def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
-    """What belongs into a measurement file beside y: the kernel, and the factor."""
+    """What belongs into a measurement file beside y: the kernel, the factor, and the noise level that networks see."""
     physics = measurement.physics
-    return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], {"scale": physics.scale}
+    attributes = {"scale": physics.scale, "noise_level": physics.noise_level}
+    return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], attributes
 
 
 def read_kernels(name: str) -> list[np.ndarray]:
@@ -223,10 +230,28 @@ def _kernel(
     if given is not None:
         name = given.found.path.name if given.found.path != row.found.path else given.found.key
         return _normalised(arrays["kernel"], name), name, given.reason
-    from ..kernels import estimated_width, gaussian_kernel
+    from ..kernels import SIZE, estimated_width, gaussian_kernel
 
     width = round(min(max(estimated_width(y, scale), 0.3), 4.0), 1)
-    return gaussian_kernel(width), f"gaussian {width:g}", "estimated from the picture"
+    size = min(SIZE, scale * y.shape[1], scale * y.shape[2])
+    return gaussian_kernel(width, size=size), f"gaussian {width:g}", "estimated from the picture"
+
+
+def _other_kernels(rows: Sequence[RoleRow], given: RoleRow | None, options: OpenOptions) -> int:
+    """How many more elements the cell has that the kernel in use was taken from without being asked for."""
+    key = given.found.key if given is not None else ""
+    if options.kernel is not None or "[" not in key or any(said.endswith(f"::{key}") for said, _ in options.roles):
+        return 0
+    cell = key.partition("[")[0] + "["
+    return sum(row.found.path == given.found.path and row.found.key.startswith(cell) for row in rows) - 1
+
+
+def _noise_level(row: RoleRow) -> float | None:
+    """The standard deviation of the noise that a file of ours states."""
+    stated = row.found.attributes.get("noise_level")
+    if not isinstance(stated, int | float | np.number) or not 0 <= stated < math.inf:
+        return None
+    return float(stated)
 
 
 def _reference(

@@ -1,6 +1,7 @@
 """Writes NAME.png beside every sample NAME.h5, the picture on its card: python -m resources.samples.make_pictures
 
-The picture shows the sample's reference; a cube under D65 for the CIE 1931 observer.
+The picture shows the sample's reference (a cube under D65 for the CIE 1931 observer), or coarse pixels for the
+low-resolution one.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import numpy as np
 from PIL import Image
 
 from lorun_engine.colour import read_observer, to_srgb
-from lorun_engine.io import open_scene
+from lorun_engine.io import open_measurement, open_scene
 
 
 def main() -> None:
     folder = Path(__file__).parent
     observer = read_observer(folder.parent / "colour" / "cie1931.csv")
     for path in sorted(folder.glob("*.h5")):
-        scene = open_scene(path)
-        if scene.wavelengths_nm is None:  # a photograph
+        scene, measurement = open_scene(path), open_measurement([path])
+        if measurement.task == "sr":  # every fourth pixel, to be seen as pixels
+            coarse = np.round(measurement.y[:, ::4, ::4].transpose(1, 2, 0) * 255).astype(np.uint8)
+            picture = coarse.repeat(8, axis=0).repeat(8, axis=1)
+        elif scene.wavelengths_nm is None:  # a photograph
             picture = np.round(scene.image.transpose(1, 2, 0) * 255).astype(np.uint8).squeeze()
         else:
             white = float(np.percentile(scene.image, 99.5))

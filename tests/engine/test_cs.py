@@ -133,13 +133,17 @@ def test_the_pseudo_inverse_explains_the_samples_with_the_smallest_image():
 
 
 def test_colours_are_sampled_by_their_luma_in_eight_bits():
-    rgb = np.array([1.0, 0.5, 0.25], dtype=np.float32)[:, None, None] * np.ones((3, 32, 32), np.float32)
-    assert luma(rgb)[0, 0, 0] == pytest.approx(round(255 * (0.299 + 0.587 * 0.5 + 0.114 * 0.25)) / 255)
+    rgb = np.array([255, 128, 64], np.float32)[:, None, None] / 255 * np.ones((3, 32, 32), np.float32)
+    assert luma(rgb)[0, 0, 0] == pytest.approx(round(0.299 * 255 + 0.587 * 128 + 0.114 * 64) / 255)
     measurement = simulate(Scene(rgb), random_sampling(10), noise=Noise("gaussian", 0.1), seed=1)
     assert measurement.reference.shape == (1, 32, 32) and measurement.y.shape == (102, 1, 1)
     assert not np.array_equal(measurement.y, simulate(Scene(rgb), random_sampling(10)).y)
-    mixed = np.array([98, 157, 37], np.float32)[:, None, None] / np.float32(255)
-    # OpenCV's weights in units of 2^-14: 2059213 / 16384 = 125.68 becomes 126
-    assert luma(mixed)[0, 0, 0] * 255 == pytest.approx((4899 * 98 + 9617 * 157 + 1868 * 37 + 8192) // 16384)
     with pytest.raises(GeometryError, match="grey or red, green and blue"):
         luma(np.zeros((4, 8, 8), np.float32))
+
+
+@pytest.mark.parametrize("rgb, y", [((141, 230, 38), 181), ((193, 200, 21), 177), ((133, 239, 153), 197)])
+def test_the_luma_is_that_of_fixed_point_weights_where_rounding_decides(rgb, y):
+    # 0.299, 0.587 and 0.114 in units of 2^-14 lie just below the half that the decimal weights lie just above.
+    assert sum(weight * value for weight, value in zip((0.299, 0.587, 0.114), rgb, strict=True)) > y + 0.5
+    assert luma(np.array(rgb, np.float32)[:, None, None] / 255)[0, 0, 0] * 255 == pytest.approx(y)

@@ -165,6 +165,15 @@ def test_samples_without_their_matrix_and_references_of_another_size_are_refused
         open_measurement([samples, phi, reference], OpenOptions(task="cs", roles=roles))
 
 
+def test_a_matrix_of_integers_is_taken_as_it_is(tmp_path):
+    phi = np.random.default_rng(0).integers(-40, 40, (12, 64)).astype(np.int16)
+    image = np.random.default_rng(1).random((16, 16))
+    np.save(tmp_path / "phi.npy", phi)
+    np.save(tmp_path / "samples.npy", np.einsum("mn,nhw->mhw", phi, blocks(image, 8)))
+    opened = open_measurement([tmp_path / "samples.npy", tmp_path / "phi.npy"])
+    np.testing.assert_array_equal(opened.physics.sampling.numpy(), phi)
+
+
 def test_hdf5_samples_with_their_matrix_in_one_file_open(tmp_path, sampling):
     y = simulate(picture(64, 64), sampling).y
     with h5py.File(tmp_path / "both.h5", "w") as file:

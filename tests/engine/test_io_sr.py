@@ -8,10 +8,11 @@ import scipy.io
 from PIL import Image
 
 from lorun_engine.errors import LorunError
-from lorun_engine.io import OpenOptions, inspect, open_measurement, write_measurement
-from lorun_engine.io.sr import read_kernels
+from lorun_engine.io import OpenOptions, inspect, open_measurement, read, write_measurement
+from lorun_engine.io.sr import SrGeometry, by_shape, described, read_kernels, stored
 from lorun_engine.kernels import gallery, gaussian_kernel
 from lorun_engine.measurement import Scene
+from lorun_engine.noise import Noise
 from lorun_engine.tasks.sr import simulate
 
 
@@ -110,3 +111,81 @@ def test_a_snapshot_and_its_mask_of_eight_bits_are_no_photographs(tmp_path):
     Image.fromarray(np.full((40, 48), 99, dtype=np.uint8)).save(tmp_path / "mask.png")
     assert inspect([tmp_path / "mask.png"]).task == "cassi"
     assert inspect([tmp_path / "pattern.png"]).task == "sr"
+
+
+def test_the_noise_that_networks_are_told_of_comes_back_from_our_file(tmp_path):
+    scene = Scene(np.random.default_rng(0).random((3, 48, 48), dtype=np.float32))
+    made = simulate(scene, gaussian_kernel(1.6), 2, noise=Noise("gaussian", 0.02))
+    write_measurement(tmp_path / "noisy.h5", made, attributes={})
+    opened = open_measurement([tmp_path / "noisy.h5"])
+    assert opened.physics.degradation().tolist() == made.physics.degradation().tolist() == [[pytest.approx(0.02), 2]]
+
+
+def test_what_belongs_to_a_measurement_is_its_kernel_factor_and_noise():
+    made = simulate(Scene(np.ones((1, 48, 48), np.float32)), gaussian_kernel(1.6), 4)
+    (name, kernel, axes), *others = stored(made)[0]
+    assert (name, axes, others) == ("kernel", "YX", [])
+    np.testing.assert_array_equal(kernel, gaussian_kernel(1.6))
+    assert stored(made)[1] == {"scale": 4, "noise_level": 0.0}
+
+
+def test_values_that_are_no_numbers_are_refused_with_their_count(tmp_path):
+    picture = np.full((40, 48, 3), 0.5, np.float32)
+    picture[3, 4, 1] = np.nan
+    np.save(tmp_path / "picture.npy", picture)
+    with pytest.raises(LorunError, match="1 of the 5760 values of the measurement picture.npy are not finite"):
+        open_measurement([tmp_path / "picture.npy"], OpenOptions(task="sr"))
+
+
+def test_kernels_that_are_none_and_references_of_another_size_are_sentences(photograph, tmp_path):
+    for name, values in {"negative": -np.ones((5, 5)), "nan": np.full((5, 5), np.nan)}.items():
+        np.save(tmp_path / f"{name}.npy", values)
+        with pytest.raises(LorunError, match="a positive sum were expected"):
+            open_measurement([photograph], OpenOptions(kernel=str(tmp_path / f"{name}.npy")))
+    other = tmp_path / "other.png"
+    Image.fromarray(np.full((50, 50, 3), (9, 90, 200), np.uint8)).save(other)
+    roles = ((str(photograph), "measurement"), (str(other), "reference"))
+    with pytest.raises(LorunError, match="3 x 80 x 96 was expected"):
+        open_measurement([photograph, other], OpenOptions(roles=roles, scale=2))
+
+
+@pytest.mark.parametrize("height, width", [(3, 3), (8, 9), (12, 40)])
+def test_a_tiny_picture_opens_with_a_kernel_that_fits_and_refuses_one_that_does_not(tmp_path, height, width):
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "tiny.png")
+    measurement = open_measurement([tmp_path / "tiny.png"], OpenOptions(scale=2))
+    assert measurement.physics.kernel.sum() == pytest.approx(1)
+    with pytest.raises(LorunError, match="is 25 x 25 pixels; the enlarged picture has"):
+        open_measurement([tmp_path / "tiny.png"], OpenOptions(scale=2, kernel="gaussian 2"))
+
+
+def test_the_first_kernel_of_a_cell_is_used_and_said_unless_one_is_named(photograph, tmp_path):
+    cell = np.empty((1, 2), dtype=object)
+    cell[0, 0], cell[0, 1] = gaussian_kernel(1.0), gaussian_kernel(2.0)
+    scipy.io.savemat(tmp_path / "set.mat", {"kernels": cell})
+    entries = read(tmp_path / "set.mat")
+    assert [entry.key for entry in entries] == ["kernels[1]", "kernels[2]"]
+    np.testing.assert_array_equal(entries[1].array, cell[0, 1])
+    table = inspect([photograph, tmp_path / "set.mat"], OpenOptions(task="sr"))
+    assert any("holds 2 kernels; kernels[1] is used" in note for note in table.notes)
+    named = ((f"{tmp_path / 'set.mat'}::kernels[2]", "kernel"),)
+    chosen = inspect([photograph, tmp_path / "set.mat"], OpenOptions(task="sr", roles=named))
+    assert not any("holds 2 kernels" in note for note in chosen.notes)
+    np.testing.assert_allclose(chosen.array("kernel"), gaussian_kernel(2.0), atol=1e-6)
+
+
+def test_shapes_tell_the_picture_its_reference_and_its_kernel(tmp_path):
+    sizes = {"large": (96, 96, 3), "small": (48, 48, 3), "blur": (9, 9)}
+    for name, size in sizes.items():
+        np.save(tmp_path / f"{name}.npy", np.ones(size, np.float32))
+    found = [entry for name in sizes for entry in read(tmp_path / f"{name}.npy")]
+    assert {number: role for number, role, _ in by_shape(found, [0, 1, 2], {})} == {
+        0: "reference",
+        1: "measurement",
+        2: "kernel",
+    }
+    assert by_shape(found, [1, 2], {"measurement": (30, 30), "kernel": (5, 5), "reference": (60, 60)}) == []
+
+
+def test_the_geometry_reads_as_one_line():
+    assert described(SrGeometry(3, "gaussian 1.6", (25, 25))) == "× 3  ·  blur: gaussian 1.6"

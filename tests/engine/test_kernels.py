@@ -51,6 +51,11 @@ def test_a_kernel_is_laid_into_the_frame_with_its_centre_at_the_origin(size):
     assert framed[0, 0, 0] == 1 and framed.sum() == 1
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 40)])
+def test_no_blur_is_told_from_a_picture_that_is_too_small_or_without_light(size):
+    assert estimated_width(np.zeros((3, *size), np.float32), 2) == 0
+
+
 @pytest.mark.parametrize("scale", [2, 3])
 @pytest.mark.parametrize("sd", [1.0, 1.6, 2.4])
 def test_the_width_of_a_blur_is_found_in_pictures_of_edges(scale, sd):

@@ -49,9 +49,9 @@ def test_the_adjoint_is_the_transpose(scale, size, generator):
     assert adjoint_mismatch(SrPhysics(kernels(size)[0], scale, (24, 36)), generator) < 1e-12
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_data_step_solves_its_normal_equations_for_every_kernel_and_mu(scale, generator):
-    physics = SrPhysics(kernels(5, count=2), scale, (12, 24), channels=1)
+@pytest.mark.parametrize("scale, size", [(2, 5), (2, 6), (3, 5), (3, 4), (4, 7), (4, 6)])
+def test_the_data_step_solves_its_normal_equations_for_every_kernel_and_mu(scale, size, generator):
+    physics = SrPhysics(kernels(size, count=2), scale, (12, 24), channels=1)
     z = torch.rand(2, 1, 12, 24, dtype=torch.float64, generator=generator)
     y = torch.rand(2, *physics.measurement_shape, dtype=torch.float64, generator=generator)
     mu = torch.tensor([0.003, 0.5], dtype=torch.float64).reshape(2, 1, 1, 1)
@@ -91,6 +91,23 @@ def test_the_simulated_image_is_cut_down_to_eight_bits_as_the_protocol_does():
     noisy = simulate(Scene((picture / 255).astype(np.float32)), kernel, 3, noise=Noise("gaussian", 0.02))
     assert np.std(noisy.y - measurement.y) == pytest.approx(0.02, rel=0.1)
     assert noisy.physics.degradation().tolist() == [[pytest.approx(0.02), 3.0]]
+
+
+def test_eight_bits_are_cut_down_and_not_rounded():
+    columns = np.tile(np.array([0, 255, 10, 13], dtype=np.float32) / 255, (3, 8, 2))
+    pair = np.array([[0.0, 0.5, 0.5]])  # the mean of a pixel and its left neighbour
+    cut, exact = (simulate(Scene(columns), pair, 2, eight_bit=bits).y[0, 0] * 255 for bits in (True, False))
+    np.testing.assert_allclose(exact, [6.5, 132.5, 6.5, 132.5], atol=1e-4)
+    np.testing.assert_allclose(cut, [6, 132, 6, 132], atol=1e-4)
+
+
+def test_the_operator_keeps_its_kernels_in_double_precision(generator):
+    physics = SrPhysics(kernels(5, count=2).float(), 2, (12, 16))
+    exact = physics.to("cpu", torch.float64)
+    assert exact.kernel.dtype == torch.float64 and physics.kernel.dtype == torch.float32
+    x = torch.rand(2, 3, 12, 16, dtype=torch.float64, generator=generator)
+    torch.testing.assert_close(exact.part(torch.tensor([1])).forward(x[1:]), exact.forward(x)[1:])
+    assert physics.to("cpu") is physics
 
 
 def test_the_first_estimate_repeats_every_pixel():
