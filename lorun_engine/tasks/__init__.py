@@ -23,5 +23,5 @@ class Task:
 TASKS: dict[str, Task] = {
     "cassi": Task("cassi", "CASSI snapshot", {"gap-tv": GapTv()}),
     "cs": Task("cs", "Compressive samples", {"pinv": PseudoInverse()}),
-    "sr": Task("sr", "Low-resolution image", {"tikhonov": Tikhonov(), "bicubic": Bicubic()}),
+    "sr": Task("sr", "Low-resolution image", {"bicubic": Bicubic(), "tikhonov": Tikhonov()}),
 }
