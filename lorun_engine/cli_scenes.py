@@ -44,12 +44,18 @@ def configure_simulate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("scene", help="file of a spectral cube or a picture")
     sub.add_argument("-o", "--output", type=Path, required=True, help="measurement file (.h5)")
     sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    sub.add_argument("--adapter", metavar="NAME", help="CS: take the sampling matrix that this set has learned")
     _add_camera(sub)
 
 
 def run_simulate(args: argparse.Namespace, context: Context) -> int:
     """`lorun simulate`: the measurement file that a camera would give for a scene."""
-    measures = _measures(args, decoder=None)
+    decoder = None
+    if args.adapter is not None:
+        from .model import open_decoder
+
+        decoder = open_decoder(args.adapter, library=context.library, task=args.task)
+    measures = _measures(args, decoder=decoder)
     if len(measures) != 1:
         raise LorunError(f"{args.kernel} holds {len(measures)} kernels; one is simulated. Choose it, e.g. :1.")
     measurement = next(iter(measures.values()))(_scene(Path(args.scene), args))

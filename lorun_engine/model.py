@@ -30,6 +30,8 @@ from .restore import Decoder
 from .stage import Stage
 from .tasks import TASKS
 from .tasks.cassi import CassiPhysics
+from .tasks.cs import CsPhysics
+from .tasks.sr import SrPhysics
 from .unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters, run_denoiser
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
@@ -88,8 +90,9 @@ class Model:
         return 1.0 if self.card.get("input_scale", "exposure") == "none" else GapTv().input_scale(measurement)
 
     def fitted(self, measurement: Measurement) -> Self:
-        """This model for the measurement's bands and dispersion; a ModelError where the bands are too far off."""
+        """This model for the measurement's bands and dispersion; a ModelError where it was trained for others."""
         to, back, notes = self._band_maps(measurement)
+        notes += self._degradation_notes(measurement)
         dispersion = measurement.physics.dispersion if isinstance(measurement.physics, CassiPhysics) else None
         transposed = dispersion is not None and dispersion.axis == "y"
         mirrored = dispersion is not None and dispersion.direction == "-"
@@ -125,6 +128,25 @@ class Model:
             f"resampled to the measurement's {len(theirs)} bands from {theirs.min():g} to {theirs.max():g} nm."
         )
         return interpolation(theirs, own), interpolation(own, theirs), (note,)
+
+    def _degradation_notes(self, measurement: Measurement) -> tuple[str, ...]:
+        """What there is to say of another sampling matrix; refuses another number of samples or another factor."""
+        physics, own = measurement.physics, self.adapters.sampling
+        if isinstance(physics, CsPhysics) and own is not None:
+            if physics.sampling.shape != own.shape:
+                raise ModelError(
+                    f"The measurement has {physics.sampling.shape[0]} samples of {physics.sampling.shape[1]} pixels; "
+                    f"{self.name} was trained for {own.shape[0]} of {own.shape[1]}. Choose another set, or pinv."
+                )
+            if not torch.allclose(physics.sampling.cpu(), own.cpu(), atol=1e-4):
+                return (f"{self.name} has learned another sampling matrix than the one of these samples.",)
+        scales = self.card.get("task_config", {}).get("scales")
+        if isinstance(physics, SrPhysics) and scales and physics.scale not in scales:
+            raise ModelError(
+                f"The picture is to be enlarged {physics.scale} times; {self.name} was trained for "
+                f"{', '.join(map(str, scales))} times. Choose a set of this factor, or tikhonov."
+            )
+        return ()
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""

@@ -13,7 +13,8 @@ import torch
 
 from lorun_engine.cards import cards_in, read_card
 from lorun_engine.errors import FileError, LorunError, ModelError
-from lorun_engine.lora import AdapterSet, new_adapters
+from lorun_engine.kernels import gaussian_kernel
+from lorun_engine.lora import SAMPLING, AdapterSet, new_adapters
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.model import (
     Model,
@@ -26,6 +27,7 @@ from lorun_engine.model import (
     save_backbone,
 )
 from lorun_engine.restore import restore
+from lorun_engine.tasks import cs, sr
 from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
 from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 
@@ -227,3 +229,35 @@ def test_switching_sets_changes_the_picture_and_never_the_backbone():
     *_, backbone_only = images(model.with_adapters(bare), capture())
     assert np.array_equal(shared, backbone_only)
     assert backbone_hash(model.net.backbone, CONFIG) == before
+
+
+def picture_model(task: str, channels: int, task_config: dict, tensors: dict[str, torch.Tensor]) -> Model:
+    config = NetworkConfig(
+        channels, 2, denoiser="unet", denoiser_settings={"widths": [4, 8]}, data_step="proximal-gradient"
+    )
+    backbone = Backbone(config).requires_grad_(False)
+    adapters = AdapterSet(2, {**new_step_parameters(config), **tensors})
+    return Model(f"{task}-set", task, UnfoldingNet(config, backbone, adapters), card={"task_config": task_config})
+
+
+def test_a_set_for_samples_takes_its_own_ratio_and_says_when_the_matrix_is_another():
+    own = cs.random_sampling(10, block_size=16, seed=1)
+    model = picture_model("cs", 1, {"ratio": 10}, {SAMPLING: torch.from_numpy(own)})
+    picture = Scene(np.random.default_rng(0).random((1, 32, 48), dtype=np.float32))
+    assert model.fitted(cs.simulate(picture, own)).notes == ()
+    other = cs.simulate(picture, cs.random_sampling(10, block_size=16, seed=2))
+    assert "another sampling matrix" in model.fitted(other).notes[0]
+    with pytest.raises(ModelError, match="64 samples of 256 pixels; cs-set was trained for 25 of 256"):
+        model.fitted(cs.simulate(picture, cs.random_sampling(25, block_size=16)))
+
+
+def test_a_set_for_enlarging_takes_its_own_factors_and_grey_pictures_too():
+    model = picture_model("sr", 3, {"scales": [2, 3]}, {})
+    colours = Scene(np.random.default_rng(0).random((3, 48, 48), dtype=np.float32))
+    grey = Scene(colours.image[:1])
+    kernel = gaussian_kernel(1.0, size=9)
+    for scene in (colours, grey):
+        *_, last = restore(model, sr.simulate(scene, kernel, 3))
+        assert last.image.shape == scene.image.shape
+    with pytest.raises(ModelError, match="enlarged 4 times; sr-set was trained for 2, 3 times"):
+        model.fitted(sr.simulate(colours, kernel, 4))
