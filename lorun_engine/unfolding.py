@@ -45,7 +45,8 @@ class NetworkConfig:
     the first stage starts from: "adjoint" the physics' own, "learned" SSR's 1x1 convolution, "gap-tv" or "subspace-tv"
     `initial_iterations` of either (the second with `initial_rank` spectral components). With a `rank` the denoiser sees
     and gives that many coefficients of the spectra instead of all bands. `num_blocks` is 1 for one denoiser shared by
-    all stages, K for independent ones.
+    all stages, K for independent ones. `starts` says where learned numbers such as mu start, if not at 0.5 as in
+    Algorithm 1.
     """
 
     channels: int
@@ -59,6 +60,7 @@ class NetworkConfig:
     initial_rank: int = 6
     rank: int | None = None
     num_blocks: int = 1
+    starts: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.data_step not in DATA_STEPS:
@@ -77,6 +79,11 @@ class NetworkConfig:
                 f"The data step {self.data_step} has no step size that a network could estimate; choose another one, "
                 "or leave estimated_step out."
             )
+        if unknown := set(self.starts) - set(self.step.numbers) - {"lambda"}:
+            raise ModelError(
+                f"The data step {self.data_step} has no number {', '.join(sorted(unknown))}; it has "
+                f"{', '.join(self.step.numbers) or 'none'}."
+            )
         if self.step.has_dual != (self.denoiser_sees == "dual"):
             raise ModelError(
                 f"The data step {self.data_step} and the denoiser {self.denoiser} do not fit together: primal-dual "
@@ -87,6 +94,12 @@ class NetworkConfig:
     def step(self) -> DataStep:
         """The data step's entry in DATA_STEPS."""
         return DATA_STEPS[self.data_step]
+
+    @property
+    def learned_starts(self) -> dict[str, float]:
+        """Where the learned numbers of every stage start, by name."""
+        usual = dict(self.step.numbers) | ({"lambda": START} if self.denoiser_sees == "noise" else {})
+        return usual | dict(self.starts)
 
     @property
     def denoiser_channels(self) -> int:
@@ -344,7 +357,7 @@ def new_step_parameters(config: NetworkConfig, generator: torch.Generator | None
     step = config.step
     if step.hyper_net:
         return {f"common/step/{name}": w for name, w in new_hyper_net(config.num_stages, generator).items()}
-    starts = dict(step.numbers) | ({"lambda": START} if config.denoiser_sees == "noise" else {})
+    starts = config.learned_starts
     tensors: dict[str, Tensor] = {}
     for stage in range(1, config.num_stages + 1):
         own = {}

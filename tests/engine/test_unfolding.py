@@ -223,3 +223,12 @@ def test_another_memory_layout_gives_the_same_images(capture):
 def test_a_network_that_cannot_be_built_is_a_sentence(settings, sentence):
     with pytest.raises(ModelError, match=sentence):
         NetworkConfig(CHANNELS, **{"num_stages": 3, **settings})
+
+
+def test_learned_numbers_start_where_the_network_says():
+    config = NetworkConfig(3, 2, denoiser="resunet", starts={"mu": 0.01, "lambda": 1e-4})
+    tensors = new_step_parameters(config)
+    assert float(tensors["1/step/mu"]) == pytest.approx(0.01) and float(tensors["2/step/lambda"]) == pytest.approx(1e-4)
+    assert float(new_step_parameters(NetworkConfig(3, 1, denoiser="unet"))["1/step/mu"]) == 0.5
+    with pytest.raises(ModelError, match="has no number rho; it has mu"):
+        NetworkConfig(3, 2, denoiser="unet", starts={"rho": 0.1})
