@@ -35,15 +35,24 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     parser.add_argument("--events", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--commands",
+        action="store_true",
+        help="obey pause, continue, validate, checkpoint, stop from stdin, one a line",
+    )
 
 
 def run_train(args: argparse.Namespace, context: Context) -> int:
-    """`lorun train`: trains a backbone and its adapters, or goes on with a training."""
+    """`lorun train`: trains a backbone and its adapters, or goes on with a training.
+
+    Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, stop.
+    """
     import torch
 
     from .dataset import find_material
     from .device import require_device
     from .distributed import join_team
+    from .steering import CommandFile, steered
     from .train import resume, train
 
     if args.threads is not None:
@@ -62,6 +71,7 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
         for _ in events:
             pass
         return 0
+    events = steered(events, CommandFile(run), lambda: resume(run, device=device))
     with open(run / "events.jsonl", "a", encoding="utf-8") as log:
         for event in events:
             line = json.dumps({name: value for name, value in asdict(event).items() if value is not None})

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -67,11 +67,12 @@ def train(
     phases: Sequence[str] | None = None,
     device: str = "cpu",
     team: Team = ALONE,
-) -> Iterator[TrainEvent]:
+) -> Generator[TrainEvent, str | None, None]:
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
-    A phase "adapters" alone takes the backbone that lies in the folder. The processes of a `team` share every batch;
-    all yield events, the first alone writes.
+    After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
+    the backbone that lies in the folder. The processes of a `team` share every batch; all yield events, the first alone
+    writes.
     """
     if team.leads and (run / CHECKPOINT).exists():
         raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
@@ -83,7 +84,7 @@ def train(
     return _trained(state, run)
 
 
-def resume(run: Path, *, device: str = "cpu", team: Team = ALONE) -> Iterator[TrainEvent]:
+def resume(run: Path, *, device: str = "cpu", team: Team = ALONE) -> Generator[TrainEvent, str | None, None]:
     """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run."""
     return _trained(_State.loaded(run / CHECKPOINT, torch.device(device), team), run)
 
@@ -274,7 +275,7 @@ class _State:
         return state
 
 
-def _trained(state: _State, run: Path) -> Iterator[TrainEvent]:
+def _trained(state: _State, run: Path) -> Generator[TrainEvent, str | None, None]:
     """The phases one after the other."""
     recipe = state.recipe
     drawn_from = training_set(state.material, recipe)
@@ -307,8 +308,13 @@ def _trained(state: _State, run: Path) -> Iterator[TrainEvent]:
     )
 
 
-def _phase(state: _State, run: Path, sampler: Sampler, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
-    """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed."""
+def _phase(
+    state: _State, run: Path, sampler: Sampler, drawn_from: TrainingSet
+) -> Generator[TrainEvent, str | None, None]:
+    """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed.
+
+    After a step it may be sent "validate" or "checkpoint".
+    """
     config, num_steps, before = state.recipe.training, state.recipe.num_steps(state.phase), state.elapsed_s
     net, began, saved_s = state.net(), time.perf_counter(), -math.inf
     try:
@@ -325,7 +331,13 @@ def _phase(state: _State, run: Path, sampler: Sampler, drawn_from: TrainingSet) 
             if state.step == 1 or done or _due(state, saved_s):
                 state.save(run / CHECKPOINT)
                 saved_s = state.elapsed_s
-            yield TrainEvent("step", state.elapsed_s, state.phase, state.step, loss, rate)
+            wanted = yield TrainEvent("step", state.elapsed_s, state.phase, state.step, loss, rate)
+            if wanted == "validate":
+                yield _validated(state, run, drawn_from)
+            elif wanted == "checkpoint":
+                state.save(run / CHECKPOINT)
+                saved_s = state.elapsed_s
+                yield TrainEvent("saved", saved_s, state.phase, state.step, message="A checkpoint was written.")
             if config.piece_s and state.elapsed_s - before > config.piece_s:
                 break
     except NumericalError as error:

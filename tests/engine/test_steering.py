@@ -1,0 +1,97 @@
+"""Commands to a running training: obeyed between two steps, and nothing is lost by any of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lorun_engine.dataset import Material
+from lorun_engine.model import load_model
+from lorun_engine.steering import CommandFile, give_command, steered
+from lorun_engine.train import resume, train
+from tests.engine.test_train import losses, material, tiny  # noqa: F401 (a fixture)
+
+STEPS = {"warm_start_steps": 0, "backbone_steps": 6, "adapter_steps": 2, "validation_steps": 100}
+
+
+def told(run: Path, material: Material, *orders: tuple[int, str]) -> list:  # noqa: F811
+    """The events of a training that gets every order right after the step with its number (of all steps done)."""
+    events, done = [], 0
+    for event in steered(train(tiny(**STEPS), material, run), CommandFile(run), lambda: resume(run)):
+        events.append(event)
+        if event.event == "step":
+            done += 1
+        for _, command in [order for order in orders if event.event == "step" and order[0] == done]:
+            give_command(run, command)
+    return events
+
+
+def test_a_paused_training_that_continues_has_the_losses_of_an_unbroken_one(material, tmp_path):  # noqa: F811
+    unbroken = losses(train(tiny(**STEPS), material, tmp_path / "unbroken"))
+    events = told(tmp_path / "run", material, (2, "pause"), (2, "validate"), (2, "continue"))
+    assert losses(events) == unbroken
+    assert [event.event for event in events if event.event in ("paused", "started")] == ["started", "paused", "started"]
+
+
+def test_stop_scores_keeps_a_usable_set_and_can_be_resumed(material, tmp_path):  # noqa: F811
+    events = told(tmp_path / "run", material, (3, "stop"))
+    assert [event.event for event in events[-3:]] == ["step", "validated", "stopped"] and events[-1].step == 3
+    assert load_model(tmp_path / "run" / "share.safetensors").num_stages == 2
+    rest = list(resume(tmp_path / "run"))
+    assert rest[-1].event == "finished" and len(losses(rest)) == 5
+
+
+def test_stop_while_paused_ends(material, tmp_path):  # noqa: F811
+    events = told(tmp_path / "run", material, (1, "pause"), (1, "stop"))
+    assert [event.event for event in events[-2:]] == ["paused", "stopped"]
+
+
+@pytest.mark.parametrize("command, answer", [("validate", "validated"), ("checkpoint", "saved")])
+def test_scores_and_checkpoints_come_when_asked_for(material, tmp_path, command, answer):  # noqa: F811
+    events = told(tmp_path / "run", material, (2, command))
+    names = [event.event for event in events]
+    assert names.index(answer) == names.index("step") + 2  # after the second step
+    assert events[-1].event == "finished"
+
+
+def test_words_that_are_no_commands_change_nothing(material, tmp_path):  # noqa: F811
+    assert losses(told(tmp_path / "a", material, (1, "hurry"))) == losses(told(tmp_path / "b", material))
+
+
+def test_half_a_line_waits_and_what_was_there_before_the_start_is_left_alone(tmp_path):
+    give_command(tmp_path, "stop")
+    commands = CommandFile(tmp_path)
+    assert commands() is None
+    with open(tmp_path / "commands", "a") as file:
+        file.write("pau")
+        file.flush()
+        assert commands() is None
+        file.write("se\nstop\n")
+    assert [commands(), commands(), commands()] == ["pause", "stop", None]
+
+
+def test_the_command_line_obeys_the_file_in_its_folder(material, tmp_path, capsys):  # noqa: F811
+    (tmp_path / "recipe.toml").write_text(
+        "[network]\nchannels = 28\nnum_stages = 2\ndenoiser = 'unet'\ndenoiser_settings = { widths = [4, 8] }\n"
+        "[data]\ncrop = [8, 16]\nbatch = 2\nvalidation = ['second:lower']\n"
+        "[training]\nbackbone_steps = 100000\nadapter_steps = 1\n"
+    )
+    folder, run = material.cubes[0][0].parent, tmp_path / "run"
+    program = [sys.executable, "-m", "lorun_engine", "train", "--events", "json"]
+    words = ["--data", folder, "--recipe", tmp_path / "recipe.toml", "--out", run]
+    with subprocess.Popen(
+        [*program, *map(str, words)], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    ) as process:
+        names = []
+        for line in process.stdout:
+            names.append(json.loads(line)["event"])
+            if names.count("step") == 1 and names[-1] == "step":
+                give_command(run, "checkpoint")
+                give_command(run, "stop")
+        assert process.wait(timeout=60) == 0
+    assert [name for name in names if name != "step"] == ["started", "saved", "validated", "stopped"]
+    assert load_model(run / "share.safetensors").num_stages == 2
