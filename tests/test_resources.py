@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from app.resources import resource_path
+from lorun_engine.cards import cards_in
 from lorun_engine.io import WAVELENGTHS, OpenOptions, open_measurement
+from lorun_engine.model import list_decoders, open_decoder
+from lorun_engine.restore import restore
 from lorun_engine.tasks import TASKS
+
+WEIGHTS = resource_path("weights")
+SETS = [entry for entry in list_decoders([WEIGHTS]) if entry.card is not None]
 
 
 def test_every_task_has_a_sample():
@@ -33,3 +40,22 @@ def test_every_resource_is_accounted_for():
             folder, family = Path(name).parts[0], name.rpartition("-")[0]
             named = (f"`{name}`", f"`{folder}/`", f"`{family}-*{path.suffix}`")
             assert any(text in accounts for text in named), f"SOURCES.md does not say where {name} comes from"
+
+
+@pytest.mark.parametrize("entry", SETS, ids=lambda entry: entry.name)
+def test_every_shipped_set_is_whole_and_beats_every_decoder_without_weights_on_its_sample(entry):
+    """Reading a set checks its hash and that of its backbone."""
+    sample = open_measurement([resource_path("samples", f"{entry.task}.h5")], OpenOptions())
+    *_, last = restore(open_decoder(entry.name, library=[WEIGHTS], task=entry.task), sample)
+    best = 0.0
+    for decoder in TASKS[entry.task].decoders.values():
+        *_, without = restore(decoder, sample)
+        best = max(best, without.metrics["psnr"])
+    assert last.metrics["psnr"] > best + 1
+
+
+def test_every_backbone_serves_a_set_and_all_weights_together_stay_small():
+    cards = list(cards_in([WEIGHTS]))
+    wanted = {card.fields["backbone_hash"] for card in cards if card.kind == "adapters"}
+    assert {card.hash for card in cards if card.kind == "backbone"} == wanted
+    assert sum(card.path.stat().st_size for card in cards) < 34e6

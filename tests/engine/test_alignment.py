@@ -109,6 +109,13 @@ def test_the_aligned_measurement_explains_what_the_opened_one_does_not():
     assert abs(again.shift_y) < 0.25 and abs(again.shift_x) < 0.25
 
 
+def test_a_capture_smaller_than_the_search_is_searched_all_the_same():
+    physics = CassiPhysics(torch.rand(8, 8, generator=torch.Generator().manual_seed(0)), Dispersion(3))
+    y = physics.forward(torch.ones(1, *physics.scene_shape))[0].numpy()
+    best = found(Measurement(task="cassi", y=y, physics=physics)).best
+    assert abs(best.shift_y) <= 4 and abs(best.shift_x) <= 4
+
+
 def test_a_mask_without_a_pattern_and_too_few_bands_are_said():
     flat = np.full((SIZE, SIZE), 0.5, np.float32)
     with pytest.raises(LorunError, match="alike"):
