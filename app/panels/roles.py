@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 from lorun_engine.io import WAVELENGTHS, OpenOptions, RoleRow, RoleTable
 from lorun_engine.io.reading import READING
 from lorun_engine.io.roles import UNUSED
+from lorun_engine.io.sr import GALLERY
 
 from .. import theme
 from ..actions import Corrections
@@ -54,7 +55,7 @@ FIELDS: dict[str, Field] = {
     "pixel_order": Field("Pixels within a block", (("row by row", "row"), ("column by column", "column"))),
     "block_order": Field("Order of the blocks", (("row by row", "row"), ("column by column", "column"))),
     "scale": Field("Factor", (("× 2", 2), ("× 3", 3), ("× 4", 4))),
-    "kernel": Field("Blur kernel", example="name or file"),
+    "kernel": Field("Blur kernel", tuple((name, name) for name in GALLERY), is_open=True),
     "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
     "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
     "crop": Field("Crop the scene", example="y, x, height, width"),

@@ -35,6 +35,12 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 OPTIONS = ("scale", "kernel", "input_scale", "integer_scale", "cube_axes", "key")
 USUAL_SCALE = 2
+# the names of `kernels.gallery`, for menus that must not wait for torch
+GALLERY = (
+    *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),
+    *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
+    *("gaussian 3 x 1.5, 135 deg", "camera shake 1", "camera shake 2", "camera shake 3"),
+)
 LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
 
 
