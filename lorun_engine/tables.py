@@ -57,7 +57,7 @@ class Column:
     folder: str
     ratio: float | None = None
     scale: int | None = None
-    kernel: int | None = None  # of the twelve, from 1; 0 is the delta
+    kernel: int | None = None  # of the twelve, from 1
     scenes: tuple[str, ...] = ()
 
 

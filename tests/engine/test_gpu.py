@@ -14,7 +14,7 @@ from lorun_engine.io import open_measurement
 from lorun_engine.lora import AdapterSet
 from lorun_engine.model import list_decoders, open_decoder
 from lorun_engine.restore import restore
-from lorun_engine.unfolding import NetworkConfig, UnfoldingNet
+from lorun_engine.unfolding import UnfoldingNet
 from tests.engine.test_required_networks import REQUIRED, STAGES, begun
 
 pytestmark = pytest.mark.gpu
@@ -32,13 +32,7 @@ def exact_float32(monkeypatch):
 @pytest.mark.parametrize("network", REQUIRED, ids=str)
 def test_every_required_network_gives_the_images_of_the_cpu(network, record_property):
     truth, physics = network.measured()
-    config = NetworkConfig(
-        truth.shape[1],
-        STAGES,
-        denoiser=network.denoiser,
-        denoiser_settings=network.settings,
-        data_step=network.data_step,
-    )
+    config = network.config(truth.shape[1])
     backbone, tensors = begun(config, physics)
     images = []
     for device in ("cpu", "cuda:0"):

@@ -54,6 +54,12 @@ class Network:
     data_step: str
     settings: dict[str, Any] = field(default_factory=dict)
 
+    def config(self, channels: int) -> NetworkConfig:
+        """The network for so many bands or channels."""
+        return NetworkConfig(
+            channels, STAGES, denoiser=self.denoiser, denoiser_settings=self.settings, data_step=self.data_step
+        )
+
     def __str__(self) -> str:
         return f"{self.measured.__name__} {self.denoiser} {self.data_step}"
 
@@ -111,13 +117,7 @@ def with_adapters(config: NetworkConfig, backbone: Backbone, tensors: dict[str, 
 @pytest.mark.parametrize("network", REQUIRED, ids=str)
 def test_both_phases_together_bring_the_loss_on_two_patches_below_a_tenth(network):
     truth, physics = network.measured()
-    config = NetworkConfig(
-        truth.shape[1],
-        STAGES,
-        denoiser=network.denoiser,
-        denoiser_settings=network.settings,
-        data_step=network.data_step,
-    )
+    config = network.config(truth.shape[1])
     backbone, tensors = begun(config, physics)
     net = UnfoldingNet(config, backbone, AdapterSet(STAGES, tensors))
     first = losses(net, [*backbone.parameters(), *tensors.values()], truth, physics, steps=85)
