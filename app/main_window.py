@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QMessageBox,
     QScrollArea,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -122,8 +123,15 @@ class MainWindow(QMainWindow):
         columns = QHBoxLayout()
         columns.setSpacing(2 * theme.GRID)
         columns.addWidget(left)
-        columns.addWidget(self.centre, 1)
-        columns.addWidget(right)
+        restoration = QWidget()
+        beside = QHBoxLayout(restoration)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(2 * theme.GRID)
+        beside.addWidget(self.centre, 1)
+        beside.addWidget(right)
+        self.pages = QStackedWidget()  # the restoration; full pages, such as the adapters', take its place
+        self.pages.addWidget(restoration)
+        columns.addWidget(self.pages, 1)
         self._right = right
         rows.addWidget(self.problem_bar)
         rows.addLayout(columns, 1)
@@ -244,6 +252,12 @@ class MainWindow(QMainWindow):
         self.roles_page.show()
         self.roles_page.raise_()
         self.roles_page.activateWindow()
+
+    def show_page(self, page: QWidget | None) -> None:
+        """Shows a full page beside the left column, or the restoration again for None."""
+        if page is not None and self.pages.indexOf(page) < 0:
+            self.pages.addWidget(page)
+        self.pages.setCurrentIndex(0 if page is None else self.pages.indexOf(page))
 
     def _folder(self) -> Path | None:
         session = self.session
