@@ -23,7 +23,8 @@ class UNetConfig:
 
     `residual` predicts the change of z instead of the image, starting from no change; `rectified` adds the spectral
     rectification block of the spectral denoiser behind the U-Net; `sees_mask` adds the band mean of the conditioning as
-    an input channel.
+    an input channel. With `patch` s the finest level sees cells of s x s pixels as channels (space-to-depth, Shi et
+    al., CVPR 2016), which costs a fraction of the time; with `remembers` its last features enter the next stage's.
     """
 
     channels: int
@@ -31,6 +32,8 @@ class UNetConfig:
     residual: bool = False
     rectified: bool = False
     sees_mask: bool = False
+    patch: int = 1
+    remembers: bool = False
     sees: ClassVar[str] = "mask"
 
 
@@ -41,13 +44,14 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        inputs = (config.channels + config.sees_mask, *widths[:-1])
+        inputs = ((config.channels + config.sees_mask) * config.patch**2, *widths[:-1])
         self.down = nn.ModuleList(_DoubleConv(before, after) for before, after in zip(inputs, widths, strict=True))
         self.up = nn.ModuleList(
             nn.Conv2d(coarse, fine, 3, padding=1) for fine, coarse in zip(widths, widths[1:], strict=False)
         )
         self.merge = nn.ModuleList(_DoubleConv(2 * width, width) for width in widths[:-1])
-        self.out = nn.Conv2d(widths[0], config.channels, 1)
+        self.out = nn.Conv2d(widths[0], config.channels * config.patch**2, 1)
+        self.recall = nn.Conv2d(widths[0], widths[0], 1) if config.remembers else None
         self.rectify = AttentionRectification(config.channels) if config.rectified else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.groups == 1:
@@ -56,25 +60,31 @@ class UNet(nn.Module):
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
 
-    def forward(self, z: Tensor, conditioning: Tensor | None = None, state: None = None) -> tuple[Tensor, None]:
-        """The denoised z, (B, C, H, W); there is no state."""
+    def forward(
+        self, z: Tensor, conditioning: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The denoised z, (B, C, H, W), and the features that the next stage recalls, if it does."""
         height, width = z.shape[-2:]
         x = z
         if self.config.sees_mask:
             seen = torch.ones_like(z[:, :1]) if conditioning is None else conditioning.mean(dim=1, keepdim=True)
             x = torch.cat([z, seen.expand(z.shape[0], -1, -1, -1)], dim=1)
-        x = pad_to_multiple(x, 2 ** (len(self.down) - 1))
+        patch = self.config.patch
+        x = F.pixel_unshuffle(pad_to_multiple(x, patch * 2 ** (len(self.down) - 1)), patch)
         skips = []
         for level, double_conv in enumerate(self.down):
-            x = double_conv(F.max_pool2d(x, 2) if level else x)  # (B, widths[level], H / 2^level, W / 2^level)
+            x = double_conv(F.max_pool2d(x, 2) if level else x)  # (B, widths[level], H / 2^level, W / 2^level) cells
+            if level == 0 and state is not None:
+                x = x + self.recall(state)
             skips.append(x)
         for level in reversed(range(len(self.up))):
             x = F.relu(self.up[level](F.interpolate(x, scale_factor=2.0, mode="nearest")))
             x = self.merge[level](torch.cat([skips[level], x], dim=1))
-        x = self.out(x)[..., :height, :width]
+        features = x if self.config.remembers else None
+        x = F.pixel_shuffle(self.out(x), patch)[..., :height, :width]
         if self.config.residual:
             x = z + x
-        return (x if self.rectify is None else self.rectify(x)), None
+        return (x if self.rectify is None else self.rectify(x)), features
 
 
 class _DoubleConv(nn.Sequential):

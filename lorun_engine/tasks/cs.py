@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import fft
 from torch import Tensor
 
 from ..errors import GeometryError
@@ -192,6 +193,18 @@ def random_sampling(ratio: float, *, block_size: int = 32, seed: int = 0) -> np.
     gaussian = np.random.default_rng(seed).standard_normal((block_size**2, num_samples(ratio, block_size)))
     columns, triangle = np.linalg.qr(gaussian)
     return np.ascontiguousarray((columns * np.sign(np.diag(triangle))).T, dtype=np.float32)
+
+
+def cosine_sampling(ratio: float, *, block_size: int = 32) -> np.ndarray:
+    """The lowest two-dimensional cosines of a block (M, N) float32, orthonormal; `ratio` is in percent.
+
+    Photographs' blocks have nearly these principal components (Ahmed et al., IEEE Trans. Computers 1974).
+    """
+    cosines = fft.dct(np.eye(block_size), axis=0, norm="ortho")  # (frequency, pixel)
+    frequency = np.arange(block_size) ** 2
+    lowest = np.argsort(np.add.outer(frequency, frequency), axis=None, kind="stable")[: num_samples(ratio, block_size)]
+    rows, columns = np.unravel_index(lowest, (block_size, block_size))
+    return np.einsum("mi,mj->mij", cosines[rows], cosines[columns]).reshape(len(lowest), -1).astype(np.float32)
 
 
 def luma(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,15 @@ from lorun_engine.measurement import Scene
 from lorun_engine.noise import Noise
 from lorun_engine.physics import adjoint_mismatch
 from lorun_engine.restore import restore
-from lorun_engine.tasks.cs import CsPhysics, PseudoInverse, luma, num_samples, random_sampling, simulate
+from lorun_engine.tasks.cs import (
+    CsPhysics,
+    PseudoInverse,
+    cosine_sampling,
+    luma,
+    num_samples,
+    random_sampling,
+    simulate,
+)
 
 
 @pytest.fixture
@@ -48,6 +56,17 @@ def test_random_matrices_have_orthonormal_rows_and_follow_their_seed(block_size)
     np.testing.assert_allclose(sampling @ sampling.T, np.eye(len(sampling)), atol=1e-5)
     assert np.array_equal(sampling, random_sampling(10, block_size=block_size, seed=3))
     assert not np.array_equal(sampling, random_sampling(10, block_size=block_size, seed=4))
+
+
+@pytest.mark.parametrize("block_size", [16, 32])
+def test_cosines_are_orthonormal_rows_of_rising_frequency_that_pass_what_is_smooth(block_size):
+    sampling = cosine_sampling(10, block_size=block_size)
+    assert sampling.shape == (num_samples(10, block_size), block_size**2) and sampling.dtype == np.float32
+    np.testing.assert_allclose(sampling @ sampling.T, np.eye(len(sampling)), atol=1e-5)
+    slope = np.tile(np.linspace(0, 1, block_size, dtype=np.float32), block_size)
+    assert np.linalg.norm(slope - sampling.T @ (sampling @ slope)) < 0.02 * np.linalg.norm(slope)
+    roughness = [np.abs(np.diff(row.reshape(block_size, block_size))).sum() for row in sampling[[0, 1, -1]]]
+    assert roughness[0] < 1e-4 < roughness[1] < roughness[2]
 
 
 def test_every_block_is_sampled_by_the_rows_of_the_matrix():

@@ -56,6 +56,32 @@ def test_a_residual_u_net_starts_as_the_identity(rectified):
     torch.testing.assert_close(unet(z)[0], z, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("size", [(7, 9), (16, 24)])
+def test_a_u_net_on_cells_keeps_the_shape_and_sees_every_pixel_of_a_cell(size):
+    torch.manual_seed(0)
+    unet = build_denoiser("unet", 2, {"widths": [8, 8], "patch": 2, "sees_mask": True})
+    z = torch.rand(1, 2, *size, requires_grad=True)
+    x, state = unet(z, torch.rand(1, 2, *size))
+    x.sum().backward()
+    assert x.shape == z.shape and state is None
+    assert z.grad.abs().amin() > 0
+
+
+def test_a_stage_that_recalls_the_features_of_the_one_before_changes_with_them():
+    torch.manual_seed(0)
+    unet = build_denoiser("unet", 1, {"widths": [8, 8], "remembers": True})
+    z = torch.rand(2, 1, 16, 16)
+    alone, features = unet(z)
+    recalling, _ = unet(z, None, features)
+    assert features.shape == (2, 8, 16, 16)
+    assert not torch.equal(alone, recalling)
+    forgetting = (unet.recall.weight.detach() * 0, unet.recall.bias.detach() * 0)
+    without = torch.func.functional_call(
+        unet, dict(zip(("recall.weight", "recall.bias"), forgetting, strict=True)), (z, None, features)
+    )[0]
+    torch.testing.assert_close(without, alone)
+
+
 def test_a_spectral_denoiser_can_start_as_the_identity():
     z = torch.rand(1, 4, 20, 40)
     torch.testing.assert_close(build_denoiser("spectral", 4, {"identity_start": True})(z)[0], z, rtol=0, atol=0)
