@@ -76,12 +76,20 @@ class CassiPhysics(LinearPhysics):
 
     `mask` is (H, W) or (C, H, W) for one camera, (B, 1 or C, H, W) for one mask a sample; real values, binary or grey.
     `detector_shape` is (H', W') where the capture is larger or smaller than the smallest detector that sees all bands;
-    what falls beside it is lost.
+    what falls beside it is lost. `seen` (1 or B, 1, H', W') is 0 at detector pixels that do not count, such as dead
+    ones and those withheld to be predicted, and 1 elsewhere.
     """
 
     task = "cassi"
 
-    def __init__(self, mask: Tensor, dispersion: Dispersion, *, detector_shape: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        mask: Tensor,
+        dispersion: Dispersion,
+        *,
+        detector_shape: tuple[int, int] | None = None,
+        seen: Tensor | None = None,
+    ) -> None:
         while mask.dim() < 4:
             mask = mask.unsqueeze(0)
         num_bands, (height, width) = dispersion.num_bands, mask.shape[-2:]
@@ -93,19 +101,20 @@ class CassiPhysics(LinearPhysics):
         self.dispersion = dispersion
         self.scene_shape = (num_bands, height, width)
         self.measurement_shape = (1, *(detector_shape or dispersion.detector_shape(height, width)))
+        self.seen = seen
         self._diagonal, self._off_diagonal = self._phi_phi_t()
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x: (B, C, H, W) to (B, 1, H', W')."""
-        return _Disperse.apply(self.mask * x, self.dispersion, self.measurement_shape[1:])
+        return self._counted(_Disperse.apply(self.mask * x, self.dispersion, self.measurement_shape[1:]))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
-        return self.mask * _Gather.apply(y, self.dispersion, self.scene_shape[1:])
+        return self.mask * self.views(y)
 
     def views(self, y: Tensor) -> Tensor:
         """Every band's view of the detector without its mask: (B, 1, H', W') to (B, C, H, W)."""
-        return _Gather.apply(y, self.dispersion, self.scene_shape[1:])
+        return _Gather.apply(self._counted(y), self.dispersion, self.scene_shape[1:])
 
     def gram(self) -> Tensor:
         """(B, 1, H', W'): diag(PhiPhi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
@@ -132,17 +141,27 @@ class CassiPhysics(LinearPhysics):
         mask = self.mask.to(device=device, dtype=dtype or self.mask.dtype)
         if mask is self.mask:
             return self
-        return type(self)(mask, self.dispersion, detector_shape=self.measurement_shape[1:])
+        return self._with(mask, None if self.seen is None else self.seen.to(mask))
 
     def part(self, rows: Tensor) -> Self:
         """The cameras of some samples."""
-        if len(self.mask) == 1:
-            return self
-        return type(self)(self.mask[rows], self.dispersion, detector_shape=self.measurement_shape[1:])
+        mask = self.mask if len(self.mask) == 1 else self.mask[rows]
+        seen = self.seen if self.seen is None or len(self.seen) == 1 else self.seen[rows]
+        return self if mask is self.mask and seen is self.seen else self._with(mask, seen)
+
+    def seeing(self, seen: Tensor) -> Self:
+        """The same camera where only the detector pixels count at which `seen` is 1."""
+        return self._with(self.mask, seen.to(self.mask))
 
     def conditioning(self) -> Tensor:
         """The unshifted mask, (1 or B, C, H, W)."""
         return self.mask.expand(-1, self.scene_shape[0], -1, -1)
+
+    def _with(self, mask: Tensor, seen: Tensor | None) -> Self:
+        return type(self)(mask, self.dispersion, detector_shape=self.measurement_shape[1:], seen=seen)
+
+    def _counted(self, y: Tensor) -> Tensor:
+        return y if self.seen is None else self.seen * y
 
     def _phi_phi_t(self) -> tuple[Tensor, Tensor | None]:
         """The diagonal of Phi Phi^T (zeros replaced by 1) and, for fractional offsets, its first off-diagonal.
@@ -161,6 +180,10 @@ class CassiPhysics(LinearPhysics):
             off_diagonal = _place(squared, [(s, f * (1 - f)) for s, f in splits], dispersion.axis, shape)
             last = (..., slice(-1, None)) if dispersion.axis == "x" else (..., slice(-1, None), slice(None))
             off_diagonal[last] = 0  # the neighbour of the last detector pixel lies beside the detector
+            if self.seen is not None:
+                along = -1 if dispersion.axis == "x" else -2
+                off_diagonal = off_diagonal * self.seen * self.seen.roll(-1, along)
+        diagonal = self._counted(diagonal)
         return torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)), off_diagonal
 
 

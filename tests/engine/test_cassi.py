@@ -92,6 +92,23 @@ def test_adjoint_holds_for_a_batch_of_masks_and_every_gradient_is_the_adjoint(di
     assert torch.autograd.gradcheck(lambda m: physics.prox(x.detach(), y.detach(), m).sum(), (mu,))
 
 
+@pytest.mark.parametrize("dispersion", GEOMETRIES, ids=str)
+def test_pixels_that_do_not_count_are_rows_of_zeros_in_phi(dispersion, generator):
+    mask = torch.rand(6, 7, dtype=torch.float64, generator=generator)
+    whole = CassiPhysics(mask, dispersion)
+    seen = (torch.rand(1, *whole.measurement_shape, generator=generator) < 0.8).double()
+    physics = whole.seeing(seen)
+    phi = seen.flatten()[:, None] * dense_phi(mask, dispersion, physics.measurement_shape[1:])
+    x = torch.randn(1, *physics.scene_shape, dtype=torch.float64, generator=generator)
+    y = torch.randn(1, *physics.measurement_shape, dtype=torch.float64, generator=generator)
+    torch.testing.assert_close(physics.forward(x).flatten(), phi @ x.flatten())
+    torch.testing.assert_close(physics.adjoint(y).flatten(), phi.T @ y.flatten())
+    normal = phi.T @ phi + 0.3 * torch.eye(phi.shape[1], dtype=torch.float64)
+    expected = torch.linalg.solve(normal, phi.T @ y.flatten() + 0.3 * x.flatten())
+    torch.testing.assert_close(physics.prox(x, y, 0.3).flatten(), expected)
+    assert physics.to("cpu", torch.float32).seen.dtype == torch.float32
+
+
 def test_a_detector_smaller_than_the_shear_loses_light_and_keeps_the_adjoint(generator):
     mask = torch.rand(6, 7, generator=generator)
     whole = CassiPhysics(mask, Dispersion(4, 2.0))
