@@ -8,8 +8,7 @@ Theory 1960). Both are computed once by FFT; after that a supposition costs micr
 The share of the fine pattern's energy that the bands explain is the criterion. It is largest for the true offsets.
 
 The order of the bands leaves no trace in this pattern: a scene decoded with the other direction has its spectra
-reversed and explains the capture as well. Only a spectrum that is clearly brighter at one end tells it, as light and
-surfaces seldom are brighter in the blue; elsewhere the direction stays as it was.
+reversed and explains the capture as well. Only the spectra themselves tell it (see `direction`), and not always.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ import numpy as np
 import torch
 from scipy import fft, ndimage
 
+from .direction import coarse_spectra, direction_log_odds
 from .errors import LorunError
+from .io import OpenOptions
+from .io.cassi import moved
 from .measurement import Measurement
 from .tasks.cassi import CassiPhysics, Dispersion
 
@@ -32,8 +34,10 @@ _RIDGE = 0.02  # of the mask's variance: bands less than a pixel apart share the
 _SMOOTHNESS = 3.0  # of the mask's variance: spectra bend little from band to band
 _ENDS = 0.02  # of the brightest local mean; darker pixels count as if they were as bright
 # of the criterion for every pixel of shift: on the TSA-Net captures several positions are nearly as good
-_RELUCTANCE = 0.006
-_ONE_SIDED = 0.3  # below it simulated scenes under many lights told the wrong direction in 16 of 40 captures
+_RELUCTANCE = 0.004
+_MOST_PEAKS, _APART = 6, 0.75  # places that are looked at more closely, and pixels between them
+_UNDECIDED = 0.1  # margins below it tell no direction
+_CROP = 256  # rows across the dispersion that are decoded to tell the direction
 _FEWEST_BANDS = 3
 _MORE_LAGS = 12  # beyond the shifts, where the pattern of a mask that lies elsewhere shows nothing
 
@@ -64,9 +68,9 @@ class Alignment:
 
     `explained` is the share of the fine pattern's energy that the bands explain at `best`, `explained_as_opened` that
     of the geometry the measurement was opened with, `explained_by_chance` the median at offsets that are surely wrong.
-    `direction` is "+" or "-": that of the measurement as opened unless the spectrum is one-sided enough to tell it;
-    `direction_margin` in 0..1 says how one-sided. `spectrum` holds the mean of
-    every band, band 0 first, in a unit of its own.
+    `direction` is "+" or "-", whichever gives the likelier spectra, and as opened where both do. `direction_margin` in
+    0..1 says how much likelier: 0 where both are as good, 1 where the other is out of the question. `spectrum` holds
+    the mean of every band, band 0 first, in a unit of its own.
     `map` (rows, columns) is the criterion at the shifts `map_shifts` (both axes, pixels) for the best step and flip.
     """
 
@@ -162,43 +166,91 @@ def align(
             best, best_value = candidate, value
         yield AlignmentProgress(done, total, best, best_value)
     pattern = patterns[best.flip]
-    best, best_value = _best(pattern, _along(best, opened, reach=reach, low=low, high=high))
-    yield AlignmentProgress(len(tried) + 1, total, best, best_value)
+    peaks = _peaks(pattern, _along(best, opened, reach=reach, low=low, high=high), along=_along_name(opened))
+    yield AlignmentProgress(len(tried) + 1, total, peaks[0], float(pattern.explained(peaks[:1])[0][0]))
     for done, (apart, step_apart) in enumerate(((0.25, 0.02), (0.1, 0.01), (0.04, 0.004)), len(tried) + 2):
-        near = [
-            Supposition(float(y), float(x), float(s), best.flip)
-            for y in _within(_grid(best.shift_y, 3 * apart, apart), -reach, reach)
-            for x in _within(_grid(best.shift_x, 3 * apart, apart), -reach, reach)
-            for s in _within(_grid(best.step, 3 * step_apart, step_apart), low, high)
-        ]
-        best, best_value = _best(pattern, near)
+        for number, peak in enumerate(peaks):
+            near = [
+                Supposition(float(y), float(x), float(s), best.flip)
+                for y in _within(_grid(peak.shift_y, 3 * apart, apart), -reach, reach)
+                for x in _within(_grid(peak.shift_x, 3 * apart, apart), -reach, reach)
+                for s in _within(_grid(peak.step, 3 * step_apart, step_apart), low, high)
+            ]
+            peaks[number], _ = _best(pattern, near)
+        best, best_value = _best(pattern, peaks)
         yield AlignmentProgress(done, total, best, best_value)
     as_opened, _ = patterns[""].explained([Supposition(step=opened.step)])
-    yield _concluded(pattern, best, best_value, float(as_opened[0]), opened, reach)
+    log_odds = _log_odds(measurement, best)
+    yield _concluded(pattern, best, best_value, float(as_opened[0]), opened, reach, log_odds)
 
 
 def aligned(measurement: Measurement, alignment: Alignment) -> Measurement:
     """The measurement with its mask moved and its dispersion corrected; where no mask is known any more it is 0."""
-    physics, _ = _camera(measurement)
     best = alignment.best
-    mask = physics.mask[0].cpu().numpy()
-    mask = np.stack([_flipped(band, best.flip) for band in mask])
-    mask = ndimage.shift(mask, (0, best.shift_y, best.shift_x), order=1, mode="constant")
-    dispersion = replace(physics.dispersion, step=best.step, direction=alignment.direction)
-    moved = CassiPhysics(
-        torch.from_numpy(mask.astype(np.float32)), dispersion, detector_shape=physics.measurement_shape[1:]
-    )
+    physics = _moved_camera(measurement, best, direction=alignment.direction)
     note = (
         f"The mask was moved by {best.shift_y:+.2f} rows and {best.shift_x:+.2f} columns"
         f"{f' after a flip ({best.flip})' if best.flip else ''}; the step is {best.step:.3f} pixels."
     )
-    return replace(measurement, physics=moved, notes=(*measurement.notes, note))
+    return replace(measurement, physics=physics, notes=(*measurement.notes, note))
+
+
+def corrected(options: OpenOptions, alignment: Alignment, *, num_bands: int, direction: bool = True) -> OpenOptions:
+    """The corrections that open the measurement as `alignment` found it, on top of those it was opened with.
+
+    Without `direction` that of the dispersion stays as it is.
+    """
+    best = alignment.best
+    flip, rotate = _turned_further(options.flip, options.rotate or 0, best.flip)
+    y, x = options.mask_shift or (0.0, 0.0)
+    y, x = (-y if best.flip in ("ud", "both") else y), (-x if best.flip in ("lr", "both") else x)
+    return replace(
+        options,
+        num_bands=num_bands,
+        step=round(best.step, 3),
+        direction=alignment.direction if direction else options.direction,
+        flip=flip,
+        rotate=rotate or None,
+        mask_shift=(round(y + best.shift_y, 3), round(x + best.shift_x, 3)),
+    )
 
 
 def fine_pattern(y: np.ndarray) -> np.ndarray:
     """A capture (H', W') less its local mean, in shares of that mean's root: shot noise is equal everywhere then."""
     mean = ndimage.gaussian_filter(y, _NEIGHBOURHOOD, mode="nearest")
     return (y - mean) / np.sqrt(np.maximum(mean, _ENDS * mean.max()))
+
+
+def _turned_further(flip: str | None, rotate: int, further: str) -> tuple[str | None, int]:
+    """What mirrors and turns as (flip, rotate) and then `further` do; two different mirrors are half a turn."""
+    if not further:
+        return flip, rotate
+    if further == "both" or (flip is not None and flip != further):
+        return (flip if further == "both" else None), (rotate + 2) % 4
+    return (None if flip == further else further), rotate
+
+
+def _moved_camera(measurement: Measurement, best: Supposition, *, direction: str) -> CassiPhysics:
+    """The operator with its mask flipped and moved and its dispersion corrected, for the same detector."""
+    physics, _ = _camera(measurement)
+    mask = np.stack([_flipped(band, best.flip) for band in physics.mask[0].cpu().numpy()])
+    mask = np.ascontiguousarray(moved(mask, (best.shift_y, best.shift_x)))
+    dispersion = replace(physics.dispersion, step=best.step, direction=direction)
+    return CassiPhysics(torch.from_numpy(mask), dispersion, detector_shape=physics.measurement_shape[1:])
+
+
+def _log_odds(measurement: Measurement, best: Supposition) -> float:
+    """The logarithm of the odds for direction "+", from a coarse decode of the middle of the capture."""
+    physics = _moved_camera(measurement, best, direction="+")
+    y, mask, detector = torch.from_numpy(measurement.y)[None], physics.mask, physics.measurement_shape[1:]
+    dimension = -2 if physics.dispersion.axis == "x" else -1  # across the dispersion, where a cut loses no light
+    length = mask.shape[dimension]
+    if length > _CROP:
+        first = (length - _CROP) // 2
+        y, mask = (whole.narrow(dimension, first, _CROP) for whole in (y, mask))
+        detector = tuple(y.shape[-2:])
+    spectra = coarse_spectra(y, CassiPhysics(mask, physics.dispersion, detector_shape=detector))
+    return direction_log_odds(spectra.flatten(1).T.numpy(), measurement.wavelengths_nm)
 
 
 def _camera(measurement: Measurement) -> tuple[CassiPhysics, np.ndarray]:
@@ -227,25 +279,60 @@ def _pattern(
 
 
 def _along(best: Supposition, opened: Dispersion, *, reach: float, low: float, high: float) -> list[Supposition]:
-    """All shifts along the dispersion with all steps, finely: moved by whole bands a mask fits nearly as well."""
-    name = "shift_x" if opened.axis == "x" else "shift_y"
+    """All shifts along the dispersion with all steps, finely: moved by whole bands a mask fits nearly as well.
+
+    Across it the shift is known to a pixel so far.
+    """
+    along, across = _along_name(opened), "shift_y" if opened.axis == "x" else "shift_x"
     steps = np.append(np.arange(low, high + 1e-9, 0.02), best.step)
     return [
-        replace(best, **{name: float(shift)}, step=float(step)) for shift in _grid(0.0, reach, 0.125) for step in steps
+        replace(best, **{across: float(aside), along: float(shift)}, step=float(step))
+        for aside in _within(_grid(getattr(best, across), 0.5, 0.5), -reach, reach)
+        for shift in _grid(0.0, reach, 0.25)
+        for step in steps
     ]
 
 
+def _along_name(opened: Dispersion) -> str:
+    """The shift along the dispersion."""
+    return "shift_x" if opened.axis == "x" else "shift_y"
+
+
+def _peaks(pattern: FinePattern, suppositions: list[Supposition], *, along: str) -> list[Supposition]:
+    """The best suppositions, the first the very best, no two of them at nearly the same place along the dispersion."""
+    values = _values(pattern, suppositions)
+    found: list[Supposition] = []
+    for number in np.argsort(-values):
+        candidate = suppositions[number]
+        if all(abs(getattr(candidate, along) - getattr(other, along)) >= _APART for other in found):
+            found.append(candidate)
+        if len(found) == _MOST_PEAKS:
+            break
+    return found
+
+
 def _best(pattern: FinePattern, suppositions: list[Supposition]) -> tuple[Supposition, float]:
-    """The supposition that explains most; few at a time, as each brings a matrix."""
-    parts = [suppositions[n : n + 512] for n in range(0, len(suppositions), 512)]
-    values = np.concatenate([pattern.explained(part)[0] for part in parts])
+    """The supposition that explains most, and how much."""
+    chosen = int(_values(pattern, suppositions).argmax())
+    return suppositions[chosen], float(pattern.explained([suppositions[chosen]])[0][0])
+
+
+def _values(pattern: FinePattern, suppositions: list[Supposition]) -> np.ndarray:
+    """What each explains, a little less the further it is from where the mask was opened."""
+    parts = [suppositions[n : n + 512] for n in range(0, len(suppositions), 512)]  # each brings a matrix
+    explained = np.concatenate([pattern.explained(part)[0] for part in parts])
     distances = np.array([abs(s.shift_y) + abs(s.shift_x) for s in suppositions])
-    chosen = int((values * (1 - _RELUCTANCE * distances)).argmax())
-    return suppositions[chosen], float(values[chosen])
+    return explained * (1 - _RELUCTANCE * distances)
 
 
 def _concluded(
-    pattern: FinePattern, best: Supposition, value: float, as_opened: float, opened: Dispersion, reach: float
+    pattern: FinePattern,
+    best: Supposition,
+    value: float,
+    as_opened: float,
+    opened: Dispersion,
+    reach: float,
+    log_odds: float,
 ) -> Alignment:
     shifts = _grid(0.0, reach, 0.5)
     places = [replace(best, shift_y=float(y), shift_x=float(x)) for y in shifts for x in shifts]
@@ -254,7 +341,8 @@ def _concluded(
     across = "shift_y" if opened.axis == "x" else "shift_x"
     chance, _ = pattern.explained([replace(best, **{across: float(row)}) for row in rows])
     _, weights = pattern.explained([best])
-    direction, margin = _direction(weights[0], opened.direction)
+    margin = float(np.tanh(abs(log_odds) / 2))
+    direction = opened.direction if margin < _UNDECIDED else "+" if log_odds > 0 else "-"
     return Alignment(
         best=best,
         direction=direction,
@@ -266,15 +354,6 @@ def _concluded(
         map=drawn.reshape(len(shifts), len(shifts)),
         map_shifts=shifts,
     )
-
-
-def _direction(weights: np.ndarray, opened: str) -> tuple[str, float]:
-    """Which end of the spectrum is the red one, and how clearly: where the weights' centre lies between the ends."""
-    positive = np.maximum(weights, 0)
-    places = np.linspace(-1, 1, len(weights))
-    slope = float((positive * places).sum() / max(positive.sum(), 1e-30))
-    margin = min(1.0, abs(slope))
-    return (("+" if slope > 0 else "-") if margin >= _ONE_SIDED else opened), margin
 
 
 def _flipped(mask: np.ndarray, flip: str) -> np.ndarray:

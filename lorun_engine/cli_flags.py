@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ Commands = Mapping[
 ]
 
 
-def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None) -> None:
+def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None, several_masks: bool = False) -> None:
     """The flags that correct what is guessed of the instrument; `task` is the default of `--task`."""
     group = sub.add_argument_group("geometry", "what the program should know of the instrument; guessed where left out")
     default = "told by the files" if task is None else task
@@ -49,7 +50,10 @@ def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None) -> No
     group.add_argument("--cube-axes", metavar="AXES", help="axes of a stored cube, e.g. HWC")
 
     group = sub.add_argument_group("CASSI")
-    group.add_argument("--mask", metavar="FILE[::KEY]", help="the coded aperture")
+    if several_masks:
+        group.add_argument("--mask", metavar="FILE[::KEY]", action="append", default=[], help="mask file (repeatable)")
+    else:
+        group.add_argument("--mask", metavar="FILE[::KEY]", help="the coded aperture")
     group.add_argument("--bands", type=int, metavar="N")
     group.add_argument("--step", type=float, metavar="D", help="dispersion in pixels a band, fractions allowed")
     group.add_argument("--axis", choices=("x", "y"), help="dispersion along columns (x) or rows (y)")
@@ -60,6 +64,7 @@ def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None) -> No
     )
     group.add_argument("--flip", choices=("lr", "ud"), help="mirror the mask")
     group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="turn the mask counter-clockwise")
+    group.add_argument("--mask-shift", type=shift, metavar="Y,X", help="move the mask down and right, in pixels")
     group.add_argument("--dark-level", type=float, metavar="B", help="what the detector reads without light")
     group.add_argument("--crop", type=numbers("Y,X,H,W", 4), metavar="Y,X,H,W", help="scene window to decode")
 
@@ -113,6 +118,17 @@ def numbers(form: str, count: int, *, separator: str = ",") -> Callable[[str], t
     return parse
 
 
+def shift(text: str) -> tuple[float, float]:
+    """Two finite numbers written as Y,X, each of either sign."""
+    try:
+        y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        y = x = math.nan
+    if not (math.isfinite(y) and math.isfinite(x)):
+        raise argparse.ArgumentTypeError(f"{text!r} was given; Y,X in pixels was expected, e.g. 0.5,-2")
+    return y, x
+
+
 def companions(args: argparse.Namespace) -> dict[str, tuple[Path, str]]:
     """role -> (file, key or "") of the files that belong to a measurement, each given as FILE or FILE::KEY."""
     given = {role: getattr(args, role, None) for role in COMPANIONS}
@@ -138,6 +154,7 @@ def open_options(args: argparse.Namespace) -> OpenOptions:
         key=args.key,
         flip=args.flip,
         rotate=(args.rotate or 0) // 90 % 4,
+        mask_shift=args.mask_shift,
         crop=args.crop,
         input_scale=args.input_scale,
         cube_axes=args.cube_axes,

@@ -58,6 +58,7 @@ FIELDS: dict[str, Field] = {
     "kernel": Field("Blur kernel", tuple((name, name) for name in GALLERY), is_open=True),
     "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
     "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
+    "mask_shift": Field("Move the mask (px)", example="down, right"),
     "crop": Field("Crop the scene", example="y, x, height, width"),
     "dark_level": Field("Dark level"),
     "input_scale": Field("Input scale", example="by the decoder"),

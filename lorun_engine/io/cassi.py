@@ -43,7 +43,7 @@ NUM_AXES: Mapping[str, tuple[int, ...]] = {
 FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": ("meas", "snapshot", "capture")}
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 OPTIONS = (
-    *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "crop"),
+    *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "mask_shift", "crop"),
     *("dark_level", "input_scale", "integer_scale", "cube_axes", "key"),
 )
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
@@ -61,7 +61,8 @@ VALUES = {
 class Geometry:
     """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from.
 
-    `dark_level` is what the detector reads without light, in the unit of the opened file; it is subtracted.
+    `dark_level` is what the detector reads without light, in the unit of the opened file; it is subtracted. Where a
+    `mask_shift` is given the mask's place was measured: bands and step need not fit the detector's size any more.
     """
 
     num_bands: int | None = None
@@ -71,14 +72,16 @@ class Geometry:
     first_offset: float | None = None
     wavelengths_nm: tuple[float, ...] | None = None
     dark_level: float | None = None
+    mask_shift: tuple[float, float] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
-    """The arrays with the mask turned and mirrored as the options ask."""
+    """The arrays with the mask turned, mirrored and moved as the options ask."""
     arrays = dict(arrays)
     if "mask" in arrays:
         arrays["mask"] = turned(arrays["mask"], flip=options.flip, rotate=options.rotate or 0)
+        arrays["mask"] = moved(arrays["mask"], options.mask_shift or (0.0, 0.0))
     return arrays
 
 
@@ -234,6 +237,21 @@ def turned(mask: np.ndarray, *, flip: str | None, rotate: int) -> np.ndarray:
     return np.ascontiguousarray(mask)
 
 
+def moved(mask: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
+    """The (H, W) or (C, H, W) mask moved down and right by `shift` (y, x) pixels; between pixels it is interpolated.
+
+    Where no mask is known any more it is 0.
+    """
+    if not np.isfinite(shift).all():
+        raise GeometryError(f"The mask should be moved by {shift} pixels; two numbers were expected. Correct them.")
+    if not any(shift) or mask.ndim not in (2, 3):
+        return mask
+    from scipy import ndimage
+
+    along_all = (0.0,) * (mask.ndim - 2) + tuple(shift)
+    return ndimage.shift(mask.astype(np.float64), along_all, order=1, mode="constant").astype(np.float32)
+
+
 def is_shifted(row: RoleRow, mask: np.ndarray, detector: tuple[int, ...]) -> bool:
     """Whether a mask (C, H, W) holds every band where it falls on the detector, as Phi does."""
     return mask.ndim == 3 and (row.found.key.lower() == "mask_3d_shift" or mask.shape[-2:] == detector)
@@ -301,7 +319,7 @@ def _known(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray], optio
         take("num_bands", len(arrays["reference"]), "the reference has so many bands")
     if "wavelengths" in given:
         take("num_bands", given["wavelengths"].found.array.size, "one band per wavelength of the file")
-    return Geometry(**values, reasons=reasons)
+    return Geometry(**values, mask_shift=options.mask_shift, reasons=reasons)
 
 
 def _checked(name: str, value: Any, reason: str) -> Any:
@@ -431,7 +449,12 @@ def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
 
 
 def _solutions(known: Geometry, shear: int) -> list[tuple[int, int | float]]:
-    """The (num_bands, step) pairs with this shear: whole steps where the step is not known; small steps first."""
+    """The (num_bands, step) pairs with this shear: whole steps where the step is not known; small steps first.
+
+    A mask whose place was measured decides by itself what falls beside the detector.
+    """
+    if known.mask_shift is not None and known.num_bands is not None and known.step is not None:
+        return [(known.num_bands, known.step)]
     bands = [known.num_bands] if known.num_bands is not None else range(FEWEST_BANDS, MOST_BANDS + 1)
     found = []
     for num_bands in bands:

@@ -13,10 +13,10 @@ class OpenOptions:
 
     `roles` are (selector, role) pairs, a selector being "FILE" or "FILE::KEY" and a role "measurement", "mask",
     "reference", "wavelengths" or "unused". `wavelengths` is a name of WAVELENGTHS or a file. `flip` ("lr", "ud") and
-    `rotate` (quarter turns counter-clockwise) act on the mask; `crop` (y, x, height, width) picks a window of the
-    scene. `cube_axes` names the axes of a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by,
-    `input_scale` the factor from the file's unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads
-    without light, after `integer_scale`.
+    `rotate` (quarter turns counter-clockwise) act on the mask, then `mask_shift` (y, x) moves it down and right by
+    pixels or fractions of them; `crop` (y, x, height, width) picks a window of the scene. `cube_axes` names the axes of
+    a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by, `input_scale` the factor from the file's
+    unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads without light, after `integer_scale`.
 
     CS: `image_size` (height, width), `pixel_order` and `block_order` ("row" or "column") of foreign samples. SR: the
     factor `scale`, and `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1).
@@ -33,6 +33,7 @@ class OpenOptions:
     key: str | None = None
     flip: str | None = None
     rotate: int | None = None
+    mask_shift: tuple[float, float] | None = None
     crop: tuple[int, int, int, int] | None = None
     input_scale: float | None = None
     cube_axes: str | None = None
@@ -61,6 +62,7 @@ FLAGS: Mapping[str, str] = {
     "key": "--key",
     "flip": "--flip",
     "rotate": "--rotate",
+    "mask_shift": "--mask-shift",
     "crop": "--crop",
     "input_scale": "--input-scale",
     "cube_axes": "--cube-axes",

@@ -23,6 +23,7 @@ from .reading import READING, Reading, task_of
 
 UNUSED = "unused"
 RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write
+ROWS_AT_ONCE = 4
 MOST_BANDS_LAST = 64  # a last axis up to this length is taken for the spectral one
 
 
@@ -64,7 +65,7 @@ class RoleRow:
         array = self.found.array
         if array.ndim == 3:
             array = np.moveaxis(array, [self.axes.index(name) for name in "CYX"], [0, 1, 2])
-        array = np.ascontiguousarray(array, dtype=np.float32)
+        array = _contiguous(array)
         return array if self.scale == 1 else array / np.float32(self.scale)
 
 
@@ -344,6 +345,21 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images
     else:
         spectral = int(np.argmin(shape))
     return {0: "CYX", 1: "YCX", 2: "YXC"}[spectral]
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """`array` in one piece as float32, itself where it is that; a few rows at a time, which fit into the cache.
+
+    Bringing the bands of a large cube to the front is several times as fast so.
+    """
+    if array.ndim != 3:
+        return np.ascontiguousarray(array, dtype=np.float32)
+    if array.flags.c_contiguous and array.dtype == np.float32:
+        return array
+    copy = np.empty(array.shape, np.float32)
+    for row in range(0, array.shape[1], ROWS_AT_ONCE):
+        copy[:, row : row + ROWS_AT_ONCE] = array[:, row : row + ROWS_AT_ONCE]
+    return copy
 
 
 def _in_yxc(axes: str) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from lorun_engine.alignment import Alignment, AlignmentProgress, align, aligned
-from lorun_engine.errors import LorunError
-from lorun_engine.io import open_measurement
+from lorun_engine.alignment import Alignment, AlignmentProgress, Supposition, align, aligned, corrected
+from lorun_engine.classical import GapTv
+from lorun_engine.cli_flags import shift
+from lorun_engine.errors import GeometryError, LorunError
+from lorun_engine.io import OpenOptions, open_measurement
+from lorun_engine.io.cassi import moved
 from lorun_engine.measurement import Measurement, Scene
+from lorun_engine.metrics import psnr
 from lorun_engine.noise import Noise
+from lorun_engine.restore import restore
 from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, simulate
 
 BANDS, SIZE, MARGIN = 12, 96, 8
@@ -81,13 +89,6 @@ def test_the_direction_stays_as_opened_where_the_spectrum_does_not_tell_it():
         assert result.direction == direction and result.direction_margin < 0.1
 
 
-@pytest.mark.parametrize("direction", ["+", "-"])
-def test_spectra_that_grow_towards_the_red_tell_the_direction(direction):
-    mask = window_of(mask_of(4, grey=True))
-    result = found(capture(mask, Dispersion(BANDS, direction=direction), mask, Dispersion(BANDS)))
-    assert result.direction == direction and 0 < result.direction_margin < 1
-
-
 def test_the_map_is_highest_where_the_mask_lies_and_progress_comes_before_the_result():
     mask = mask_of(5, grey=False)
     *progress, result = align(
@@ -131,3 +132,90 @@ def test_the_masks_of_real_captures_lie_where_they_were_calibrated(lorun_data):
     for path in sorted((lorun_data / "cassi" / "real" / "tsa_net").glob("scene*.mat")):
         best = found(open_measurement([path, path.with_name("mask.mat")])).best
         assert abs(best.shift_y) < 0.5 and abs(best.shift_x) < 0.5 and best.flip == ""
+
+
+@pytest.mark.parametrize(
+    ("opened_with", "further", "flip", "rotate"),
+    [
+        ((None, 0), "lr", "lr", None),
+        (("lr", 0), "lr", None, None),
+        (("ud", 0), "lr", None, 2),
+        ((None, 1), "both", None, 3),
+        (("ud", 2), "both", "ud", None),
+    ],
+)
+def test_a_flip_that_is_found_comes_after_those_that_were_asked_for(opened_with, further, flip, rotate):
+    before = OpenOptions(flip=opened_with[0], rotate=opened_with[1] or None, mask_shift=(1.0, 2.0))
+    after = corrected(before, _alignment(Supposition(0.5, -0.25, 2.1, further)), num_bands=BANDS)
+    assert (after.flip, after.rotate) == (flip, rotate)
+    y, x = (-1.0 if further in ("ud", "both") else 1.0), (-2.0 if further in ("lr", "both") else 2.0)
+    assert after.mask_shift == (y + 0.5, x - 0.25)
+    assert (after.num_bands, after.step, after.direction) == (BANDS, 2.1, "-")
+
+
+@pytest.mark.parametrize(("shift_y", "shift_x", "step"), [(1.5, -2.0, 2.0), (-0.6, 3.2, 2.08)])
+def test_the_corrections_open_the_file_as_the_aligned_measurement_is(tmp_path, shift_y, shift_x, step):
+    mask = mask_of(7, grey=False)
+    measurement = capture(
+        window_of(mask, shift_y, shift_x), Dispersion(BANDS, step), window_of(mask), Dispersion(BANDS)
+    )
+    np.save(tmp_path / "capture.npy", measurement.y[0])
+    np.save(tmp_path / "mask.npy", window_of(mask))
+    files = [tmp_path / "capture.npy", tmp_path / "mask.npy"]
+    opened = OpenOptions(num_bands=BANDS, step=2.0, mask_shift=(0.0, 0.0), dark_level=0.0)
+    result = found(open_measurement(files, opened))
+    again = open_measurement(files, corrected(opened, result, num_bands=BANDS))
+    expected = aligned(open_measurement(files, opened), result)
+    assert np.array_equal(again.y, measurement.y)
+    assert again.physics.measurement_shape == measurement.physics.measurement_shape
+    torch.testing.assert_close(again.physics.mask, expected.physics.mask, atol=2e-3, rtol=0)
+    assert again.physics.dispersion.step == pytest.approx(expected.physics.dispersion.step, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_misaligned_capture_is_decoded_better_once_it_is_aligned(seed):
+    mask = mask_of(8 + seed, grey=False)
+    scene = scene_of(1)
+    measurement = capture(window_of(mask, 1.4, -2.3), Dispersion(BANDS, 2.05), window_of(mask), Dispersion(BANDS))
+    result = replace(found(measurement), direction="+")  # these soft spectra are not those of things
+    before, after = (psnr(_decoded(each), scene.image) for each in (measurement, aligned(measurement, result)))
+    assert after > before + 1.5
+
+
+def test_a_mask_is_moved_by_whole_pixels_as_it_is_and_between_them_linearly():
+    mask = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.testing.assert_array_equal(moved(mask, (1.0, -2.0)), [[0, 0, 0, 0], [2, 3, 0, 0], [6, 7, 0, 0]])
+    np.testing.assert_allclose(moved(mask, (0.0, 0.25))[:, 1:], mask[:, 1:] - 0.25)
+    np.testing.assert_array_equal(moved(np.stack([mask, 2 * mask]), (0.0, 1.0))[1], 2 * moved(mask, (0.0, 1.0)))
+    assert moved(mask, (0.0, 0.0)) is mask
+    with pytest.raises(GeometryError, match="two numbers"):
+        moved(mask, (np.nan, 0.0))
+
+
+@pytest.mark.parametrize("text", ["1", "1,2,3", "one,2", "inf,0", ""])
+def test_a_shift_on_the_command_line_is_two_numbers(text):
+    assert shift("-1.5,2") == (-1.5, 2.0)
+    with pytest.raises(argparse.ArgumentTypeError, match="Y,X"):
+        shift(text)
+
+
+def test_a_mask_whose_place_was_measured_may_have_any_step(tmp_path):
+    measurement = capture(window_of(mask_of(3, grey=False)), Dispersion(BANDS), window_of(mask_of(3, grey=False)),
+                          Dispersion(BANDS))  # fmt: skip
+    np.save(tmp_path / "capture.npy", measurement.y[0])
+    np.save(tmp_path / "mask.npy", window_of(mask_of(3, grey=False)))
+    files, options = [tmp_path / "capture.npy", tmp_path / "mask.npy"], OpenOptions(num_bands=BANDS, step=2.3)
+    with pytest.raises(GeometryError, match="needs a width"):
+        open_measurement(files, options)
+    opened = open_measurement(files, replace(options, mask_shift=(0.0, 0.5)))
+    assert opened.physics.measurement_shape == measurement.physics.measurement_shape
+
+
+def _decoded(measurement: Measurement) -> np.ndarray:
+    *_, last = restore(GapTv(), measurement, num_stages=20)
+    return last.image
+
+
+def _alignment(best: Supposition) -> Alignment:
+    nothing = np.zeros(1)
+    return Alignment(best, "-", 1.0, 0.5, 0.1, 0.01, nothing, nothing[None], nothing)
