@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FileError, ModelError
+from .io import replacing
 
 FORMAT = 1
+REMARKS = ("note", "imported")  # fields that people may change: no hash covers them
 _LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format itself
 
 
@@ -21,7 +24,7 @@ class Card:
     """The card of the backbone or adapter file at `path`.
 
     `kind` is "backbone" or "adapters"; `fields` holds the rest: task, task_config, network, hash, backbone_hash, gamma,
-    stages, input_scale, training, metrics, engine_version.
+    stages, input_scale, training, metrics, engine_version, and as remarks note and imported (a date).
     """
 
     path: Path
@@ -76,6 +79,36 @@ def cards_in(library: Sequence[Path]) -> Iterable[Card]:
                 yield read_card(path)
             except (ModelError, FileError):
                 continue  # a library folder may hold other people's files
+
+
+def with_remarks(path: Path, remarks: Mapping[str, Any]) -> Card:
+    """The card of the file after `remarks` were written into it; None takes a remark away.
+
+    Remarks are what no hash covers: tensors keep their bytes, and the file the hash that it states.
+    """
+    card = read_card(path)
+    if set(remarks) - set(REMARKS):
+        raise ModelError(f"{', '.join(sorted(set(remarks) - set(REMARKS)))} of a card cannot be changed.")
+    fields = {**card.fields, **remarks}
+    fields = {name: value for name, value in fields.items() if value is not None or name not in remarks}
+    with open(path, "rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+        header["__metadata__"]["card"] = card_text(card.kind, fields)
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)  # tensors stay aligned
+        with replacing(path) as temporary, open(temporary, "wb") as copy:
+            copy.write(struct.pack("<Q", len(text)) + text)
+            shutil.copyfileobj(stream, copy)
+    return Card(card.path, card.kind, fields)
+
+
+def tensor_names(path: Path) -> list[str]:
+    """The names of the tensors in a weights file of ours, read from its header."""
+    read_card(path)
+    with open(path, "rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        return [name for name in json.loads(stream.read(length)) if name != "__metadata__"]
 
 
 def card_text(kind: str, fields: Mapping[str, Any]) -> str:

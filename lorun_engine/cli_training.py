@@ -13,16 +13,26 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from .cards import Card, cards_in, read_card
-from .cli_flags import Commands, Context, tell
+from .cards import cards_in
+from .cli_adapting import adaptation_of, configure_adapting, probe_document
+from .cli_flags import Commands, Context, add_geometry, tell
 from .errors import FileError, LorunError, ModelError
+from .library import Copied, export_set, find_set, import_set, verified
+from .run_folder import EVENTS, START, open_log
 
 
 def configure_train(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `lorun train`."""
-    parser.add_argument("--task", choices=("cassi", "cs", "sr"), default="cassi")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with training cubes or pictures")
-    parser.add_argument("--mask", type=Path, action="append", default=[], help="mask file to train on (repeatable)")
+    parser.add_argument(
+        "--data",
+        "--learn",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="folder with training cubes or pictures; for an adaptation also files",
+    )
+    add_geometry(parser, several_masks=True)
     parser.add_argument("--photographs", type=Path, action="append", default=[], metavar="FOLDER")
     parser.add_argument("--recipe", metavar="NAME|FILE", help="default: the small one of the task")
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the training")
@@ -40,48 +50,121 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="obey pause, continue, validate, checkpoint, stop from stdin, one a line",
     )
+    configure_adapting(parser)
 
 
 def run_train(args: argparse.Namespace, context: Context) -> int:
-    """`lorun train`: trains a backbone and its adapters, or goes on with a training.
+    """`lorun train`: trains a backbone and its adapters, adapts a set to a camera, or goes on with a training.
 
-    Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, stop.
+    Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, preview,
+    stop, discard.
     """
     import torch
 
-    from .dataset import find_material
     from .device import require_device
     from .distributed import join_team
     from .steering import CommandFile, steered
-    from .train import resume, train
+    from .train import resume
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     team, device = join_team(require_device(args.device))
+    if args.probe:
+        return _probe(args, context, device)
     if args.resume is not None:
         run, events = args.resume, resume(args.resume, device=device, team=team)
     else:
-        if args.data is None or args.out is None:
-            raise LorunError("A training needs --data FOLDER and --out RUN, or --resume RUN.")
-        recipe = _recipe(args, context)
-        material = find_material(args.data, task=recipe.task, masks=args.mask, photographs=args.photographs)
-        phases = None if args.phase is None else [phase for phase in recipe.phases if _belongs(phase, args.phase)]
-        run, events = args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
+        run, events = _begun(args, context, device, team)
     if not team.leads:
         for _ in events:
             pass
         return 0
-    events = steered(events, CommandFile(run), lambda: resume(run, device=device))
-    with open(run / "events.jsonl", "a", encoding="utf-8") as log:
-        for event in events:
+    _follow(steered(events, CommandFile(run), lambda: resume(run, device=device)), run, args)
+    return 0
+
+
+def _begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
+    """The folder and the events of a new training."""
+    from .dataset import find_material
+    from .train import train
+
+    if args.adapt is not None:
+        return _adaptation_begun(args, context, device, team)
+    if args.data is None or args.out is None:
+        raise LorunError("A training needs --data FOLDER and --out RUN, or --resume RUN.")
+    if len(args.data) != 1:
+        raise LorunError(f"{len(args.data)} paths were given with --data; a training from the start takes one folder.")
+    recipe = _recipe(args, context)
+    masks = [Path(mask) for mask in args.mask]
+    material = find_material(args.data[0], task=recipe.task, masks=masks, photographs=args.photographs)
+    phases = None if args.phase is None else [phase for phase in recipe.phases if _belongs(phase, args.phase)]
+    return args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
+
+
+def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
+    """The same of an adaptation; what there is to say of its files comes before its own events."""
+    from .adapting import write_plan
+    from .train import TrainEvent, train
+
+    if args.out is None:
+        raise LorunError("An adaptation needs --out RUN, the folder of the training.")
+    if team.size > 1:
+        raise LorunError("An adaptation runs in one process. Start it without torchrun.")
+    adaptation, recipe = adaptation_of(args, context)
+    material = adaptation.into(args.out)
+    write_plan(material, recipe, adaptation.learned)
+
+    def told():
+        for path, reason in adaptation.learned.skipped:
+            yield TrainEvent("skipped", 0.0, path=str(path), message=reason)
+        for note in adaptation.learned.notes:
+            yield TrainEvent("noted", 0.0, message=note)
+
+    return args.out, _one_after_the_other(told(), train(recipe, material, args.out, device=device, team=team))
+
+
+def _one_after_the_other(first, second):
+    """The events of `first`, then those of `second`, which is sent what this is sent and closed with it."""
+    yield from first
+    return (yield from second)
+
+
+def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
+    """`lorun train --adapt SET --probe`: one event."""
+    if args.adapt is None:
+        raise LorunError("--probe measures an adaptation. Name the set with --adapt.")
+    document = probe_document(args, context, device)
+    if args.events == "json":
+        print(json.dumps(document), flush=True)
+        return 0
+    tell(document["message"])
+    for name, cost in document["presets"].items():
+        tell(f"{name}: {cost['steps']} steps, about {cost['seconds'] / 60:.0f} minutes")
+    return 0
+
+
+def _follow(events, run: Path, args: argparse.Namespace) -> None:
+    """Writes the events down and tells them; at the end of an adaptation the report is written."""
+    from .adapting import with_ends
+    from .report import write_report
+
+    is_adaptation = (run / START).is_file()
+    with open_log(run / EVENTS) as log:
+        for event in with_ends(events, run) if is_adaptation else events:
             line = json.dumps({name: value for name, value in asdict(event).items() if value is not None})
-            log.write(line + "\n")
-            log.flush()
+            try:
+                log.write(line.encode() + b"\n")
+                log.flush()
+            except OSError as error:
+                raise FileError(
+                    f"{run / EVENTS} could not be written: {error.strerror or error}. Free space, then resume."
+                ) from error
+            if event.report is not None:
+                write_report(run)
             if args.events == "json":
                 print(line, flush=True)
             elif event.event != "step" or event.step % 50 == 1:
                 tell(_sentence(event))
-    return 0
 
 
 def configure_adapters(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +193,7 @@ def configure_adapters(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--stage", type=int, required=True, metavar="K")
     sub = action("export", "copies of a set and its backbone for somebody else", "set")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--half", action="store_true", help="factors of 16 bits: half the size, a hash of its own")
     sub = action("import", "check a set from a file and put it into the library", "set")
 
 
@@ -157,7 +241,7 @@ def _recipe(args: argparse.Namespace, context: Context):
     """The recipe that `--recipe` names, with what the other flags change."""
     from .recipe import read_recipe
 
-    path = Path(args.recipe or f"{args.task}-small")
+    path = Path(args.recipe or f"{args.task or 'cassi'}-small")
     if path.suffix != ".toml" and context.resources is not None:
         path = context.resources / "recipes" / f"{path}.toml"
     recipe = read_recipe(path)
@@ -260,16 +344,12 @@ def _interpolate(args: argparse.Namespace, context: Context) -> dict[str, Any]:
 
 
 def _export(args: argparse.Namespace, context: Context) -> dict[str, Any]:
-    return _copied(_set_card(args.set, context), context, args.output)
+    card = find_set(args.set, context.library)
+    return _copies(export_set(card, context.library, args.output, half=args.half))
 
 
 def _import(args: argparse.Namespace, context: Context) -> dict[str, Any]:
-    if not context.library:
-        raise FileError("There is no library folder to import into. Give one with --library.")
-    card = read_card(Path(args.set))
-    if any(known.name == card.name and known.hash != card.hash for known in cards_in(context.library)):
-        raise FileError(f"The library already has another set named {card.name}. Rename the file first.")
-    return _copied(card, context, context.library[-1])
+    return _copies(import_set(Path(args.set), context.library))
 
 
 _ACTIONS: Mapping[str, Callable[[argparse.Namespace, Context], Any]] = {
@@ -285,22 +365,9 @@ _ACTIONS: Mapping[str, Callable[[argparse.Namespace, Context], Any]] = {
 }
 
 
-def _set_card(name: str, context: Context) -> Card:
-    """The card of the set `name` of the library, or of a file."""
-    if Path(name).is_file():
-        return read_card(Path(name))
-    for card in cards_in(context.library):
-        if card.kind == "adapters" and card.name == name:
-            return card
-    raise LorunError(
-        f"The adapter set {name!r} is neither in the library nor a file. `lorun adapters list` names them."
-    )
-
-
 def _model(name: str, context: Context):
-    from .model import load_model
-
-    return load_model(_set_card(name, context).path, library=context.library)
+    model, _ = verified(find_set(name, context.library), context.library)
+    return model
 
 
 def _pair(args: argparse.Namespace, context: Context):
@@ -328,28 +395,8 @@ def _written(args: argparse.Namespace, context: Context, model, adapters, origin
     return {"output": str(args.output), "hash": digest, "parameters": adapters.num_parameters, **origin}
 
 
-def _copied(card: Card, context: Context, folder: Path) -> dict[str, Any]:
-    """The verified set and its backbone, copied into `folder`."""
-    from .io import replacing
-    from .model import load_model
-
-    model = load_model(card.path, library=context.library)
-    wanted = model.card["backbone_hash"]
-    places = (card.path.parent, *context.library)
-    backbone = next(known for known in cards_in(places) if known.kind == "backbone" and known.hash == wanted)
-    folder.mkdir(parents=True, exist_ok=True)
-    present = {known.hash for known in cards_in([folder])}
-    written = []
-    for source in (backbone, card):
-        target = folder / source.path.name
-        if source.hash in present:
-            continue
-        if target.exists():
-            raise FileError(f"{target} already exists with other contents. Choose another folder.")
-        with replacing(target) as temporary:
-            Path(temporary).write_bytes(source.path.read_bytes())
-        written.append(str(target))
-    return {"name": card.name, "backbone": backbone.name, "written": written}
+def _copies(copied: Copied) -> dict[str, Any]:
+    return {"name": copied.name, "backbone": copied.backbone, "written": list(map(str, copied.written))}
 
 
 def _print_report(report: Any) -> None:

@@ -36,6 +36,33 @@ class Material:
     pictures: tuple[Path, ...] = ()
     validation: tuple[Path, ...] = ()
 
+    def fields(self) -> dict[str, Any]:
+        """The paths as a checkpoint keeps them."""
+        return {
+            "cubes": [[str(path.resolve()), share] for path, share in self.cubes],
+            "masks": [str(path.resolve()) for path in self.masks],
+            "spectra": None if self.spectra is None else str(self.spectra.resolve()),
+            "photographs": [str(path.resolve()) for path in self.photographs],
+            "pictures": [str(path.resolve()) for path in self.pictures],
+            "validation": [str(path.resolve()) for path in self.validation],
+        }
+
+    @classmethod
+    def from_fields(cls, stored: Mapping[str, Any]) -> Self:
+        """The material that a checkpoint describes."""
+        return cls(
+            tuple((Path(path), share) for path, share in stored["cubes"]),
+            tuple(map(Path, stored["masks"])),
+            None if stored["spectra"] is None else Path(stored["spectra"]),
+            tuple(map(Path, stored["photographs"])),
+            tuple(map(Path, stored.get("pictures", ()))),
+            tuple(map(Path, stored.get("validation", ()))),
+        )
+
+    def names(self, use: str) -> list[str] | str:
+        """What the card says of the files that are learned from."""
+        return [path.name for path, _ in self.cubes] or f"{len(self.pictures)} pictures"
+
     def listing(self) -> list[dict[str, object]]:
         """Name, size and SHA-256 of every cube, mask and picture: the data list of checkpoints and cards."""
         paths = (*(path for path, _ in self.cubes), *self.masks, *self.pictures, *self.validation)
@@ -91,20 +118,36 @@ def _find_pictures(folder: Path) -> Material:
 
 @dataclass(frozen=True)
 class Sample:
-    """A batch: `scene` (B, C, H, W) in [0, 1], the physics of every sample, and the measurement `y`."""
+    """A batch: `scene` (B, C, H, W) in [0, 1], the physics of every sample, and the measurement `y`.
+
+    `noise` is what of y is noise, where that is known; `margin` pixels at each side of the scene do not count. A scene
+    without channels is not known.
+    """
 
     scene: Tensor
     physics: LinearPhysics
     y: Tensor
+    noise: Tensor | None = None
+    margin: int = 0
 
     def parts(self, num_parts: int) -> list[Self]:
         """The batch in `num_parts` parts (or as many as it has samples), for training in less memory."""
         rows = torch.arange(len(self.scene), device=self.scene.device).tensor_split(min(num_parts, len(self.scene)))
-        return [type(self)(self.scene[part], self.physics.part(part), self.y[part]) for part in rows]
+        return [
+            type(self)(
+                self.scene[part],
+                self.physics.part(part),
+                self.y[part],
+                None if self.noise is None else self.noise[part],
+                self.margin,
+            )
+            for part in rows
+        ]
 
     def measured_with(self, physics: LinearPhysics) -> Self:
-        """The same scenes measured without noise by another operator, which may be one that is being learned."""
-        return replace(self, physics=physics, y=physics.forward(self.scene))
+        """The same scenes, with the same noise, by another operator, which may be one that is being learned."""
+        y = physics.forward(self.scene)
+        return replace(self, physics=physics, y=y if self.noise is None else y + self.noise)
 
 
 class Sampler(Protocol):
@@ -124,12 +167,14 @@ class Sampler(Protocol):
 class TrainingSet:
     """A sampler and what validates it: windows, with what makes their measurements from a scene and a set.
 
+    Where there are no scenes to compare with, `scored` gives the figures of a model on a device instead.
     `task_config` goes into the card.
     """
 
     sampler: Sampler
     validation: Sequence[tuple[Sequence[Window], Callable[[Scene, AdapterSet], Measurement]]]
     task_config: Mapping[str, Any]
+    scored: Callable[[Any, str], Mapping[str, float]] | None = None
 
 
 def spectra_of(sampler: Sampler, generator: torch.Generator, *, num_batches: int = 64) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .dataset import Material, Sample, TrainingSet
+from .errors import LorunError
 from .evaluate import Window
 from .io import OpenOptions, open_scene
 from .kernels import gallery, random_kernels
@@ -28,8 +29,9 @@ _VALIDATION_KERNELS = ("gaussian 1.2", "gaussian 2")
 class CsData:
     """What a CS sample is drawn from: grey crops (height x width), `batch` a step, zoomed by up to `zoom`.
 
-    Phi has floor(`ratio` % of block_size^2) orthonormal rows drawn from `seed`; `learn_sampling` trains it. Of the
-    validation pictures the first `validation` are used.
+    Phi has floor(`ratio` % of block_size^2) orthonormal rows, drawn from `sampling_seed` or, with `sampling_start`
+    "cosine", the lowest cosines of a block; `learn_sampling` trains it. Of the validation pictures the first
+    `validation` are used.
     """
 
     crop: tuple[int, int] = (96, 96)
@@ -38,11 +40,18 @@ class CsData:
     ratio: float = 25.0
     block_size: int = 32
     learn_sampling: bool = True
+    sampling_start: str = "random"
     sampling_seed: int = 0
     validation: int = 8
 
+    def __post_init__(self) -> None:
+        if self.sampling_start not in ("random", "cosine"):
+            raise LorunError(f"sampling_start is {self.sampling_start!r}; random or cosine was expected.")
+
     def initial_sampling(self) -> Tensor:
         """The matrix (M, N) before it is learned."""
+        if self.sampling_start == "cosine":
+            return torch.from_numpy(cs.cosine_sampling(self.ratio, block_size=self.block_size))
         return torch.from_numpy(cs.random_sampling(self.ratio, block_size=self.block_size, seed=self.sampling_seed))
 
 
@@ -52,8 +61,9 @@ class SrData:
 
     Crops are in colour, or with `grey` their luma.
 
-    A share `noise_share` of the samples has Gaussian noise up to `largest_sigma`. Of the validation pictures the first
-    `validation` are used, at every factor.
+    A share `noise_share` of the samples has Gaussian noise up to `largest_sigma`. With `eight_bit` half of the images
+    are rounded to 8 bits and half cut down to them, as the published protocol does. Of the validation pictures the
+    first `validation` are used, at every factor.
     """
 
     crop: tuple[int, int] = (96, 96)
@@ -64,6 +74,7 @@ class SrData:
     grey: bool = False
     noise_share: float = 0.0
     largest_sigma: float = 25 / 255
+    eight_bit: bool = False
     validation: int = 4
 
 
@@ -116,6 +127,9 @@ class SrSampler:
             share, level = torch.rand(2, config.batch, 1, 1, 1, device=device, generator=generator)
             noise = torch.randn(y.shape, device=device, generator=generator)
             y = y + torch.where(share < config.noise_share, config.largest_sigma * level, 0.0) * noise
+        if config.eight_bit:
+            offset = 0.5 * torch.randint(2, (config.batch, 1, 1, 1), device=device, generator=generator)
+            y = torch.floor(255 * y + offset) / 255
         return Sample(scene, physics, y)
 
     def to(self, device: torch.device | str) -> Self:

@@ -23,7 +23,7 @@ from .classical import GapTv
 from .errors import LorunError, ModelError
 from .execution import PATHS, PRECISIONS
 from .io import replacing
-from .lora import AdapterSet, new_adapters
+from .lora import AdapterSet, is_step, new_adapters
 from .measurement import Measurement
 from .physics import LinearPhysics
 from .restore import Decoder
@@ -232,7 +232,7 @@ def assemble(adapters_card: Card, backbone_card: Card) -> Model:
             f"{backbone_card.path.name} does not hold the tensors of the network {config.denoiser} that "
             f"{adapters_card.path.name} describes. The file is damaged; get it again."
         ) from error
-    adapters = AdapterSet(config.num_stages, tensors, gamma=fields.get("gamma"))
+    adapters = AdapterSet(config.num_stages, {k: t.float() for k, t in tensors.items()}, gamma=fields.get("gamma"))
     net = UnfoldingNet(config, backbone.requires_grad_(False), adapters)
     return Model(adapters_card.name, adapters_card.task, net, card=fields)
 
@@ -260,9 +260,14 @@ def save_backbone(
     return _save(path, "backbone", fields, backbone.state_dict())
 
 
-def save_adapters(path: Path, model: Model, *, backbone_hash: str) -> str:
-    """Writes the model's set (its scales multiplied in) with its card and returns its hash."""
+def save_adapters(path: Path, model: Model, *, backbone_hash: str, half: bool = False) -> str:
+    """Writes the model's set (its scales multiplied in) with its card and returns its hash.
+
+    With `half` differences and factors take 16 bits; data-step parameters and Phi keep 32.
+    """
     adapters = model.adapters.baked()
+    if half:
+        adapters = adapters.mapped({k: t if is_step(k) else t.half() for k, t in adapters.tensors.items()})
     fields = {
         **model.card,
         "task": model.task,

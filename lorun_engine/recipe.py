@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .dataset_cassi import CassiData
+from .dataset_local import LocalData
 from .datasets import DATA
 from .errors import FileError, LorunError
 from .unfolding import NetworkConfig
@@ -25,7 +26,10 @@ class TrainingConfig:
     """How long, how fast and how carefully. Rates rise linearly and fall along a cosine to `final_rate` of the peak.
 
     `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier" or "rmse", of the last stage; `earlier_stages`
-    weighs the losses of the stages before it, the latest first. A training pauses after `piece_s` seconds, if not 0.
+    weighs the losses of the stages before it, the latest first. A learned Phi takes the share `sampling_rate` of the
+    learning rate, as its entries are small, and the data steps' parameters the share `step_rate`. After
+    `patience` validations without a better one, if not 0, a phase ends early. A training pauses after `piece_s`
+    seconds, if not 0.
     """
 
     warm_start_steps: int = 0
@@ -34,6 +38,8 @@ class TrainingConfig:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     adapter_learning_rate: float = 1e-3
+    sampling_rate: float = 1.0
+    step_rate: float = 1.0
     weight_decay: float = 0.0
     warm_up_steps: int = 50
     final_rate: float = 0.01
@@ -45,6 +51,7 @@ class TrainingConfig:
     checkpoint_steps: int = 200
     checkpoint_s: float = 15.0
     validation_steps: int = 1_000
+    patience: int = 0
     piece_s: float = 0.0
     precision: str = "float32"
     channels_last: bool = False
@@ -54,7 +61,10 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training, complete: what `lorun train --recipe` reads. `bands` names a shipped wavelength list."""
+    """A training, complete: what `lorun train --recipe` reads. `bands` names a shipped wavelength list.
+
+    `adapts` is the hash of the set that an adaptation starts from; its `data` are LocalData.
+    """
 
     task: str = "cassi"
     variant: str = "lorun"
@@ -62,8 +72,9 @@ class Recipe:
     step: float = 2.0
     gamma: float = 10.0
     network: NetworkConfig = NetworkConfig(28, 9)
-    data: Any = CassiData()  # of DATA[task]
+    data: Any = CassiData()  # of DATA[task], or LocalData
     training: TrainingConfig = TrainingConfig()
+    adapts: str = ""
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -94,6 +105,65 @@ def read_recipe(path: Path) -> Recipe:
         raise FileError(f"The recipe {path} is not valid TOML: {error}. Correct the file.") from error
 
 
+@dataclass(frozen=True)
+class RecipeField:
+    """One setting of an adaptation that people may change: its name for `--set`, its table, its kind and its value.
+
+    `kind` is "int", "float", "choice" (one of `choices`) or "ints" (two numbers).
+    """
+
+    name: str
+    table: str
+    kind: str
+    title: str
+    hint: str
+    value: Any = None
+    choices: tuple[str, ...] = ()
+
+
+LOSSES = ("l2", "l1", "charbonnier", "rmse")
+_ADAPT_FIELDS = (
+    RecipeField("adapter_steps", "training", "int", "Steps", "How often the adapters are corrected."),
+    RecipeField("adapter_learning_rate", "training", "float", "Learning rate", "Its peak; less is slower and safer."),
+    RecipeField("batch", "data", "int", "Samples a step", "More are steadier, and take longer and more memory."),
+    RecipeField("crop", "data", "ints", "Size of a sample", "Across and along the dispersion, in pixels."),
+    RecipeField(
+        "built_in", "data", "float", "Computed scenes", "Their share; they keep a set from knowing only yours."
+    ),
+    RecipeField("random_masks", "data", "float", "Other masks", "Share of the samples with another mask than yours."),
+    RecipeField("loss", "training", "choice", "Loss", "What is made small.", choices=LOSSES),
+    RecipeField(
+        "validation_steps", "training", "int", "Steps between validations", "Every score is a point of the curve."
+    ),
+    RecipeField("patience", "training", "int", "Patience", "Validations without a better one that end it; 0: never."),
+    RecipeField("check_windows", "data", "int", "Scored windows", "Of the withheld scenes, at most."),
+    RecipeField("withheld", "data", "float", "Withheld values", "Measurements alone: the share that is predicted."),
+    RecipeField("equivariance", "data", "float", "Weight of moved scenes", "Measurements alone: 0 leaves them out."),
+    RecipeField("warm_up_steps", "training", "int", "Steps of warm-up", "The learning rate rises over these."),
+    RecipeField("ema_decay", "training", "float", "Averaging", "How long the mean of the weights remembers."),
+    RecipeField("checkpoint_steps", "training", "int", "Steps between checkpoints", "Also every 15 seconds."),
+    RecipeField(
+        "precision", "training", "choice", "Precision", "bfloat16 only on a GPU.", choices=("float32", "bfloat16")
+    ),
+)
+
+
+def adapt_fields(preset: Path | None = None) -> tuple[RecipeField, ...]:
+    """The settings of an adaptation with the values that a preset's file gives them, or those without any preset."""
+    table: Mapping[str, Any] = {}
+    if preset is not None:
+        try:
+            table = tomllib.loads(preset.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise FileError(f"The recipe {preset} cannot be read: {error}. Reinstall LoRun.") from error
+    defaults = {"data": LocalData(), "training": TrainingConfig()}
+    found = []
+    for entry in _ADAPT_FIELDS:
+        value = table.get(entry.table, {}).get(entry.name, getattr(defaults[entry.table], entry.name))
+        found.append(replace(entry, value=tuple(value) if isinstance(value, list) else value))
+    return tuple(found)
+
+
 def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
     """The recipe that nested tables describe."""
     table = dict(table)
@@ -103,7 +173,11 @@ def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
     table.setdefault("data", {})
     parts = {
         name: _configured(kind, table.pop(name), f"{source} [{name}]")
-        for name, kind in (("network", NetworkConfig), ("data", DATA[task]), ("training", TrainingConfig))
+        for name, kind in (
+            ("network", NetworkConfig),
+            ("data", LocalData if table.get("adapts") else DATA[task]),
+            ("training", TrainingConfig),
+        )
         if name in table
     }
     return _configured(Recipe, {**table, **parts}, source)

@@ -4,7 +4,9 @@ pause        write a checkpoint and let go of everything, the memory of the GPU 
 continue     go on from that checkpoint; the loss sequence is that of an unbroken run
 validate     score the weights now, and keep them if they are the best so far
 checkpoint   write a checkpoint now
+preview      decode the user's own capture now
 stop         score, write a checkpoint, and end; what was best so far stays usable
+discard      end at once and leave no set
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from .train import TrainEvent
 
-COMMANDS = ("pause", "continue", "validate", "checkpoint", "stop")
+COMMANDS = ("pause", "continue", "validate", "checkpoint", "preview", "stop", "discard")
 _POLL_S = 0.1  # while paused
 
 
@@ -71,8 +73,12 @@ def steered(
         if event.event != "step":
             continue
         command = commands()
-        if command in ("validate", "checkpoint"):
+        if command in ("validate", "checkpoint", "preview"):
             wanted = command
+        elif command == "discard":
+            events.close()
+            yield _discarded(event)
+            return
         elif command == "stop":
             yield events.send("validate")
             events.close()
@@ -81,14 +87,20 @@ def steered(
         elif command == "pause":
             events.close()
             yield TrainEvent("paused", event.elapsed_s, event.phase, event.step, message="Paused.")
-            while (command := commands()) not in ("continue", "stop"):
+            while (command := commands()) not in ("continue", "stop", "discard"):
                 time.sleep(_POLL_S if command is None else 0)
-            if command == "stop":
-                yield _ended(event)
+            if command != "continue":
+                yield _ended(event) if command == "stop" else _discarded(event)
                 return
+            yield TrainEvent("continued", event.elapsed_s, event.phase, event.step, message="Going on.")
             events = again()
 
 
 def _ended(event: TrainEvent) -> TrainEvent:
     message = "Stopped; the best weights so far are kept, and the training can be resumed."
-    return TrainEvent("stopped", event.elapsed_s, event.phase, event.step, message=message)
+    return TrainEvent("stopped", event.elapsed_s, event.phase, event.step, message=message, reason="asked")
+
+
+def _discarded(event: TrainEvent) -> TrainEvent:
+    message = "Stopped; nothing of this training is kept."
+    return TrainEvent("discarded", event.elapsed_s, event.phase, event.step, message=message)

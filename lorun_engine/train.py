@@ -4,7 +4,8 @@ Phase "backbone" trains one denoiser shared by all K stages, end to end, with th
 independent denoisers); phase "adapters" freezes the backbone and trains K adapter sets and the data steps' parameters.
 A cheap phase "warm-start", the denoiser alone on noise and mask artefacts, may come first. A run lives in a folder:
 `checkpoint.safetensors` (everything, replaced atomically), `backbone.safetensors`, `share.safetensors` and
-`adapters.safetensors` (the best by validation so far, usable at any moment).
+`adapters.safetensors` (the best by validation so far, usable at any moment). An adaptation (see `adapting`) is phase 2
+alone, from a set and for a camera that lie in the folder.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import Tensor
 
 from . import __version__
 from .dataset import Material, Sample, Sampler, TrainingSet, spectra_of
+from .dataset_local import LocalMaterial, local_training_set, ready, starting_point, view_of
 from .datasets import initial_sampling, training_set
 from .distributed import ALONE, Team, require_batch
 from .errors import DeviceError, FileError, LorunError, NumericalError
@@ -34,19 +36,26 @@ from .evaluate import evaluate
 from .io import replacing
 from .lora import SAMPLING, AdapterSet, new_adapters
 from .model import Model, backbone_hash, load_model, save_adapters, save_backbone
-from .recipe import Recipe, recipe_from
+from .physics import LinearPhysics
+from .recipe import Recipe, TrainingConfig, recipe_from
+from .restore import restore
+from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, require_space, set_aside, write_preview
+from .selfsupervised import self_supervised_loss
 from .subspace import spectral_components
-from .unfolding import Backbone, UnfoldingNet, new_step_parameters, run_denoiser
+from .unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
 
-CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_FORMAT = 1
+_PREVIEW_SHARE = 0.1  # of the time may go into previews
 
 
 @dataclass(frozen=True)
 class TrainEvent:
-    """One line of a training: `event` is started, step, validated, saved, phase, memory, paused, stopped or finished.
+    """One line of a training.
 
-    `step` counts from 1 within `phase`; `metrics` are the validation means; `message` is a sentence for people.
+    `event` is started, step, validated, saved, phase, memory, preview, paused, continued, stopped, discarded or
+    finished. `step` counts from 1 within `phase`; `metrics` are the validation means; `message` is a sentence for
+    people. `reason` says why it stopped: "asked", "early", "disk-full" or "not-finite". What is validated before the
+    first step is the start (`is_start`).
     """
 
     event: str
@@ -57,11 +66,24 @@ class TrainEvent:
     learning_rate: float | None = None
     metrics: Mapping[str, float] | None = None
     message: str | None = None
+    reason: str | None = None
+    is_start: bool | None = None
+    is_best: bool | None = None
+    num_steps: int | None = None
+    num_parameters: int | None = None
+    device: str | None = None
+    start_metrics: Mapping[str, float] | None = None
+    starting_set: str | None = None
+    starting_hash: str | None = None
+    backbone_hash: str | None = None
+    name: str | None = None
+    path: str | None = None
+    report: str | None = None
 
 
 def train(
     recipe: Recipe,
-    material: Material,
+    material: Material | LocalMaterial,
     run: Path,
     *,
     phases: Sequence[str] | None = None,
@@ -79,14 +101,42 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     phases = recipe.phases if phases is None else tuple(phases)
     state = _State.new(recipe, material, phases, torch.device(device), team)
-    if phases[0] == "adapters":
+    if phases[0] == "adapters" and state.start is None:
         state.begin_adapters(load_model(run / "share.safetensors"))
     return _trained(state, run)
 
 
 def resume(run: Path, *, device: str = "cpu", team: Team = ALONE) -> Generator[TrainEvent, str | None, None]:
     """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run."""
+    for path in (run / CHECKPOINT, *(run / name for name in EARLIER)):
+        if path.is_file() and _is_whole(path):  # a disk may have lost what it was given last
+            return _trained(_State.loaded(path, torch.device(device), team), run)
     return _trained(_State.loaded(run / CHECKPOINT, torch.device(device), team), run)
+
+
+class AdaptationTrial:
+    """A few real steps of an adaptation that keeps nothing: what it takes, and how its starting set scores."""
+
+    def __init__(self, recipe: Recipe, material: LocalMaterial, *, device: str = "cpu") -> None:
+        self.device = device
+        self._state = _State.new(recipe, material, recipe.phases, torch.device(device))
+        self.start, self.camera = self._state.start, material.reading.camera
+        self.drawn_from = _training_set(self._state)
+        self._sampler, self._net = self.drawn_from.sampler.to(device), self._state.net()
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(tensor.numel() for tensor in self._state.learned.values())
+
+    def step(self) -> float:
+        """One update; the loss before it."""
+        state = self._state
+        return _step(state, self._net, self._sampler.sample(state.generator), state.learning_rate())
+
+    def start_scores(self) -> dict[str, float]:
+        """The starting set's scores on what is withheld."""
+        return _scores(self.start, self.drawn_from, self.device)
 
 
 class _State:
@@ -105,6 +155,11 @@ class _State:
         self.recipe, self.material, self.phases, self.team = recipe, material, phases, team
         self.phase, self.step, self.elapsed_s, self.num_parts = phases[0], 0, 0.0, 1
         self.best: float | None = None
+        self.num_waited = 0  # validations since the best
+        self.start: Model | None = None  # of an adaptation: the set it starts from, as it serves the camera
+        self.start_metrics: Mapping[str, float] = {}
+        self.view: DenoiserView | None = None
+        self.shown: np.ndarray | None = None  # the user's capture by the starting set
         self.pretrained: Mapping[str, Any] = {}  # the task's configuration in phase 1, where that is over
         self.backbone, self.adapters = backbone, adapters
         self.files = material.listing()
@@ -117,6 +172,8 @@ class _State:
         cls, recipe: Recipe, material: Material, phases: tuple[str, ...], device: torch.device, team: Team = ALONE
     ) -> _State:
         """The state before the first step."""
+        if isinstance(material, LocalMaterial):
+            return cls._adapting(recipe, material, phases, device, team)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.training.seed)
             backbone = Backbone(recipe.network).to(device)
@@ -126,6 +183,19 @@ class _State:
             tensors[SAMPLING] = sampling
         adapters = AdapterSet(recipe.network.num_stages, tensors).to(device)
         return cls(recipe, material, phases, backbone, adapters, team)
+
+    @classmethod
+    def _adapting(
+        cls, recipe: Recipe, material: LocalMaterial, phases: tuple[str, ...], device: torch.device, team: Team
+    ) -> _State:
+        """The state before the first step of an adaptation: the starting set on its own frozen backbone."""
+        start, camera = material.start(), material.reading.camera
+        adapters, task_config = starting_point(start, camera, recipe)
+        learned = adapters.mapped({name: tensor.clone() for name, tensor in adapters.tensors.items()}).to(device)
+        state = cls(recipe, material, phases, start.net.backbone.to(device), learned, team)
+        state.start = ready(start, camera, adapters, task_config)
+        state.view = view_of(material, state.start)
+        return state
 
     def begin_adapters(self, phase_1: Model) -> None:
         """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet.
@@ -164,15 +234,20 @@ class _State:
         self.learned = tensors
         self.average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         config = self.recipe.training
-        decay = [t for t in tensors.values() if t.dim() > 1], [t for t in tensors.values() if t.dim() <= 1]
+        shares = {name: _share_of_rate(name.removeprefix("adapters/"), config) for name in tensors}
+        groups = [
+            (
+                [tensor for name, tensor in tensors.items() if shares[name] == share and (tensor.dim() > 1) == wide],
+                share,
+                decay,
+            )
+            for share in sorted(set(shares.values()), reverse=True)
+            for wide, decay in ((True, config.weight_decay), (False, 0.0))
+        ]
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
         if config.optimizer not in kinds:
             raise LorunError(f"The optimizer {config.optimizer!r} is not known; choose adam or adamw.")
-        groups = [
-            {"params": group, "weight_decay": weight}
-            for group, weight in zip(decay, (config.weight_decay, 0.0), strict=True)
-            if group
-        ]
+        groups = [{"params": group, "weight_decay": decay, "share": share} for group, share, decay in groups if group]
         self.optimizer = kinds[config.optimizer](groups, lr=config.learning_rate)
 
     def learning_rate(self) -> float:
@@ -226,7 +301,7 @@ class _State:
         facts = {
             "format": _CHECKPOINT_FORMAT,
             "recipe": asdict(self.recipe),
-            "material": _material_fields(self.material),
+            "material": self.material.fields(),
             "files": self.files,
             "phases": self.phases,
             "phase": self.phase,
@@ -234,21 +309,31 @@ class _State:
             "elapsed_s": self.elapsed_s,
             "num_parts": self.num_parts,
             "best": self.best,
+            "num_waited": self.num_waited,
+            "start_metrics": self.start_metrics,
             "pretrained": self.pretrained,
             "gamma": self.adapters.gamma,
             "device": self.device.type,
             "engine_version": __version__,
         }
         stored = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        require_space(path.parent, sum(tensor.nbytes for tensor in stored.values()))
         with replacing(path) as temporary:
-            save_file(stored, temporary, metadata={"checkpoint": json.dumps(facts)})
+            try:
+                save_file(stored, temporary, metadata={"checkpoint": json.dumps(facts)})
+            except SafetensorError as error:  # what the format's own writer makes of a full disk
+                raise FileError(f"{path} could not be written: {error}. Free space, then resume.") from error
+            if path.name == CHECKPOINT:
+                set_aside(path)
 
     @classmethod
     def loaded(cls, path: Path, device: torch.device, team: Team = ALONE) -> _State:
         """The state that a checkpoint holds; refused when its training files have changed."""
         facts, tensors = _read_checkpoint(path)
         recipe = recipe_from(facts["recipe"], source=str(path))
-        material = _material_from(facts["material"])
+        stored = facts["material"]
+        is_local = "route" in stored
+        material = LocalMaterial.from_fields(stored, path.parent) if is_local else Material.from_fields(stored)
         state = cls.new(recipe, material, tuple(facts["phases"]), device, team)
         if state.files != facts["files"]:
             raise FileError(
@@ -266,7 +351,7 @@ class _State:
             entries.setdefault(int(index), {})[key] = value
         groups = state.optimizer.state_dict()["param_groups"]
         state.optimizer.load_state_dict({"state": entries, "param_groups": groups})
-        for name in ("step", "elapsed_s", "num_parts", "best", "pretrained"):
+        for name in ("step", "elapsed_s", "num_parts", "best", "num_waited", "start_metrics", "pretrained"):
             setattr(state, name, facts.get(name, getattr(state, name)))
         if facts["device"] == device.type:
             state.generator.set_state(tensors["generator"])
@@ -275,19 +360,29 @@ class _State:
         return state
 
 
+def _share_of_rate(name: str, config: TrainingConfig) -> float:
+    """The share of the learning rate that a tensor of the adapter set takes."""
+    if name == SAMPLING:
+        return config.sampling_rate
+    return config.step_rate if "/step/" in name else 1.0
+
+
 def _trained(state: _State, run: Path) -> Generator[TrainEvent, str | None, None]:
     """The phases one after the other."""
     recipe = state.recipe
-    drawn_from = training_set(state.material, recipe)
+    drawn_from = _training_set(state)
     sampler = drawn_from.sampler.to(state.device)
     if recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
         generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
         state.backbone.components.copy_(spectral_components(spectra_of(sampler, generator)))
     num_learned = sum(tensor.numel() for tensor in state.learned.values())
-    drawn = ", ".join(f"{count} {name}" for name, count in sampler.summary().items() if isinstance(count, int))
-    num_windows = sum(len(windows) for windows, _ in drawn_from.validation)
-    message = f"{num_learned} parameters are learned from {drawn}; {num_windows} validation windows."
-    yield TrainEvent("started", state.elapsed_s, state.phase, state.step, message=message)
+    counts = {name: count for name, count in sampler.summary().items() if isinstance(count, int) and count}
+    counts["validation windows"] = sum(len(windows) for windows, _ in drawn_from.validation)
+    *drawn, windows = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
+    message = f"{num_learned} parameters are learned from {', '.join(drawn)}; {windows}."
+    yield _started(state, message, num_learned)
+    if state.start is not None and state.step == 0:
+        yield from _first_look(state, run, drawn_from)
     first = state.phases.index(state.phase)
     for phase in state.phases[first:]:
         if phase != state.phase:
@@ -300,12 +395,74 @@ def _trained(state: _State, run: Path) -> Generator[TrainEvent, str | None, None
                 state._begin_phase()
             yield TrainEvent("phase", state.elapsed_s, phase, 0)
         yield from _phase(state, run, sampler, drawn_from)
+        if _has_waited_enough(state):
+            message = f"No better score in {state.num_waited} validations: the training ended early."
+            yield TrainEvent("stopped", state.elapsed_s, phase, state.step, message=message, reason="early")
+            return
         if state.step < recipe.num_steps(phase):
             yield TrainEvent("paused", state.elapsed_s, phase, state.step, message=f"Paused; resume {run} to go on.")
             return
-    yield TrainEvent(
-        "finished", state.elapsed_s, state.phase, state.step, message=f"The training in {run} is complete."
+    message = f"The training in {run} is complete."
+    yield TrainEvent("finished", state.elapsed_s, state.phase, state.step, message=message)
+
+
+def _training_set(state: _State) -> TrainingSet:
+    if isinstance(state.material, LocalMaterial):
+        recipe = state.recipe
+        return local_training_set(state.material, recipe.data, state.start, seed=recipe.training.seed)
+    return training_set(state.material, state.recipe)
+
+
+def _started(state: _State, message: str, num_learned: int) -> TrainEvent:
+    """What a training is, before its first step."""
+    event = TrainEvent(
+        "started",
+        state.elapsed_s,
+        state.phase,
+        state.step,
+        message=message,
+        num_steps=state.recipe.num_steps(state.phase),
+        num_parameters=num_learned,
+        device=state.device.type,
     )
+    if not isinstance(state.material, LocalMaterial):
+        return event
+    name, digest = state.material.origin
+    return replace(
+        event,
+        name=state.material.title,
+        starting_set=name,
+        starting_hash=digest,
+        backbone_hash=state.start.card["backbone_hash"],
+    )
+
+
+def _first_look(state: _State, run: Path, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
+    """The starting set's own score, which also is the first best one, its preview, and a checkpoint to resume from."""
+    if state.best is None:
+        event = _validated(state, run, drawn_from)
+        state.num_waited = 0
+        yield replace(event, is_start=True)
+    if state.team.leads and state.material.preview:
+        _preview(state, run, drawn_from)
+        yield TrainEvent("preview", state.elapsed_s, state.phase, 0, path=PREVIEW, is_start=True)
+    state.save(run / CHECKPOINT)
+
+
+def _has_waited_enough(state: _State) -> bool:
+    return 0 < state.recipe.training.patience <= state.num_waited
+
+
+def _preview(state: _State, run: Path, drawn_from: TrainingSet) -> None:
+    """Decodes the user's own capture by the starting set, once, and by the weights as they are."""
+    capture = state.material.capture()
+    model = state.averaged(_card_fields(state, drawn_from, {}))
+    images = []
+    for decoder in (state.start, model) if state.shown is None else (model,):
+        *_, last = restore(decoder, capture, device=str(state.device))
+        images.append(last.image)
+    state.shown = images[0] if state.shown is None else state.shown
+    write_preview(run / PREVIEW, state.shown, images[-1], step=state.step, wavelengths_nm=capture.wavelengths_nm)
 
 
 def _phase(
@@ -313,12 +470,14 @@ def _phase(
 ) -> Generator[TrainEvent, str | None, None]:
     """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed.
 
-    After a step it may be sent "validate" or "checkpoint".
+    After a step it may be sent "validate", "preview" or "checkpoint".
     """
     config, num_steps, before = state.recipe.training, state.recipe.num_steps(state.phase), state.elapsed_s
     net, began, saved_s = state.net(), time.perf_counter(), -math.inf
+    shown_s, look_s = state.elapsed_s, 0.0  # when the last preview was made, and how long it took
+    shows = isinstance(state.material, LocalMaterial) and bool(state.material.preview) and state.team.leads
     try:
-        while state.step < num_steps:
+        while state.step < num_steps and not _has_waited_enough(state):
             sample, rate, num_parts = sampler.sample(state.generator), state.learning_rate(), state.num_parts
             loss = _step(state, net, sample, rate)
             state.elapsed_s = before + time.perf_counter() - began
@@ -326,12 +485,21 @@ def _phase(
                 message = f"The memory was full: every batch is now computed in {state.num_parts} parts."
                 yield TrainEvent("memory", state.elapsed_s, state.phase, state.step, message=message)
             done = state.step == num_steps
-            if done or state.step % config.validation_steps == 0:
-                yield _validated(state, run, drawn_from)
+            is_due = done or state.step % config.validation_steps == 0
+            if is_due:
+                event = _validated(state, run, drawn_from)
+                state.num_waited = 0 if event.is_best else state.num_waited + 1
+                yield event
             if state.step == 1 or done or _due(state, saved_s):
                 state.save(run / CHECKPOINT)
                 saved_s = state.elapsed_s
             wanted = yield TrainEvent("step", state.elapsed_s, state.phase, state.step, loss, rate)
+            passed_s = state.elapsed_s - shown_s
+            if shows and (wanted == "preview" or done or (is_due and look_s < _PREVIEW_SHARE * passed_s)):
+                look_s = time.perf_counter()
+                _preview(state, run, drawn_from)
+                look_s, shown_s = time.perf_counter() - look_s, state.elapsed_s
+                yield TrainEvent("preview", state.elapsed_s, state.phase, state.step, path=PREVIEW)
             if wanted == "validate":
                 yield _validated(state, run, drawn_from)
             elif wanted == "checkpoint":
@@ -342,8 +510,13 @@ def _phase(
                 break
     except NumericalError as error:
         message = f"{error} The checkpoint in {run} is the last good one."
-        yield TrainEvent("stopped", state.elapsed_s, state.phase, state.step + 1, message=message)
+        where = (state.elapsed_s, state.phase, state.step + 1)
+        yield TrainEvent("stopped", *where, message=message, reason="not-finite")
         raise NumericalError(message) from error
+    except (FileError, SafetensorError) as error:  # the second is what the format's own writer makes of a full disk
+        message = f"{error} The training stopped; its last checkpoint in {run} is whole. Resume it from there."
+        yield TrainEvent("stopped", state.elapsed_s, state.phase, state.step, message=message, reason="disk-full")
+        raise FileError(message) from error
     except GeneratorExit:
         state.save(run / CHECKPOINT)
         raise
@@ -375,7 +548,7 @@ def _step(state: _State, net: UnfoldingNet, sample: Sample, rate: float) -> floa
     if not (math.isfinite(loss) and math.isfinite(float(norm))):
         raise NumericalError(f"The loss of step {state.step + 1} is not a finite number. Lower the learning rate.")
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
     state.optimizer.step()
     state.step += 1
     decay = min(config.ema_decay, (1 + state.step) / (10 + state.step))
@@ -400,12 +573,35 @@ def _gradients(state: _State, net: UnfoldingNet, sample: Sample) -> float:
 
 def _loss(state: _State, net: UnfoldingNet, sample: Sample) -> Tensor:
     """Eq. 13 on the last stage, plus the weighted losses of the stages before it."""
+    if not sample.scene.shape[1]:
+        return _loss_without_scenes(state, net, sample)
     config = state.recipe.training
-    images = [stage.image for stage in net.stages(sample.y, sample.physics)]
-    loss = distance(images[-1], sample.scene, config.loss)
+    counted = (..., *(slice(sample.margin, size - sample.margin) for size in sample.scene.shape[-2:]))
+    scene = sample.scene[counted]
+    images = [stage.image[counted] for stage in net.stages(sample.y, sample.physics, view=state.view)]
+    loss = distance(images[-1], scene, config.loss)
     for weight, image in zip(config.earlier_stages, images[-2:0:-1], strict=False):
-        loss = loss + weight * distance(image, sample.scene, config.loss)
+        loss = loss + weight * distance(image, scene, config.loss)
     return loss
+
+
+def _loss_without_scenes(state: _State, net: UnfoldingNet, sample: Sample) -> Tensor:
+    """The loss of measurements alone (see `selfsupervised`)."""
+    data = state.recipe.data
+
+    def decode(y: Tensor, physics: LinearPhysics) -> Tensor:
+        *_, last = net.stages(y, physics, view=state.view)
+        return last.image
+
+    return self_supervised_loss(
+        decode,
+        sample.y,
+        sample.physics,
+        state.generator,
+        share=data.withheld,
+        equivariance=data.equivariance,
+        noise=state.material.reading.camera.noise,
+    )
 
 
 def _warm_start_loss(state: _State, net: UnfoldingNet, sample: Sample) -> Tensor:
@@ -450,16 +646,38 @@ def _validated(state: _State, run: Path, drawn_from: TrainingSet) -> TrainEvent:
     if not state.team.leads:
         return TrainEvent("validated", state.elapsed_s, state.phase, state.step)
     model = state.averaged(_card_fields(state, drawn_from, {}))
+    metrics = _scores(model, drawn_from, str(state.device))
+    if state.start is not None and state.step == 0:
+        state.start_metrics = metrics
+    return _kept_if_best(state, run, drawn_from, model, metrics)
+
+
+@torch.no_grad()
+def _scores(model: Model, drawn_from: TrainingSet, device: str) -> dict[str, float]:
+    """The mean figures of a model on what is withheld; none where nothing is."""
+    if drawn_from.scored is not None:
+        return dict(drawn_from.scored(model, device))
     scores = [
         result
         for windows, measure in drawn_from.validation
-        for result in evaluate(model, windows, partial(measure, adapters=model.adapters), device=str(state.device))
+        for result in evaluate(model, windows, partial(measure, adapters=model.adapters), device=device)
     ]
-    metrics = {name: float(np.mean([s.metrics[name] for s in scores])) for name in scores[0].metrics} if scores else {}
-    if state.best is None or not scores or metrics["psnr"] > state.best:
-        state.best = metrics.get("psnr")
+    return {name: float(np.mean([s.metrics[name] for s in scores])) for name in scores[0].metrics} if scores else {}
+
+
+def _kept_if_best(
+    state: _State, run: Path, drawn_from: TrainingSet, model: Model, metrics: Mapping[str, float]
+) -> TrainEvent:
+    """Keeps the model when its deciding figure is the best so far, and says how it stands."""
+    score = metrics.get("withheld_psnr", metrics.get("psnr"))
+    is_best = state.best is None or score is None or score > state.best
+    if is_best:
+        state.best = score
         _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.phase)
-    return TrainEvent("validated", state.elapsed_s, state.phase, state.step, metrics=metrics)
+        if state.start is not None and state.step:
+            state.save(run / BEST_CHECKPOINT)
+    where = (state.elapsed_s, state.phase, state.step)
+    return TrainEvent("validated", *where, metrics=metrics, is_best=is_best or None)
 
 
 def _keep(model: Model, run: Path, phase: str) -> None:
@@ -475,9 +693,10 @@ def _keep(model: Model, run: Path, phase: str) -> None:
 def _card_fields(state: _State, drawn_from: TrainingSet, metrics: Mapping[str, float]) -> dict[str, Any]:
     """What the card says beside the network: bands, intensity rule, training and validation scores."""
     recipe = state.recipe
-    return {
+    local = {} if state.start is None else _local_card_fields(state)
+    return local | {
         "task_config": dict(drawn_from.task_config),
-        "input_scale": "exposure" if recipe.task == "cassi" else "none",
+        "input_scale": local.get("input_scale", "exposure" if recipe.task == "cassi" else "none"),
         "training": {
             "variant": recipe.variant,
             "pretrained": dict(state.pretrained),
@@ -485,11 +704,24 @@ def _card_fields(state: _State, drawn_from: TrainingSet, metrics: Mapping[str, f
             "steps": state.step,
             "hours": round(state.elapsed_s / 3600, 3),
             "device": state.device.type,
-            "files": [path.name for path, _ in state.material.cubes] or f"{len(state.material.pictures)} pictures",
-            "masks": [path.name for path in state.material.masks],
+            "files": state.material.names("learn"),
+            "masks": [path.name for path in getattr(state.material, "masks", ())],
             "drawn_from": dict(drawn_from.sampler.summary()),
         },
         "metrics": {f"validation_{name}": round(value, 4) for name, value in metrics.items()},
+    }
+
+
+def _local_card_fields(state: _State) -> dict[str, Any]:
+    """What the card of an adapted set says beside what every set's says."""
+    material, start = state.material, state.start
+    return {
+        "title": material.title,
+        "made_from": {"adapted": list(material.origin)},
+        "input_scale": start.card.get("input_scale", "exposure"),
+        "camera": material.reading.camera.summary(),
+        "checked_on": material.names("check"),
+        "start_metrics": {f"validation_{name}": round(value, 4) for name, value in state.start_metrics.items()},
     }
 
 
@@ -510,26 +742,13 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return facts, tensors
 
 
-def _material_fields(material: Material) -> dict[str, Any]:
-    return {
-        "cubes": [[str(path.resolve()), share] for path, share in material.cubes],
-        "masks": [str(path.resolve()) for path in material.masks],
-        "spectra": None if material.spectra is None else str(material.spectra.resolve()),
-        "photographs": [str(path.resolve()) for path in material.photographs],
-        "pictures": [str(path.resolve()) for path in material.pictures],
-        "validation": [str(path.resolve()) for path in material.validation],
-    }
-
-
-def _material_from(stored: Mapping[str, Any]) -> Material:
-    return Material(
-        tuple((Path(path), share) for path, share in stored["cubes"]),
-        tuple(map(Path, stored["masks"])),
-        None if stored["spectra"] is None else Path(stored["spectra"]),
-        tuple(map(Path, stored["photographs"])),
-        tuple(map(Path, stored.get("pictures", ()))),
-        tuple(map(Path, stored.get("validation", ()))),
-    )
+def _is_whole(path: Path) -> bool:
+    """Whether a checkpoint can be read to its end."""
+    try:
+        _read_checkpoint(path)
+    except FileError:
+        return False
+    return True
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -50,6 +50,19 @@ def test_stop_while_paused_ends(material, tmp_path):  # noqa: F811
     assert [event.event for event in events[-2:]] == ["paused", "stopped"]
 
 
+def test_discard_ends_at_once_whether_it_runs_or_waits(material, tmp_path):  # noqa: F811
+    events = told(tmp_path / "run", material, (3, "discard"))
+    assert [event.event for event in events[-2:]] == ["step", "discarded"] and events[-1].step == 3
+    events = told(tmp_path / "other", material, (1, "pause"), (1, "discard"))
+    assert [event.event for event in events[-2:]] == ["paused", "discarded"]
+
+
+def test_going_on_after_a_pause_is_told(material, tmp_path):  # noqa: F811
+    events = told(tmp_path / "run", material, (2, "pause"), (2, "continue"))
+    names = [event.event for event in events]
+    assert names[names.index("paused") + 1] == "continued"
+
+
 @pytest.mark.parametrize("command, answer", [("validate", "validated"), ("checkpoint", "saved")])
 def test_scores_and_checkpoints_come_when_asked_for(material, tmp_path, command, answer):  # noqa: F811
     events = told(tmp_path / "run", material, (2, command))
