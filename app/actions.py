@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QKeySequence, QUndoCommand, QUndoStack
 from lorun_engine.io import OpenOptions
 
 from .session import Session
+from .workshop import WHOLE
 
 Rule = Callable[[Session], bool]
 
@@ -35,8 +36,48 @@ def _has_bands(session: Session) -> bool:
     return session.measurement is not None and session.measurement.physics.scene_shape[0] > 1
 
 
+def _is_cube(session: Session) -> bool:
+    return session.measurement is not None and not session.kind.is_photograph
+
+
+def _has_regions(session: Session) -> bool:
+    return bool(session.regions.all)
+
+
+def _is_snapshot(session: Session) -> bool:
+    return session.measurement is not None and session.kind.measures == "plane"
+
+
+def _can_cancel(session: Session) -> bool:
+    return session.restoration.state == "running" or session.comparing.is_running
+
+
 def _can_export(session: Session) -> bool:
     return _has_stages(session) and not session.restoration.is_busy
+
+
+def _has_several_stages(session: Session) -> bool:
+    return len(session.stages) > 1
+
+
+def _is_compared(session: Session) -> bool:
+    return session.selection.mode == "compare"
+
+
+def _has_two_sides(session: Session) -> bool:
+    return len(session.comparing.sides()) > 1
+
+
+def _has_engine(session: Session) -> bool:
+    return session.is_engine_loaded
+
+
+def _has_set(session: Session) -> bool:
+    return session.is_engine_loaded and session.workshop.shown is not None
+
+
+def _is_adapted(session: Session) -> bool:
+    return session.workshop.adapting != WHOLE
 
 
 @dataclass(frozen=True)
@@ -79,7 +120,16 @@ ENTRIES: tuple[Entry, ...] = (
         lambda session: _can_export(session) and session.selection.pixel is not None,
         "Write the curves at the pinned pixel as CSV",
     ),
+    Entry(
+        "export_regions",
+        "File",
+        "Export regions…",
+        "Ctrl+R",
+        lambda session: _can_export(session) and _has_regions(session),
+        "Write what was measured in all points and regions",
+    ),
     Entry("export_picture", "File", "Export picture…", "", _can_export, "Write the chosen stage as PNG"),
+    Entry("open_library", "File", "Open spectral library…", "", _is_cube, "Compare spectra with those of a library"),
     Entry("", "File", ""),
     Entry("quit", "File", "Quit", "Ctrl+Q"),
     Entry("undo", "Edit", "Undo", "Ctrl+Z"),
@@ -87,10 +137,41 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "Edit", ""),
     Entry("roles", "Edit", "Roles and geometry…", "Ctrl+G", _has_files, "See and correct what was understood"),
     Entry("copy_command", "Edit", "Copy as command", "Ctrl+Shift+C", _is_open, "The lorun line that does this decode"),
+    Entry("", "Edit", ""),
+    Entry("draw_point", "Edit", "Draw points", "P", _is_open, "Every click on a picture keeps a point"),
+    Entry("draw_rectangle", "Edit", "Draw a rectangle", "R", _is_open, "Drag over a picture; Enter takes its middle"),
+    Entry("draw_ellipse", "Edit", "Draw an ellipse", "E", _is_cube, "Drag over a picture; Enter takes its middle"),
+    Entry("draw_polygon", "Edit", "Draw a polygon", "G", _is_cube, "Click its corners; Enter closes it"),
+    Entry("next_region", "Edit", "Next region", "N", _has_regions, "Choose the next point or region"),
+    Entry(
+        "remove_region",
+        "Edit",
+        "Remove region",
+        "Del",
+        lambda session: session.regions.chosen is not None,
+        "Remove the chosen point or region",
+    ),
     Entry("colour", "View", "Colour", "1", _has_bands),
     Entry("band", "View", "Band", "2", _has_bands),
     Entry("montage", "View", "Montage", "3", _has_bands),
+    Entry("residual", "View", "Residual", "4", _has_stages, "What the chosen stage leaves unexplained of the capture"),
+    Entry("compare", "View", "Compare", "5", _is_open, "Two stages, results, decoders or the reference in one picture"),
     Entry("", "View", ""),
+    Entry("blink", "View", "Blink", "B", _has_two_sides, "Show the other of the two sides that are compared"),
+    Entry("blink_on", "View", "Blink by itself", "Shift+B", _has_two_sides, "Show one side after the other, or stop"),
+    Entry("next_way", "View", "Compare in another way", "V", _is_compared, "Split, blink, difference, disagreement"),
+    Entry("swap", "View", "Swap the sides", "X", _is_compared, "Exchange left and right"),
+    Entry("divider_left", "View", "Divider to the left", "Shift+Left", _is_compared),
+    Entry("divider_right", "View", "Divider to the right", "Shift+Right", _is_compared),
+    Entry("", "View", ""),
+    Entry("change", "View", "Where it changed", "C", _has_several_stages, "What every stage changed, or the stages"),
+    Entry("input", "View", "Denoiser's input", "D", _has_stages, "What the denoiser saw beside what it made of it"),
+    Entry("add_pane", "View", "Add a pane", "A", _has_several_stages, "Keep the chosen stage and show one more"),
+    Entry("remove_pane", "View", "Remove the pane", "Shift+A", _has_several_stages, "Take the chosen stage away"),
+    Entry("all_panes", "View", "All stages", "Ctrl+A", _has_several_stages, "Start, every stage and the reference"),
+    Entry("reset_panes", "View", "Reset the panes", "Ctrl+Shift+R", _has_stages, "The panes that stand by default"),
+    Entry("", "View", ""),
+    Entry("play", "View", "Play the stages", "Space", _has_several_stages, "Show one stage after the other, or pause"),
     Entry("previous_stage", "View", "Previous stage", ",", _has_stages),
     Entry("next_stage", "View", "Next stage", ".", _has_stages),
     Entry("first_stage", "View", "First stage", "Shift+Home", _has_stages),
@@ -101,7 +182,20 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("theme", "View", "Theme"),
     Entry("log", "View", "Log", "Ctrl+L"),
     Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda session: session.can_restore),
-    Entry("cancel", "Restore", "Cancel", "Esc", lambda session: session.restoration.state == "running"),
+    Entry("cancel", "Restore", "Cancel", "Esc", _can_cancel),
+    Entry("several", "Restore", "Decode with several…", "Ctrl+Shift+Return", _is_open, "Decoders one after another"),
+    Entry("", "Restore", ""),
+    Entry("alignment", "Restore", "Alignment…", "Ctrl+M", _is_snapshot, "Search where the mask really lies"),
+    Entry("what_if", "Restore", "What if…", "Ctrl+I", _is_open, "Simulate a scene with this camera and decode it"),
+    Entry("adapt", "Restore", "Adapt…", "Ctrl+T", hint="Retrain the adapters on your camera, scenes, ratio or kernel"),
+    Entry(
+        "adapters", "Adapters", "Adapter sets…", "Ctrl+Shift+A", hint="The library, and what a set changes, by stage"
+    ),
+    Entry("import_adapter", "Adapters", "Import…", "Ctrl+Shift+I", _has_engine, "Bring a set from a file"),
+    Entry("export_adapter", "Adapters", "Export…", "", _has_set, "The set and its backbone for somebody else"),
+    Entry("verify_adapter", "Adapters", "Verify", "", _has_set, "Check the set and its backbone against their hashes"),
+    Entry("", "Adapters", ""),
+    Entry("whole_adapter", "Adapters", "Use the whole set", "", _is_adapted, "100 % of the adapters in all stages"),
     Entry("shortcuts", "Help", "Shortcuts", "? F1"),
     Entry("self_test", "Help", "Self-test", "", lambda session: session.is_engine_loaded and not session.is_busy),
     Entry("copy_report", "Help", "Copy report"),
@@ -135,7 +229,11 @@ class Actions(QObject):
             session.restoration_changed,
             session.stage_added,
             session.selection_changed,
+            session.regions.changed,
             session.worker_idle,
+            session.comparing.changed,
+            session.workshop.adapting_changed,
+            session.workshop.inspected,
         ):
             changed.connect(self.update)
         self.update()

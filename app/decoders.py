@@ -5,11 +5,12 @@ Everything here imports torch, so it is called in the worker thread only; the wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lorun_engine.cards import cards_in, tensor_names
 from lorun_engine.errors import LorunError
 from lorun_engine.measurement import Measurement
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """One decoder as the menus show it; `num_stages` is what it takes unless asked otherwise."""
+    """One decoder as the menus show it; `num_stages` is what it takes unless asked otherwise.
+
+    `is_adaptable` says that its stages differ from a shared backbone, so that they can be scaled and ablated.
+    """
 
     name: str
     task: str
     num_stages: int
     has_weights: bool
+    is_adaptable: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,33 +57,47 @@ class LibraryDecoders:
 
     def __init__(self, library: Sequence[Path]) -> None:
         self._library = tuple(library)
-        self._opened: dict[str, Decoder] = {}
+        self._opened: dict[tuple[str, str], tuple[str, Decoder]] = {}  # with the hash of the set that was read
 
     def choices(self) -> tuple[Choice, ...]:
         """The adapter sets, then the algorithms without weights."""
         from lorun_engine.model import list_decoders
         from lorun_engine.tasks import TASKS
 
-        return tuple(
-            Choice(
-                entry.name,
-                entry.task,
-                TASKS[entry.task].decoders[entry.name].num_stages
-                if entry.card is None
-                else entry.card.fields["stages"],
-                has_weights=entry.card is not None,
-            )
-            for entry in list_decoders(self._library)
-            if entry.task in TASKS
-        )
+        found: dict[tuple[str, str], Choice] = {}  # of two sets of one name the first counts
+        for entry in list_decoders(self._library):
+            name, task, card = entry.name, entry.task, entry.card
+            if task not in TASKS or (name, task) in found:
+                continue
+            if card is None:
+                choice = Choice(name, task, TASKS[task].decoders[name].num_stages, has_weights=False)
+            else:
+                choice = Choice(name, task, card.fields["stages"], True, is_adaptable=_is_adaptable(card.path))
+            found[name, task] = choice
+        return tuple(found.values())
 
     def open(self, choice: Choice) -> Decoder:
-        """The decoder of a choice; its files are read once."""
+        """The decoder of a choice; its files are read again only when the library has another set of that name."""
         from lorun_engine.model import open_decoder
 
-        if choice.name not in self._opened:
-            self._opened[choice.name] = open_decoder(choice.name, library=self._library, task=choice.task)
-        return self._opened[choice.name]
+        key = (choice.name, choice.task)
+        found = ""
+        if choice.has_weights:
+            known = (card for card in cards_in(self._library) if card.kind == "adapters")
+            found = next((card.hash for card in known if (card.name, card.task) == key), "")
+        if key not in self._opened or self._opened[key][0] != found:
+            self._opened[key] = found, open_decoder(choice.name, library=self._library, task=choice.task)
+        return self._opened[key][1]
+
+
+def adapted(decoder: Decoder, *, scale: float, ablated: Iterable[int]) -> Decoder:
+    """The decoder with all differences from its backbone times `scale`, and none in the `ablated` stages."""
+    if scale == 1 and not ablated:
+        return decoder
+    adapters = decoder.adapters.scaled(scale)
+    for stage in ablated:
+        adapters = adapters.ablated(stage)
+    return decoder.with_adapters(adapters)
 
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
@@ -94,3 +113,12 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
             refused = refused or Fit(False, str(error))
     sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."
     return (choices[0] if choices else None), refused or Fit(False, sentence)
+
+
+def _is_adaptable(path: Path) -> bool:
+    from lorun_engine.lora import is_step
+
+    try:
+        return not all(is_step(name) for name in tensor_names(path))
+    except LorunError:  # gone since it was listed
+        return False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lorun_engine.errors import LorunError
-from lorun_engine.io import RoleTable, replacing, write_spectra_csv
+from lorun_engine.io import OpenOptions, RoleTable, replacing, write_spectra_csv
 from lorun_engine.io.options import COMPANIONS, FLAGS, as_flag
 from lorun_engine.io.reading import READING
 
@@ -73,6 +73,7 @@ def write_picture(
     *,
     wavelengths_nm: np.ndarray | None,
     is_photograph: bool,
+    composite: tuple[int, int, int] | None,
     levels_from: np.ndarray,
     stretch: Stretch,
     protected: Sequence[Path],
@@ -83,7 +84,7 @@ def write_picture(
     if is_photograph:
         picture = render.photograph_bytes(image, render.levels_of(levels_from, stretch))
     else:
-        weights = render.colour_weights(wavelengths_nm, len(image))
+        weights = render.colour_weights(wavelengths_nm, len(image), composite=composite)
         levels = render.levels_of(render.linear_colour(levels_from, weights), stretch)
         picture = render.colour_bytes(render.linear_colour(image, weights), levels)
     with replacing(path, protected=protected) as temporary:
@@ -96,16 +97,35 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
     LorunError where the command line has no words for the roles.
     """
-    options, reading = recipe.options, READING[table.task]
     source = table.row("measurement").found
-    by_key = dict(options.roles)
+    flags = {
+        "--adapter": recipe.decoder,
+        "--stages": recipe.num_stages,
+        "--device": recipe.device,
+        "--threads": recipe.threads,
+        "--precision": recipe.precision,
+        "--adapter-scale": None if recipe.adapting.scale == 1 else recipe.adapting.scale,
+    }
+    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.file_word}.h5"]
+    words += [*camera_words(recipe.options, table), *_as_words(flags)]
+    for stage in recipe.adapting.ablated:
+        words += ["--ablate-stage", str(stage)]
+    return shlex.join(words)
+
+
+def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] = COMPANIONS) -> list[str]:
+    """The flags that say what belongs to an open measurement and how it was understood.
+
+    `companions` are the roles whose files are named. Raises LorunError where the command line has no words for them.
+    """
+    reading, source = READING[table.task], table.row("measurement").found
+    by_key, words = dict(options.roles), []
     if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
         raise LorunError(
             "Arrays of a file were set to unused or to wavelengths by hand; the command line cannot say that. "
             "Save the arrays as files of their own to decode them with a command."
         )
-    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.decoder}.h5"]
-    for role in COMPANIONS:
+    for role in companions:
         row = table.row(role)
         if row is not None and row.selector in by_key:
             words += [f"--{role}", row.selector]
@@ -117,20 +137,16 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     if "kernel" in said:  # what the geometry calls it may be a description
         said["kernel"] = options.kernel or _kernel_file(table, by_key)
     said = {FLAGS[name]: as_flag(name, value) for name, value in said.items() if value is not None}
-    flags = {
-        "--task": table.task,
-        **said,
-        "--key": key,
-        "--adapter": recipe.decoder,
-        "--stages": recipe.num_stages,
-        "--device": recipe.device,
-        "--threads": recipe.threads,
-        "--precision": recipe.precision,
-    }
+    return [*words, *_as_words({"--task": table.task, **said, "--key": key})]
+
+
+def _as_words(flags: Mapping[str, object]) -> list[str]:
+    """Flags with their values, those without a value left out."""
+    words = []
     for flag, value in flags.items():
         if value is not None:  # a value such as "-" is taken for a flag unless it is joined to its own
             words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
-    return shlex.join(words)
+    return words
 
 
 def _kernel_file(table: RoleTable, by_key: Mapping[str, str]) -> str | None:

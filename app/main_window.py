@@ -19,7 +19,10 @@ from PySide6.QtGui import (
     QPaintEvent,
 )
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
     QApplication,
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QMainWindow,
@@ -33,14 +36,26 @@ from PySide6.QtWidgets import (
 
 from lorun_engine import __version__
 from lorun_engine.errors import LorunError
+from lorun_engine.library import LibrarySet
 
 from . import problems, theme
 from .actions import ENTRIES, Actions, Corrections
+from .arranging import add_pane, remove_pane, show_all
 from .exports import CUBE_SUFFIXES
 from .job import is_thread_left
 from .kinds import KINDS
+from .panels.adapters import AdaptersPage
+from .panels.alignment import AlignmentPage
+from .panels.check import CheckCard
 from .panels.decode import DecodeCard
-from .panels.files import ask_for_folder, ask_open_files, ask_save_file
+from .panels.files import (
+    ask_adapter_files,
+    ask_for_folder,
+    ask_open_files,
+    ask_open_library,
+    ask_save_file,
+    ask_target_folder,
+)
 from .panels.log import LogDock
 from .panels.measurement import MeasurementCard
 from .panels.model import ModelCard
@@ -49,13 +64,19 @@ from .panels.recent import RecentCard, title
 from .panels.roles import RolesPage
 from .panels.shortcuts import ShortcutsOverlay
 from .panels.status import StatusBar
+from .panels.training import TrainingPage
+from .panels.training_card import TrainingCard
+from .panels.what_if import AsideCard, WhatIfPage
 from .problems import Problem
+from .regions import REGION_SUFFIXES, SHAPES
 from .resources import library_folders, samples
 from .session import Session
 from .settings import RecentJob, settings_path
 from .viewers.centre import CentreView
 from .viewers.convergence import ConvergenceView
+from .viewers.side_tabs import SideTabs
 from .viewers.spectrum import SpectrumView
+from .workshop import WHOLE, weights_files
 
 APP_NAME = "LoRun"
 LOG_HEIGHT = 200  # px at first
@@ -83,11 +104,20 @@ class MainWindow(QMainWindow):
         self.measurement_card = MeasurementCard(session, self.corrections)
         self.model_card = ModelCard(session)
         self.decode_card = DecodeCard(session)
+        self.check_card = CheckCard(session)
+        self.alignment_page: AlignmentPage | None = None  # made when it is first wanted
+        self.aside_card = AsideCard(session)
+        self.what_if_page: WhatIfPage | None = None
+        self.training_card = TrainingCard(session)
+        self.training_page: TrainingPage | None = None  # made when it is first wanted
+        self.adapters_page: AdaptersPage | None = None  # likewise
         self.recent_card = RecentCard(session)
         self.problem_bar = ProblemBar()
         self.centre = CentreView(session, self._theme)
         self.spectrum = SpectrumView(session, self._theme)
         self.convergence = ConvergenceView(session, self._theme)
+        self.side_tabs = SideTabs(session, self._theme, spectrum=self.spectrum, convergence=self.convergence)
+        session.regions.record_on(self.corrections)
         self.log_dock = LogDock(session)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.resizeDocks([self.log_dock], [LOG_HEIGHT], Qt.Orientation.Vertical)
@@ -107,7 +137,14 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         left = _column(
-            self.measurement_card, self.model_card, self.decode_card, self.recent_card, width=theme.LEFT_WIDTH
+            self.measurement_card,
+            self.aside_card,
+            self.model_card,
+            self.decode_card,
+            self.check_card,
+            self.training_card,
+            self.recent_card,
+            width=theme.LEFT_WIDTH,
         )
         right = QWidget()
         right.setFixedWidth(theme.RIGHT_WIDTH)
@@ -115,7 +152,7 @@ class MainWindow(QMainWindow):
         right_column.setContentsMargins(0, 0, 0, 0)
         right_column.setSpacing(theme.GRID)
         right_column.addWidget(self.spectrum, 4)
-        right_column.addWidget(self.convergence, 5)
+        right_column.addWidget(self.side_tabs, 5)
         body = QWidget()
         rows = QVBoxLayout(body)
         rows.setContentsMargins(theme.GRID, theme.GRID, theme.GRID, theme.GRID)
@@ -147,6 +184,11 @@ class MainWindow(QMainWindow):
             "export_stage": lambda: self.ask_export(session.selection.stage),
             "export_spectra": self.ask_export_spectra,
             "export_picture": self.ask_export_picture,
+            "export_regions": self.ask_export_regions,
+            "open_library": self.ask_open_library,
+            **{f"draw_{shape}": partial(session.regions.set_tool, shape) for shape in SHAPES},
+            "next_region": session.regions.choose_next,
+            "remove_region": lambda: session.regions.remove(session.regions.chosen_number),
             "quit": self.close,
             "undo": self.corrections.undo,
             "redo": self.corrections.redo,
@@ -155,6 +197,24 @@ class MainWindow(QMainWindow):
             "colour": lambda: session.set_mode("colour"),
             "band": lambda: session.set_mode("band"),
             "montage": lambda: session.set_mode("montage"),
+            "residual": lambda: session.set_mode("residual"),
+            "compare": lambda: session.set_mode("compare"),
+            "blink": self.centre.blink,
+            "blink_on": self.centre.blink_by_itself,
+            "next_way": session.comparing.show_next,
+            "swap": session.comparing.swap,
+            "divider_left": lambda: session.comparing.step_divider(-1),
+            "divider_right": lambda: session.comparing.step_divider(1),
+            "change": lambda: session.toggle_view("change"),
+            "input": lambda: session.toggle_view("input"),
+            "add_pane": partial(add_pane, session),
+            "remove_pane": partial(remove_pane, session),
+            "all_panes": partial(show_all, session),
+            "reset_panes": session.reset_panes,
+            "play": self.centre.play,
+            "several": self.centre.show_sets,
+            "alignment": self.show_alignment,
+            "what_if": self.show_what_if,
             "previous_stage": lambda: session.select_stage(session.selection.stage - 1),
             "next_stage": lambda: session.select_stage(session.selection.stage + 1),
             "first_stage": lambda: session.select_stage(0),
@@ -164,6 +224,12 @@ class MainWindow(QMainWindow):
             "log": self.toggle_log,
             "decode": session.restore,
             "cancel": session.cancel,
+            "adapt": self.show_training,
+            "adapters": self.show_adapters,
+            "import_adapter": self.ask_import_adapters,
+            "export_adapter": lambda: self.ask_export_adapter(session.workshop.shown),
+            "verify_adapter": self.verify_adapter,
+            "whole_adapter": session.workshop.take_whole,
             "shortcuts": self.shortcuts.show,
             "self_test": self.self_test,
             "copy_report": lambda: self.copy_report(),
@@ -202,14 +268,22 @@ class MainWindow(QMainWindow):
         session.problem_raised.connect(self.problem_bar.show_problem)
         session.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
         session.worker_idle.connect(self._close_if_waiting)
+        session.training.child_ended.connect(self._close_if_waiting)
+        self.model_card.adapt_requested.connect(self.show_training)
+        self.training_card.show_requested.connect(self.show_training)
+        self.check_card.alignment_requested.connect(self.show_alignment)
+        self.aside_card.page_requested.connect(self.show_what_if)
         self.centre.open_requested.connect(self.ask_open)
         self.centre.sample_requested.connect(session.open_sample)
         self.centre.cursor_moved.connect(self.spectrum.show_cursor)
         self.centre.cursor_moved.connect(self.statusBar().show_cursor)
+        self.model_card.library_requested.connect(self.show_adapters)
         self.measurement_card.open_requested.connect(self.ask_open)
         self.measurement_card.add_requested.connect(self.ask_add)
         self.measurement_card.roles_requested.connect(self.show_roles)
         self.spectrum.export_requested.connect(self.ask_export_spectra)
+        self.side_tabs.export_requested.connect(self.ask_export_regions)
+        self.side_tabs.library_requested.connect(self.ask_open_library)
         self.roles_page.add_requested.connect(self.ask_add)
         self.recent_card.locate_requested.connect(self.relocate)
         self.problem_bar.report_requested.connect(self.copy_report)
@@ -219,7 +293,15 @@ class MainWindow(QMainWindow):
             changed.connect(self.actions_[name].setEnabled)
         self.corrections.undoTextChanged.connect(lambda text: self.actions_["undo"].setText(f"Undo {text}".strip()))
         self.corrections.redoTextChanged.connect(lambda text: self.actions_["redo"].setText(f"Redo {text}".strip()))
+        QApplication.instance().focusChanged.connect(self._share_space)
         QApplication.instance().styleHints().colorSchemeChanged.connect(self._follow_system)
+
+    def _share_space(self, _: QWidget | None, focused: QWidget | None) -> None:
+        """Space presses the button or opens the box that has the focus; elsewhere it plays the stages."""
+        if focused is not None:
+            has_use = isinstance(focused, QAbstractButton | QComboBox | QAbstractItemView)
+            context = Qt.ShortcutContext.WidgetShortcut if has_use else Qt.ShortcutContext.WindowShortcut
+            self.actions_["play"].setShortcutContext(context)
 
     # ---- documents -----------------------------------------------------------------------------------------------
 
@@ -245,7 +327,45 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         if paths := _dropped_paths(event.mimeData()):
             event.acceptProposedAction()
-            self.session.open(paths)
+            self.open_dropped(paths)
+
+    def open_dropped(self, paths: list[Path]) -> None:
+        """Opens a measurement's files, and brings adapter sets into the library."""
+        if sets := weights_files(paths):
+            self.show_adapters()
+            self.session.workshop.import_files(sets)
+        if others := [path for path in paths if path not in sets]:
+            self.session.open(others)
+
+    # ---- adapter sets --------------------------------------------------------------------------------------------
+
+    def show_adapters(self) -> None:
+        """Shows the page of the adapter sets."""
+        if self.adapters_page is None:
+            self.adapters_page = page = AdaptersPage(self.session, self._theme)
+            page.closed.connect(lambda: self.show_page(None))
+            page.import_requested.connect(self.ask_import_adapters)
+            page.export_requested.connect(self.ask_export_adapter)
+        self.show_page(self.adapters_page)
+
+    def ask_import_adapters(self) -> None:
+        """Lets the user choose the files of adapter sets and brings them into the library."""
+        if paths := ask_adapter_files(self):
+            self.show_adapters()
+            self.session.workshop.import_files(paths)
+
+    def ask_export_adapter(self, entry: LibrarySet) -> None:
+        """Lets the user choose a folder and writes a set and its backbone into it."""
+        if folder := ask_target_folder(self, f"Export {entry.card.name} with its backbone"):
+            self.show_adapters()
+            self.session.workshop.export(entry, folder)
+
+    def verify_adapter(self) -> None:
+        """Checks the set that is looked at, on the page that says what came of it."""
+        self.show_adapters()
+        self.session.workshop.verify(self.session.workshop.shown)
+
+    # ---- pages ---------------------------------------------------------------------------------------------------
 
     def show_roles(self) -> None:
         """Shows the page with roles and geometry; the window stays usable beside it."""
@@ -258,6 +378,15 @@ class MainWindow(QMainWindow):
         if page is not None and self.pages.indexOf(page) < 0:
             self.pages.addWidget(page)
         self.pages.setCurrentIndex(0 if page is None else self.pages.indexOf(page))
+
+    def show_training(self) -> None:
+        """Shows the page on which a set is adapted."""
+        if self.training_page is None:
+            self.training_page = TrainingPage(self.session, self._theme)
+            self.training_page.closed.connect(lambda: self.show_page(None))
+            self.training_page.open_requested.connect(self.ask_open)
+        self.show_page(self.training_page)
+        self.training_page.setFocus()
 
     def _folder(self) -> Path | None:
         session = self.session
@@ -273,10 +402,14 @@ class MainWindow(QMainWindow):
             "previous_band": f"Previous {kind.band}",
             "next_band": f"Next {kind.band}",
             "export_spectra": "Export line profile…" if kind.is_photograph else "Export spectra…",
+            "draw_point": "Keep rows" if kind.is_photograph else "Draw points",
+            "draw_rectangle": "Draw a zoom box" if kind.is_photograph else "Draw a rectangle",
         }
         for name, text in texts.items():
             self.actions_[name].setText(text)
         name = session.paths[0].name if session.paths else ""
+        if session.recipe is not None and session.recipe.adapting != WHOLE:
+            name += f", {session.recipe.title}"  # whatever is seen of the result is not the set as it was trained
         self.setWindowTitle(f"{name} – LoRun" if name else "LoRun")
         self._right.setVisible(len(session.stages) > 0)  # empty plots say nothing
 
@@ -291,6 +424,24 @@ class MainWindow(QMainWindow):
             else:
                 action.triggered.connect(lambda _=False, job=job: self.session.open_recent(job))
         self._recent_menu.setEnabled(bool(self.session.settings.recent))
+
+    # ---- checks ----------------------------------------------------------------------------------------------------
+
+    def show_alignment(self) -> None:
+        """Shows the page on which the mask is searched."""
+        if self.alignment_page is None:
+            self.alignment_page = AlignmentPage(self.session, self.corrections, self._theme)
+            self.alignment_page.closed.connect(lambda: self.show_page(None))
+        self.show_page(self.alignment_page)
+        self.alignment_page.setFocus()
+
+    def show_what_if(self) -> None:
+        """Shows the page on which measurements are simulated."""
+        if self.what_if_page is None:
+            self.what_if_page = WhatIfPage(self.session, self._theme)
+            self.what_if_page.closed.connect(lambda: self.show_page(None))
+        self.show_page(self.what_if_page)
+        self.what_if_page.setFocus()
 
     # ---- exports -------------------------------------------------------------------------------------------------
 
@@ -308,6 +459,19 @@ class MainWindow(QMainWindow):
         if path := ask_save_file(self, heading, self._suggested(ending), {"CSV": ".csv"}):
             self.session.export_spectra(path, side=self.spectrum.side)
 
+    def ask_export_regions(self) -> None:
+        """Asks for a file and writes what was measured in all points and regions."""
+        is_photograph = self.session.kind.is_photograph
+        suffixes = {"CSV": ".csv"} if is_photograph else REGION_SUFFIXES
+        if path := ask_save_file(self, "Export regions", self._suggested("_regions.csv"), suffixes):
+            self.session.regions.export(path)
+
+    def ask_open_library(self) -> None:
+        """Lets the user choose a spectral library."""
+        if path := ask_open_library(self, self._folder()):
+            self.side_tabs.show_card("Library")
+            self.session.spectral_library.open(path)
+
     def ask_export_picture(self) -> None:
         """Asks for a file and writes the chosen stage as a picture in its colours."""
         suffix = f"_stage{self.session.selection.stage}.png"
@@ -317,7 +481,7 @@ class MainWindow(QMainWindow):
     def _suggested(self, ending: str) -> Path:
         session = self.session
         folder = self._folder() or Path.home()
-        return folder / f"{session.paths[0].stem}_{session.recipe.decoder}{ending}"
+        return folder / f"{session.paths[0].stem}_{session.recipe.file_word}{ending}"
 
     def copy_command(self) -> None:
         """Puts the command that does this decode on the clipboard."""
@@ -371,7 +535,15 @@ class MainWindow(QMainWindow):
 
     def _set_theme(self, tokens: theme.Theme) -> None:
         theme.apply(QApplication.instance(), tokens)
-        for view in (self.centre, self.spectrum, self.convergence):
+        self._theme = tokens
+        if self.training_page is not None:
+            self.training_page.set_theme(tokens)
+        if self.adapters_page is not None:
+            self.adapters_page.set_theme(tokens)
+        for page in (self.alignment_page, self.what_if_page):
+            if page is not None:
+                page.set_theme(tokens)
+        for view in (self.centre, self.spectrum, self.convergence, self.side_tabs):
             view.set_theme(tokens)
 
     # ---- first and last ------------------------------------------------------------------------------------------
@@ -384,7 +556,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancels, waits for the running stage without blocking, and asks only when that takes long."""
-        if self.session.is_busy and not self._may_leave:
+        if (self.session.is_busy or self.session.training.has_child) and not self._may_leave:
             event.ignore()
             if not self._is_closing:
                 self._is_closing = True
@@ -403,7 +575,7 @@ class MainWindow(QMainWindow):
 
     def _ask_to_leave(self) -> None:
         """Nothing ended in time: the user may wait or leave without it."""
-        if not self.session.is_busy:
+        if not self.session.is_busy and not self.session.training.has_child:
             return
         box = QMessageBox(self)
         box.setObjectName("leave")
@@ -435,6 +607,7 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
 
     def start() -> None:
         session.load_engine()
+        session.training.find_runs()
         if sample is not None:
             session.open_sample(sample, decode=True)
         elif files:

@@ -45,6 +45,13 @@ def gibibytes(num_bytes: int) -> str:
     return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
 
 
+def roughly(seconds: float) -> str:
+    """An estimate as "40 s", "12 min" or "7.5 h"."""
+    if seconds < 90:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def duration(seconds: float) -> str:
     """As "0.42 s", "41 s", "1 min 20 s" or "2 h 5 min"."""
     if seconds < 10:

@@ -80,12 +80,17 @@ def channel_map(channel: int) -> np.ndarray:
     return colours
 
 
-def colour_weights(wavelengths_nm: np.ndarray | None, num_bands: int) -> np.ndarray:
-    """(C, 3) weights to linear sRGB; without wavelengths three single bands (see `false_colour_bands`) stand in."""
-    if wavelengths_nm is not None:
+def colour_weights(
+    wavelengths_nm: np.ndarray | None, num_bands: int, *, composite: tuple[int, int, int] | None = None
+) -> np.ndarray:
+    """(C, 3) weights to linear sRGB; a `composite` of three bands is red, green and blue as it is.
+
+    Without wavelengths three single bands (see `false_colour_bands`) stand in.
+    """
+    if wavelengths_nm is not None and composite is None:
         return rgb_weights(wavelengths_nm, colour_table(), illuminant=ILLUMINANT)
     weights = np.zeros((num_bands, 3), dtype=np.float32)
-    weights[false_colour_bands(num_bands), np.arange(3)] = 1
+    weights[composite or false_colour_bands(num_bands), np.arange(3)] = 1
     return weights
 
 
@@ -140,6 +145,14 @@ def mean_spectrum(cube: np.ndarray, pixel: tuple[int, int], side: int) -> np.nda
     return _finite_mean(box.T)
 
 
+def statistics(window: np.ndarray, is_inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean (C,) and standard deviation (C,) of (C, h, w) over the pixels (h, w) inside, without NaN; their number."""
+    values = window[:, is_inside].T
+    mean = _finite_mean(values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return mean, np.sqrt(_finite_mean(np.square(values - mean))), len(values)
+
+
 def line_profile(image: np.ndarray, row: int, side: int) -> np.ndarray:
     """(W,) mean over the channels and the `side` rows of (C, H, W) around a row, cut at the border, without NaN."""
     reach = side // 2
@@ -180,6 +193,9 @@ class Cache:
             _, (_, dropped_bytes) = self._kept.popitem(last=False)
             self._num_bytes -= dropped_bytes
         return result
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
 
     def clear(self) -> None:
         """Forgets everything."""

@@ -23,14 +23,21 @@ from lorun_engine.io import OpenOptions, RoleTable, write_cube
 from lorun_engine.measurement import Measurement
 
 from . import exports, settings
-from .decoders import Choice, Decoders, Fit, LibraryDecoders, first_fit
+from .checking import Checking
+from .comparing import Comparing
+from .decoders import Choice, Decoders, Fit, LibraryDecoders, adapted, first_fit
 from .job import Job, Worker
 from .kinds import KINDS, PERCENTILES, RGB, Kind, Stretch
 from .opening import Opened, open_files
 from .problems import LOG, Problem, explain
+from .regions import Regions
 from .resources import resource_path
 from .settings import RecentJob, Settings
+from .spectral_library import LibraryBeside
 from .stage_store import StageStore
+from .training import Training
+from .what_if import WhatIf
+from .workshop import WHOLE, Adapting, Workshop
 
 if TYPE_CHECKING:
     from lorun_engine.device import Device
@@ -38,19 +45,26 @@ if TYPE_CHECKING:
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
 
-Mode = Literal["colour", "band", "montage"]
+Mode = Literal["colour", "band", "montage", "compare", "residual"]
+View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
 State = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is looked at: `panes` are stage indices, REFERENCE or MEASUREMENT; without a `stretch` 0 to 1 is shown."""
+    """What is looked at: `panes` are stage indices, REFERENCE or MEASUREMENT; without a `stretch` 0 to 1 is shown.
+
+    `in_colour` says whether pictures have all bands or one: modes such as "compare" know both.
+    """
 
     stage: int = 0
     band: int = 0
     pixel: tuple[int, int] | None = None  # (y, x) of the scene
     panes: tuple[int, ...] = (MEASUREMENT,)
     mode: Mode = "colour"
+    in_colour: bool = True
+    view: View = "image"
+    composite: tuple[int, int, int] | None = None  # the bands shown as red, green and blue; None for true colour
     stretch: Stretch = PERCENTILES
     shared_stretch: bool = True
     follow_newest: bool = True
@@ -67,6 +81,7 @@ class Restoration:
     seconds: float = 0.0
     seconds_left: float | None = None
     partial: bool = False
+    keeps_denoiser_input: bool = False
     message: str = ""
     error: LorunError | None = None
 
@@ -87,6 +102,34 @@ class Recipe:
     device: str
     threads: int | None
     precision: str | None  # of the network; None where the decoder has none
+    adapting: Adapting = WHOLE
+
+    @property
+    def title(self) -> str:
+        """As "cassi-any-mask at 60 %"."""
+        return f"{self.decoder}{self.adapting.words}"
+
+    @property
+    def file_word(self) -> str:
+        """The decoder as names of files have it, e.g. "cassi-any-mask_60percent"."""
+        return f"{self.decoder}{self.adapting.file_word}"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A job that waits with everything that was computed while another one is open."""
+
+    paths: tuple[Path, ...]
+    options: OpenOptions
+    role_table: RoleTable
+    measurement: Measurement
+    decoder_name: str | None
+    fit: Fit | None
+    num_stages: int
+    restoration: Restoration
+    stages: StageStore
+    recipe: Recipe | None
+    selection: Selection
 
 
 class Session(QObject):
@@ -132,6 +175,7 @@ class Session(QObject):
         self.threads: int | None = None
         self.restoration = Restoration()
         self.stages = StageStore()
+        self.keeps_denoiser_input = False  # in decodes from now on: it doubles what is stored
         self.recipe: Recipe | None = None  # of the stages that are there
         self.selection = Selection()
         self.settings = Settings() if settings_path is None else settings.load(settings_path)
@@ -143,6 +187,14 @@ class Session(QObject):
         self._opening: Job | None = None
         self._decoding: Job | None = None
         self._panes_are_automatic = True
+        self.workshop = Workshop(self, library, self._decoders)
+        self.training = Training(self)
+        self.regions = Regions(self)
+        self.checking = Checking(self)
+        self.what_if = WhatIf(self)
+        self.comparing = Comparing(self, self._decoders)
+        self.comparing.changed.connect(self.workshop.compared)
+        self.spectral_library = LibraryBeside(self)
 
     # ---- the engine ----------------------------------------------------------------------------------------------
 
@@ -171,6 +223,16 @@ class Session(QObject):
         """A decoder for what is open that needs no weights and is not the chosen one."""
         others = (choice for choice in self._choices_here() if choice.name != self.decoder_name)
         return next((choice for choice in others if not choice.has_weights), None)
+
+    @property
+    def plain_choices(self) -> tuple[Choice, ...]:
+        """The decoders for what is open that need no weights."""
+        return tuple(choice for choice in self._choices_here() if not choice.has_weights)
+
+    @property
+    def decoders(self) -> Decoders:
+        """Where decoders come from; for the worker thread."""
+        return self._decoders
 
     def switch_decoder(self, name: str) -> None:
         """Takes another decoder, with its own number of stages; the stages that are there stay."""
@@ -208,6 +270,32 @@ class Session(QObject):
             self._take_choice(self.choices[0], fit=None)
         self.log(f"The engine is loaded: {', '.join(self.decoder_names)} on {self.devices[0].title}")
         self.decoder_changed.emit()
+        self.workshop.start()
+
+    def take_choices(self, choices: Sequence[Choice], *, renamed: tuple[str, str] | None = None) -> None:
+        """Takes over what the library holds now; a chosen set that is gone gives way to the first that suits.
+
+        A set that was `renamed` (from, to) stays chosen.
+        """
+        if tuple(choices) == self.choices:
+            return
+        self.choices = tuple(choices)
+        if renamed is not None and self.decoder_name == renamed[0]:
+            self.decoder_name = renamed[1]
+        self.decoder_changed.emit()
+        if self.choice is not None:
+            return
+        if self.measurement is None:
+            self._take_choice(next(iter(self._choices_here()), None), fit=None)
+            return
+        work = partial(first_fit, self._decoders, self._choices_here(), self.measurement)
+        then = partial(self._first_fit_found, self.measurement)
+        self._do(work, doing="finding a decoder that fits", then=then)
+
+    def _first_fit_found(self, measurement: Measurement, job: Job) -> None:
+        if measurement is self.measurement and self.choice is None:
+            choice, fit = job.result
+            self._take_choice(choice, fit=fit)
 
     def _engine_failed(self, job: Job) -> None:
         self.fit = Fit(False, f"The engine did not load: {job.error}. Reinstall LoRun, or copy the report to tell us.")
@@ -274,6 +362,51 @@ class Session(QObject):
     def open_sample(self, name: str, *, decode: bool = False) -> None:
         """Opens the built-in sample of this name, e.g. "cassi", and decodes it if asked to."""
         self._open((resource_path("samples", f"{name}.h5"),), OpenOptions(), keep=None, decode=decode)
+
+    def open_simulated(self, path: Path) -> None:
+        """Opens a simulated measurement and decodes it with the chosen decoder and number of stages."""
+        wanted = RecentJob((str(path),), OpenOptions(), self.decoder_name, self.num_stages or None)
+        self._open((path,), OpenOptions(), keep=None, wanted=wanted, decode=True)
+
+    def set_aside(self) -> SetAside:
+        """What is open with all its stages, which from now on belong to the caller."""
+        aside = SetAside(
+            self.paths,
+            self.options,
+            self.role_table,
+            self.measurement,
+            self.decoder_name,
+            self.fit,
+            self.num_stages,
+            self.restoration,
+            self.stages,
+            self.recipe,
+            self.selection,
+        )
+        self.stages = StageStore()
+        self._forget_stages()
+        self.selection = replace(self.selection, stage=0, panes=(MEASUREMENT,), follow_newest=True)
+        self.selection_changed.emit()
+        self.restoration_changed.emit()
+        return aside
+
+    def take_back(self, aside: SetAside) -> None:
+        """Puts what was set aside in the place of what is open."""
+        self.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self._forget_stages()
+        self.paths, self.options, self.role_table = aside.paths, aside.options, aside.role_table
+        self.measurement, self.problem, self._misfit = aside.measurement, None, None
+        self.stages, self.recipe, self.restoration = aside.stages, aside.recipe, aside.restoration
+        self._num_announced = len(aside.stages)
+        self.decoder_name, self.fit, self.num_stages = aside.decoder_name, aside.fit, aside.num_stages
+        self.selection = aside.selection
+        self.decoder_changed.emit()
+        self.selection_changed.emit()
+        self.restoration_changed.emit()
+        self.opened_changed.emit()
 
     def open_recent(self, job: RecentJob) -> None:
         """Opens the files of a recent job with its corrections, decoder and number of stages."""
@@ -345,9 +478,12 @@ class Session(QObject):
         selection = replace(
             self.selection, stage=0, band=self._num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True
         )
+        selection = replace(selection, composite=None)  # other bands
         if self.kind.is_photograph != shown_before.is_photograph:
             selection = replace(selection, stretch=self.kind.stretch, shared_stretch=True)
-        return replace(selection, mode="colour") if self.kind.is_photograph else selection
+        if selection.mode == "compare":  # of sides that are gone
+            selection = replace(selection, mode="colour" if selection.in_colour else "band")
+        return replace(selection, mode="colour", in_colour=True) if self.kind.is_photograph else selection
 
     def _open_failed(self, job: Job) -> None:
         """A file that cannot be read leaves what was open as it is, and says why beside it."""
@@ -375,8 +511,9 @@ class Session(QObject):
 
     @property
     def is_sample(self) -> bool:
-        """Whether what is open is built in."""
-        return bool(self.paths) and self.paths[0].parent == resource_path("samples")
+        """Whether what is open is built in, or was simulated here: nothing that another day should remember."""
+        is_built_in = bool(self.paths) and self.paths[0].parent == resource_path("samples")
+        return is_built_in or self.what_if.is_open
 
     # ---- decoding ------------------------------------------------------------------------------------------------
 
@@ -388,6 +525,7 @@ class Session(QObject):
             and self.choice is not None
             and (self.fit is None or self.fit.is_good)
             and not self.restoration.is_busy
+            and not self.comparing.is_running
             and not self.is_opening
         )
 
@@ -397,12 +535,15 @@ class Session(QObject):
             return
         self._forget_stages()
         self.recipe = self._recipe()
-        work = partial(_decode, self._decoders, self.choice, self.measurement, self.stages, self.recipe)
-        self.restoration = Restoration("running", num_stages=self.num_stages, started=time.monotonic())
+        kept = self.keeps_denoiser_input
+        work = partial(_decode, self._decoders, self.choice, self.measurement, self.stages, self.recipe, kept)
+        self.restoration = Restoration(
+            "running", num_stages=self.num_stages, started=time.monotonic(), keeps_denoiser_input=kept
+        )
         self._panes_are_automatic = True
         self._select(replace(self.selection, stage=0, follow_newest=True))
         self.restoration_changed.emit()
-        self.log(f"Decoding with {self.decoder_name}, {self.num_stages} stages, on {self.device}")
+        self.log(f"Decoding with {self.recipe.title}, {self.num_stages} stages, on {self.device}")
         job = Job(work, title=f"decoding {self._measurement_name()}")
         self._decoding = job
         job.progressed.connect(lambda: self._take_stages(job, job.progress))
@@ -415,6 +556,7 @@ class Session(QObject):
 
     def cancel(self) -> None:
         """Stops the decode at the end of the stage that is being computed; the stages so far stay."""
+        self.comparing.cancel()
         if self._decoding is not None and self.restoration.state == "running":
             self._decoding.cancel()
             self.restoration = replace(self.restoration, state="cancelling", seconds_left=None)
@@ -476,12 +618,14 @@ class Session(QObject):
             return
         panes = selection.panes
         if self._panes_are_automatic:
-            panes = (*(m for m in milestones(self.restoration.num_stages) if m < index), index)
-            if self.kind.measures == "picture":  # before and after side by side
-                panes = (MEASUREMENT, *panes[-3:])
+            panes = self._automatic_panes(index)
         elif selection.stage in panes:
             panes = tuple(index if pane == selection.stage else pane for pane in panes)
         self._select(replace(selection, stage=index, panes=panes))
+
+    def _automatic_panes(self, newest: int) -> tuple[int, ...]:
+        panes = (*(m for m in milestones(self.restoration.num_stages) if m < newest), newest)
+        return (MEASUREMENT, *panes[-3:]) if self.kind.measures == "picture" else panes  # before and after
 
     def _forget_stages(self) -> None:
         """Drops the stages that are there; a decode still under way no longer counts."""
@@ -522,7 +666,7 @@ class Session(QObject):
 
     def set_panes(self, panes: Sequence[int]) -> None:
         """Shows these stages, REFERENCE or MEASUREMENT side by side; from now on the user arranges the panes."""
-        known = [pane for pane in dict.fromkeys(panes) if self._is_pane(pane)]
+        known = [pane for pane in dict.fromkeys(panes) if self.has_pane(pane)]
         if known:
             self._panes_are_automatic = False
             stage = self.selection.stage
@@ -533,9 +677,44 @@ class Session(QObject):
             self._select(replace(self.selection, panes=tuple(known), stage=stage, follow_newest=is_newest))
 
     def set_mode(self, mode: Mode) -> None:
-        """Shows colour, one band, or all bands; a grey photograph has only the one."""
-        is_grey = self.kind.is_photograph and self._num_bands == 1
-        self._select(replace(self.selection, mode="colour" if is_grey else mode))
+        """Shows colour, one band, all bands, or two sides compared; a grey photograph has no bands to tell apart."""
+        if self.kind.is_photograph and self._num_bands == 1 and mode in ("band", "montage"):
+            mode = "colour"
+        in_colour = mode == "colour" if mode in ("colour", "band", "montage") else self.selection.in_colour
+        self._select(replace(self.selection, mode=mode, in_colour=in_colour))
+
+    def set_in_colour(self, in_colour: bool) -> None:
+        """Shows all bands as colour, or one band, in the mode that is shown; montages are of bands."""
+        mode = self.selection.mode
+        if mode in ("colour", "band", "montage"):
+            self.set_mode("colour" if in_colour else "band" if mode == "colour" else mode)
+        elif in_colour or self._num_bands > 1:
+            self._select(replace(self.selection, in_colour=in_colour))
+
+    def set_view(self, view: View) -> None:
+        """Shows the stages, what each changed, or what its denoiser saw, which decodes keep from now on."""
+        self.keeps_denoiser_input = self.keeps_denoiser_input or view == "input"
+        self._select(replace(self.selection, view=view))
+
+    def toggle_view(self, view: View) -> None:
+        """Shows the stages in this way, or as they are again."""
+        if self.selection.mode not in ("colour", "band"):
+            self.set_mode("colour" if self.selection.in_colour else "band")
+            self.set_view(view)
+        else:
+            self.set_view("image" if self.selection.view == view else view)
+
+    def reset_panes(self) -> None:
+        """Shows the panes that stand side by side when nobody chose others."""
+        self._panes_are_automatic = True
+        if self._num_announced:
+            newest = self._num_announced - 1
+            self._select(replace(self.selection, stage=newest, panes=self._automatic_panes(newest), follow_newest=True))
+
+    def set_composite(self, bands: tuple[int, int, int] | None) -> None:
+        """Shows three bands as red, green and blue, or for None the colours that the eye would see."""
+        if bands is None or all(0 <= band < self._num_bands for band in bands):
+            self._select(replace(self.selection, composite=bands))
 
     def set_stretch(self, stretch: Stretch, shared: bool) -> None:
         """Black and white of the display: percentiles, the same for all panes or each its own, or 0 and 1 for None."""
@@ -546,7 +725,8 @@ class Session(QObject):
     def _num_bands(self) -> int:
         return 1 if self.measurement is None else self.measurement.physics.scene_shape[0]
 
-    def _is_pane(self, pane: int) -> bool:
+    def has_pane(self, pane: int) -> bool:
+        """Whether there is anything to show in a pane; those of a decode before wait for their stages."""
         if pane == REFERENCE:
             return self.measurement is not None and self.measurement.reference is not None
         return self.measurement is not None if pane == MEASUREMENT else 0 <= pane < self._num_announced
@@ -565,7 +745,7 @@ class Session(QObject):
         row = self.stages.row(len(self.stages) - 1 if stage is None else stage)
         image, wavelengths_nm = self.stages.image(row.index), self.measurement.wavelengths_nm
         attributes = {
-            "adapter": self.recipe.decoder,
+            "adapter": self.recipe.title,
             "source": str(self.measurement.path or self._measurement_name()),
             "intensity_scale": row.input_scale,
             "dark_level": self.measurement.dark_level,
@@ -610,6 +790,7 @@ class Session(QObject):
                 image,
                 wavelengths_nm=wavelengths_nm,
                 is_photograph=self.kind.is_photograph,
+                composite=selection.composite,
                 levels_from=levels_from,
                 stretch=selection.stretch,
                 protected=inputs,
@@ -625,7 +806,20 @@ class Session(QObject):
     def _recipe(self) -> Recipe:
         threads = self.threads if self.device == "cpu" else None
         precision = self.precision if self.choice.has_weights else None
-        return Recipe(self.paths, self.options, self.decoder_name, self.num_stages, self.device, threads, precision)
+        return Recipe(
+            self.paths,
+            self.options,
+            self.decoder_name,
+            self.num_stages,
+            self.device,
+            threads,
+            precision,
+            self.workshop.adapting,
+        )
+
+    def write_file(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Lets `write` make a file in the worker, and says so."""
+        self._export(path, write)
 
     def _export(self, path: Path, write: Callable[[Path], None]) -> None:
         job = self._do(lambda: write(path), doing=f"writing {path.name}", then=lambda job: self._exported(path))
@@ -689,20 +883,29 @@ class Session(QObject):
 
     def tasks(self) -> list[str]:
         """What the worker is on, in words."""
-        return [job.title for job in self._worker.jobs]
+        return [*(job.title for job in self._worker.jobs), *self.training.tasks()]
 
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
         self.cancel()
         self._worker.cancel_all()
+        self.training.leave()
 
     def close(self, *, timeout_s: float = 5.0) -> bool:
         """Stops everything and ends the worker; False if it was still busy after `timeout_s`."""
+        self.training.close()
+        self.workshop.close()
         self._save_settings()
         has_ended = self._worker.stop(timeout_s=timeout_s)
         if has_ended:
             self.stages.close()
+            self.comparing.results.clear()
+            self.what_if.close()
         return has_ended
+
+    def run_job(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """Gives slow `work` to the worker thread; `then` gets the job in this one once it has succeeded."""
+        return self._do(work, doing=doing, then=then)
 
     def _do(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
         """Gives `work` to the worker; what goes wrong is logged, and shown when it is a bug."""
@@ -743,16 +946,26 @@ def milestones(num_stages: int) -> tuple[int, ...]:
 
 
 def _decode(
-    decoders: Decoders, choice: Choice, measurement: Measurement, stages: StageStore, recipe: Recipe
+    decoders: Decoders,
+    choice: Choice,
+    measurement: Measurement,
+    stages: StageStore,
+    recipe: Recipe,
+    keep_denoiser_input: bool,
 ) -> Iterator[int]:
     """Decodes into `stages` and yields the index of every stage."""
     from lorun_engine.restore import restore
 
-    decoder = decoders.open(choice)
+    decoder = adapted(decoders.open(choice), scale=recipe.adapting.scale, ablated=recipe.adapting.ablated)
     if recipe.precision is not None:
         decoder = decoder.running(precision=recipe.precision)
     for result in restore(
-        decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
+        decoder,
+        measurement,
+        num_stages=recipe.num_stages,
+        device=recipe.device,
+        threads=recipe.threads,
+        keep_denoiser_input=keep_denoiser_input,
     ):
         yield stages.append(result)
 

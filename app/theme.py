@@ -179,6 +179,8 @@ def _style_sheet(theme: Theme) -> str:
     QPushButton#link {{ background: transparent; border: none; padding: 2px 0; color: {theme.accent};
         text-align: left; }}
     QPushButton#link:hover {{ text-decoration: underline; }}
+    QPushButton#option {{ border-radius: 8px; padding: 0; text-align: left; }}
+    QPushButton#option:checked {{ background: {theme.card}; border: 2px solid {theme.accent}; color: {theme.text}; }}
     QPushButton#row {{ background: transparent; border: none; border-radius: 6px; padding: 4px 6px;
         text-align: left; }}
     QPushButton#row:hover {{ background: {hover}; }}
@@ -203,6 +205,12 @@ def _style_sheet(theme: Theme) -> str:
     QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
     QToolButton {{ border: 1px solid transparent; border-radius: 6px; padding: 4px; background: transparent; }}
     QToolButton:hover {{ background: {hover}; border-color: {theme.line}; }}
+    QTreeView#library::item {{ padding: 0 6px; height: 26px; }}
+    QTreeView#library QHeaderView::section {{ padding: 4px 6px; background: {theme.card}; }}
+    QPlainTextEdit#note {{ background: {theme.field}; border: 1px solid {theme.line}; border-radius: 6px; }}
+    QToolButton#tick {{ border-color: {theme.line}; padding: 2px; min-width: 18px; color: {theme.dim};
+        text-decoration: line-through; }}
+    QToolButton#tick:checked {{ background: {theme.background}; color: {theme.text}; text-decoration: none; }}
     QToolButton:focus {{ border-color: {theme.accent}; }}
     QTableView, QTableWidget, QPlainTextEdit, QTreeView {{ background: {theme.card}; border: none;
         gridline-color: {theme.line}; selection-background-color: {theme.accent};

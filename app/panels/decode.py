@@ -75,7 +75,8 @@ class DecodeCard(QWidget):
         if restoration.state == "done":
             last = session.stages.row(len(session.stages) - 1)
             took = duration(restoration.seconds)
-            return f"{plural(asked, 'stage')} in {took}  ·  residual {number(last.residual)}", "dim"
+            how = session.recipe.adapting.words
+            return f"{plural(asked, 'stage')}{how} in {took}  ·  residual {number(last.residual)}", "dim"
         if restoration.state in ("cancelled", "failed"):
             kept = f" {plural(len(session.stages), 'image')} kept, marked partial." if restoration.partial else ""
             return restoration.message + kept, "warn"
@@ -90,6 +91,8 @@ class DecodeCard(QWidget):
             return "Reading the files…"
         if session.measurement is None:
             return "Correct the measurement first." if session.paths else "Open a measurement first."
+        if session.comparing.is_running:
+            return "Several decoders are being run for Compare."
         if session.choice is None:
             return "No decoder serves this task."
         return "This decoder does not fit the measurement."

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from lorun_engine.io.spectra import LIBRARY_SUFFIXES
+
 from ..settings import RecentJob
 
 _READABLE = (
@@ -32,6 +34,27 @@ def ask_save_file(parent: QWidget, heading: str, suggested: Path, formats: Mappi
     dialog.setDefaultSuffix(suggested.suffix)
     dialog.filterSelected.connect(lambda name: dialog.setDefaultSuffix(suffixes[name]))
     return Path(dialog.selectedFiles()[0]) if dialog.exec() else None
+
+
+def ask_adapter_files(parent: QWidget) -> list[Path]:
+    """The files of adapter sets that the user chose; none when cancelled."""
+    names, _ = QFileDialog.getOpenFileNames(parent, "Import adapter sets", "", "Adapter sets (*.safetensors)")
+    return [Path(name) for name in names]
+
+
+def ask_target_folder(parent: QWidget, heading: str) -> Path | None:
+    """The folder that the user chose to write into."""
+    folder = QFileDialog.getExistingDirectory(parent, heading)
+    return Path(folder) if folder else None
+
+
+def ask_open_library(parent: QWidget, folder: Path | None) -> Path | None:
+    """The spectral library that the user chose."""
+    readable = " ".join(f"*{suffix}" for suffix in LIBRARY_SUFFIXES)
+    name, _ = QFileDialog.getOpenFileName(
+        parent, "Open a spectral library", str(folder or ""), f"Spectral libraries ({readable});;All files (*)"
+    )
+    return Path(name) if name else None
 
 
 def ask_for_folder(parent: QWidget, job: RecentJob) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from lorun_engine.execution import PRECISIONS
@@ -11,12 +11,16 @@ from .. import theme
 from ..quantities import breakable, gibibytes, plural
 from ..session import Session
 from ..stage_store import LIMIT_BYTES
+from .strength import StrengthControl
 
 MOST_STAGES = 999
 
 
 class ModelCard(QWidget):
-    """Decoder, stages, device, precision."""
+    """Decoder, stages, device, precision, and how much of the adapters."""
+
+    adapt_requested = Signal()
+    library_requested = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -47,6 +51,9 @@ class ModelCard(QWidget):
         self.cost.setWordWrap(True)
         self.instead = QPushButton()
         self.instead.clicked.connect(self._take_the_other)
+        self.adapt = QPushButton("Adapt a set to this camera…")
+        self.adapt.setObjectName("link")
+        self.adapt.clicked.connect(self.adapt_requested)
 
         grid = QGridLayout()
         grid.setColumnStretch(1, 1)
@@ -66,9 +73,17 @@ class ModelCard(QWidget):
             grid.addWidget(field, row, 1)
         self._precision_row = (label, self.precision)  # the last; only networks have one
         column.addLayout(grid)
+        self.strength = StrengthControl(session)
+        column.addWidget(self.strength)
         column.addWidget(self.fit)
         column.addWidget(self.instead)
+        column.addWidget(self.adapt)
         column.addWidget(self.cost)
+        self.library = QPushButton("Adapter sets…")
+        self.library.setObjectName("link")
+        self.library.setToolTip("The library, and what a set changes at which stage and layer")
+        self.library.clicked.connect(self.library_requested)
+        column.addWidget(self.library)
 
         self.decoder.activated.connect(lambda _: session.switch_decoder(self.decoder.currentData()))
         self.stages.valueChanged.connect(session.set_num_stages)
@@ -88,7 +103,7 @@ class ModelCard(QWidget):
             widget.setVisible(session.choice is not None and session.choice.has_weights)
         with QSignalBlocker(self.stages):
             self.stages.setValue(max(1, session.num_stages))
-        for field in (self.decoder, self.stages, self.device, self.precision):
+        for field in (self.decoder, self.stages, self.device, self.precision, self.strength):
             field.setEnabled(is_free)
         self._show_fit()
         self.cost.setText(self._cost())
@@ -109,6 +124,7 @@ class ModelCard(QWidget):
             sentence, look = "Checking whether it fits…", "dim"
         set_look(self.fit, sentence, look)
         self.instead.setVisible(other is not None)
+        self.adapt.setVisible(fit is not None and not fit.is_good)
         self.instead.setText("Use another decoder" if other is None else f"Use {other.name}")
 
     def _take_the_other(self) -> None:

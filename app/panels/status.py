@@ -58,7 +58,7 @@ class StatusBar(QStatusBar):
             places = {pane: self._place_in(pane, pixel) for pane in selection.panes}
         else:
             places = {hovered.pane: pixel}
-        known = [(pane, place) for pane, place in places.items() if place is not None]
+        known = [(pane, place) for pane, place in places.items() if place is not None and session.has_pane(pane)]
         values = [f"{self._name(pane)}: {self._values(pane, place)}" for pane, place in known[:MOST_VALUES]]
         self.cursor.setText("   ".join(filter(None, [self._words(pixel), self._band(), *values])))
 
@@ -87,7 +87,7 @@ class StatusBar(QStatusBar):
         """Whether a single channel of a colour photograph is looked at."""
         session = self._session
         num_channels = session.measurement.physics.scene_shape[0]
-        return session.kind.is_photograph and num_channels == len(RGB) and session.selection.mode != "colour"
+        return session.kind.is_photograph and num_channels == len(RGB) and not session.selection.in_colour
 
     def _words(self, pixel: tuple[int, int]) -> str:
         y, x = pixel
@@ -120,8 +120,9 @@ class StatusBar(QStatusBar):
         device = next(device for device in session.devices if device.name == session.device)
         free = "" if device.free_bytes is None else f"  ·  {gibibytes(device.free_bytes)} free"
         self.device.setText(f"    {device.title}{free}")
+        how = "" if session.recipe is None else session.recipe.adapting.words
         texts = {
-            "done": f"Decoded {plural(restoration.num_stages, 'stage')} in {duration(restoration.seconds)}",
+            "done": f"Decoded {plural(restoration.num_stages, 'stage')}{how} in {duration(restoration.seconds)}",
             "cancelled": f"Cancelled at stage {restoration.done_stages} of {restoration.num_stages}",
             "failed": f"Failed after stage {restoration.done_stages} of {restoration.num_stages}",
         }

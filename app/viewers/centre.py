@@ -10,21 +10,25 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from ..render import ILLUMINANT, false_colour_bands
 from ..session import Session
 from ..theme import GRID, Theme
+from .compare import CompareView
+from .composite import CompositeButton
 from .empty import EmptyState
 from .grid import PaneGrid
 from .montage import Montage
 from .pictures import LOOKS, Pictures
+from .residual import ResidualView
 from .stepping import SteppingCard
 
-MODES = ("colour", "band", "montage")
+MODES = ("colour", "band", "montage", "residual", "compare")
+ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
 STRETCHES = {  # words -> (percentiles, whether all panes share them)
     "As it is, 0 to 1": (None, True),
     "Percentile 1 – 99, shared": ((1.0, 99.0), True),
@@ -54,13 +58,19 @@ class CentreView(QWidget):
         self.montage = Montage(session, self.pictures, tokens)
         self.stepping = SteppingCard(session, self.pictures, tokens)
         self._shown = QStackedWidget()
-        self._shown.addWidget(self.grid)
+        self._shown.addWidget(_Scrolled(self.grid))
         self._shown.addWidget(self.montage)
+        self.residual = ResidualView(session, tokens)
+        self._shown.addWidget(self.residual)
+        self.compare = CompareView(session, self.pictures, self.grid.maps, self.grid.hub, tokens)
+        self.compare.cursor_moved.connect(self.cursor_moved)
+        self._shown.addWidget(self.compare)
         work = QWidget()
         column = QVBoxLayout(work)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID)
         column.addLayout(self._top_bar())
+        column.addLayout(self._notice_row())
         column.addWidget(self._shown, 1)
         column.addWidget(self.stepping)
         self._pages = QStackedWidget()
@@ -80,7 +90,7 @@ class CentreView(QWidget):
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
-        for part in (self.empty, self.grid, self.montage, self.stepping):
+        for part in (self.empty, self.grid, self.montage, self.residual, self.compare, self.stepping):
             part.set_theme(tokens)
 
     def refresh(self) -> None:
@@ -95,18 +105,53 @@ class CentreView(QWidget):
             self.grid.reset()
         self._pages.setCurrentIndex(1)
         is_decoded = self.pictures.num_stages > 0
-        shows_bands = is_decoded and selection.mode != "colour"
+        shows_bands = is_decoded and not selection.in_colour and selection.mode != "residual"
         for button in self.mode_buttons.buttons():
             mode = button.property("mode")
             button.setText(session.kind.band.capitalize() if mode == "band" else mode.capitalize())
+            if mode == "colour" and self.pictures.num_bands == 1:
+                button.setText("Picture")
             button.setChecked(mode == selection.mode)
-            button.setVisible(is_decoded and self.pictures.num_bands > 1)
+            button.setVisible(is_decoded and (self.pictures.num_bands > 1 or mode in ALWAYS))
+            if not is_decoded and selection.mode == "compare":  # results of several decoders, and the way back
+                button.setVisible(session.measurement is not None and mode in ("colour", "compare"))
+                button.setText(session.kind.measured if mode == "colour" else mode.capitalize())
         self._refresh_words(is_decoded=is_decoded, shows_bands=shows_bands)
-        is_montage = is_decoded and selection.mode == "montage"
-        self._shown.setCurrentWidget(self.montage if is_montage else self.grid)
-        (self.montage if is_montage else self.grid).refresh()
+        if is_decoded and selection.mode == "residual":  # it has levels of its own
+            self.light.hide()
+            self.stretch.hide()
+        views = {"montage": self.montage, "residual": self.residual, "compare": self.compare}
+        is_ready = is_decoded or (selection.mode == "compare" and session.measurement is not None)
+        view = views.get(selection.mode, self.grid) if is_ready else self.grid
+        self._shown.setCurrentIndex([self.grid, self.montage, self.residual, self.compare].index(view))
+        view.refresh()
+        self._refresh_notice()
         self.stepping.setVisible(is_decoded)
         self.stepping.refresh()
+
+    def blink(self) -> None:
+        """Shows the other side, comparing if nothing is compared yet."""
+        if self._session.selection.mode != "compare":
+            self._session.set_mode("compare")
+            self._session.comparing.show("blink")
+        else:
+            self._session.comparing.blink()
+
+    def blink_by_itself(self) -> None:
+        """Shows one side after the other, or stops."""
+        comparing = self._session.comparing
+        is_on = self._session.selection.mode == "compare" and comparing.look.blinks
+        self._session.set_mode("compare")
+        comparing.set_blinks(not is_on)
+
+    def show_sets(self) -> None:
+        """Shows the decoders that can be run one after another, beside the comparison."""
+        self._session.set_mode("compare")
+        self.compare.show_sets()
+
+    def play(self) -> None:
+        """Plays the stages, or pauses."""
+        self.stepping.play.toggle()
 
     # ---- the bar above the panes ---------------------------------------------------------------------------------
 
@@ -118,13 +163,13 @@ class CentreView(QWidget):
             button = QPushButton(mode.capitalize())
             button.setCheckable(True)
             button.setProperty("mode", mode)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
             button.clicked.connect(lambda _=False, mode=mode: self._session.set_mode(mode))
             self.mode_buttons.addButton(button)
             bar.addWidget(button)
         bar.addStretch()
         bar.addStrut(self.mode_buttons.buttons()[0].sizeHint().height())  # as high while there are no modes
-        self.light = QLabel()
-        self.light.setObjectName("dim")
+        self.light = CompositeButton(self._session, self.pictures)
         bar.addWidget(self.light)
         self.look = QComboBox()
         self.look.activated.connect(lambda _: self._set_look(self.look.currentData()))
@@ -140,6 +185,29 @@ class CentreView(QWidget):
         bar.addWidget(self.stretch)
         return bar
 
+    def _notice_row(self) -> QHBoxLayout:
+        """Why the denoiser's input is not there, and the button that changes that."""
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        self.notice = QLabel()
+        self.notice.setWordWrap(True)
+        self.keep_input = QPushButton("Decode again and keep it")
+        self.keep_input.clicked.connect(self._session.restore)
+        row.addWidget(self.notice, 1)
+        row.addWidget(self.keep_input)
+        return row
+
+    def _refresh_notice(self) -> None:
+        session, stages = self._session, self._session.stages
+        wants_input = session.selection.view == "input" and session.selection.mode in ("colour", "band")
+        is_there = any(stages.denoiser_input(index) is not None for index in range(self.pictures.num_stages))
+        is_missing = wants_input and self.pictures.num_stages > 1 and not is_there
+        was_kept = session.restoration.keeps_denoiser_input
+        sentence = "This decoder has no denoiser, or does not tell what it saw." if was_kept else ""
+        self.notice.setText(sentence or "What the denoiser saw was not kept: it doubles what is stored.")
+        self.notice.setVisible(is_missing)
+        self.keep_input.setVisible(is_missing and not was_kept and not session.restoration.is_busy)
+
     def _refresh_words(self, *, is_decoded: bool, shows_bands: bool) -> None:
         selection = self._session.selection
         wanted = (selection.stretch, selection.shared_stretch)
@@ -147,7 +215,7 @@ class CentreView(QWidget):
         kind = self._session.kind
         self.light.setVisible(is_decoded and not shows_bands and not kind.is_photograph)
         if not kind.is_photograph:
-            self._refresh_light()
+            self.light.refresh()
         self.stretch.setVisible(is_decoded or kind.measures != "blocks")  # samples have a contrast of their own
         self.look.setVisible(shows_bands)
         self.look.setAccessibleName(f"Colours of single {kind.band}s")
@@ -157,16 +225,6 @@ class CentreView(QWidget):
             for look in looks:
                 self.look.addItem(LOOKS[look], look)
         self.look.setCurrentIndex(max(self.look.findData(self.pictures.look), 0))
-
-    def _refresh_light(self) -> None:
-        """Says where the colours of a cube come from."""
-        if self.pictures.wavelengths_nm is not None:
-            self.light.setText(f"{ILLUMINANT} · CIE 1931")
-            self.light.setToolTip("Colours under daylight as the CIE 1931 standard observer sees them")
-        else:
-            bands = ", ".join(str(band + 1) for band in false_colour_bands(self.pictures.num_bands))
-            self.light.setText(f"False colour · bands {bands}")
-            self.light.setToolTip("The wavelengths are not known; give them in Roles and geometry to see true colours")
 
     def _set_look(self, look: str) -> None:
         self.pictures.look = look
@@ -189,3 +247,19 @@ class CentreView(QWidget):
             super().keyPressEvent(event)
         else:
             step()
+
+
+class _Scrolled(QScrollArea):
+    """The grid in its place; more panes than fit are scrolled to. The keys stay those of stages and bands."""
+
+    def __init__(self, grid: PaneGrid) -> None:
+        super().__init__()
+        self.setWidget(grid)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.viewport().setAutoFillBackground(False)
+        grid.setAutoFillBackground(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        event.ignore()

@@ -9,13 +9,14 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
 from .. import theme
-from ..quantities import number
+from ..panels.model import set_look
+from ..quantities import number, plural
 from ..session import Session
 from ..theme import Theme
-from .plots import AXIS_WIDTH, new_plot, paint_plot, pen
+from .plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
 
 if TYPE_CHECKING:
     from lorun_engine.restore import StageResult
@@ -32,6 +33,9 @@ HEADINGS = {
     "seconds": "s",
 }
 FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}"}
+RISE = 1e-3  # of the residual; less is nothing to speak of
+ROUNDING = 1e-5  # residuals below it are those of float32
+MOST_NAMED = 4  # stages in one sentence
 FEW_STAGES = 10  # each has a tick of its own
 LEAST_RANGE_DB = 0.1  # less is not to be seen as a difference
 LEFT_OUT = ("ergas",)  # what the table has no room for; the command line gives it
@@ -65,10 +69,14 @@ class ConvergenceView(QWidget):
         self.plot.scene().sigMouseClicked.connect(self._choose_point)
         self.figures = Figures()
         self.table = _table(self.figures)
+        self.rises = QLabel()
+        self.rises.setAccessibleName("Stages whose residual rises")
+        self.rises.setWordWrap(True)
         self.table.selectionModel().currentRowChanged.connect(lambda index, _: self._choose(index.row()))
         frame, column = theme.card("Convergence")
         column.setSpacing(4)
         column.addWidget(self.plot, 2)
+        column.addWidget(self.rises)
         column.addWidget(self.table, 3)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -97,6 +105,7 @@ class ConvergenceView(QWidget):
         session = self._session
         rows = session.stages.rows()[: session.restoration.done_stages + 1]
         self.figures.show(rows)
+        set_look(self.rises, rises_in_words(rows), "warn")
         stages = np.arange(len(rows))
         self.residual.setData(stages, np.array([row.residual for row in rows]))
         psnr = np.array([row.metrics.get("psnr", np.nan) for row in rows])
@@ -128,6 +137,7 @@ class ConvergenceView(QWidget):
         right = item.getAxis("right")
         right.setWidth(AXIS_WIDTH)
         right.enableAutoSIPrefix(False)
+        keep_drawn(right)
         self._second = pg.ViewBox(enableMouse=False, enableMenu=False)
         self._second.setZValue(1)
         self._second.setLimits(minYRange=LEAST_RANGE_DB)
@@ -175,11 +185,12 @@ class Figures(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self._rows: Sequence[StageResult] = ()
+        self._rising: set[int] = set()
         self.names: list[str] = []
 
     def show(self, rows: Sequence[StageResult]) -> None:
         """Takes the rows of all stages so far; those that are known already stay where they are."""
-        names = _names(rows)
+        names, self._rising = _names(rows), set(rising(rows))
         known = len(self._rows)
         if names == self.names and known <= len(rows) and all(a is b for a, b in zip(self._rows, rows, strict=False)):
             if len(rows) > known:
@@ -195,6 +206,8 @@ class Figures(QAbstractTableModel):
         """A figure as the table shows it; nothing where a stage has none."""
         if name == "stage":
             return str(self._rows[row].index) if row else "start"
+        if name == "residual" and row in self._rising:
+            return f"↑ {number(self._rows[row].residual)}"
         value = _figures(self._rows[row]).get(name)
         return FORMATS[name].format(value) if name in FORMATS and value is not None else number(value)
 
@@ -209,6 +222,8 @@ class Figures(QAbstractTableModel):
             return self.text(index.row(), self.names[index.column()])
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.ToolTipRole and self.names[index.column()] == "residual":
+            return "Higher than in the stage before" if index.row() in self._rising else None
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole):
@@ -221,6 +236,26 @@ class Figures(QAbstractTableModel):
             if role == Qt.ItemDataRole.TextAlignmentRole:
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
+
+
+def rising(rows: Sequence[StageResult]) -> list[int]:
+    """The stages whose residual is higher than before, by more than RISE of it and not by rounding alone."""
+    highest = [max((1 + RISE) * row.residual, ROUNDING) for row in rows]
+    return [index for index, row in enumerate(rows[1:], 1) if row.residual > highest[index - 1]]
+
+
+def rises_in_words(rows: Sequence[StageResult]) -> str:
+    """As "The residual rises in stages 1 and 3.", or nothing."""
+    stages = rising(rows)
+    if not stages:
+        return ""
+    if len(stages) > MOST_NAMED:
+        return f"The residual rises in {len(stages)} of {plural(len(rows) - 1, 'stage')}: those with an arrow."
+    *most, last = map(str, stages)
+    if not most:
+        ends = f"{number(rows[stages[0] - 1].residual)} to {number(rows[stages[0]].residual)}"
+        return f"The residual rises in stage {last}, from {ends}."
+    return f"The residual rises in stages {', '.join(most)} and {last}."
 
 
 def _names(rows: Sequence[StageResult]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -14,8 +15,10 @@ from ..quantities import duration, number, plural, size
 from ..session import MEASUREMENT, REFERENCE, Session
 from ..theme import GRID, Theme
 from .icons import SIDE, icon
+from .maps import Change, Maps, paint_legend
 from .panes import ImagePane, ViewHub
-from .pictures import Pictures
+from .pictures import Pane, Pictures, Seen
+from .regions import RegionTools
 
 FRAME = (54, 20)  # (height, width) in px of a card around its picture
 
@@ -43,6 +46,9 @@ class PaneGrid(QWidget):
         super().__init__()
         self._session, self._pictures, self._theme = session, pictures, tokens
         self.hub = ViewHub()
+        self.hub.cursor_changed.connect(self._show_values)
+        self.maps = Maps(session, pictures)
+        self.tools = RegionTools(session, pictures, tokens)
         self.cards: list[PaneCard] = []
         self._expanded: int | None = None  # a position in the grid: what it shows may change
         self._layout = QGridLayout(self)
@@ -53,32 +59,37 @@ class PaneGrid(QWidget):
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
         self._theme = tokens
+        self.tools.set_theme(tokens)
         for card in self.cards:
             card.set_theme(tokens)
 
     def refresh(self) -> None:
         """Shows the selection."""
         selection = self._session.selection
-        panes = [pane for pane in selection.panes if self._pictures.size(pane) is not None]
-        while len(self.cards) < len(panes):
+        shown = [(pane, content) for pane in selection.panes for content in self._contents(pane)]
+        while len(self.cards) < len(shown):
             self.cards.append(self._new_card(len(self.cards)))
-        if self._expanded is not None and not 1 < len(panes) > self._expanded:
+        if self._expanded is not None and not 1 < len(shown) > self._expanded:
             self._expanded = None
         for position, card in enumerate(self.cards):
-            card.setVisible(position < len(panes) and self._expanded in (None, position))
-        for card, pane in zip(self.cards, panes, strict=False):
+            card.setVisible(position < len(shown) and self._expanded in (None, position))
+        for card, (pane, content) in zip(self.cards, shown, strict=False):
             card.describe(
                 pane,
-                self._pictures.title(pane),
-                self._figures(pane),
-                is_chosen=pane == selection.stage and len(panes) > 1,
+                content,
+                self._title(content),
+                self._figures(content),
+                is_chosen=pane == selection.stage and len(shown) > 1,
                 is_expanded=self._expanded is not None,
-                is_alone=len(panes) == 1,
+                is_alone=len(shown) == 1,
             )
-            is_scene = pane != MEASUREMENT
-            card.pane.show_picture(self._pictures.size(pane), partial(self._pictures.picture, pane), is_linked=is_scene)
+            is_scene, is_map = pane != MEASUREMENT, isinstance(content, Change)
+            draw = partial((self.maps if is_map else self._pictures).picture, content)
+            card.pane.show_picture(self._pictures.size(pane), draw, is_linked=is_scene)
+            card.pane.show_legend(partial(self._paint_legend, content) if is_map else None)
             card.pane.show_marker(selection.pixel if is_scene else None)
         self._arrange()
+        self._show_values()
 
     def reset(self) -> None:
         """Another measurement: everything is seen whole, and where the mouse was is no longer a place in it."""
@@ -94,7 +105,48 @@ class PaneGrid(QWidget):
         super().resizeEvent(event)
         self._arrange()
 
-    def _figures(self, pane: int) -> list[str]:
+    def _contents(self, pane: int) -> list[Pane | Change]:
+        """What stands for a pane in the view that is chosen; the start changed nothing and saw nothing."""
+        if self._pictures.size(pane) is None:
+            return []
+        view = self._session.selection.view
+        if pane < 1 or view == "image":
+            return [pane]
+        if view == "change":
+            return [Change(pane)]
+        seen = Seen(pane)
+        return [pane] if self._pictures.size(seen) is None else [seen, pane]
+
+    def _title(self, content: Pane | Change) -> str:
+        return f"Change in stage {content.stage}" if isinstance(content, Change) else self._pictures.title(content)
+
+    def _paint_legend(self, content: Change, painter: QPainter, place: QRectF) -> None:
+        ends = self.maps.range(content)
+        if ends is not None:
+            paint_legend(painter, place, ends, self._theme)
+
+    def _show_values(self) -> None:
+        """The number under the mouse, or else at the pinned pixel, in the title of every pane."""
+        pixel = self.hub.cursor or self._session.selection.pixel
+        for card in self.cards:
+            if not card.isHidden():
+                card.set_value("" if pixel is None else self._value(card.content, pixel))
+
+    def _value(self, content: Pane | Change, pixel: tuple[int, int]) -> str:
+        if isinstance(content, Change):
+            return number(self.maps.value(content, pixel))
+        return self._pictures.value(content, pixel)
+
+    def _figures(self, pane: Pane | Change) -> list[str]:
+        if isinstance(pane, Change):
+            ends, plane = self.maps.range(pane), self.maps.plane(pane)
+            if ends is None:
+                return []
+            is_known = np.isfinite(plane)
+            mean = number(float(plane.mean(where=is_known))) if is_known.any() else "not finite"
+            return [f"mean {mean}", f"|x − before| from {ends.sentence}"]
+        if isinstance(pane, Seen):
+            return ["what its denoiser saw"]
         if pane == MEASUREMENT:
             return self._figures_of_measurement()
         if pane == REFERENCE:
@@ -118,7 +170,10 @@ class PaneGrid(QWidget):
         shown = self._pictures.size((scenes or visible)[0].pane_id) if visible else None
         if shown is None:
             return
-        columns = render.tiling(len(visible), shown, (self.height(), self.width()), FRAME)
+        place = self if self.parentWidget() is None else self.parentWidget()  # many panes scroll in it
+        columns = render.tiling(len(visible), shown, (place.height(), place.width()), FRAME)
+        least = max(card.minimumSizeHint().width() for card in visible) + GRID
+        columns = min(columns, max((place.width() + GRID) // least, 1))
         places = {card: (index // columns, index % columns) for index, card in enumerate(visible)}
         if self._places() == places:
             return
@@ -145,6 +200,7 @@ class PaneGrid(QWidget):
         card.close_requested.connect(lambda: self._close(card.pane_id))
         card.pane.hovered.connect(lambda pixel: self._hover(card.pane_id, pixel))
         card.pane.clicked.connect(lambda pixel: self._click(card.pane_id, pixel))
+        self.tools.attach(card.pane, lambda: card.content)
         return card
 
     def _toggle_expanded(self, position: int) -> None:
@@ -180,11 +236,16 @@ class PaneCard(QFrame):
         super().__init__()
         self.setObjectName("card")
         self.pane_id = MEASUREMENT
+        self.content: Pane | Change = MEASUREMENT
         self._theme = tokens
         self._is_chosen = self._is_expanded = False
         self.title = QLabel()
         self.title.setObjectName("heading")
         self.figures = FittingLabel(tokens)
+        self.value = QLabel()
+        self.value.setFont(theme.tabular(self.value.font()))
+        self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.value.hide()
         self.expand, self.close_button = _sign_button(), _sign_button()
         self.expand.clicked.connect(self.expand_toggled)
         self.close_button.clicked.connect(self.close_requested)
@@ -195,6 +256,7 @@ class PaneCard(QFrame):
         top.addWidget(self.title)
         top.addSpacing(GRID)
         top.addWidget(self.figures, 1)
+        top.addWidget(self.value)
         top.addWidget(self.expand)
         top.addWidget(self.close_button)
         column = QVBoxLayout(self)
@@ -213,11 +275,28 @@ class PaneCard(QFrame):
         self.close_button.setIcon(icon("close", tokens.dim))
         self.update()
 
+    def set_value(self, text: str) -> None:
+        """Shows the number of a pixel, in a place that does not change its width while the mouse moves; "" for none."""
+        if text != self.value.text():
+            wanted = self.value.fontMetrics().horizontalAdvance(text) + GRID
+            if not text or wanted > self.value.minimumWidth():
+                self.value.setMinimumWidth(wanted if text else 0)
+            self.value.setText(text)
+            self.value.setVisible(bool(text))
+
     def describe(
-        self, pane: int, title: str, figures: list[str], *, is_chosen: bool, is_expanded: bool, is_alone: bool
+        self,
+        pane: int,
+        content: Pane | Change,
+        title: str,
+        figures: list[str],
+        *,
+        is_chosen: bool,
+        is_expanded: bool,
+        is_alone: bool,
     ) -> None:
-        """Sets the words and signs of the card."""
-        self.pane_id = pane
+        """Sets the words and signs of the card; `content` is what it shows of the pane."""
+        self.pane_id, self.content = pane, content
         self.title.setText(title)
         self.figures.set_parts(figures)
         self.pane.setAccessibleName(f"Picture of {title}: {', '.join(figures)}")

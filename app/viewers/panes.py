@@ -70,6 +70,7 @@ class ImagePane(QWidget):
         self._size: tuple[int, int] | None = None
         self._draw: Callable[[int], QImage | None] = lambda factor: None
         self._marker: Pixel | None = None
+        self._legend: Callable[[QPainter, QRectF], None] | None = None
         self._is_linked = True
         self._pressed: QPointF | None = None
         self._dragged_from: QPointF | None = None
@@ -93,11 +94,21 @@ class ImagePane(QWidget):
         self._size, self._draw, self._is_linked = size, draw, is_linked
         self.update()
 
+    def show_legend(self, legend: Callable[[QPainter, QRectF], None] | None) -> None:
+        """Lets `legend` paint over the picture, into the place of the widget; None for nothing."""
+        self._legend = legend
+        self.update()
+
     def show_marker(self, pixel: Pixel | None) -> None:
         """Marks a pixel, or none."""
         if pixel != self._marker:
             self._marker = pixel
             self.update()
+
+    @property
+    def picture(self) -> QImage | None:
+        """What is shown, at its full size."""
+        return None if self._size is None else self._draw(1)
 
     @property
     def target(self) -> QRectF:
@@ -134,19 +145,31 @@ class ImagePane(QWidget):
         painter.fillRect(self.rect(), QColor(self._theme.image))
         if self._size is None:
             return
-        target, ratio = self.target, self.devicePixelRatioF()
-        factor = fitting_factor(self._size, (target.height() * ratio, target.width() * ratio))
-        image = self._draw(factor)
-        if image is None:
+        if not self.paint_picture(painter, self._size, self._draw):
             return
+        if self._legend is not None:
+            self._legend(painter, QRectF(self.rect()))
+        if self._is_linked:
+            self._paint_places(painter)
+
+    def paint_picture(self, painter: QPainter, size: tuple[int, int], draw: Callable[[int], QImage | None]) -> bool:
+        """Paints a picture of (height, width) at the place and zoom of the hub; False where there is none."""
+        target, ratio, factor = self.target, self.devicePixelRatioF(), self._factor(size)
+        image = draw(factor)
+        if image is None:
+            return False
         # Whole blocks only: what is left of the picture at its border is less than one pixel of the screen.
-        scale = target.width() / self._size[1] * factor
+        scale = target.width() / size[1] * factor
         covered = QRectF(target.x(), target.y(), image.width() * scale, image.height() * scale)
         is_fine = scale * ratio < 4  # larger pixels are to be seen as such
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_fine)
         painter.drawImage(covered, image)
-        if self._is_linked:
-            self._paint_places(painter)
+        return True
+
+    def _factor(self, size: tuple[int, int]) -> int:
+        """By how much a picture of (height, width) may be shrunk and still fill its place."""
+        target, ratio = self.target, self.devicePixelRatioF()
+        return fitting_factor(size, (target.height() * ratio, target.width() * ratio))
 
     def _paint_places(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +12,9 @@ import pyqtgraph as pg
 from PySide6.QtGui import QImage
 
 from .. import render
+from ..comparing import Result
 from ..kinds import PERCENTILES, RGB
+from ..quantities import number
 from ..session import MEASUREMENT, REFERENCE, Session
 
 IMAGE_BYTES = 96 << 20  # of rendered pictures
@@ -19,8 +22,22 @@ LINEAR_BYTES = 160 << 20  # of linear colour at the size shown: 60 stages of 660
 LOOKS = {"grey": "Grey", "own": "In its own colour", "viridis": "Viridis"}  # of single bands
 
 
-def title_of(pane: int) -> str:
-    """What the pane of a stage or the reference is called."""
+@dataclass(frozen=True)
+class Seen:
+    """The pane that shows what the denoiser of a stage saw."""
+
+    stage: int
+
+
+Pane = int | Seen | Result  # a stage, REFERENCE, MEASUREMENT, a denoiser's input, or the result of another decode
+
+
+def title_of(pane: Pane) -> str:
+    """What the pane of a stage, the reference, a denoiser's input or a result is called."""
+    if isinstance(pane, Seen):
+        return f"Input of stage {pane.stage}"
+    if isinstance(pane, Result):
+        return pane.title
     return {REFERENCE: "Reference", 0: "Start"}.get(pane, f"Stage {pane}")
 
 
@@ -66,40 +83,57 @@ class Pictures:
             return RGB[band] if self._is_rgb else "grey"
         return f"band index {band + 1}" if self.wavelengths_nm is None else f"{self.wavelengths_nm[band]:.1f} nm"
 
-    def title(self, pane: int) -> str:
+    def title(self, pane: Pane) -> str:
         """What a pane is called."""
         return self._session.kind.measured if pane == MEASUREMENT else title_of(pane)
 
-    def array(self, pane: int) -> np.ndarray | None:
-        """(C, H, W) of a stage, the reference or what was measured; None where it is not there."""
+    def value(self, pane: Pane, pixel: tuple[int, int]) -> str:
+        """The numbers of a pane at (y, x) of the scene: three of a photograph in its colours, else the band's."""
+        array = self.array(pane)
+        if array is None or (pane == MEASUREMENT and self._session.kind.measures != "picture"):
+            return ""
+        y, x = pixel
+        if pane == MEASUREMENT:
+            _, height, width = self._session.measurement.physics.scene_shape
+            y, x = y * array.shape[1] // height, x * array.shape[2] // width
+        if self._is_rgb and self._session.selection.in_colour:
+            return " ".join(number(float(value)) for value in array[:, y, x])
+        return number(float(array[self._session.selection.band if len(array) > 1 else 0, y, x]))
+
+    def array(self, pane: Pane) -> np.ndarray | None:
+        """(C, H, W) of what a pane shows; None where it is not there."""
         session = self._session
         if pane == MEASUREMENT:
             return session.snapshot
         if session.measurement is None:
             return None
+        if isinstance(pane, Result):
+            return session.comparing.image(pane)
+        if isinstance(pane, Seen):
+            return session.stages.denoiser_input(pane.stage) if pane.stage < len(session.stages) else None
         if pane == REFERENCE:
             return session.measurement.reference
         return session.stages.image(pane) if pane < len(session.stages) else None
 
-    def size(self, pane: int) -> tuple[int, int] | None:
+    def size(self, pane: Pane) -> tuple[int, int] | None:
         """(height, width) of the picture of a pane."""
         array = self.array(pane)
         return None if array is None else array.shape[1:]
 
-    def picture(self, pane: int, factor: int = 1) -> QImage | None:
+    def picture(self, pane: Pane, factor: int = 1) -> QImage | None:
         """The picture of a pane at 1 / factor of its size, as the selection and `look` ask for it."""
         self._start_afresh_if_other()
         if self.array(pane) is None:
             return None
         selection = self._session.selection
-        if self._has_colours(pane) and selection.mode == "colour":
+        if self._has_colours(pane) and selection.in_colour:
             levels = self.levels(pane, None)
             key = (pane, factor, levels)
             return self._kept(key, lambda: self._bytes(self._colour(pane, factor), levels))
         band = selection.band if self._has_colours(pane) else 0
         return self._band(pane, band, factor, self.levels(pane, band))
 
-    def tile(self, pane: int, band: int, factor: int) -> QImage | None:
+    def tile(self, pane: Pane, band: int, factor: int) -> QImage | None:
         """One band of a pane for the montage; with a shared stretch all bands have the same levels."""
         self._start_afresh_if_other()
         array, selection = self.array(pane), self._session.selection
@@ -111,7 +145,7 @@ class Pictures:
             levels = self._levels_once((pane, band, selection.stretch), lambda: array[band])
         return self._band(pane, band, factor, levels)
 
-    def thumbnail(self, pane: int, side: int) -> QImage | None:
+    def thumbnail(self, pane: Pane, side: int) -> QImage | None:
         """A small colour picture, in the stretch of its kind and no other's."""
         self._start_afresh_if_other()
         array = self.array(pane)
@@ -123,7 +157,7 @@ class Pictures:
             colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
         return to_image(self._bytes(colour, render.levels_of(colour, self._session.kind.stretch)))
 
-    def levels(self, pane: int, band: int | None) -> tuple[float, float]:
+    def levels(self, pane: Pane, band: int | None) -> tuple[float, float]:
         """Black and white of a pane in one band, or in colour with `band` None.
 
         A shared stretch takes them from the newest stage for all panes in the unit of the scene. What a detector saw
@@ -144,11 +178,11 @@ class Pictures:
         """Whether what is open is a photograph in red, green and blue."""
         return self._session.kind.is_photograph and self.num_bands == len(RGB)
 
-    def _has_colours(self, pane: int) -> bool:
+    def _has_colours(self, pane: Pane) -> bool:
         """Whether a pane shows the bands of a scene: a stage, the reference, or a measurement that is a picture."""
         return pane != MEASUREMENT or self._session.kind.measures == "picture"
 
-    def _band(self, pane: int, band: int, factor: int, levels: tuple[float, float]) -> QImage:
+    def _band(self, pane: Pane, band: int, factor: int, levels: tuple[float, float]) -> QImage:
         look = self.look if self._has_colours(pane) and self.look in self.looks else "grey"
 
         def rendered() -> np.ndarray:
@@ -162,7 +196,7 @@ class Pictures:
     def _own_colour(self, band: int) -> np.ndarray:
         return render.channel_map(band) if self._is_rgb else render.wavelength_map(float(self.wavelengths_nm[band]))
 
-    def _colour(self, pane: int, factor: int) -> np.ndarray:
+    def _colour(self, pane: Pane, factor: int) -> np.ndarray:
         """Linear (3, H, W) at 1 / factor of its size: the one slow step, kept while the stretch changes.
 
         A photograph is left as it is coded.
@@ -180,7 +214,7 @@ class Pictures:
         make = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
         return make(colour, levels)
 
-    def _colour_sample(self, pane: int) -> np.ndarray:
+    def _colour_sample(self, pane: Pane) -> np.ndarray:
         if self._session.kind.is_photograph:
             return self.array(pane)
         side = math.isqrt(render.MOST_SAMPLES // 3)
@@ -188,7 +222,8 @@ class Pictures:
 
     def _rgb_weights(self) -> np.ndarray:
         if self._weights is None:
-            self._weights = render.colour_weights(self.wavelengths_nm, self.num_bands)
+            composite = self._session.selection.composite
+            self._weights = render.colour_weights(self.wavelengths_nm, self.num_bands, composite=composite)
         return self._weights
 
     def _levels_once(self, key: tuple, array: Callable[[], np.ndarray]) -> tuple[float, float]:
@@ -201,7 +236,8 @@ class Pictures:
         return self._images.get(key, lambda: to_image(rendered()), QImage.sizeInBytes)
 
     def _start_afresh_if_other(self) -> None:
-        of = (self._session.role_table, self._session.measurement, self._session.stages)
+        session = self._session
+        of = (session.role_table, session.measurement, session.stages, session.selection.composite)
         if not self._of or any(one is not other for one, other in zip(of, self._of, strict=True)):
             self._images.clear()
             self._linear.clear()

@@ -28,8 +28,14 @@ def new_plot(bottom: str, *, name: str) -> pg.PlotWidget:
     item.getAxis("bottom").setHeight(AXIS_HEIGHT)
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)
+        keep_drawn(item.getAxis(side))
     item.layout.setContentsMargins(0, 4, 4, 4)  # the label of the axis reaches below it
     return plot
+
+
+def keep_drawn(axis: pg.AxisItem) -> None:
+    """Keeps the pixels of an axis while only curves change: its grid reaches over them and would be drawn again."""
+    axis.setCacheMode(pg.QtWidgets.QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
 
 def paint_plot(plot: pg.PlotWidget, tokens: Theme) -> None:

@@ -5,55 +5,72 @@ Of a cube they are spectra; of a photograph, the values along the row of pixels.
 
 from __future__ import annotations
 
+import html
+from dataclasses import replace
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from .. import render, theme
+from lorun_engine.io.spectra import spectral_angles
+
+from .. import theme
 from ..session import Session
 from ..theme import GRID, Theme
+from .curves import Fan, RegionCurve
 from .grid import Cursor
 from .pictures import title_of
 from .plots import new_plot, paint_plot, pen
+from .regions import region_colour
+from .subjects import Pixel, Subject, chosen_stage, num_stages, pixel_curve, region_curve, subject_of
 
 BOXES = {"1 pixel": 1, "Mean of 3 × 3": 3, "Mean of 5 × 5": 5}
 ROWS = {"1 row": 1, "Mean of 3 rows": 3, "Mean of 5 rows": 5}  # the same of a photograph
 
-Pixel = tuple[int, int]  # (y, x)
-
 
 class SpectrumView(QWidget):
-    """The card of curves: at the pinned pixel in the first curve colour, under the mouse in the second."""
+    """The card of curves: at the pinned pixel in the first curve colour, under the mouse in the second.
+
+    Every point and region has the mean of the chosen stage in the colour of its marker, in the tint of its deviation.
+    """
 
     export_requested = Signal()
+    subject_changed = Signal()
 
     def __init__(self, session: Session, tokens: Theme) -> None:
         super().__init__()
         self._session, self._theme = session, tokens
         self._cursor: Pixel | None = None
         self.plot = new_plot("wavelength (nm)", name="Spectra")
-        self.plot.setMinimumHeight(150)
+        self.plot.setMinimumHeight(190)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()  # the band or the column looked at
         self.plot.addItem(self.here, ignoreBounds=True)
-        self.places = [_Place(self.plot), _Place(self.plot)]  # pinned, under the mouse
+        self.region_curves: dict[int, RegionCurve] = {}  # by the number of the region
+        self.fan = Fan(self.plot)  # of the chosen region
+        self.places = [Fan(self.plot), Fan(self.plot)]  # pinned, under the mouse
         self.reference = self.plot.plot()
+        self.library = self.plot.plot()
+        self.subject: Subject | None = None
         self.heading = QLabel()
         self.heading.setObjectName("heading")
-        self.where, self.what = _caption(), _caption()
+        self.where, self.what, self.beside = _caption(), _caption(), _caption()
         self.box = QComboBox()
         self.box.addItems(list(BOXES))
         self.box.setAccessibleName("Pixels averaged")
-        self.box.currentIndexChanged.connect(self.refresh)
+        self.box.currentIndexChanged.connect(self._take_side)
         self.csv = QPushButton("csv")
         self.csv.clicked.connect(self.export_requested)
         self._lay_out()
+        self._selection = session.selection
+        session.selection_changed.connect(self._follow)
         for changed in (
-            session.selection_changed,
             session.stage_added,
             session.restoration_changed,
             session.opened_changed,
+            session.regions.changed,
+            session.spectral_library.changed,
         ):
             changed.connect(self.refresh)
         self.set_theme(tokens)
@@ -76,7 +93,7 @@ class SpectrumView(QWidget):
         pixel = (cursor.y, cursor.x) if cursor is not None and cursor.is_in_scene else None
         if pixel != self._cursor:
             self._cursor = pixel
-            self.refresh()
+            self._refresh_curves()
 
     @property
     def side(self) -> int:
@@ -84,27 +101,48 @@ class SpectrumView(QWidget):
         return list(BOXES.values())[self.box.currentIndex()]
 
     def refresh(self) -> None:
-        """Draws the curves at the pinned pixel and under the mouse."""
-        session, pinned = self._session, self._session.selection.pixel
-        num_stages = min(session.restoration.done_stages + 1, len(session.stages))
+        """Draws the curves of all places."""
+        has_stages = num_stages(self._session) > 0
         self._refresh_names()
-        self._refresh_export(has_stages=num_stages > 0, has_pixel=pinned is not None)
-        has_curves = session.measurement is not None and num_stages > 0
-        x = self._axis() if has_curves else None
+        self._refresh_export(has_stages=has_stages, has_pixel=self._session.selection.pixel is not None)
+        self._refresh_regions(self._axis() if has_stages else None)
+        self._refresh_curves()
+
+    def _follow(self) -> None:
+        """Draws what is looked at; of another band no more than where it is."""
+        before, self._selection = self._selection, self._session.selection
+        if replace(before, band=self._selection.band) != self._selection:
+            self.refresh()
+        elif num_stages(self._session):
+            self._refresh_here(self._axis())
+
+    def _refresh_curves(self) -> None:
+        """Draws what depends on the mouse: the fan, the reference and the spectrum of the library."""
+        session = self._session
+        x = self._axis() if num_stages(session) else None
         self._refresh_here(x)
-        pixels = (pinned, self._cursor)
-        if not has_curves or pixels == (None, None):
-            self._clear(self._invitation(has_curves))
+        self.subject = subject = subject_of(session, self._cursor, side=self.side)
+        if subject is None:
+            self._clear(self._invitation(x is not None))
+            self.subject_changed.emit()
             return
-        stage = min(session.selection.stage, num_stages - 1)
-        fan = [range(num_stages), range(num_stages)] if self._cursor is None else [(stage,), range(num_stages)]
-        for place, pixel, stages in zip(self.places, pixels, fan, strict=True):
-            if pixel is None:
-                place.clear()
-            else:
-                place.show(x, [self._curve(session.stages.image(index), pixel) for index in stages], chosen=stage)
-        self._refresh_reference(x, self._cursor or pinned)
-        self._refresh_words(stage, num_stages - 1)
+        pinned, region = session.selection.pixel, session.regions.chosen
+        fans = {fan: () for fan in (self.fan, *self.places)}
+        if self._cursor is not None:
+            fans[self.places[1]] = subject.curves
+        elif region is not None:
+            self._paint_fan()
+            fans[self.fan] = subject.curves
+        if pinned is not None and (self._cursor is not None or region is not None):  # its chosen stage alone
+            image = session.stages.image(subject.stage)
+            fans[self.places[0]] = (pixel_curve(session, image, pinned, side=self.side),)
+        elif pinned is not None:
+            fans[self.places[0]] = subject.curves
+        for fan, curves in fans.items():
+            fan.show(x, curves, chosen=subject.stage)
+        self._refresh_beside(x, subject)
+        self._refresh_words(subject)
+        self.subject_changed.emit()
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -116,6 +154,7 @@ class SpectrumView(QWidget):
         column.addWidget(self.plot, 1)
         column.addWidget(self.where)
         column.addWidget(self.what)
+        column.addWidget(self.beside)
         row = QHBoxLayout()
         row.setContentsMargins(0, 4, 0, 0)
         row.setSpacing(GRID)
@@ -126,6 +165,30 @@ class SpectrumView(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
+
+    def _refresh_regions(self, x: np.ndarray | None) -> None:
+        """One curve a region, that of the chosen stage."""
+        session = self._session
+        shown = {} if x is None else {region.number: region for region in session.regions.all}
+        if self._is_profile:  # boxes have figures, not curves
+            shown = {number: region for number, region in shown.items() if region.shape == "point"}
+        for number in self.region_curves.keys() - shown.keys():
+            self.region_curves.pop(number).remove()
+        stage = chosen_stage(session)
+        for number, region in shown.items():
+            measured = region_curve(session, region, stage, side=self.side)
+            if number not in self.region_curves:
+                self.region_curves[number] = RegionCurve(self.plot)
+            curve, is_chosen = self.region_curves[number], number == session.regions.chosen_number
+            width = 3.0 if is_chosen and not self._is_profile else 1.75
+            curve.paint(region_colour(self._theme, number), width, tint_alpha=0.22 if is_chosen else 0.1)
+            if measured is not None:
+                curve.show(x, *measured)
+
+    def _take_side(self) -> None:
+        """Averages over as many pixels as the box says, here and in the points."""
+        self._session.regions.set_side(self.side)
+        self.refresh()
 
     @property
     def _is_profile(self) -> bool:
@@ -153,7 +216,13 @@ class SpectrumView(QWidget):
         width = 0.6 if self._is_profile else 1.0
         for place, colour in zip(self.places, self._theme.curves, strict=False):
             place.paint(colour, width)
+        self.library.setPen(pen(self.plot, self._theme.dim, 2, is_dashed=True))
         self.reference.setPen(pen(self.plot, self._theme.text, 1.5, is_dashed=True))
+
+    def _paint_fan(self) -> None:
+        """Gives the fan of the chosen region the colour of its marker."""
+        width = 0.6 if self._is_profile else 1.0
+        self.fan.paint(region_colour(self._theme, self._session.regions.chosen_number), width)
 
     def _invitation(self, has_curves: bool) -> str:
         """What to do to see curves."""
@@ -187,31 +256,40 @@ class SpectrumView(QWidget):
         if is_somewhere:
             self.here.setValue(x[pixel[1] if self._is_profile else self._session.selection.band])
 
-    def _curve(self, image: np.ndarray, pixel: Pixel) -> np.ndarray:
-        if self._is_profile:
-            return render.line_profile(image, pixel[0], self.side)
-        return render.mean_spectrum(image, pixel, self.side)
-
-    def _refresh_reference(self, x: np.ndarray, pixel: Pixel) -> None:
-        cube = self._session.measurement.reference
-        if cube is None:
-            self.reference.setData([], [])
+    def _refresh_beside(self, x: np.ndarray, subject: Subject) -> None:
+        """Draws the reference of the subject, and the spectrum of the library that was chosen."""
+        none = np.array([])
+        true, library = subject.true, self._session.spectral_library
+        self.reference.setData(none if true is None else x, none if true is None else true, connect="finite")
+        has_spectrum = library.shown is not None and not self._is_profile
+        self.beside.setVisible(has_spectrum)
+        if has_spectrum:
+            self.library.setData(x, library.scaled(library.shown, subject.curve), connect="finite")
+            name = html.escape(library.library.names[library.shown])
+            self.beside.setText(f"╌ {name}, scaled to the mean of the curve")
         else:
-            self.reference.setData(x, self._curve(cube, pixel), connect="finite")
+            self.library.setData([], [])
 
-    def _refresh_words(self, stage: int, last: int) -> None:
-        colours = self._theme.curves
-        places = zip((self._session.selection.pixel, self._cursor), ("pinned", "mouse"), colours, strict=False)
-        self.where.setText(
-            "&nbsp;&nbsp; ".join(
-                f"<span style='color:{colour}'>●</span> x {pixel[1]}, y {pixel[0]} {words}"
-                for pixel, words, colour in places
-                if pixel is not None
-            )
-        )
-        parts = [f"<b>━</b> {title_of(stage).lower()}"]
-        parts += [f"━ last, stage {last}"] if last != stage else []
-        parts += ["┅ reference"] if self._session.measurement.reference is not None else []
+    def _refresh_words(self, subject: Subject) -> None:
+        """Names the places in their colours, and what the lines are; how far the chosen stage is from the reference."""
+        session, colours = self._session, self._theme.curves
+        places = zip((session.selection.pixel, self._cursor), ("pinned", "mouse"), colours, strict=False)
+        words = [
+            f"<span style='color:{colour}'>●</span> x {pixel[1]}, y {pixel[0]} {words}"
+            for pixel, words, colour in places
+            if pixel is not None
+        ]
+        region = session.regions.chosen
+        if region is not None:
+            colour = region_colour(self._theme, region.number)
+            words.append(f"<span style='color:{colour}'>●</span> {session.regions.title(region)}")
+        self.where.setText("&nbsp;&nbsp; ".join(words))
+        last = len(subject.curves) - 1
+        parts = [f"<b>━</b> {title_of(subject.stage).lower()}"]
+        parts += [f"━ last, stage {last}"] if last != subject.stage else []
+        if subject.true is not None:
+            degrees = np.nan if self._is_profile else float(spectral_angles(subject.true, subject.curve[None])[0])
+            parts.append("┅ reference" + (f", {degrees:.2f}° away" if np.isfinite(degrees) else ""))
         self.what.setText("&nbsp;&nbsp; ".join(parts))
 
     def _refresh_export(self, *, has_stages: bool, has_pixel: bool) -> None:
@@ -223,35 +301,13 @@ class SpectrumView(QWidget):
         )
 
     def _clear(self, words: str) -> None:
-        for place in self.places:
-            place.clear()
-        self.reference.setData([], [])
+        for fan in (self.fan, *self.places):
+            fan.clear()
+        for curve in (self.reference, self.library):
+            curve.setData([], [])
+        self.beside.setVisible(False)
         self.where.setText(words)
         self.what.setText("")
-
-
-class _Place:
-    """The curves of one pixel; the fan of all stages is one item, so that 60 stages are drawn as fast as nine."""
-
-    def __init__(self, plot: pg.PlotWidget) -> None:
-        self._plot = plot
-        self.fan, self.last, self.chosen = plot.plot(), plot.plot(), plot.plot()
-
-    def paint(self, colour: str, width: float) -> None:
-        self.fan.setPen(pen(self._plot, colour, width, alpha=0.35))
-        self.last.setPen(pen(self._plot, colour, 1.8 * width, alpha=0.7))
-        self.chosen.setPen(pen(self._plot, colour, 3 * width))
-
-    def show(self, x: np.ndarray, spectra: list[np.ndarray], *, chosen: int) -> None:
-        """Draws the spectra of all stages, or of the chosen one alone."""
-        gap = [np.append(spectrum, np.nan) for spectrum in spectra]
-        self.fan.setData(np.tile(np.append(x, np.nan), len(spectra)), np.concatenate(gap), connect="finite")
-        self.last.setData(x, spectra[-1], connect="finite")
-        self.chosen.setData(x, spectra[chosen] if len(spectra) > 1 else spectra[0], connect="finite")
-
-    def clear(self) -> None:
-        for curve in (self.fan, self.last, self.chosen):
-            curve.setData([], [])
 
 
 def _caption() -> QLabel:

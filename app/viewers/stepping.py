@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from .. import theme
 from ..session import Session
@@ -12,6 +12,7 @@ from .icons import SIDE, icon
 from .pictures import Pictures
 from .strip import StageStrip
 
+VIEWS = {"image": "Images", "change": "Where it changed", "input": "Denoiser's input"}
 PLAY_S = 6.0  # about how long all stages take
 PLAY_MS = (80, 500)  # per stage
 
@@ -26,8 +27,15 @@ class SteppingCard(QWidget):
         self.play.setFixedSize(36, 28)
         self.play.setIconSize(QSize(SIDE, SIDE))
         self.play.setCheckable(True)
+        self.play.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.play.toggled.connect(self._toggle_play)
         self.stage_slider, self.stage_label = _slider("Stage"), _figures("60 of 60")
+        self.view = QComboBox()
+        self.view.setAccessibleName("What the panes show of the stages")
+        self.view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for view, words in VIEWS.items():
+            self.view.addItem(words, view)
+        self.view.activated.connect(lambda _: session.set_view(self.view.currentData()))
         self.band_title, self.band_slider = _heading("Band"), _slider("Band")
         self.band_label = _figures("28 of 28  ·  000.0 nm")
         self.stage_slider.valueChanged.connect(session.select_stage)
@@ -39,7 +47,7 @@ class SteppingCard(QWidget):
         frame.setAccessibleName("Stepping")
         column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(4)
-        column.addLayout(_row(_heading("Stages"), self.play, self.stage_slider, self.stage_label))
+        column.addLayout(_row(_heading("Stages"), self.play, self.stage_slider, self.stage_label, self.view))
         column.addWidget(self.strip)
         column.addLayout(_row(self.band_title, self.band_slider, self.band_label))
         whole = QVBoxLayout(self)
@@ -62,6 +70,8 @@ class SteppingCard(QWidget):
         last = num_stages - 1
         _set_slider(self.stage_slider, max(last, selection.stage, 0), selection.stage)
         self.stage_label.setText(f"{selection.stage} of {max(last, self._session.restoration.num_stages)}")
+        self.view.setCurrentIndex(self.view.findData(selection.view))
+        self.view.setVisible(selection.mode in ("colour", "band"))
         band = self._session.kind.band.capitalize()
         self.band_title.setText(band)
         self.band_slider.setAccessibleName(band)
@@ -74,8 +84,8 @@ class SteppingCard(QWidget):
     def _slide_band(self, band: int) -> None:
         """A slider that is moved shows what it moves through: colour has no bands."""
         self._session.select_band(band)
-        if self._session.selection.mode == "colour":
-            self._session.set_mode("band")
+        if self._session.selection.in_colour:
+            self._session.set_in_colour(False)
 
     def _toggle_play(self, is_playing: bool) -> None:
         self._name_play()

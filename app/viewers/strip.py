@@ -6,6 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QToolTip, QWidget
 
+from ..arranging import in_order
 from ..quantities import number
 from ..session import REFERENCE, Session
 from ..theme import GRID, Theme
@@ -138,7 +139,7 @@ class Strip(QWidget):
         panes = self._session.selection.panes
         if pane == REFERENCE or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             others = [shown for shown in panes if shown != pane]
-            self._session.set_panes(others if pane in panes else _in_order([*panes, pane]))
+            self._session.set_panes(others if pane in panes else in_order([*panes, pane]))
         else:
             self._session.select_stage(pane)
 
@@ -188,8 +189,3 @@ class StageStrip(QScrollArea):
         bar = self.horizontalScrollBar()
         bar.setValue(bar.value() - (event.angleDelta().y() or event.angleDelta().x()))
         event.accept()
-
-
-def _in_order(panes: list[int]) -> list[int]:
-    """Measurement, stages from the first to the last, reference."""
-    return sorted(panes, key=lambda pane: (pane == REFERENCE, pane))

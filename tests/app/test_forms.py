@@ -8,7 +8,7 @@ import pytest
 
 from app.forms import Field, Form, Found, parse, text_of
 from app.panels.roles import FIELDS
-from app.quantities import duration, number
+from app.quantities import duration, number, roughly
 from lorun_engine.io import OpenOptions
 
 
@@ -97,3 +97,10 @@ def test_numbers_have_three_significant_digits(value, text):
 )
 def test_durations_are_read_at_a_glance(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3, "10 s"), (44, "40 s"), (90, "2 min"), (700, "12 min"), (9000, "2.5 h")]
+)
+def test_estimates_claim_no_more_than_they_know(seconds, text):
+    assert roughly(seconds) == text

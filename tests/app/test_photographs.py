@@ -112,18 +112,20 @@ def test_every_kind_starts_with_its_own_stretch_and_keeps_what_was_chosen(qtbot,
 # ---- modes and channels ------------------------------------------------------------------------------------------
 
 
-def test_a_grey_picture_has_neither_modes_nor_channels(grey, show):
+def test_a_grey_picture_has_no_channels_to_choose(grey, show):
     centre = show(CentreView(grey, theme.light()))
     grey.set_mode("montage")
     assert grey.selection.mode == "colour"
-    assert not any(button.isVisible() for button in centre.mode_buttons.buttons())
+    modes = [button.text() for button in centre.mode_buttons.buttons() if button.isVisible()]
+    assert modes == ["Picture", "Residual", "Compare"]
     assert not centre.stepping.band_slider.isVisible() and not centre.light.isVisible()
     assert "band" not in words_of(centre).lower()
 
 
 def test_the_channels_of_a_colour_picture_are_red_green_and_blue(colour, show):
     centre = show(CentreView(colour, theme.light()))
-    assert [button.text() for button in centre.mode_buttons.buttons()] == ["Colour", "Channel", "Montage"]
+    modes = [button.text() for button in centre.mode_buttons.buttons()]
+    assert modes == ["Colour", "Channel", "Montage", "Residual", "Compare"]
     colour.set_mode("band")
     colour.select_band(0)
     assert centre.stepping.band_label.text() == "1 of 3  ·  red"

@@ -1,0 +1,44 @@
+"""Which panes stand side by side: the chosen stage added or taken away, all of them, or those that stand by default."""
+
+from __future__ import annotations
+
+from .session import MEASUREMENT, REFERENCE, Session
+
+
+def add_pane(session: Session) -> None:
+    """Adds the chosen stage; where it is shown already, the nearest one that is not is added and chosen."""
+    selection = session.selection
+    shown, chosen = selection.panes, selection.stage
+    others = [stage for stage in range(num_stages(session)) if stage not in shown]
+    if not others:
+        return
+    stage = chosen if chosen in others else min(others, key=lambda other: (abs(other - chosen), -other))
+    session.set_panes(in_order([*shown, stage]))
+    session.select_stage(stage)
+
+
+def remove_pane(session: Session) -> None:
+    """Takes the pane of the chosen stage away and chooses the nearest that is left; the last pane stays."""
+    selection = session.selection
+    left = [pane for pane in selection.panes if pane != selection.stage]
+    if left and len(left) < len(selection.panes):
+        stages = [pane for pane in left if pane >= 0]
+        session.set_panes(left)
+        if stages:
+            session.select_stage(min(stages, key=lambda stage: abs(stage - selection.stage)))
+
+
+def show_all(session: Session) -> None:
+    """Shows the initial estimate, every stage and the reference."""
+    has_reference = session.measurement is not None and session.measurement.reference is not None
+    session.set_panes([*range(num_stages(session)), *([REFERENCE] if has_reference else [])])
+
+
+def num_stages(session: Session) -> int:
+    """The stages announced so far, the initial estimate among them."""
+    return min(session.restoration.done_stages + 1, len(session.stages))
+
+
+def in_order(panes: list[int]) -> list[int]:
+    """Measurement, stages from the first to the last, reference."""
+    return sorted(panes, key=lambda pane: (pane == REFERENCE, pane != MEASUREMENT, pane))

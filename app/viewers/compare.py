@@ -1,0 +1,411 @@
+"""Two sides in one picture: split by a line that moves, blinking, or as signed difference; or where many disagree."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .. import theme
+from ..comparing import BLINK_S, CHOSEN, WAYS, Side
+from ..quantities import number, plural
+from ..session import MEASUREMENT, Session
+from ..theme import GRID, Theme
+from .grid import Cursor, FittingLabel
+from .maps import Difference, MapKind, Maps, Spread, paint_legend
+from .panes import ImagePane, ViewHub
+from .pictures import Pane, Pictures
+from .sets import SetsCard
+
+GRIP = 8  # px; how near to the line the mouse takes it
+KNOB = 9  # px, the radius of its handle
+CHIP = 6  # px around the words on a picture
+SPREADS = {"Standard deviation": False, "Largest spectral angle": True}
+
+
+class CompareView(QWidget):
+    """Obeys `session.comparing` and the selection; zoom and cursor are those of the grid's hub."""
+
+    cursor_moved = Signal(object)  # grid.Cursor, or None when the mouse leaves the picture
+
+    def __init__(self, session: Session, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
+        super().__init__()
+        self._session, self._comparing = session, session.comparing
+        self._pictures, self._maps, self._hub = pictures, maps, hub
+        self.left, self.right = _side_box("Left side"), _side_box("Right side")
+        self.left.activated.connect(lambda _: self._comparing.choose(left=self.left.currentData()))
+        self.right.activated.connect(lambda _: self._comparing.choose(right=self.right.currentData()))
+        self.swap = QPushButton("Swap")
+        self.swap.setToolTip("Exchange left and right")
+        self.swap.clicked.connect(self._comparing.swap)
+        self.bands = QComboBox()
+        self.bands.setAccessibleName("Colour or a single band")
+        self.bands.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.bands.activated.connect(lambda index: session.set_in_colour(index == 0))
+        self.blinks = QCheckBox("By itself")
+        self.blinks.setToolTip("Shows one side after the other without a key")
+        self.blinks.clicked.connect(self._comparing.set_blinks)
+        self.spread = QComboBox()
+        self.spread.setAccessibleName("Measure of the disagreement")
+        for words, is_angle in SPREADS.items():
+            self.spread.addItem(words, is_angle)
+        self.spread.activated.connect(lambda _: self._comparing.show_angle(self.spread.currentData()))
+        self.several = QPushButton("Several decoders…")
+        self.several.setCheckable(True)
+        self.several.setToolTip("Decode this measurement with several decoders, one after another")
+        self.several.toggled.connect(lambda is_open: self.sets.setVisible(is_open))
+        self.words = QLabel()
+        self.words.setObjectName("heading")
+        self.figures = FittingLabel(tokens)
+        self.figures.setAccessibleName("Values of both sides at the cursor")
+        self.pane = ComparePane(session, pictures, maps, hub, tokens)
+        self.pane.hovered.connect(self._hover)
+        self.pane.clicked.connect(self._click)
+        self.sets = SetsCard(session, tokens)
+        self.sets.hide()
+        self._blinker = QTimer(self)
+        self._blinker.setInterval(round(1000 * BLINK_S))
+        self._blinker.timeout.connect(self._comparing.blink)
+        self._lay_out()
+        self._comparing.changed.connect(self._refresh_if_seen)
+        hub.cursor_changed.connect(self._show_figures)
+        self.set_theme(tokens)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        for part in (self.pane, self.figures, self.sets):
+            part.set_theme(tokens)
+
+    def refresh(self) -> None:
+        """Shows the two sides as the comparison says."""
+        comparing, look, selection = self._comparing, self._comparing.look, self._session.selection
+        sides = comparing.sides()
+        for box, side in ((self.left, comparing.left), (self.right, comparing.right)):
+            self._fill(box, sides, side)
+        for button in self.ways.buttons():
+            way = button.property("way")
+            button.setChecked(way == look.way)
+            button.setEnabled(way != "disagreement" or comparing.disagreement is not None)
+        kind = self._session.kind
+        self.blinks.setVisible(look.way == "blink")
+        self.blinks.setChecked(look.blinks)
+        self.spread.setVisible(look.way == "disagreement" and not kind.is_photograph)
+        self.spread.setCurrentIndex(int(look.shows_angle))
+        for widget in (self.left, self.right, self.swap):
+            widget.setVisible(look.way != "disagreement")
+        self.bands.setVisible(self._pictures.num_bands > 1)
+        texts = ["Colour" if look.way in ("split", "blink") else f"Mean over {kind.band}s", kind.band.capitalize()]
+        if [self.bands.itemText(index) for index in range(self.bands.count())] != texts:
+            self.bands.clear()
+            self.bands.addItems(texts)
+        self.bands.setCurrentIndex(0 if selection.in_colour else 1)
+        self._run_blinker(look.blinks and look.way == "blink" and self.isVisible())
+        self.words.setText(self._heading())
+        self.sets.refresh()
+        self.pane.refresh()
+        self._show_figures()
+
+    def show_sets(self) -> None:
+        """Opens the card with the decoders to run."""
+        self.several.setChecked(True)
+
+    def showEvent(self, event) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    def hideEvent(self, event) -> None:
+        super().hideEvent(event)
+        self._blinker.stop()
+
+    # ---- parts ---------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.ways = QButtonGroup(self)
+        ways = QHBoxLayout()
+        ways.setSpacing(GRID)
+        for way in WAYS:
+            button = QPushButton(way.capitalize())
+            button.setCheckable(True)
+            button.setProperty("way", way)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the picture
+            button.clicked.connect(lambda _=False, way=way: self._comparing.show(way))
+            self.ways.addButton(button)
+            ways.addWidget(button)
+        self.ways.buttons()[-1].setToolTip("Where results of at least two decoders differ from each other")
+        for widget in (self.blinks, self.spread):
+            ways.addWidget(widget)
+        ways.addStretch()
+        ways.addWidget(self.several)
+        sides = QHBoxLayout()
+        sides.setSpacing(GRID)
+        sides.addWidget(self.left, 1)
+        sides.addWidget(self.swap)
+        sides.addWidget(self.right, 1)
+        frame, column = theme.card("")
+        frame.setAccessibleName("Comparison")
+        column.setContentsMargins(10, 10, 10, 10)
+        column.setSpacing(GRID)
+        column.addLayout(ways)
+        column.addLayout(sides)
+        line = QHBoxLayout()
+        line.setSpacing(GRID)
+        line.addWidget(self.words)
+        line.addWidget(self.figures, 1)
+        line.addWidget(self.bands)
+        column.addLayout(line)
+        column.addWidget(self.pane, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(GRID)
+        whole.addWidget(frame, 1)
+        whole.addWidget(self.sets)
+
+    def _fill(self, box: QComboBox, sides: tuple[Side, ...], chosen: Side | None) -> None:
+        """Names the sides there are; a stage that is added keeps what is chosen."""
+        titles = [self._side_title(side) for side in sides]
+        with QSignalBlocker(box):
+            if [box.itemData(index) for index in range(box.count())] != list(sides) or titles != [
+                box.itemText(index) for index in range(box.count())
+            ]:
+                box.clear()
+                for side, title in zip(sides, titles, strict=True):
+                    box.addItem(title, side)
+            box.setCurrentIndex(sides.index(chosen) if chosen in sides else -1)
+        box.setEnabled(len(sides) > 1)
+
+    def _side_title(self, side: Side) -> str:
+        if side == CHOSEN:
+            return f"Chosen stage ({self._pictures.title(self._session.selection.stage).lower()})"
+        return self._pictures.title(side)
+
+    def _heading(self) -> str:
+        """What is seen, in a few words."""
+        comparing = self._comparing
+        if comparing.look.way == "disagreement" and comparing.disagreement is not None:
+            return f"Disagreement of {plural(len(comparing.disagreement.of), 'decoder')}, not an error bar"
+        if None in (comparing.left, comparing.right):
+            return "Nothing to compare yet: decode, or decode with several decoders"
+        if comparing.look.way == "difference":
+            return "Left − right"
+        if comparing.look.way == "blink":
+            return "Right side" if comparing.look.shows_right else "Left side"
+        return "Left and right"
+
+    def _show_figures(self) -> None:
+        """The numbers of both sides under the mouse, or at the pinned pixel."""
+        if not self.isVisible():
+            return
+        pixel = self._hub.cursor or self._session.selection.pixel
+        map_ = self.pane.map_
+        ends = None if map_ is None else self._maps.range(map_)
+        parts = [] if ends is None else [f"colours {ends.sentence}"]
+        if pixel is not None:
+            parts = [f"x {pixel[1]}, y {pixel[0]}", *self._values(pixel), *parts]
+        self.figures.set_parts(parts)
+
+    def _values(self, pixel: tuple[int, int]) -> list[str]:
+        map_ = self.pane.map_
+        if isinstance(map_, Spread):
+            return [number(self._maps.value(map_, pixel)) + ("°" if map_.is_angle else "")]
+        panes = self.pane.sides
+        values = [self._pictures.value(pane, pixel) for pane in panes if pane is not None]
+        named = [f"{name} {value}" for name, value in zip(("left", "right"), values, strict=False)]
+        if isinstance(map_, Difference):
+            value = self._maps.value(map_, pixel)
+            named.append("" if value is None else f"left − right {number(value)}")
+        return [words for words in named if words]
+
+    def _hover(self, pixel: tuple[int, int] | None) -> None:
+        self._hub.point_at(pixel)
+        self.cursor_moved.emit(None if pixel is None else Cursor(self._session.selection.stage, *pixel))
+
+    def _click(self, pixel: tuple[int, int]) -> None:
+        self._session.select_pixel(pixel)
+
+    def _run_blinker(self, is_running: bool) -> None:
+        if is_running != self._blinker.isActive():
+            self._blinker.start() if is_running else self._blinker.stop()
+
+    def _refresh_if_seen(self) -> None:
+        if self.isVisible():
+            self.refresh()
+
+
+class ComparePane(ImagePane):
+    """The picture of both sides; their line is dragged with the mouse; actions move it by keys."""
+
+    def __init__(self, session: Session, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
+        super().__init__(hub, tokens)
+        self._session, self._comparing = session, session.comparing
+        self._pictures, self._maps = pictures, maps
+        self._is_line_taken = False
+        self.sides: tuple[Pane | None, Pane | None] = (None, None)
+        self.map_: MapKind | None = None
+        self.setAccessibleName("Comparison of the two sides")
+
+    def refresh(self) -> None:
+        """Takes the sides and the way from the comparison."""
+        comparing, measurement = self._comparing, self._session.measurement
+        self.sides = comparing.pane_of(comparing.left), comparing.pane_of(comparing.right)
+        self.map_ = self._chosen_map()
+        if self.map_ is not None:
+            draw = partial(self._maps.picture, self.map_)
+        elif None not in self.sides:
+            is_right = comparing.look.way == "blink" and comparing.look.shows_right
+            draw = self._drawing(self.sides[int(is_right)])
+        else:
+            draw = self._drawing(next((side for side in self.sides if side is not None), None))
+        size = None if measurement is None else tuple(measurement.physics.scene_shape[1:])
+        self.show_picture(size, draw)
+        self.show_marker(self._session.selection.pixel)
+        words = " and ".join(self._title(side) for side in self.sides if side is not None)
+        self.setAccessibleDescription(f"{comparing.look.way.capitalize()}: {words}")
+
+    @property
+    def line_x(self) -> float:
+        """Where the line between the sides is, in px of the widget."""
+        return self._comparing.look.divider * self.width()
+
+    def _chosen_map(self) -> MapKind | None:
+        look, known = self._comparing.look, self._comparing.disagreement
+        if look.way == "disagreement" and known is not None:
+            return Spread(known.of, look.shows_angle and known.angle is not None)
+        if look.way == "difference" and None not in self.sides:
+            return Difference(*self.sides)
+        return None
+
+    def _drawing(self, pane: Pane | None):
+        """How a side is drawn at 1 / factor of the scene; a smaller measurement has fewer pixels to leave out."""
+        if pane != MEASUREMENT:
+            return (lambda factor: None) if pane is None else partial(self._pictures.picture, pane)
+
+        def draw(factor: int) -> QImage | None:
+            size = self._pictures.size(pane)
+            times = 1 if size is None else self._session.measurement.physics.scene_shape[1] // size[0]
+            return self._pictures.picture(pane, max(factor // times, 1))
+
+        return draw
+
+    def _title(self, pane: Pane) -> str:
+        return self._pictures.title(pane)
+
+    # ---- Qt ------------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._size is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.map_ is not None:
+            ends = self._maps.range(self.map_)
+            if ends is not None:
+                paint_legend(painter, QRectF(self.rect()), ends, self._theme)
+        elif None in self.sides:
+            return
+        elif self._comparing.look.way == "split":
+            self._paint_right_side(painter)
+            self._paint_chip(painter, self._title(self.sides[0]), at_right=False)
+            self._paint_chip(painter, self._title(self.sides[1]), at_right=True)
+            self._paint_line(painter)
+        else:
+            self._paint_chip(painter, self._title(self.sides[int(self._comparing.look.shows_right)]), at_right=False)
+
+    def paint_picture(self, painter: QPainter, size, draw) -> bool:
+        """Paints the picture over the whole scene, also one that has fewer pixels."""
+        factor, target = self._factor(size), self.target
+        image = draw(factor)
+        if image is None:
+            return False
+        # Whole blocks of pixels only, as in every pane; a measurement's pixel stands for several of the scene.
+        share = QPointF(size[1] // factor * factor / size[1], size[0] // factor * factor / size[0])
+        covered = QRectF(target.x(), target.y(), target.width() * share.x(), target.height() * share.y())
+        is_fine = covered.width() / image.width() * self.devicePixelRatioF() < 4
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_fine)
+        painter.drawImage(covered, image)
+        return True
+
+    def _paint_right_side(self, painter: QPainter) -> None:
+        painter.save()
+        painter.setClipRect(QRectF(self.line_x, 0, self.width() - self.line_x, self.height()))
+        painter.fillRect(self.rect(), QColor(self._theme.image))
+        self.paint_picture(painter, self._size, self._drawing(self.sides[1]))
+        self._paint_places(painter)
+        painter.restore()
+
+    def _paint_line(self, painter: QPainter) -> None:
+        x, middle = self.line_x, self.height() / 2
+        for colour, width in ((self._theme.card, 3), (self._theme.accent, 1.5)):
+            painter.setPen(QPen(QColor(colour), width))
+            painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
+        painter.setBrush(QColor(self._theme.accent))
+        painter.setPen(QPen(QColor(self._theme.card), 2))
+        painter.drawEllipse(QPointF(x, middle), KNOB, KNOB)
+        painter.setPen(QPen(QColor(self._theme.on_accent), 1.5))
+        for side in (-1, 1):
+            tip = x + side * 5.5
+            for slope in (-3, 3):
+                painter.drawLine(QPointF(tip, middle), QPointF(tip - side * 3, middle + slope))
+
+    def _paint_chip(self, painter: QPainter, words: str, *, at_right: bool) -> None:
+        """The name of a side in its upper corner."""
+        metrics = painter.fontMetrics()
+        room = (self.width() - self.line_x if at_right else self.line_x) if self._is_split else self.width()
+        words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(int(room - 4 * CHIP), 0))
+        if not words or room < 6 * CHIP:
+            return
+        chip = QRectF(0, CHIP, metrics.horizontalAdvance(words) + 2 * CHIP, metrics.height() + CHIP)
+        chip.moveLeft(self.width() - CHIP - chip.width() if at_right else CHIP)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self._theme.card))
+        painter.drawRoundedRect(chip, 4, 4)
+        painter.setPen(QColor(self._theme.text))
+        painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, words)
+
+    @property
+    def _is_split(self) -> bool:
+        return self._comparing.look.way == "split" and None not in self.sides
+
+    def _is_on_line(self, position: QPointF) -> bool:
+        return self._is_split and abs(position.x() - self.line_x) <= GRIP
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self._is_on_line(event.position()):
+            self._is_line_taken = True
+        else:
+            super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._is_line_taken:
+            self._comparing.move_divider(event.position().x() / max(self.width(), 1))
+            return
+        on_line = self._is_on_line(event.position()) and not event.buttons()
+        self.setCursor(Qt.CursorShape.SplitHCursor if on_line else Qt.CursorShape.CrossCursor)
+        super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._is_line_taken:
+            self._is_line_taken = False
+        else:
+            super().mouseReleaseEvent(event)
+
+
+def _side_box(name: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(16)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return box

@@ -1,0 +1,254 @@
+"""Maps of numbers over the scene: what a stage changed, how two images differ, where several disagree.
+
+Magnitudes go through a perceptual map from 0, signed differences through a diverging one with equal ends; what is not
+a number has a colour of its own. Over all bands a map is the mean of the bands' maps, of one band it is that band's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+
+from .. import render
+from ..comparing import Result, band_deviation
+from ..quantities import number
+from ..session import Session
+from ..theme import Theme
+from .pictures import Pane, Pictures, to_image, viridis
+from .residual import NAN_COLOUR, diverging_map
+
+PERCENTILE = 99.5  # of the magnitudes: the end of the colours, so that single pixels do not darken the rest
+PLANE_BYTES, IMAGE_BYTES = 64 << 20, 48 << 20
+BAR, TEXT_GAP, PADDING = (96, 8), 6, 6  # px of the legend
+
+
+@dataclass(frozen=True)
+class Change:
+    """The pane that shows what a stage changed: |x_k - x_(k-1)|."""
+
+    stage: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """left - right."""
+
+    left: Pane
+    right: Pane
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The disagreement of results: their standard deviation, or the largest spectral angle between two of them."""
+
+    of: tuple[Result, ...]
+    is_angle: bool
+
+
+MapKind = Change | Difference | Spread
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers at the ends of a map's colours; `has_nan` says that some pixels have no number."""
+
+    low: float
+    high: float
+    unit: str = ""
+    has_nan: bool = False
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Both ends as they are printed."""
+        if self.low < 0:
+            return f"−{number(self.high)}{self.unit}", f"+{number(self.high)}{self.unit}"
+        return "0", f"{number(self.high)}{self.unit}"
+
+    @property
+    def sentence(self) -> str:
+        """As "0 to 0.032" or "−0.1 to +0.1"."""
+        return " to ".join(self.words)
+
+
+class Maps:
+    """Makes the maps of the session's arrays and keeps them for a while; the numbers are never changed."""
+
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        self._session, self._pictures = session, pictures
+        self._planes = render.Cache(PLANE_BYTES)
+        self._images = render.Cache(IMAGE_BYTES)
+        self._highs: dict[tuple, float] = {}
+        self._of: tuple = ()
+
+    def plane(self, kind: MapKind) -> np.ndarray | None:
+        """(H, W) of a map as the selection asks for it; None where something that it needs is not there."""
+        self._start_afresh_if_other()
+        make = {Change: self._change, Difference: self._difference, Spread: self._spread}[type(kind)]
+        if isinstance(kind, Change) and self._band is None:
+            return make(kind)  # made with the stage
+        return self._planes.get((kind, self._band), lambda: make(kind), lambda plane: getattr(plane, "nbytes", 0))
+
+    def range(self, kind: MapKind) -> Range | None:
+        """The ends of the colours; what stages changed has the same for all of them with a shared contrast."""
+        plane = self.plane(kind)
+        if plane is None:
+            return None
+        if isinstance(kind, Change) and self._session.selection.shared_stretch:
+            high = max(self._high(Change(stage)) for stage in range(1, self._pictures.num_stages))
+        else:
+            high = self._high(kind)
+        unit = "°" if isinstance(kind, Spread) and kind.is_angle else ""
+        return Range(-high if isinstance(kind, Difference) else 0.0, high, unit, self._has_nan(kind, plane))
+
+    def picture(self, kind: MapKind, factor: int = 1) -> QImage | None:
+        """The map at 1 / factor of its size."""
+        plane, ends = self.plane(kind), self.range(kind)
+        if plane is None or ends is None:
+            return None
+        key = (kind, self._band, factor, ends.low, ends.high)
+        return self._images.get(key, lambda: to_image(_bytes(plane, factor, ends)), QImage.sizeInBytes)
+
+    def value(self, kind: MapKind, pixel: tuple[int, int]) -> float | None:
+        """The number of a map at (y, x)."""
+        plane = self.plane(kind)
+        return None if plane is None else float(plane[pixel])
+
+    @property
+    def _band(self) -> int | None:
+        """The band that maps are of, or None for the mean over all."""
+        selection = self._session.selection
+        return None if selection.in_colour else selection.band
+
+    def _change(self, kind: Change) -> np.ndarray | None:
+        stages, band = self._session.stages, self._band
+        if not 0 < kind.stage < self._pictures.num_stages:
+            return None
+        if band is None:
+            return stages.change(kind.stage)
+        return _magnitude(stages.image(kind.stage)[band], stages.image(kind.stage - 1)[band])
+
+    def _difference(self, kind: Difference) -> np.ndarray | None:
+        left, right = self._side(kind.left), self._side(kind.right)
+        if left is None or right is None:
+            return None
+        left, right = _as_large(left, right), _as_large(right, left)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return left - right
+
+    def _side(self, pane: Pane) -> np.ndarray | None:
+        """(H, W): the mean over bands, or the band that is looked at."""
+        image, band = self._pictures.array(pane), self._band
+        if image is None:
+            return None
+        if band is not None:
+            return image[band]
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self._planes.get(("mean", pane), lambda: image.mean(axis=0), lambda plane: plane.nbytes)
+
+    def _spread(self, kind: Spread) -> np.ndarray | None:
+        comparing, band = self._session.comparing, self._band
+        known = comparing.disagreement
+        if known is None or known.of != kind.of:
+            return None
+        if kind.is_angle:
+            return known.angle
+        if band is None:
+            return known.deviation
+        images = [comparing.image(result) for result in kind.of]
+        return None if any(image is None for image in images) else band_deviation([image[band] for image in images])
+
+    def _high(self, kind: MapKind) -> float:
+        """The end of a map's colours, from a part of its pixels."""
+        key = (kind, self._band)
+        if key not in self._highs:
+            if isinstance(kind, Change) and self._band is not None:
+                stages = self._session.stages
+                bands = (stages.image(kind.stage - offset)[self._band] for offset in (0, 1))
+                sample = _magnitude(*(_sampled(band) for band in bands))
+            else:
+                sample = np.abs(_sampled(self.plane(kind)))
+            sample = sample[np.isfinite(sample)]
+            high = float(np.percentile(sample, PERCENTILE)) if sample.size else 0.0
+            self._highs[key] = high or float(sample.max(initial=0.0)) or 1e-6
+        return self._highs[key]
+
+    def _has_nan(self, kind: MapKind, plane: np.ndarray) -> bool:
+        key = (kind, self._band, "nan")
+        if key not in self._highs:
+            self._highs[key] = float(not np.isfinite(plane).all())
+        return bool(self._highs[key])
+
+    def _start_afresh_if_other(self) -> None:
+        of = (self._session.measurement, self._session.stages)
+        if not self._of or any(one is not other for one, other in zip(of, self._of, strict=True)):
+            self._planes.clear()
+            self._images.clear()
+            self._highs.clear()
+            self._of = of
+
+
+def paint_legend(painter: QPainter, place: QRectF, ends: Range, tokens: Theme) -> None:
+    """Paints the colours with the numbers at their ends into the lower left corner of `place`."""
+    metrics = painter.fontMetrics()
+    low, high = ends.words
+    missing = "  not a number" if ends.has_nan else ""
+    widths = [metrics.horizontalAdvance(words) for words in (low, high, missing)]
+    square = BAR[1] + TEXT_GAP if missing else 0
+    chip = QRectF(0, 0, sum(widths) + BAR[0] + 2 * TEXT_GAP + 2 * PADDING + square, metrics.height() + PADDING)
+    if chip.width() > place.width() or chip.height() > place.height():
+        return  # the title says it too
+    chip.moveBottomLeft(place.bottomLeft() + QPointF(PADDING, -PADDING))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(tokens.card))
+    painter.drawRoundedRect(chip, 4, 4)
+    bar = QRectF(chip.x() + PADDING + widths[0] + TEXT_GAP, chip.center().y() - BAR[1] / 2, *BAR)
+    painter.drawImage(bar, _bar(ends.low < 0))
+    painter.setPen(QColor(tokens.text))
+    middle = Qt.AlignmentFlag.AlignVCenter
+    painter.drawText(chip.adjusted(PADDING, 0, 0, 0), middle, low)
+    after = QRectF(bar.right() + TEXT_GAP, chip.y(), chip.right() - bar.right(), chip.height())
+    painter.drawText(after, middle, high)
+    if missing:
+        after.setLeft(after.x() + widths[1] + TEXT_GAP)
+        painter.fillRect(QRectF(after.x(), bar.y(), BAR[1], BAR[1]), QColor(*NAN_COLOUR))
+        painter.drawText(after.adjusted(BAR[1], 0, 0, 0), middle, missing)
+
+
+def _bytes(plane: np.ndarray, factor: int, ends: Range) -> np.ndarray:
+    """(H, W) numbers through the map of their range, (H, W, 3) uint8; what is not finite has NAN_COLOUR."""
+    small = render.shrunk(plane, factor)
+    colours = diverging_map() if ends.low < 0 else viridis()
+    pixels = render.mapped_bytes(render.grey_bytes(small, (ends.low, ends.high)), colours)
+    if ends.has_nan:
+        pixels[~np.isfinite(small)] = NAN_COLOUR
+    return pixels
+
+
+def _magnitude(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.abs(one - other)
+
+
+def _sampled(plane: np.ndarray) -> np.ndarray:
+    """Some pixels of (H, W), of every row and every phase of a grid: enlarged pictures differ between their pixels."""
+    stride = math.ceil(plane.size / render.MOST_SAMPLES)
+    while math.gcd(stride, 6 * plane.shape[1]) > 1:
+        stride += 1
+    return plane.ravel()[::stride]
+
+
+def _as_large(plane: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """A plane with its pixels repeated until it is as large as the other one, where that is larger."""
+    times = other.shape[0] // plane.shape[0]
+    return plane.repeat(times, axis=0).repeat(times, axis=1) if times > 1 else plane
+
+
+@lru_cache(maxsize=2)
+def _bar(is_signed: bool) -> QImage:
+    colours = diverging_map() if is_signed else viridis()
+    return to_image(np.ascontiguousarray(colours[None]))

@@ -1,0 +1,325 @@
+"""The result seen by the camera again: Phi x beside y, what is left between them, and whether that looks like noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QPen
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from .. import render, theme
+from ..kinds import RGB
+from ..panels.check import ROUNDING, share_of, words_of
+from ..panels.model import set_look
+from ..quantities import number
+from ..session import Session
+from ..theme import Theme
+from .pictures import title_of
+from .plots import new_plot, paint_plot, pen
+
+if TYPE_CHECKING:
+    from lorun_engine.remeasure import Remeasurement
+
+PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
+NAN_COLOUR = (0xD0, 0x4F, 0xC8)
+# A diverging map for people who are colour-blind too: blue through white to red, after Moreland (ISVC 2009).
+_NEGATIVE, _MIDDLE, _POSITIVE = (59, 76, 192), (242, 242, 242), (180, 4, 38)
+MOST_PLOTTED = 2048  # points of a curve of means
+
+
+class ResidualView(QWidget):
+    """Obeys the session: the stage that is looked at, measured again."""
+
+    def __init__(self, session: Session, tokens: Theme) -> None:
+        super().__init__()
+        self._session, self._drawn = session, None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Residual of the result")
+        self.images = [_Image(name) for name in ("Measurement y", "Φx of the result", "Residual y − Φx")]
+        for image in self.images[1:]:
+            image.box.setXLink(self.images[0].box)
+            image.box.setYLink(self.images[0].box)
+        self._titles: dict[pg.PlotWidget, QLabel] = {}
+        self.histogram = self._plot("residual", "Histogram of the residual")
+        self.means = self._plot("row or column", "Row and column means of the residual")
+        self.correlation = self._plot("lag (pixels)", "Autocorrelation of the residual")
+        self.verdict, self.figures = QLabel(), QLabel()
+        self.verdict.setAccessibleName("Verdict on the residual")
+        self.figures.setAccessibleName("Figures of the residual")
+        for label in (self.verdict, self.figures):
+            label.setWordWrap(True)
+        self.whole = QPushButton("Whole image")
+        self.whole.setToolTip("Zoom with the wheel and drag; the three images move together")
+        self.whole.clicked.connect(self.show_whole)
+        self._lay_out()
+        for changed in (session.checking.changed, session.selection_changed, session.opened_changed):
+            changed.connect(self.refresh)
+        self.set_theme(tokens)
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Draws in other colours from now on."""
+        self._theme, self._drawn = tokens, None
+        for plot in (self.histogram, self.means, self.correlation):
+            paint_plot(plot, tokens)
+        for image in self.images:
+            image.view.setBackground(tokens.card)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the stage that is looked at; nothing is drawn while nobody sees it."""
+        if not self.isVisible():
+            return
+        checking = self._session.checking
+        result = checking.shown
+        if result is None:
+            self._clear("" if checking.state == "failed" else "Measuring this stage again…")
+            if checking.state == "failed":
+                set_look(self.verdict, checking.problem, "warn")
+            return
+        if result is self._drawn:
+            return
+        self._drawn = result
+        words, look = words_of(self._session, result)
+        set_look(self.verdict, words, look)
+        self.figures.setText(self._figures(result))
+        self._draw_images(result)
+        self._draw_histogram(result)
+        self._draw_means(result)
+        self._draw_correlation(result)
+
+    def show_whole(self) -> None:
+        """Lets all three images fill their places again."""
+        self.images[0].box.autoRange(padding=0)
+
+    def showEvent(self, event) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    # ---- parts ---------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        frame, column = theme.card("")
+        column.addWidget(self.verdict)
+        self.figures.setObjectName("dim")
+        line = QHBoxLayout()
+        line.addWidget(self.figures, 1)
+        line.addWidget(self.whole, 0, Qt.AlignmentFlag.AlignTop)
+        column.addLayout(line)
+        grid = QGridLayout()
+        grid.setSpacing(theme.GRID)
+        for place, image in enumerate(self.images):
+            grid.addWidget(image, 0, place)
+        for place, (plot, title) in enumerate(self._titles.items()):
+            grid.addWidget(title, 1, place)
+            grid.addWidget(plot, 2, place)
+        grid.setRowStretch(0, 4)
+        grid.setRowStretch(2, 3)
+        for part in range(3):
+            grid.setColumnStretch(part, 1)
+        column.addLayout(grid, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(frame)
+
+    def _clear(self, words: str) -> None:
+        self._drawn = None
+        set_look(self.verdict, words, "dim")
+        self.figures.setText("")
+        for image in self.images:
+            image.clear()
+        for plot, title in self._titles.items():
+            plot.clear()
+            title.clear()
+
+    def _plot(self, bottom: str, name: str) -> pg.PlotWidget:
+        """A plot with a title of its own above it, which says what its curves are."""
+        plot = new_plot(bottom, name=name)
+        plot.setMinimumSize(80, 120)
+        plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self._titles[plot] = QLabel()
+        self._titles[plot].setWordWrap(True)
+        self._titles[plot].setAlignment(Qt.AlignmentFlag.AlignTop)
+        return plot
+
+    def _figures(self, result: Remeasurement) -> str:
+        stage = title_of(self._session.selection.stage)
+        spread, deviation = number(limit_of(planes(result.residual, self._is_blocks))), number(result.deviation)
+        looks = "it is not white: detail that the decoder left out"
+        if result.is_white or result.relative_norm < ROUNDING:
+            looks = "it looks like white noise" if result.is_white else "it is rounding"
+        bad = int(result.residual.size - np.count_nonzero(np.isfinite(result.residual)))
+        parts = [
+            f"{stage}: the residual is {share_of(result)} of the measurement",
+            f"its deviation {deviation}",
+            looks,
+            f"−{spread} is blue, +{spread} red",
+        ]
+        if bad:
+            parts.append(f"{bad} values are no numbers (violet)")
+        return "  ·  ".join(parts)
+
+    @property
+    def _is_blocks(self) -> bool:
+        return self._session.kind.measures == "blocks"
+
+    def _draw_images(self, result: Remeasurement) -> None:
+        measured = result.phi_x + result.residual
+        y, seen, rest = (planes(image, self._is_blocks) for image in (measured, result.phi_x, result.residual))
+        levels = render.levels_of(y, (1.0, 99.0))
+        before = self.images[0].size
+        self.images[0].show_bytes(grey_or_colour(y, levels))
+        self.images[1].show_bytes(grey_or_colour(seen, levels))
+        self.images[2].show_bytes(diverging_bytes(rest.mean(axis=0), limit_of(rest)))
+        if self.images[0].size != before:
+            self.show_whole()
+
+    def _draw_histogram(self, result: Remeasurement) -> None:
+        """The counts, and the Gaussian of the same mean, deviation and number."""
+        plot, edges = self.histogram, result.edges
+        plot.clear()
+        values = result.residual[np.isfinite(result.residual)].astype(np.float64)
+        centre, deviation = float(values.mean()), max(float(values.std()), 1e-30)
+        shown = abs(edges) <= max(6 * deviation, 2 * (edges[1] - edges[0]))
+        if np.count_nonzero(shown) >= 12:
+            counts, edges = result.counts, result.edges
+        else:  # a few far values have stretched the bins
+            counts, edges = np.histogram(values, bins=61, range=(-6 * deviation, 6 * deviation))
+        plot.plot(
+            edges, counts, stepMode="center", fillLevel=0, brush=_faint(self._theme.curves[0]),
+            pen=pen(plot, self._theme.curves[0], 1),
+        )  # fmt: skip
+        reach = np.linspace(max(-6 * deviation, edges[0]), min(6 * deviation, edges[-1]), 200)
+        height = values.size * (edges[1] - edges[0]) / (deviation * np.sqrt(2 * np.pi))
+        gaussian = height * np.exp(-(((reach - centre) / deviation) ** 2) / 2)
+        plot.plot(reach, gaussian, pen=pen(plot, self._theme.text, 1.5, is_dashed=True))
+        self._title(plot, "Histogram", ("counts", 0), ("Gaussian of the same deviation", None))
+        plot.getPlotItem().setXRange(reach[0], reach[-1], padding=0.02)
+
+    def _draw_means(self, result: Remeasurement) -> None:
+        self.means.clear()
+        rest = planes(result.residual, self._is_blocks)
+        names = ("samples", "blocks") if self._is_blocks else ("rows", "columns")
+        for curve, axes in enumerate(((0, 2), (0, 1))):
+            values = rest.mean(axis=axes)
+            stride = max(1, len(values) // MOST_PLOTTED)
+            self.means.plot(
+                np.arange(len(values))[::stride], values[::stride], pen=self._pen(self.means, curve), connect="finite"
+            )
+        self.means.addItem(pg.InfiniteLine(0, angle=0, pen=pen(self.means, self._theme.dim, 1)), ignoreBounds=True)
+        self._title(self.means, "Means of", (names[0], 0), (names[1], 1))
+        self.means.getPlotItem().setLabel("bottom", f"{names[0][:-1]} or {names[1][:-1]}")
+
+    def _draw_correlation(self, result: Remeasurement) -> None:
+        self.correlation.clear()
+        lags = np.arange(1, len(result.autocorrelation_y) + 1)
+        for curve, values in enumerate((result.autocorrelation_y, result.autocorrelation_x)):
+            self.correlation.plot(
+                lags, np.array(values), pen=self._pen(self.correlation, curve), symbol="o", symbolSize=6,
+                symbolBrush=self._theme.curves[curve], symbolPen=None,
+            )  # fmt: skip
+        for limit in (-result.white_limit, result.white_limit):
+            line = pen(self.correlation, self._theme.text, 1, is_dashed=True)
+            self.correlation.addItem(pg.InfiniteLine(limit, angle=0, pen=line))
+        item = self.correlation.getPlotItem()
+        self._title(self.correlation, "Autocorrelation", ("down", 0), ("across", 1), ("limit of white noise", None))
+        item.getAxis("bottom").setTickSpacing(1, 1)
+        item.setLabel("bottom", "lag (blocks)" if self._is_blocks else "lag (pixels)")
+        item.setXRange(lags[0], lags[-1], padding=0.05)
+
+    def _pen(self, plot: pg.PlotWidget, curve: int) -> QPen:
+        return pen(plot, self._theme.curves[curve], 1.5)
+
+    def _title(self, plot: pg.PlotWidget, heading: str, *curves: tuple[str, int | None]) -> None:
+        """A heading with its curves in their colours; one without a colour is dashed."""
+        colours = [self._theme.text if curve is None else self._theme.curves[curve] for _, curve in curves]
+        signs = ["┄" if curve is None else "●" for _, curve in curves]
+        keys = " &nbsp;".join(
+            f"<span style='color:{colour}'>{sign}</span> {words}"
+            for (words, _), colour, sign in zip(curves, colours, signs, strict=True)
+        )
+        self._titles[plot].setText(f"<b>{heading}</b>  <span style='color:{self._theme.dim}'>{keys}</span>")
+
+
+class _Image(QWidget):
+    """A picture with its title, zoomed and moved together with its neighbours."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
+        self.title = QLabel(title)
+        self.title.setObjectName("heading")
+        self.view = pg.GraphicsView()
+        self.view.setAccessibleName(title)
+        self.view.setFrameShape(pg.GraphicsView.Shape.NoFrame)
+        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, border=None)
+        self.view.setCentralItem(self.box)
+        self.item = pg.ImageItem()
+        self.box.addItem(self.item)
+        self.size: tuple[int, int] | None = None
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.GRID // 2)
+        column.addWidget(self.title)
+        column.addWidget(self.view, 1)
+
+    def show_bytes(self, picture: np.ndarray) -> None:
+        """(H, W) or (H, W, 3) uint8; samples of blocks, much wider than high or the reverse, fill their place."""
+        self.size = picture.shape[:2]
+        self.box.setAspectLocked(max(self.size) < 4 * min(self.size))
+        self.item.setImage(picture, autoLevels=False, levels=(0, 255))
+        self.box.setLimits(minXRange=4, minYRange=4)
+        self.item.setRect(QRectF(0, 0, self.size[1], self.size[0]))
+
+    def clear(self) -> None:
+        self.item.clear()
+        self.size = None
+
+
+def planes(image: np.ndarray, is_blocks: bool) -> np.ndarray:
+    """What a detector saw as (C', H', W'); samples of blocks as one matrix, a row a sample and a column a block."""
+    return image.reshape(1, len(image), -1) if is_blocks else image
+
+
+def limit_of(residual: np.ndarray) -> float:
+    """The magnitude that the ends of the colours stand for: the same below and above zero, never zero."""
+    low, high = render.levels_of(np.abs(residual), (0.0, PERCENTILE))
+    return max(high, low, float(np.finfo(np.float32).tiny))
+
+
+def diverging_bytes(plane: np.ndarray, limit: float) -> np.ndarray:
+    """(H, W) to (H, W, 3) uint8: -limit blue, 0 white, +limit red, and what is no number in a colour of its own."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        codes = np.nan_to_num((plane / limit + 1) * 127.5, nan=127.5, posinf=255, neginf=0)
+    picture = diverging_map()[np.clip(np.rint(codes), 0, 255).astype(np.uint8)]
+    picture[~np.isfinite(plane)] = NAN_COLOUR
+    return picture
+
+
+def diverging_map() -> np.ndarray:
+    """(256, 3) uint8 from blue through white to red."""
+    places = np.linspace(-1, 1, 256)
+    colours = (_NEGATIVE, _MIDDLE, _POSITIVE)
+    return np.stack([np.interp(places, (-1, 0, 1), channel) for channel in zip(*colours, strict=True)], axis=1).astype(
+        np.uint8
+    )
+
+
+def grey_or_colour(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+    """(C', H', W') to (H, W) or, for red, green and blue, (H, W, 3) uint8; what is no number in a colour of its own."""
+    if len(image) == len(RGB):
+        picture = render.photograph_bytes(image, levels)
+    else:
+        grey = render.grey_bytes(image[0], levels)
+        picture = np.repeat(grey[..., None], 3, axis=2)
+    picture[~np.isfinite(image).all(axis=0)] = NAN_COLOUR
+    return picture
+
+
+def _faint(colour: str) -> Sequence[int]:
+    red, green, blue, _ = pg.mkColor(colour).getRgb()
+    return (red, green, blue, 60)

@@ -1,0 +1,88 @@
+"""What the curves are of: the place that is looked at, in all stages, and regions; spectra, or rows of a photograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import render
+from ..regions import Region
+from ..session import REFERENCE, Session
+
+Pixel = tuple[int, int]  # (y, x)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The place whose stages are fanned out: under the mouse, else the chosen region, else the pinned pixel.
+
+    `curves` are those of all stages, `stage` is the chosen one; `true` is that of the reference, if there is one.
+    """
+
+    title: str
+    curves: tuple[np.ndarray, ...]
+    stage: int
+    true: np.ndarray | None
+
+    @property
+    def curve(self) -> np.ndarray:
+        """That of the chosen stage."""
+        return self.curves[self.stage]
+
+
+def num_stages(session: Session) -> int:
+    """The stages announced so far, the initial estimate among them; 0 while nothing is open."""
+    is_open = session.measurement is not None
+    return min(session.restoration.done_stages + 1, len(session.stages)) if is_open else 0
+
+
+def chosen_stage(session: Session) -> int:
+    """The stage that is looked at, of those there are."""
+    return max(min(session.selection.stage, num_stages(session) - 1), 0)
+
+
+def subject_of(session: Session, cursor: Pixel | None, *, side: int) -> Subject | None:
+    """What is fanned out now; None where no place is looked at, or the worker still measures it."""
+    stages = range(num_stages(session))
+    region = session.regions.chosen if cursor is None else None
+    if not stages:
+        return None
+    if region is not None:
+        curves = [region_curve(session, region, index, side=side) for index in stages]
+        if None in curves:
+            return None
+        true = region_curve(session, region, REFERENCE, side=side)
+        means = tuple(mean for mean, _ in curves)
+        return Subject(
+            f"region {session.regions.title(region)}", means, chosen_stage(session), None if true is None else true[0]
+        )
+    pixel = cursor or session.selection.pixel
+    if pixel is None:
+        return None
+    curves = tuple(pixel_curve(session, session.stages.image(index), pixel, side=side) for index in stages)
+    reference = session.measurement.reference
+    true = None if reference is None else pixel_curve(session, reference, pixel, side=side)
+    return Subject("the pixel under the mouse" if cursor else "the pinned pixel", curves, chosen_stage(session), true)
+
+
+def pixel_curve(session: Session, image: np.ndarray, pixel: Pixel, *, side: int) -> np.ndarray:
+    """The spectrum at a pixel, or of a photograph the row through it."""
+    if session.kind.is_photograph:
+        return render.line_profile(image, pixel[0], side)
+    return render.mean_spectrum(image, pixel, side)
+
+
+def region_curve(
+    session: Session, region: Region, pane: int, *, side: int
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Mean and deviation of a region in a stage or the reference; of a photograph its middle row.
+
+    None without a reference, or while the worker measures it.
+    """
+    if session.kind.is_photograph:
+        image = session.measurement.reference if pane == REFERENCE else session.stages.image(pane)
+        top, _, bottom, _ = region.bounds
+        return None if image is None else (render.line_profile(image, int((top + bottom) / 2), side), None)
+    curve = session.regions.curve(region, pane)
+    return None if curve is None else (curve.mean, curve.std if curve.num_pixels > 1 else None)

@@ -1,0 +1,191 @@
+"""How long the window takes to redraw a 660 x 660 x 28 result, what it stores, and how long a large cube takes to open.
+
+Every figure is the time from a selection to the painted viewers, four panes at 1440 x 900: on the clock, and of the
+processor, which other programs do not spoil. Run with `make bench`; nothing here asserts a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import cycle
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from app import theme
+from app.main_window import MainWindow
+from app.session import REFERENCE, Restoration, Session
+from app.viewers.centre import CentreView
+from app.viewers.convergence import ConvergenceView
+from app.viewers.grid import Cursor
+from app.viewers.spectrum import SpectrumView
+from lorun_engine.restore import StageResult
+
+pytestmark = pytest.mark.benchmark
+
+NUM_BANDS, SIDE, NUM_STAGES, RUNS = 28, 660, 9, 60
+LARGE = (2048, 2048, 31)
+TICK_MS = 5
+
+
+@pytest.fixture
+def session() -> Session:
+    """A session with a synthetic result and what its denoiser saw, as if it had been decoded."""
+    session = Session()
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
+    wavelengths_nm = np.linspace(450, 650, NUM_BANDS)
+    centre_nm = 450 + 200 * (0.5 + 0.5 * np.sin(9 * x) * np.cos(7 * y))
+    scene = np.exp(-(((wavelengths_nm[:, None, None] - centre_nm) / 40) ** 2)).astype(np.float32)
+    noise = np.random.default_rng(1)
+    session.measurement = SimpleNamespace(
+        y=scene[:1],
+        reference=scene,
+        wavelengths_nm=wavelengths_nm,
+        physics=SimpleNamespace(scene_shape=scene.shape, measurement_shape=(1, SIDE, SIDE)),
+    )
+    for index in range(NUM_STAGES + 1):
+        image = scene + noise.standard_normal(scene.shape, dtype=np.float32) * 0.5 ** (index / 2 + 1)
+        seen = image if index else None
+        session.stages.append(
+            StageResult(index, image, 0.5 ** (index / 2), 0.4, denoiser_input=seen, metrics={"psnr": 20.0 + index})
+        )
+    session._num_announced = NUM_STAGES + 1
+    session.restoration = Restoration("done", NUM_STAGES, NUM_STAGES)
+    session.selection = replace(session.selection, stage=NUM_STAGES, panes=(NUM_STAGES,))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def centre(qtbot, session) -> CentreView:
+    """The three viewers at the size that they have in the window."""
+    theme.apply(QApplication.instance(), theme.light())
+    views = [view(session, theme.light()) for view in (CentreView, SpectrumView, ConvergenceView)]
+    views[0].cursor_moved.connect(views[1].show_cursor)
+    for view, (width, height) in zip(views, ((728, 850), (360, 400), (360, 440)), strict=True):
+        qtbot.addWidget(view)
+        view.resize(width, height)
+        view.show()
+    session.select_pixel((SIDE // 2, SIDE // 2))
+    session.set_panes((1, 3, 6, NUM_STAGES))
+    settle()
+    return views[0]
+
+
+def test_scrubbing_stages_and_bands(session, centre):
+    stages, bands = cycle(range(NUM_STAGES + 1)), cycle(range(NUM_BANDS))
+    report("stage, colour, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
+    report("stage, colour", lambda: session.select_stage(next(stages)))
+    session.set_mode("band")
+    report("band, first time", lambda: session.select_band(next(bands)), runs=NUM_BANDS)
+    report("band", lambda: session.select_band(next(bands)))
+    report("stage, one band", lambda: session.select_stage(next(stages)))
+    session.set_view("input")
+    report("stage beside its input", lambda: session.select_stage(next(stages)))
+    session.set_view("change")
+    report("change, band, first time", lambda: session.select_band(next(bands)), runs=NUM_BANDS)
+    session.set_mode("colour")
+    report("change, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
+    report("change", lambda: session.select_stage(next(stages)))
+    session.set_view("image")
+    session.set_mode("montage")
+    report("montage, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
+    report("montage", lambda: session.select_stage(next(stages)))
+
+
+def test_comparing(session, centre):
+    stages = cycle(range(NUM_STAGES + 1))
+    session.set_mode("compare")
+    report("split, stages", lambda: session.select_stage(next(stages)))
+    dividers = cycle(np.linspace(0, 1, 30))
+    report("divider dragged", lambda: session.comparing.move_divider(float(next(dividers))))
+    session.comparing.show("difference")
+    report("difference, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
+    report("difference", lambda: session.select_stage(next(stages)))
+
+
+def test_mouse_and_zoom(session, centre):
+    session.set_panes((1, 4, 8, NUM_STAGES, 0, REFERENCE))
+    settle()
+    places = cycle((y, y) for y in range(100, 500, 7))
+    report("mouse moved", lambda: centre.grid.hub.point_at(next(places)))
+    cursors = cycle(Cursor(1, y, y) for y in range(100, 500, 7))
+    report("spectra under the mouse", lambda: centre.cursor_moved.emit(next(cursors)))
+    zooms = cycle([*np.linspace(1, 8, 20), *np.linspace(8, 1, 20)])
+    report("zoom of six panes", lambda: centre.grid.hub.look_at(centre.grid.hub.centre, float(next(zooms))))
+
+
+def test_what_nine_stages_take(session, centre):
+    for stage in range(NUM_STAGES + 1):
+        session.select_stage(stage)
+        settle()
+    cubes = session.stages.num_bytes
+    kind = "some of them on the disk" if session.stages.is_spilled else "none on the disk"
+    print(f"\n{NUM_STAGES} stages with their inputs: cubes of {cubes / 1e9:.3f} GB in memory, {kind}")
+
+
+def test_opening_a_large_cube(qtbot, tmp_path):
+    """A capture with its true scene of 2048 x 2048 x 31, while a timer watches how long the window stands still."""
+    height, width, num_bands = LARGE
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w") as file:
+        file["measurement"] = np.random.default_rng(0).random((height, width + 2 * (num_bands - 1)), dtype=np.float32)
+        file["mask"] = np.ones((height, width), np.float32)
+        reference = file.create_dataset("reference", LARGE, np.float32)
+        for row in range(0, height, 128):
+            reference[row : row + 128] = 0.5
+        file["wavelengths_nm"] = np.linspace(400, 700, num_bands)
+        file.attrs.update({"task": "cassi", "step": 2.0, "axis": "x", "direction": "+", "first_offset": 0.0})
+    session = Session()
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    window.resize(1440, 900)
+    window.show()
+    with qtbot.waitSignal(session.worker_idle, timeout=120_000):
+        session.load_engine()
+    gaps_ms, last = [], [time.perf_counter()]
+
+    def tick() -> None:
+        now = time.perf_counter()
+        gaps_ms.append(1e3 * (now - last[0]))
+        last[0] = now
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(TICK_MS)
+    started = time.perf_counter()
+    session.open([path])
+    qtbot.waitUntil(lambda: session.measurement is not None, timeout=120_000)
+    elapsed_s = time.perf_counter() - started
+    qtbot.waitUntil(lambda: not session.is_busy, timeout=120_000)
+    settle()
+    tick()
+    timer.stop()
+    print(f"\n{' x '.join(map(str, LARGE))}: open in {elapsed_s:.2f} s, at most {max(gaps_ms):.0f} ms without an event")
+    report("its true scene in colour", lambda: session.set_panes([REFERENCE]), runs=1)
+    assert session.close(timeout_s=20)
+
+
+def report(name: str, change: Callable[[], object], *, runs: int = RUNS) -> None:
+    """Prints the medians of the milliseconds from `change` to the painted window, and the 95th percentile."""
+    on_clock, of_processor = [], []
+    for _ in range(runs):
+        started = time.perf_counter(), time.process_time()
+        change()
+        settle()
+        on_clock.append(1e3 * (time.perf_counter() - started[0]))
+        of_processor.append(1e3 * (time.process_time() - started[1]))
+    median, slow = np.percentile(on_clock, (50, 95))
+    print(f"\n{name:28s} {median:6.1f} ms, 95 %: {slow:6.1f} ms, processor {np.median(of_processor):6.1f} ms", end="")
+
+
+def settle() -> None:
+    """Handles what is waiting: layouts, paints, timers that are due."""
+    QApplication.instance().sendPostedEvents()
+    QApplication.instance().processEvents()
