@@ -171,7 +171,7 @@ def _cs(args: argparse.Namespace, options: OpenOptions, card: Card, noise) -> Ca
     from .io.cs import prepared
     from .lora import SAMPLING
     from .model import load_tensors
-    from .tasks.cs import random_sampling
+    from .tasks.cs import cosine_sampling
 
     sampling = _companion(args, "sampling", options)
     if sampling is not None:
@@ -179,7 +179,7 @@ def _cs(args: argparse.Namespace, options: OpenOptions, card: Card, noise) -> Ca
     config = card.fields.get("task_config", {})
     if args.ratio is not None:
         block_size = int(config.get("block_size", 32))
-        fresh = random_sampling(args.ratio, block_size=block_size, seed=args.seed or 0)
+        fresh = cosine_sampling(args.ratio, block_size=block_size)
         return Camera("cs", noise, sampling=fresh, learns_sampling=True)
     own = load_tensors(card)[0].get(SAMPLING)
     if own is None:

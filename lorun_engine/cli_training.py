@@ -247,9 +247,12 @@ def _recipe(args: argparse.Namespace, context: Context):
     recipe = read_recipe(path)
     network = recipe.network if args.stages is None else replace(recipe.network, num_stages=args.stages, num_blocks=1)
     training = recipe.training if args.seed is None else replace(recipe.training, seed=args.seed)
+    if args.ratio is not None and recipe.task != "cs":
+        raise LorunError(f"--ratio is for compressive sampling; the recipe {path.stem} is for {recipe.task}.")
     return replace(
         recipe,
         network=network,
+        data=recipe.data if args.ratio is None else replace(recipe.data, ratio=args.ratio),
         training=training,
         variant=args.variant or recipe.variant,
         gamma=recipe.gamma if args.gamma is None else args.gamma,

@@ -36,6 +36,7 @@ from .unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
 RANGE_SLACK_NM = 10.0
+OTHER_MATRIX = 0.05  # relative distance; one that was stored in 8 bits is still the same
 FEWEST_BANDS, MOST_BANDS = 8, 64
 
 
@@ -92,7 +93,7 @@ class Model:
     def fitted(self, measurement: Measurement) -> Self:
         """This model for the measurement's bands and dispersion; a ModelError where it was trained for others."""
         to, back, notes = self._band_maps(measurement)
-        notes += self._degradation_notes(measurement)
+        self._require_degradation(measurement)
         dispersion = measurement.physics.dispersion if isinstance(measurement.physics, CassiPhysics) else None
         transposed = dispersion is not None and dispersion.axis == "y"
         mirrored = dispersion is not None and dispersion.direction == "-"
@@ -129,8 +130,8 @@ class Model:
         )
         return interpolation(theirs, own), interpolation(own, theirs), (note,)
 
-    def _degradation_notes(self, measurement: Measurement) -> tuple[str, ...]:
-        """What there is to say of another sampling matrix; refuses another number of samples or another factor."""
+    def _require_degradation(self, measurement: Measurement) -> None:
+        """Refuses samples by another matrix than the learned one, and another factor of enlargement."""
         physics, own = measurement.physics, self.adapters.sampling
         if isinstance(physics, CsPhysics) and own is not None:
             if physics.sampling.shape != own.shape:
@@ -138,15 +139,18 @@ class Model:
                     f"The measurement has {physics.sampling.shape[0]} samples of {physics.sampling.shape[1]} pixels; "
                     f"{self.name} was trained for {own.shape[0]} of {own.shape[1]}. Choose another set, or pinv."
                 )
-            if not torch.allclose(physics.sampling.cpu(), own.cpu(), atol=1e-4):
-                return (f"{self.name} has learned another sampling matrix than the one of these samples.",)
+            apart = torch.linalg.norm(physics.sampling.cpu() - own.cpu()) / torch.linalg.norm(own.cpu())
+            if apart > OTHER_MATRIX:  # its denoiser knows the artefacts of its own matrix only
+                raise ModelError(
+                    f"The samples were taken with another matrix than the one that {self.name} has learned. Decode "
+                    "with pinv, or adapt the set to this matrix (Restore > Adapt…, lorun train --adapt)."
+                )
         scales = self.card.get("task_config", {}).get("scales")
         if isinstance(physics, SrPhysics) and scales and physics.scale not in scales:
             raise ModelError(
                 f"The picture is to be enlarged {physics.scale} times; {self.name} was trained for "
                 f"{', '.join(map(str, scales))} times. Choose a set of this factor, or tikhonov."
             )
-        return ()
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""

@@ -1,7 +1,8 @@
 """Writes cs.h5 and sr.h5, the samples of the other tasks: python -m resources.samples.make_photographs
 
-Both are made of the still life of cassi.h5 in its colours under daylight: compressive samples of its luma at 25 % by a
-random matrix, and a blurred picture of half its size. Nothing is measured, nothing is taken from elsewhere.
+Both are made of the still life of cassi.h5 in its colours under daylight: compressive samples of its luma at 25 % by
+the matrix that the shipped set cs-25 has learned, and a blurred picture of half its size. Nothing is measured, nothing
+is taken from elsewhere.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from lorun_engine.colour import read_observer, to_srgb
 from lorun_engine.io import open_scene, write_measurement
 from lorun_engine.kernels import gaussian_kernel
 from lorun_engine.measurement import Scene
+from lorun_engine.model import load_model
 from lorun_engine.tasks import cs, sr
 
-RATIO, SCALE, WIDTH, SEED = 25, 2, 1.6, 20
+SCALE, WIDTH = 2, 1.6
 
 
 def main() -> None:
@@ -26,9 +28,9 @@ def main() -> None:
     white = float(np.percentile(still_life.image, 99.5))
     pixels = to_srgb(still_life.image, still_life.wavelengths_nm, observer, white=white)
     picture = Scene(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / 255)
-    origin = {"noise": "none", "seed": SEED, "source": "LoRun sample: a computed still life, made-up pigments"}
-    samples = cs.simulate(picture, cs.random_sampling(RATIO, seed=SEED))
-    write_measurement(folder / "cs.h5", samples, attributes=origin)
+    origin = {"noise": "none", "source": "LoRun sample: a computed still life, made-up pigments"}
+    learned = load_model(folder.parent / "weights" / "cs-25.safetensors").adapters.sampling
+    write_measurement(folder / "cs.h5", cs.simulate(picture, learned.numpy()), attributes=origin)
     write_measurement(folder / "sr.h5", sr.simulate(picture, gaussian_kernel(WIDTH), SCALE), attributes=origin)
 
 
