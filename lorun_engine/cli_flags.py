@@ -16,6 +16,7 @@ from .execution import PATHS, PRECISIONS
 from .io import WAVELENGTHS, OpenOptions
 from .io.options import COMPANIONS
 from .io.reading import READING
+from .io.sr import BORDERS
 
 if TYPE_CHECKING:
     from .restore import Decoder
@@ -79,6 +80,7 @@ def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None, sever
     group = sub.add_argument_group("super-resolution")
     group.add_argument("--scale", type=int, choices=(2, 3, 4), help="factor to the low-resolution image")
     group.add_argument("--kernel", metavar="NAME|FILE[:N]", help="blur kernel: of the gallery, or the N-th of a file")
+    group.add_argument("--border", choices=BORDERS, help="how the scene goes on beyond its border")
 
 
 def add_decoder(sub: argparse.ArgumentParser) -> None:
@@ -165,6 +167,7 @@ def open_options(args: argparse.Namespace) -> OpenOptions:
         block_order=args.block_order,
         scale=args.scale,
         kernel=args.kernel,
+        border=args.border,
     )
 
 

@@ -218,7 +218,14 @@ def _sr(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measu
     labels = [f"K{number}" for number in range(1, len(kernels) + 1)] if len(kernels) > 1 else [""]
     scale = args.scale or USUAL_SCALE
     return {
-        label: partial(simulate, kernel=kernel, scale=scale, noise=_noise(args), seed=args.seed)
+        label: partial(
+            simulate,
+            kernel=kernel,
+            scale=scale,
+            noise=_noise(args),
+            seed=args.seed,
+            border=args.border or "circular",
+        )
         for label, kernel in zip(labels, kernels, strict=True)
     }
 

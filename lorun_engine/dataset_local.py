@@ -504,7 +504,12 @@ def _picture_part(
         size.append(used * s)
     is_whole = tuple(size) == tuple(physics.scene_shape[1:])
     part = sr.SrPhysics(
-        physics.kernel, s, tuple(size), channels=physics.scene_shape[0], noise_level=physics.noise_level
+        physics.kernel,
+        s,
+        tuple(size),
+        channels=physics.scene_shape[0],
+        noise_level=physics.noise_level,
+        border=physics.border if is_whole else "mirrored",
     )
     margin = 0 if is_whole else min(physics.kernel.shape[-1] // 2, min(size) // 4) // s * s
     return y, scene, part, margin

@@ -56,6 +56,7 @@ FIELDS: dict[str, Field] = {
     "block_order": Field("Order of the blocks", (("row by row", "row"), ("column by column", "column"))),
     "scale": Field("Factor", (("× 2", 2), ("× 3", 3), ("× 4", 4))),
     "kernel": Field("Blur kernel", tuple((name, name) for name in GALLERY), is_open=True),
+    "border": Field("Beyond the border", (("mirrored", "mirrored"), ("circular", "circular"))),
     "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
     "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
     "mask_shift": Field("Move the mask (px)", example="down, right"),

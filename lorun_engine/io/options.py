@@ -19,7 +19,8 @@ class OpenOptions:
     unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads without light, after `integer_scale`.
 
     CS: `image_size` (height, width), `pixel_order` and `block_order` ("row" or "column") of foreign samples. SR: the
-    factor `scale`, and `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1).
+    factor `scale`, `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1), and how the scene goes on beyond
+    its `border`, "mirrored" or "circular".
     """
 
     task: str | None = None
@@ -44,6 +45,7 @@ class OpenOptions:
     block_order: str | None = None
     scale: int | None = None
     kernel: str | None = None
+    border: str | None = None
 
 
 NO_CORRECTIONS = OpenOptions()
@@ -73,6 +75,7 @@ FLAGS: Mapping[str, str] = {
     "block_order": "--block-order",
     "scale": "--scale",
     "kernel": "--kernel",
+    "border": "--border",
 }
 
 

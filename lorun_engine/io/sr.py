@@ -33,8 +33,10 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
     "measurement": ("low", "_lr", "x2", "x3", "x4"),
 }
 AXES: Mapping[str, str] = {}  # no role has fixed axes
-OPTIONS = ("scale", "kernel", "input_scale", "integer_scale", "cube_axes", "key")
+OPTIONS = ("scale", "kernel", "border", "input_scale", "integer_scale", "cube_axes", "key")
 USUAL_SCALE = 2
+BORDERS = ("circular", "mirrored")
+SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
 # the names of `kernels.gallery`, for menus that must not wait for torch
 GALLERY = (
     *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),
@@ -48,13 +50,15 @@ LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
 class SrGeometry:
     """How a picture was made small; None where it is not known. `reasons` says where each value comes from.
 
-    `kernel` is the name of one in the gallery, "FILE[:N]", or "gaussian SD" with the estimated width.
+    `kernel` is the name of one in the gallery, "FILE[:N]", or "gaussian SD" with the estimated width. `border` is how
+    the scene goes on beyond its border, one of BORDERS.
     """
 
     scale: int | None = None
     kernel: str | None = None
     kernel_size: tuple[int, int] | None = None
     noise_level: float | None = None  # standard deviation, where the file states it
+    border: str = "mirrored"
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -117,7 +121,8 @@ def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: 
         )
     if name.startswith("gaussian") and "estimated" in reasons["kernel"]:
         notes.append(f"The blur was estimated from the picture: {name} pixels. Choose a kernel if you know it.")
-    geometry = SrGeometry(scale, name, kernel.shape, _noise_level(row), reasons)
+    border, reasons["border"] = _border(row, arrays, scale, options)
+    geometry = SrGeometry(scale, name, kernel.shape, _noise_level(row), border, reasons)
     input_scale = stated_input_scale(row, options)
     return Resolved(arrays, geometry, 1.0 if input_scale is None else input_scale, tuple(notes))
 
@@ -136,12 +141,19 @@ def measurement(
     from ..tasks.sr import SrPhysics
 
     y = arrays["measurement"]
-    size = tuple(side * geometry.scale for side in y.shape[1:])
-    kernel = torch.from_numpy(np.ascontiguousarray(arrays["kernel"], dtype=np.float32))
+    height, width = (side * geometry.scale for side in y.shape[1:])
+    physics = SrPhysics(
+        torch.from_numpy(np.ascontiguousarray(arrays["kernel"], dtype=np.float32)),
+        geometry.scale,
+        (height, width),
+        channels=len(y),
+        noise_level=geometry.noise_level or 0.0,
+        border=geometry.border,
+    )
     return Measurement(
         task="sr",
         y=y,
-        physics=SrPhysics(kernel, geometry.scale, size, channels=len(y), noise_level=geometry.noise_level or 0.0),
+        physics=physics,
         reference=arrays.get("reference"),
         input_scale=input_scale,
         path=path,
@@ -157,7 +169,7 @@ def described(geometry: SrGeometry) -> str:
 def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
     """What belongs into a measurement file beside y: the kernel, the factor, and the noise level that networks see."""
     physics = measurement.physics
-    attributes = {"scale": physics.scale, "noise_level": physics.noise_level}
+    attributes = {"scale": physics.scale, "noise_level": physics.noise_level, "border": physics.border}
     return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], attributes
 
 
@@ -250,6 +262,29 @@ def _other_kernels(rows: Sequence[RoleRow], given: RoleRow | None, options: Open
         return 0
     cell = key.partition("[")[0] + "["
     return sum(row.found.path == given.found.path and row.found.key.startswith(cell) for row in rows) - 1
+
+
+def _border(row: RoleRow, arrays: Mapping[str, np.ndarray], scale: int, options: OpenOptions) -> tuple[str, str]:
+    """How the scene goes on beyond its border, and where that comes from."""
+    stated = row.found.attributes.get("border")
+    if options.border is not None:
+        if options.border not in BORDERS:
+            raise GeometryError(f"The border is {options.border!r}; {' or '.join(BORDERS)} was expected.")
+        return options.border, "as you said"
+    if stated in BORDERS:
+        return stated, "stated in the file"
+    if "task" in row.found.attributes:
+        return "circular", "simulated by an earlier version"
+    if "reference" in arrays:
+        from scipy import ndimage
+
+        kernel, y, scene = arrays["kernel"], arrays["measurement"], arrays["reference"]
+        misfits = {}
+        for border, mode in SCIPY_MODES.items():
+            blurred = ndimage.convolve(scene[0].astype(np.float64), kernel.astype(np.float64), mode=mode)
+            misfits[border] = float(np.abs(blurred[::scale, ::scale] - y[0]).mean())
+        return min(misfits, key=misfits.__getitem__), "explains the picture from its reference best"
+    return "mirrored", "a photograph goes on beyond its border"
 
 
 def _noise_level(row: RoleRow) -> float | None:

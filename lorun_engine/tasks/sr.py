@@ -1,7 +1,8 @@
 """SR: super-resolution, y = (x * k) taken at every s-th pixel (Eq. 15 and 16 of the paper).
 
-The blur is a circular convolution with a kernel whose centre is at index size // 2; the pixels 0, s, 2 s, ... are kept,
-as USRNet has it (Zhang, Van Gool, Timofte, CVPR 2020).
+The blur is a convolution with a kernel whose centre is at index size // 2; the pixels 0, s, 2 s, ... are kept, as
+USRNet has it (Zhang, Van Gool, Timofte, CVPR 2020). Beyond its border a simulated scene goes on from the other side
+(circular, the published protocol), that of a photograph as its mirror image.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
 from ..errors import GeometryError
+from ..io.sr import BORDERS, SCIPY_MODES
 from ..kernels import resized
 from ..measurement import Measurement, Scene
 from ..noise import Noise
@@ -35,7 +38,9 @@ _CUBIC = -0.5  # the cubic of Keys (1981)
 class SrPhysics(LinearPhysics):
     """Blur by `kernel`, (kh, kw) or one a sample (B, kh, kw), and decimation by `scale` of scenes of `image_size`.
 
-    `noise_level` is the standard deviation of the noise in the measurement, as far as it is known.
+    `noise_level` is the standard deviation of the noise in the measurement, as far as it is known. With `border`
+    "mirrored" the scene goes on as its mirror image (d c b a | a b c d | d c b a) and `prox` solves Eq. 9 with what y
+    leaves to explain mirrored too, which is exact but for a kernel's width at the border.
     """
 
     task = "sr"
@@ -48,7 +53,10 @@ class SrPhysics(LinearPhysics):
         *,
         channels: int = 3,
         noise_level: float = 0.0,
+        border: str = "circular",
     ) -> None:
+        if border not in BORDERS:
+            raise GeometryError(f"The border is {border!r}; one of {', '.join(BORDERS)} was expected.")
         kernel = kernel if kernel.dim() == 3 else kernel[None]
         height, width = image_size
         if height % scale or width % scale:
@@ -60,10 +68,12 @@ class SrPhysics(LinearPhysics):
                 f"The kernel is {kernel.shape[-2]} x {kernel.shape[-1]} pixels, the scene {height} x {width}. "
                 "Choose a smaller kernel or a larger image."
             )
-        self.kernel, self.scale, self.noise_level = kernel, scale, noise_level
+        self.kernel, self.scale, self.noise_level, self.border = kernel, scale, noise_level, border
         self.scene_shape = (channels, height, width)
         self.measurement_shape = (channels, height // scale, width // scale)
         self.score_border = scale**2
+        self._margin = 0 if border == "circular" else -(-max(kernel.shape[-2:]) // scale) * scale
+        height, width = height + 2 * self._margin, width + 2 * self._margin
         self._otf = torch.fft.rfft2(resized(kernel, (height, width)))[:, None]  # (B or 1, 1, H, W // 2 + 1)
         power = torch.fft.fft2(resized(kernel, (height, width)))[:, None].abs().square()  # (B or 1, 1, H, W)
         aliases = power.reshape(-1, 1, scale, height // scale, scale, width // scale)
@@ -71,13 +81,15 @@ class SrPhysics(LinearPhysics):
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x: (B, C, H, W) to (B, C, H / s, W / s)."""
-        return self._filtered(x, self._otf)[..., :: self.scale, :: self.scale]
+        blurred = self._filtered(_mirrored(x, self._margin), self._otf)
+        return _inner(blurred, self._margin)[..., :: self.scale, :: self.scale]
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi^T y: zeros between the pixels, then correlation with the kernel."""
         spread = y.new_zeros(*y.shape[:2], *self.scene_shape[1:])
         spread[..., :: self.scale, :: self.scale] = y
-        return self._filtered(spread, self._otf.conj())
+        back = self._filtered(F.pad(spread, (self._margin,) * 4), self._otf.conj())
+        return _folded(back, self._margin)
 
     def initial(self, y: Tensor) -> Tensor:
         """Every pixel of y repeated s x s times."""
@@ -93,10 +105,12 @@ class SrPhysics(LinearPhysics):
         Phi Phi^T is a circular convolution of low-resolution images: its transfer function is the mean of |OTF|^2 over
         the s^2 frequencies that decimation folds onto each other.
         """
-        rest = y - self.forward(z)
+        rest = _mirrored(y - self.forward(z), self._margin // self.scale)
         power = self._folded_power[..., : rest.shape[-1] // 2 + 1]
         solved = torch.fft.irfft2(torch.fft.rfft2(rest) / (power + mu), s=rest.shape[-2:])
-        return z + self.adjoint(solved)
+        spread = solved.new_zeros(*solved.shape[:2], *(side * self.scale for side in solved.shape[-2:]))
+        spread[..., :: self.scale, :: self.scale] = solved
+        return z + _inner(self._filtered(spread, self._otf.conj()), self._margin)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """The same operator on another device or in another precision."""
@@ -116,10 +130,42 @@ class SrPhysics(LinearPhysics):
 
     def _with(self, kernel: Tensor) -> Self:
         channels, *size = self.scene_shape
-        return type(self)(kernel, self.scale, tuple(size), channels=channels, noise_level=self.noise_level)
+        return type(self)(
+            kernel, self.scale, tuple(size), channels=channels, noise_level=self.noise_level, border=self.border
+        )
 
     def _filtered(self, x: Tensor, otf: Tensor) -> Tensor:
         return torch.fft.irfft2(torch.fft.rfft2(x) * otf, s=x.shape[-2:])
+
+
+def _mirrored(x: Tensor, margin: int) -> Tensor:
+    """(B, C, H, W) with `margin` more pixels at every side, mirrored as often as it takes."""
+    if not margin:
+        return x
+    rows, columns = (_sources(length, margin).to(x.device) for length in x.shape[-2:])
+    return x[..., rows[:, None], columns]
+
+
+def _folded(x: Tensor, margin: int) -> Tensor:
+    """The transpose of `_mirrored`: what lies in the margin is added to the pixels it mirrors."""
+    if not margin:
+        return x
+    for axis in (-2, -1):
+        length = x.shape[axis] - 2 * margin
+        shape = list(x.shape)
+        shape[axis] = length
+        x = x.new_zeros(shape).index_add(axis, _sources(length, margin).to(x.device), x)
+    return x
+
+
+def _sources(length: int, margin: int) -> Tensor:
+    """Which pixel of `length` ones is seen at -margin ... length + margin - 1."""
+    position = torch.arange(-margin, length + margin) % (2 * length)
+    return torch.minimum(position, 2 * length - 1 - position)
+
+
+def _inner(x: Tensor, margin: int) -> Tensor:
+    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]
 
 
 @dataclass(frozen=True)
@@ -205,10 +251,12 @@ def simulate(
     noise: Noise | None = None,
     seed: int = 0,
     eight_bit: bool = True,
+    border: str = "circular",
 ) -> Measurement:
     """The low-resolution image of a picture, cropped to whole multiples of scale and 8, with the crop as its reference.
 
-    With `eight_bit` the blurred picture is cut down to 8 bits before it is decimated, as the published protocol does.
+    `border` is how the crop goes on beyond its border. With `eight_bit` the blurred picture is cut down to 8 bits
+    before it is decimated, as the published protocol does.
     """
     multiple = math.lcm(scale, 8)
     channels, height, width = scene.image.shape
@@ -221,9 +269,9 @@ def simulate(
     reference = np.ascontiguousarray(scene.image[:, :height, :width])
     level = noise.level if noise is not None and noise.kind == "gaussian" else 0.0
     blur = torch.from_numpy(np.asarray(kernel, dtype=np.float32))
-    physics = SrPhysics(blur, scale, (height, width), channels=channels, noise_level=level)
+    physics = SrPhysics(blur, scale, (height, width), channels=channels, noise_level=level, border=border)
     if eight_bit:
-        y = torch.from_numpy(_eight_bit(reference, kernel, scale))[None]
+        y = torch.from_numpy(_eight_bit(reference, kernel, scale, SCIPY_MODES[border]))[None]
     else:
         y = physics.forward(torch.from_numpy(reference)[None])
     if noise is not None:
@@ -231,8 +279,8 @@ def simulate(
     return Measurement("sr", y[0].numpy(), physics, reference=reference, input_scale=1.0, path=scene.path)
 
 
-def _eight_bit(image: np.ndarray, kernel: np.ndarray, scale: int) -> np.ndarray:
+def _eight_bit(image: np.ndarray, kernel: np.ndarray, scale: int, mode: str) -> np.ndarray:
     """(C, H / s, W / s) float32: SciPy cuts its result down to the 8 bits of its input, which the protocol keeps."""
     pixels = np.round(image * 255).clip(0, 255).astype(np.uint8)
-    blurred = [ndimage.convolve(channel, kernel.astype(np.float64), mode="wrap") for channel in pixels]
+    blurred = [ndimage.convolve(channel, kernel.astype(np.float64), mode=mode) for channel in pixels]
     return (np.stack(blurred)[:, ::scale, ::scale] / 255).astype(np.float32)

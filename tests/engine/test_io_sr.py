@@ -45,6 +45,26 @@ def test_a_photograph_opens_as_it_is_and_says_what_was_assumed(photograph):
     assert measurement.y[:, 0, 0] == pytest.approx(np.asarray(Image.open(photograph))[0, 0] / 255)
 
 
+@pytest.mark.parametrize("border", ["circular", "mirrored"])
+def test_how_the_scene_goes_on_is_stated_in_our_files_and_seen_from_a_reference(border, tmp_path):
+    scene = Scene(np.random.default_rng(0).random((1, 160, 192), dtype=np.float32))
+    made = simulate(scene, gaussian_kernel(1.6), 2, eight_bit=False, border=border)
+    write_measurement(tmp_path / "sr.h5", made, attributes={})
+    assert open_measurement([tmp_path / "sr.h5"]).physics.border == border
+    np.save(tmp_path / "lr.npy", made.y)
+    np.save(tmp_path / "reference.npy", made.reference)
+    np.save(tmp_path / "kernel.npy", gaussian_kernel(1.6))
+    table = inspect([tmp_path / f"{name}.npy" for name in ("lr", "reference", "kernel")], OpenOptions(task="sr"))
+    assert table.geometry.border == border and "reference" in table.geometry.reasons["border"]
+
+
+def test_a_photograph_goes_on_as_its_mirror_image_unless_the_user_says_otherwise(photograph):
+    assert open_measurement([photograph]).physics.border == "mirrored"
+    assert open_measurement([photograph], OpenOptions(border="circular")).physics.border == "circular"
+    with pytest.raises(LorunError, match="circular or mirrored was expected"):
+        open_measurement([photograph], OpenOptions(border="black"))
+
+
 def test_the_user_chooses_factor_and_kernel_by_name_or_by_number_in_a_file(photograph, tmp_path):
     cell = np.empty((1, 2), dtype=object)
     cell[0, 0], cell[0, 1] = gaussian_kernel(1.0) * 3, gaussian_kernel(2.0)
@@ -126,7 +146,7 @@ def test_what_belongs_to_a_measurement_is_its_kernel_factor_and_noise():
     (name, kernel, axes), *others = stored(made)[0]
     assert (name, axes, others) == ("kernel", "YX", [])
     np.testing.assert_array_equal(kernel, gaussian_kernel(1.6))
-    assert stored(made)[1] == {"scale": 4, "noise_level": 0.0}
+    assert stored(made)[1] == {"scale": 4, "noise_level": 0.0, "border": "circular"}
 
 
 def test_values_that_are_no_numbers_are_refused_with_their_count(tmp_path):

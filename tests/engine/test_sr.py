@@ -33,20 +33,22 @@ def dense(physics: SrPhysics) -> torch.Tensor:
     return physics.forward(units).flatten(1).T
 
 
+@pytest.mark.parametrize("border, mode", [("circular", "wrap"), ("mirrored", "reflect")])
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", [5, 6, 25])
-def test_the_operator_is_scipys_circular_convolution_at_every_scale_th_pixel(scale, size):
+def test_the_operator_is_scipys_convolution_at_every_scale_th_pixel(scale, size, border, mode):
     image = np.random.default_rng(0).random((3, 36, 48))
     kernel = kernels(size)[0].numpy()
-    blurred = np.stack([ndimage.convolve(channel, kernel, mode="wrap") for channel in image])
-    physics = SrPhysics(torch.from_numpy(kernel), scale, (36, 48))
+    blurred = np.stack([ndimage.convolve(channel, kernel, mode=mode) for channel in image])
+    physics = SrPhysics(torch.from_numpy(kernel), scale, (36, 48), border=border)
     found = physics.forward(torch.from_numpy(image)[None])[0].numpy()
     np.testing.assert_allclose(found, blurred[:, ::scale, ::scale], atol=1e-12)
 
 
+@pytest.mark.parametrize("border", ["circular", "mirrored"])
 @pytest.mark.parametrize("scale, size", [(2, 5), (3, 4), (4, 7)])
-def test_the_adjoint_is_the_transpose(scale, size, generator):
-    assert adjoint_mismatch(SrPhysics(kernels(size)[0], scale, (24, 36)), generator) < 1e-12
+def test_the_adjoint_is_the_transpose(scale, size, border, generator):
+    assert adjoint_mismatch(SrPhysics(kernels(size)[0], scale, (24, 36), border=border), generator) < 1e-12
 
 
 @pytest.mark.parametrize("scale, size", [(2, 5), (2, 6), (3, 5), (3, 4), (4, 7), (4, 6)])
@@ -63,6 +65,33 @@ def test_the_data_step_solves_its_normal_equations_for_every_kernel_and_mu(scale
         torch.testing.assert_close(found[sample].flatten(), torch.linalg.solve(left, right))
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_data_step_of_a_mirrored_scene_is_exact_inside(scale, generator):
+    kernel = torch.from_numpy(gaussian_kernel(1.2, size=7)).double()
+    physics = SrPhysics(kernel, scale, (48, 48), channels=1, border="mirrored")
+    z = torch.rand(1, 1, 48, 48, dtype=torch.float64, generator=generator)
+    y = torch.rand(1, *physics.measurement_shape, dtype=torch.float64, generator=generator)
+    phi = dense(physics)
+    left = phi.T @ phi + 0.1 * torch.eye(phi.shape[1], dtype=torch.float64)
+    exact = torch.linalg.solve(left, phi.T @ y.flatten() + 0.1 * z.flatten()).reshape(48, 48)
+    error, moved = (physics.prox(z, y, 0.1)[0, 0] - exact).abs(), (exact - z[0, 0]).abs().mean()
+    assert error[12:-12, 12:-12].max() < 1e-3 * moved and error.mean() < 0.15 * moved
+
+
+def test_a_photograph_does_not_ring_at_its_border(generator):
+    y, x = np.mgrid[:104, :104]
+    ramp = (0.2 + 0.006 * x + 0.1 * np.sin(y / 5)).astype(np.float32)  # left and right differ
+    blurred = ndimage.gaussian_filter(ramp, 1.6)[4:100, 4:100]  # of a scene that goes on, as a camera sees it
+    small, scene = torch.from_numpy(blurred[None, None, ::2, ::2].copy()), ramp[4:100, 4:100]
+    kernel = torch.from_numpy(gaussian_kernel(1.6))
+    errors = {}
+    for border in ("circular", "mirrored"):
+        physics = SrPhysics(kernel, 2, (96, 96), channels=1, border=border)
+        *_, last = Tikhonov().stages(small, physics, num_stages=1)
+        errors[border] = np.abs(last.image[0, 0].numpy() - scene).max()
+    assert errors["mirrored"] < 0.2 * errors["circular"]
+
+
 def test_the_gram_is_the_largest_eigenvalue():
     physics = SrPhysics(kernels(5)[0], 2, (12, 16), channels=1)
     phi = dense(physics)
@@ -70,6 +99,8 @@ def test_the_gram_is_the_largest_eigenvalue():
 
 
 def test_sizes_and_kernels_that_do_not_fit_are_sentences():
+    with pytest.raises(GeometryError, match="one of circular, mirrored was expected"):
+        SrPhysics(kernels(5)[0], 3, (12, 15), border="black")
     with pytest.raises(GeometryError, match="multiples of the factor 3"):
         SrPhysics(kernels(5)[0], 3, (12, 16))
     with pytest.raises(GeometryError, match="Choose a smaller kernel"):
