@@ -7,6 +7,9 @@ cross-correlation of capture and mask and the autocorrelation of the mask (the m
 Theory 1960). Both are computed once by FFT; after that a supposition costs microseconds and no decoder is needed.
 The share of the fine pattern's energy that the bands explain is the criterion. It is largest for the true offsets.
 
+Optics show a mask softer than it is stored. Between pixels interpolation softens it too, so that a mask that is too
+sharp for its capture fits best half a pixel off. The blur that explains most is therefore found along with the place.
+
 The order of the bands leaves no trace in this pattern: a scene decoded with the other direction has its spectra
 reversed and explains the capture as well. Only the spectra themselves tell it (see `direction`), and not always.
 """
@@ -35,10 +38,13 @@ _SMOOTHNESS = 3.0  # of the mask's variance: spectra bend little from band to ba
 _ENDS = 0.02  # of the brightest local mean; darker pixels count as if they were as bright
 # of the criterion for every pixel of shift: on the TSA-Net captures several positions are nearly as good
 _RELUCTANCE = 0.004
-_MOST_PEAKS, _APART = 6, 0.75  # places that are looked at more closely, and pixels between them
+_MOST_PEAKS = 8  # places that are looked at more closely
+_APART, _STEPS_APART = 0.75, 0.06  # pixels of shift along the dispersion or of step between them
+_BLURS = (0.0, 0.5, 0.7, 1.0, 1.4)  # pixels, the deviation of the Gaussian that the optics are taken for
 _UNDECIDED = 0.1  # margins below it tell no direction
 _CROP = 256  # rows across the dispersion that are decoded to tell the direction
 _FEWEST_BANDS = 3
+_AT_ONCE = 128  # suppositions: the matrices of that many stay in the cache
 _MORE_LAGS = 12  # beyond the shifts, where the pattern of a mask that lies elsewhere shows nothing
 
 
@@ -72,6 +78,7 @@ class Alignment:
     0..1 says how much likelier: 0 where both are as good, 1 where the other is out of the question. `spectrum` holds
     the mean of every band, band 0 first, in a unit of its own.
     `map` (rows, columns) is the criterion at the shifts `map_shifts` (both axes, pixels) for the best step and flip.
+    `blur` is how much softer than stored the capture shows the mask, the deviation of a Gaussian in pixels.
     """
 
     best: Supposition
@@ -83,6 +90,7 @@ class Alignment:
     spectrum: np.ndarray
     map: np.ndarray
     map_shifts: np.ndarray
+    blur: float = 0.0
 
     @property
     def is_found(self) -> bool:
@@ -91,11 +99,23 @@ class Alignment:
 
 
 class FinePattern:
-    """The correlations of one capture (H', W') with one mask (H, W)."""
+    """The correlations of one capture (H', W') with one mask (H, W) that was seen with some `blur`."""
 
-    def __init__(self, y: np.ndarray, mask: np.ndarray, dispersion: Dispersion, *, reach: float, widest: float) -> None:
+    def __init__(
+        self,
+        y: np.ndarray,
+        mask: np.ndarray,
+        dispersion: Dispersion,
+        *,
+        reach: float,
+        widest: float,
+        blur: float = 0.0,
+    ) -> None:
         self.dispersion = dispersion
-        capture, pattern = fine_pattern(y), mask - ndimage.gaussian_filter(mask, _NEIGHBOURHOOD, mode="nearest")
+        capture, pattern = fine_pattern(y), _less_local_mean(mask)
+        sharp_energy = float(np.square(pattern).sum())
+        if blur:
+            pattern = _less_local_mean(ndimage.gaussian_filter(mask, blur, mode="nearest"))
         if dispersion.axis == "y":  # turned, so that the bands always move along the columns
             capture, pattern = capture.T, pattern.T
         self.energy = float(np.square(capture).sum())
@@ -105,7 +125,8 @@ class FinePattern:
         self._low = low
         self._cross = _correlation(capture, pattern, self._rows, low, high)
         bends = np.diff(np.eye(dispersion.num_bands), 2, axis=0)
-        self._prior = _RIDGE * np.eye(dispersion.num_bands) + _SMOOTHNESS * bends.T @ bends
+        # spectra are no smoother for a blur, so what is expected of them is not either
+        self._prior = sharp_energy * (_RIDGE * np.eye(dispersion.num_bands) + _SMOOTHNESS * bends.T @ bends)
         self._span = high - low + 1
         self._auto = _correlation(pattern, pattern, 1, -self._span, self._span)
 
@@ -126,13 +147,17 @@ class FinePattern:
             lags = column_lag[:, None] + band_lag - self._low
             share = (row_share * column_share)[:, None] * band_share
             cross += share * self._cross[self._rows + row_lag[:, None], lags]
-        gram = self._gram(*taps[2], taps[0][1], taps[1][1]) + self._auto[1, self._span] * self._prior
-        weights = np.linalg.solve(gram, cross[..., None])[..., 0]
+        softer, beside = (part * (1 - part) for part in (taps[0][1], taps[1][1]))
+        # the same for all whole shifts, which most of a search is made of
+        _, first, own = np.unique(np.stack([steps, softer, beside]), axis=1, return_index=True, return_inverse=True)
+        gram = self._gram(*(tap[first] for tap in taps[2]), softer[first], beside[first])
+        inverse = np.linalg.inv(gram + self._prior)
+        weights = np.einsum("nij,nj->ni", inverse[own.ravel()], cross)
         return (weights * cross).sum(axis=1) / self.energy, weights
 
-    def _gram(self, starts: np.ndarray, parts: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
+    def _gram(self, starts: np.ndarray, parts: np.ndarray, softer: np.ndarray, beside: np.ndarray) -> np.ndarray:
         """(N, C, C): the scalar products of the mask's pattern at the offsets of two bands, softened by its shift."""
-        softer, beside = (across * (1 - across))[:, None], (along * (1 - along))[:, None]
+        softer, beside = softer[:, None], beside[:, None]
         auto = (1 - 2 * softer) * self._auto[1] + softer * (self._auto[0] + self._auto[2])  # (N, lags)
         auto = (1 - 2 * beside) * auto + beside * (np.roll(auto, 1, axis=1) + np.roll(auto, -1, axis=1))
         rows = np.arange(len(starts))[:, None, None]
@@ -155,33 +180,35 @@ def align(
     opened = physics.dispersion
     low, high = max(0.0, opened.step - step_reach), opened.step + step_reach
     tried = FLIPS if flips else FLIPS[:1]
-    total = len(tried) + 4
-    patterns, best, best_value = {}, Supposition(step=opened.step), -1.0
+    total = len(tried) + 3
+    best, best_value = Supposition(step=opened.step), -1.0
     shifts, steps = _grid(0.0, reach, 0.5), np.unique(np.append(np.arange(low, high + 1e-9, 0.05), opened.step))
-    coarse = [(y, x, s) for y in shifts for x in shifts if float(y).is_integer() for s in steps]
+    coarse = [(y, x, s) for s in steps for y in shifts if float(y).is_integer() for x in shifts]
     for done, flip in enumerate(tried, 1):
-        patterns[flip] = _pattern(measurement, _flipped(mask, flip), opened, reach=reach, widest=high)
-        candidate, value = _best(patterns[flip], [Supposition(*map(float, place), flip) for place in coarse])
+        pattern = _pattern(measurement, _flipped(mask, flip), opened, reach=reach, widest=high)
+        candidate, value = _best(pattern, [Supposition(*map(float, place), flip) for place in coarse])
         if value > best_value:
             best, best_value = candidate, value
         yield AlignmentProgress(done, total, best, best_value)
-    pattern = patterns[best.flip]
-    peaks = _peaks(pattern, _along(best, opened, reach=reach, low=low, high=high), along=_along_name(opened))
-    yield AlignmentProgress(len(tried) + 1, total, peaks[0], float(pattern.explained(peaks[:1])[0][0]))
-    for done, (apart, step_apart) in enumerate(((0.25, 0.02), (0.1, 0.01), (0.04, 0.004)), len(tried) + 2):
-        for number, peak in enumerate(peaks):
-            near = [
-                Supposition(float(y), float(x), float(s), best.flip)
-                for y in _within(_grid(peak.shift_y, 3 * apart, apart), -reach, reach)
-                for x in _within(_grid(peak.shift_x, 3 * apart, apart), -reach, reach)
-                for s in _within(_grid(peak.step, 3 * step_apart, step_apart), low, high)
-            ]
-            peaks[number], _ = _best(pattern, near)
+    bounds = (-reach, reach), (low, high)
+    places, found = _along(best, opened, reach=reach, low=low, high=high), []
+    for blur in _BLURS:  # told apart only once the places are known to a fraction of a pixel
+        pattern = _pattern(measurement, _flipped(mask, best.flip), opened, reach=reach, widest=high, blur=blur)
+        peaks = _peaks(places, _values(pattern, places), along=_along_name(opened))
+        peaks = [_refined(pattern, peak, 0.25, 0.02, bounds) for peak in peaks]
+        found.append((blur, pattern, peaks, float(_values(pattern, peaks).max())))
+    blur, pattern, peaks, _ = max(found, key=lambda blurred: blurred[-1])
+    best, best_value = _best(pattern, peaks)
+    yield AlignmentProgress(len(tried) + 1, total, best, best_value)
+    for done, (apart, step_apart) in enumerate(((0.1, 0.01), (0.04, 0.004)), len(tried) + 2):
+        peaks = [_refined(pattern, peak, apart, step_apart, bounds) for peak in peaks]
         best, best_value = _best(pattern, peaks)
         yield AlignmentProgress(done, total, best, best_value)
-    as_opened, _ = patterns[""].explained([Supposition(step=opened.step)])
+    unmoved = pattern if not best.flip else _pattern(measurement, mask, opened, reach=reach, widest=high, blur=blur)
+    as_opened, _ = unmoved.explained([Supposition(step=opened.step)])
     log_odds = _log_odds(measurement, best)
-    yield _concluded(pattern, best, best_value, float(as_opened[0]), opened, reach, log_odds)
+    concluded = _concluded(pattern, best, best_value, float(as_opened[0]), opened, reach, log_odds)
+    yield replace(concluded, blur=blur)
 
 
 def aligned(measurement: Measurement, alignment: Alignment) -> Measurement:
@@ -219,6 +246,10 @@ def fine_pattern(y: np.ndarray) -> np.ndarray:
     """A capture (H', W') less its local mean, in shares of that mean's root: shot noise is equal everywhere then."""
     mean = ndimage.gaussian_filter(y, _NEIGHBOURHOOD, mode="nearest")
     return (y - mean) / np.sqrt(np.maximum(mean, _ENDS * mean.max()))
+
+
+def _less_local_mean(mask: np.ndarray) -> np.ndarray:
+    return mask - ndimage.gaussian_filter(mask, _NEIGHBOURHOOD, mode="nearest")
 
 
 def _turned_further(flip: str | None, rotate: int, further: str) -> tuple[str | None, int]:
@@ -273,9 +304,9 @@ def _camera(measurement: Measurement) -> tuple[CassiPhysics, np.ndarray]:
 
 
 def _pattern(
-    measurement: Measurement, mask: np.ndarray, opened: Dispersion, *, reach: float, widest: float
+    measurement: Measurement, mask: np.ndarray, opened: Dispersion, *, reach: float, widest: float, blur: float = 0.0
 ) -> FinePattern:
-    return FinePattern(measurement.y[0].astype(np.float64), mask, opened, reach=reach, widest=widest)
+    return FinePattern(measurement.y[0].astype(np.float64), mask, opened, reach=reach, widest=widest, blur=blur)
 
 
 def _along(best: Supposition, opened: Dispersion, *, reach: float, low: float, high: float) -> list[Supposition]:
@@ -287,9 +318,9 @@ def _along(best: Supposition, opened: Dispersion, *, reach: float, low: float, h
     steps = np.append(np.arange(low, high + 1e-9, 0.02), best.step)
     return [
         replace(best, **{across: float(aside), along: float(shift)}, step=float(step))
+        for step in steps
         for aside in _within(_grid(getattr(best, across), 0.5, 0.5), -reach, reach)
         for shift in _grid(0.0, reach, 0.25)
-        for step in steps
     ]
 
 
@@ -298,17 +329,40 @@ def _along_name(opened: Dispersion) -> str:
     return "shift_x" if opened.axis == "x" else "shift_y"
 
 
-def _peaks(pattern: FinePattern, suppositions: list[Supposition], *, along: str) -> list[Supposition]:
-    """The best suppositions, the first the very best, no two of them at nearly the same place along the dispersion."""
-    values = _values(pattern, suppositions)
+def _peaks(suppositions: list[Supposition], values: np.ndarray, *, along: str) -> list[Supposition]:
+    """The best suppositions, the first the very best, no two of them with nearly the same place of the bands.
+
+    Either end of the dispersion may be the one with the light, so that both the shift and the step tell places apart.
+    """
     found: list[Supposition] = []
     for number in np.argsort(-values):
         candidate = suppositions[number]
-        if all(abs(getattr(candidate, along) - getattr(other, along)) >= _APART for other in found):
+        if all(
+            abs(getattr(candidate, along) - getattr(other, along)) >= _APART
+            or abs(candidate.step - other.step) >= _STEPS_APART
+            for other in found
+        ):
             found.append(candidate)
         if len(found) == _MOST_PEAKS:
             break
     return found
+
+
+def _refined(
+    pattern: FinePattern,
+    peak: Supposition,
+    apart: float,
+    step_apart: float,
+    bounds: tuple[tuple[float, float], tuple[float, float]],
+) -> Supposition:
+    """The best supposition near `peak` on a grid that fine, within the bounds of the shifts and of the step."""
+    near = [
+        replace(peak, shift_y=float(y), shift_x=float(x), step=float(s))
+        for y in _within(_grid(peak.shift_y, 3 * apart, apart), *bounds[0])
+        for x in _within(_grid(peak.shift_x, 3 * apart, apart), *bounds[0])
+        for s in _within(_grid(peak.step, 3 * step_apart, step_apart), *bounds[1])
+    ]
+    return _best(pattern, near)[0]
 
 
 def _best(pattern: FinePattern, suppositions: list[Supposition]) -> tuple[Supposition, float]:
@@ -319,7 +373,7 @@ def _best(pattern: FinePattern, suppositions: list[Supposition]) -> tuple[Suppos
 
 def _values(pattern: FinePattern, suppositions: list[Supposition]) -> np.ndarray:
     """What each explains, a little less the further it is from where the mask was opened."""
-    parts = [suppositions[n : n + 512] for n in range(0, len(suppositions), 512)]  # each brings a matrix
+    parts = [suppositions[n : n + _AT_ONCE] for n in range(0, len(suppositions), _AT_ONCE)]
     explained = np.concatenate([pattern.explained(part)[0] for part in parts])
     distances = np.array([abs(s.shift_y) + abs(s.shift_x) for s in suppositions])
     return explained * (1 - _RELUCTANCE * distances)

@@ -5,7 +5,9 @@ all its spectra reversed and explains the capture as well. What tells it is that
 things: paints, dyes, skin and leaves rise steeply towards the red and fall gently, and they vary together there.
 
 A coarse decode, spectra of a few cosines that are constant over blocks of pixels, is a well-posed least-squares problem
-(conjugate gradients, Hestenes and Stiefel 1952) that favours neither direction. A small network looks at all its
+(conjugate gradients, Hestenes and Stiefel 1952) that favours neither direction. What it cannot explain, the texture
+within the blocks, is strongest in slow changes of brightness; those count for little, as in generalised least squares
+(Aitken 1935), and the pattern of the mask for much. A small network looks at all its
 spectra together (deep sets, Zaheer et al. 2017) and gives the logarithm of the odds, with opposite sign for reversed
 spectra by construction. It was fitted to measured reflectances under measured lights.
 """
@@ -31,7 +33,8 @@ WIDTHS = (NUM_FEATURES, 24, 12, 12, 1)  # of the layers; the third sees mean and
 UNIT = 1 / 64  # of the stored weights
 _ITERATIONS = 30
 _RIDGE = 5e-4
-_SMOOTHNESS = 0.05
+_SMOOTHNESS = 0.01
+_SLOW, _SLOW_SHARE = 2.0, 0.9  # pixels, the deviation of the Gaussian that takes slow changes, and the part taken away
 _DARK = 0.15  # of the brightest spectra: darker ones are noise
 
 
@@ -46,14 +49,15 @@ def coarse_spectra(y: Tensor, physics: CassiPhysics) -> Tensor:
     missing = (0, -width % BLOCK, 0, -height % BLOCK)
     weight = physics.gram().sqrt()
     weight = 1 / weight.clamp(min=0.2 * float(weight.max()))
+    y = _less_slow_changes(weight * y)
 
     def seen(z: Tensor) -> Tensor:
         x = torch.einsum("kc,bkhw->bchw", cosines, z)
         x = x.repeat_interleave(BLOCK, dim=2).repeat_interleave(BLOCK, dim=3)[..., :height, :width]
-        return weight * physics.forward(x)
+        return _less_slow_changes(weight * physics.forward(x))
 
     def back(rest: Tensor) -> Tensor:
-        x = F.pad(physics.adjoint(weight * rest), missing)
+        x = F.pad(physics.adjoint(weight * _less_slow_changes(rest)), missing)
         return torch.einsum("kc,bchw->bkhw", cosines, F.avg_pool2d(x, BLOCK)) * BLOCK**2
 
     bend = 1 + torch.arange(len(cosines), dtype=torch.float32)[:, None, None] ** 2
@@ -61,7 +65,7 @@ def coarse_spectra(y: Tensor, physics: CassiPhysics) -> Tensor:
     def normal(z: Tensor) -> Tensor:
         return back(seen(z)) + BLOCK**2 * (_RIDGE * bend * z + _SMOOTHNESS * _laplacian(z))
 
-    z = _conjugate_gradients(normal, back(weight * y))
+    z = _conjugate_gradients(normal, back(y))
     return torch.einsum("kc,bkhw->bchw", cosines, z)[0]
 
 
@@ -128,6 +132,15 @@ def _cosines(count: int, num_bands: int) -> Tensor:
     """(count, num_bands) orthonormal."""
     cosines = torch.cos(torch.pi * torch.arange(count)[:, None] * (torch.arange(num_bands) + 0.5) / num_bands)
     return cosines / torch.linalg.vector_norm(cosines, dim=1, keepdim=True)
+
+
+def _less_slow_changes(image: Tensor) -> Tensor:
+    """(1, 1, H', W') less most of its local mean; its own adjoint."""
+    reach = round(3 * _SLOW)
+    bell = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / _SLOW).square())
+    bell = bell / bell.sum()
+    mean = F.conv2d(image, bell[None, None, :, None], padding=(reach, 0))
+    return image - _SLOW_SHARE * F.conv2d(mean, bell[None, None, None, :], padding=(0, reach))
 
 
 def _laplacian(z: Tensor) -> Tensor:

@@ -157,7 +157,7 @@ def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None
     is_fine = not best.flip and shift <= _LARGEST_SHIFT and step_error <= _LARGEST_STEP_ERROR
     where = (
         f"{best.shift_y:+.2f} rows, {best.shift_x:+.2f} columns and a step of {best.step:.3f}"
-        f"{_FLIPPED.get(best.flip, '')}"
+        f"{_FLIPPED.get(best.flip, '')}{f', seen with a blur of {alignment.blur:g} pixels' if alignment.blur else ''}"
     )
     sentence = (
         f"The mask explains {alignment.explained_as_opened:.1%} of the capture's fine pattern as opened and "

@@ -25,7 +25,7 @@ from lorun_engine.noise import Noise
 from lorun_engine.remeasure import judge_camera
 from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, simulate
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(0)]  # forty searches, however busy the machine
 
 NUM_CAPTURES, SIZE, MARGIN = 40, 256, 8
 BANDS = np.asarray(WAVELENGTHS["cassi-28"], dtype=np.float64)
@@ -80,7 +80,7 @@ def masks(data: Path, generator: np.random.Generator, number: int) -> np.ndarray
     return (mask < generator.uniform(0.35, 0.65)).astype(np.float32) if number % 4 == 2 else mask
 
 
-def captures(data: Path, *, seed: int = 2027) -> Iterator[Capture]:
+def captures(data: Path, *, seed: int = 3201) -> Iterator[Capture]:
     generator = np.random.default_rng(seed)
     known, sources = lights(data), cubes(data)
     names = list(sources)
@@ -113,7 +113,7 @@ def found(measurement: Measurement) -> Alignment:
 
 
 def test_forty_fresh_captures_with_known_shifts(lorun_data):
-    draws, rows = np.random.default_rng(2028), []
+    draws, rows = np.random.default_rng(3202), []
     for capture in captures(lorun_data):
         shift_y, shift_x, step = draws.uniform(-4, 4), draws.uniform(-4, 4), 2 + draws.uniform(-0.4, 0.4)
         direction, axis = "+-"[int(draws.integers(2))], "xy"[int(draws.integers(2))]
@@ -138,7 +138,7 @@ def test_forty_fresh_captures_with_known_shifts(lorun_data):
 
 def test_forty_fresh_verdicts_for_right_and_wrong_cameras(lorun_data):
     right, counts = Dispersion(28), {}
-    for number, capture in enumerate(captures(lorun_data, seed=2029)):
+    for number, capture in enumerate(captures(lorun_data, seed=3203)):
         own, sign = window_of(capture.mask), (-1) ** number
         y = simulate(capture.scene, own, right, noise=capture.noise, seed=capture.seed).y
         off = {"shift_y": sign} if number // 2 % 2 else {"shift_x": sign}

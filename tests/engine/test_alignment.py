@@ -70,6 +70,34 @@ def test_an_injected_shift_and_step_are_recovered(grey, axis, shift_y, shift_x, 
     assert result.best.flip == "" and result.is_found
 
 
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_mask_that_the_optics_blur_is_found_where_it_lies_and_not_between_pixels(grey):
+    mask = mask_of(3, grey=grey)
+    seen = window_of(ndimage.gaussian_filter(mask, 0.8))
+    result = found(capture(seen, Dispersion(BANDS), window_of(mask), Dispersion(BANDS)))
+    assert (result.best.shift_y, result.best.shift_x) == pytest.approx((0, 0), abs=0.15)
+    assert result.best.step == pytest.approx(2.0, abs=0.02) and result.blur == 0.7  # the nearest that is tried
+
+
+def test_a_mask_that_is_seen_sharply_is_compared_as_it_is():
+    mask = mask_of(3, grey=False)
+    result = found(capture(window_of(mask, 0.5, 1.5), Dispersion(BANDS), window_of(mask), Dispersion(BANDS)))
+    assert result.blur == 0 and (result.best.shift_y, result.best.shift_x) == pytest.approx((0.5, 1.5), abs=0.1)
+
+
+def test_a_step_is_found_where_most_of_the_light_is_in_the_bands_that_the_step_moves_least():
+    mask, nodes = mask_of(5, grey=False), np.linspace(0, 1, BANDS)
+    spectrum = (0.05 + np.exp(-((nodes / 0.4) ** 2))).astype(np.float32)
+    brightness = ndimage.gaussian_filter(np.random.default_rng(4).random((SIZE, SIZE)), 4).astype(np.float32)
+    scene = Scene(spectrum[:, None, None] * brightness / 2)
+    true = Dispersion(BANDS, 1.87)
+    y = simulate(scene, window_of(mask, 2.75, 2.0), true, noise=Noise("shot", 1000), seed=2).y
+    physics = CassiPhysics(torch.from_numpy(window_of(mask)), Dispersion(BANDS), detector_shape=y.shape[1:])
+    best = found(Measurement(task="cassi", y=y, physics=physics, input_scale=1.0)).best
+    assert (best.shift_y, best.shift_x) == pytest.approx((2.75, 2.0), abs=0.25)
+    assert best.step == pytest.approx(1.87, abs=0.02)
+
+
 @pytest.mark.parametrize("flip", ["lr", "ud", "both"])
 def test_a_flipped_mask_is_turned_back(flip):
     mask = window_of(mask_of(3, grey=False))
