@@ -1,10 +1,11 @@
-"""What can decode: the adapter sets of the library and the algorithms that need no weights, as the worker knows them.
+"""What can decode: the adapter sets of the library and the algorithms that need no weights, as the workers know them.
 
-Everything here imports torch, so it is called in the worker thread only; the window keeps `Choice`, which is plain.
+Everything here imports torch, so it is called in worker threads only; the window keeps `Choice`, which is plain.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class LibraryDecoders:
     def __init__(self, library: Sequence[Path]) -> None:
         self._library = tuple(library)
         self._opened: dict[tuple[str, str], tuple[str, Decoder]] = {}  # with the hash of the set that was read
+        self._lock = threading.Lock()  # both workers open decoders
 
     def choices(self) -> tuple[Choice, ...]:
         """The adapter sets, then the algorithms without weights."""
@@ -85,9 +87,10 @@ class LibraryDecoders:
         if choice.has_weights:
             known = (card for card in cards_in(self._library) if card.kind == "adapters")
             found = next((card.hash for card in known if (card.name, card.task) == key), "")
-        if key not in self._opened or self._opened[key][0] != found:
-            self._opened[key] = found, open_decoder(choice.name, library=self._library, task=choice.task)
-        return self._opened[key][1]
+        with self._lock:
+            if key not in self._opened or self._opened[key][0] != found:
+                self._opened[key] = found, open_decoder(choice.name, library=self._library, task=choice.task)
+            return self._opened[key][1]
 
 
 def adapted(decoder: Decoder, *, scale: float, ablated: Iterable[int]) -> Decoder:
@@ -101,18 +104,36 @@ def adapted(decoder: Decoder, *, scale: float, ablated: Iterable[int]) -> Decode
 
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
-    """The first of `choices` that suits the measurement; where none does, the first one and why it does not."""
+    """The first of `choices` that suits the measurement; where none does, the first one and why it does not.
+
+    Sets that were adapted to the very camera of the measurement come before all others.
+    """
     kind, refused = KINDS[measurement.task], None
-    for choice in choices:
+    made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
+    for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
         try:
             fitted = decoders.open(choice).fitted(measurement)
             if not choice.has_weights:
                 return choice, Fit(True, kind.untrained)
+            if choice in made_for:
+                return choice, Fit(True, " ".join(("Adapted to this very camera.", *fitted.notes)))
             return choice, Fit(True, " ".join(fitted.notes) or kind.trained)
         except LorunError as error:
             refused = refused or Fit(False, str(error))
     sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."
     return (choices[0] if choices else None), refused or Fit(False, sentence)
+
+
+def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -> bool:
+    """Whether a set was adapted to the camera of the measurement; a file that cannot be read was not."""
+    from lorun_engine.camera import is_made_for
+    from lorun_engine.model import Model
+
+    try:
+        decoder = decoders.open(choice) if choice.has_weights else None
+    except LorunError:
+        return False
+    return isinstance(decoder, Model) and is_made_for(decoder.card, measurement)
 
 
 def _is_adaptable(path: Path) -> bool:

@@ -176,9 +176,13 @@ class Training(QObject):
         self._begin(run, run.arguments)
 
     def resume(self, run: Run) -> None:
-        """Goes on with an unfinished training from its last checkpoint."""
-        if not self.has_child and run.is_resumable and not run.is_alive:
+        """Goes on with an unfinished training from its last checkpoint; one without any begins again."""
+        if self.has_child or run.is_alive:
+            return
+        if run.is_resumable:
             self._begin(run, ("train", "--resume", str(run.folder), "--device", run.device, "--events", "json"))
+        elif run.is_restartable:
+            self._begin(run, run.arguments)
 
     def watch(self, run: Run) -> None:
         """Follows a training whose process an earlier window left behind."""

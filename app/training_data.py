@@ -57,6 +57,7 @@ class DataFile:
     sentence: str
     digest: str = ""
     look: np.ndarray | None = None
+    num_bytes: int = 0  # of a scene in memory
 
     @property
     def serves(self) -> bool:
@@ -79,7 +80,7 @@ def checked(paths: Sequence[Path], wanted: Wanted) -> Iterator[tuple[DataFile, .
     for path in paths:
         files.append(_without_twin(_looked_at(path, wanted), files))
         yield tuple(files)
-    files = split(files)
+    files = _with_share(split(files))
     yield tuple(files)
     return tuple(files)
 
@@ -112,6 +113,17 @@ def summary(files: Sequence[DataFile]) -> str:
     return ", ".join(words) + "."
 
 
+def _with_share(files: Sequence[DataFile]) -> list[DataFile]:
+    """Says of the scenes to learn from where they are more than a training holds in memory."""
+    from lorun_engine.local_files import share_in_memory  # needs torch, which the window loads in the worker
+
+    share = share_in_memory(sum(file.num_bytes for file in files if file.use == "learn"))
+    if share == 1:
+        return list(files)
+    words = f"; the middle {share:.0%} of it is used, to save memory"
+    return [replace(file, sentence=file.sentence + words) if file.use == "learn" else file for file in files]
+
+
 def _looked_at(path: Path, wanted: Wanted) -> DataFile:
     """What one file is; its own reasons first."""
     try:
@@ -137,7 +149,15 @@ def _scene(path: Path, wanted: Wanted) -> DataFile:
         return DataFile(path, "out", refusal, digest, look)
     if wavelengths_nm is not None:
         words += f", {wavelengths_nm[0]:.0f} to {wavelengths_nm[-1]:.0f} nm"
-    return DataFile(path, "learn", f"{words}, values {number(low)} to {number(high)}", digest, look)
+    num_bytes = 4 * _num_channels(len(image), wanted) * image[0].size
+    return DataFile(path, "learn", f"{words}, values {number(low)} to {number(high)}", digest, look, num_bytes)
+
+
+def _num_channels(own: int, wanted: Wanted) -> int:
+    """How many images of a scene are learned from: those at the camera's bands, the luma, or the colours."""
+    if wanted.task == "cassi":
+        return own if wanted.wavelengths_nm is None else len(wanted.wavelengths_nm)
+    return {"cs": 1}.get(wanted.task, 3)
 
 
 def _capture(path: Path, wanted: Wanted) -> DataFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from lorun_engine.io import RoleTable
 
 from .training_data import Route
+from .training_runs import file_name
 
 Aim = Literal["camera", "scenes", "degradation"]
 Preset = Literal["quick", "standard", "thorough"]
@@ -49,6 +51,12 @@ class Plan:
         if self.num_steps is not None and "adapter_steps" not in dict(self.settings):
             words += ["--steps", str(self.num_steps)]
         return (*words, "--events", "json")
+
+    @property
+    def command(self) -> str:
+        """The `lorun` line that makes the same set, to be run in a terminal; it trains into a folder of that name."""
+        *words, _, _ = self.arguments(Path(file_name(self.title)))  # people read sentences instead of events
+        return shlex.join(["lorun", *words])
 
     def probe_arguments(self) -> tuple[str, ...]:
         """The arguments of the process that only measures what a training would cost, for every preset."""

@@ -63,6 +63,11 @@ class Run:
         return (self.folder / CHECKPOINT).is_file() and not self.is_over
 
     @property
+    def is_restartable(self) -> bool:
+        """Whether it ended before its first checkpoint, so that the same words can begin it again."""
+        return bool(self.arguments) and not (self.folder / CHECKPOINT).is_file() and not self.is_over
+
+    @property
     def is_over(self) -> bool:
         """Whether the training came to its own end."""
         event = last_event(self.folder / EVENTS)

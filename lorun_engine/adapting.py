@@ -146,13 +146,14 @@ def with_ends(events: Iterator[TrainEvent], run: Path) -> Iterator[TrainEvent]:
 
 
 def _with_scores(event: TrainEvent, run: Path) -> TrainEvent:
-    card = read_card(run / BEST).fields
-    before, after = (
-        {name.removeprefix("validation_"): value for name, value in card.get(kind, {}).items()}
-        for kind in ("start_metrics", "metrics")
-    )
+    card = read_card(run / BEST)
     return replace(
-        event, metrics=after, start_metrics=before, path=BEST, backbone_hash=card["backbone_hash"], report=REPORT
+        event,
+        metrics=card.scores("validation"),
+        start_metrics=card.scores("start"),
+        path=BEST,
+        backbone_hash=card.fields["backbone_hash"],
+        report=REPORT,
     )
 
 

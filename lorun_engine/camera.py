@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -73,6 +74,7 @@ class Camera:
             said["mask"] = "random" if self.mask is None else _by(self.mask.shape)
             if self.mask is not None:
                 said["open_share"] = round(float((self.mask > 0.5 * self.mask.max()).mean()), 4)
+                said["mask_hash"] = _mask_hash(self.mask)
         elif self.task == "cs":
             said |= {"sampling": _by(self.sampling.shape), "learned": self.learns_sampling}
         else:
@@ -128,6 +130,19 @@ def camera_of(measurement: Measurement, *, noise: Noise | None = None) -> Camera
     if isinstance(physics, sr.SrPhysics):
         return Camera("sr", noise, kernel=physics.kernel[0].numpy(), scale=physics.scale)
     raise GeometryError(f"Sets for {measurement.task} cannot be adapted. Open a CASSI, CS or SR measurement.")
+
+
+def is_made_for(card: Mapping[str, Any], measurement: Measurement) -> bool:
+    """Whether a set with these fields of its card was adapted to the camera of a CASSI measurement, mask and all."""
+    known = card.get("camera", {})
+    if measurement.task != "cassi" or "mask_hash" not in known:
+        return False
+    camera = camera_of(measurement).summary()
+    return all(known.get(name) == value for name, value in camera.items() if name != "noise")
+
+
+def _mask_hash(mask: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(mask, dtype="<f4").tobytes()).hexdigest()
 
 
 def _by(shape: tuple[int, ...]) -> str:

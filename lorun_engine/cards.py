@@ -46,6 +46,11 @@ class Card:
         """The task the file was trained for."""
         return self.fields["task"]
 
+    def scores(self, kind: str) -> dict[str, float]:
+        """The figures on withheld data by name: "validation", those of the set, or "start", of the one it began as."""
+        metrics = self.fields.get("metrics", {})
+        return {name.removeprefix(f"{kind}_"): value for name, value in metrics.items() if name.startswith(f"{kind}_")}
+
 
 def read_card(path: Path) -> Card:
     """The card of a weights file of ours; a sentence for anything else."""

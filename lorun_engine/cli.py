@@ -30,6 +30,7 @@ from .cli_flags import (
     companions,
     files_in,
     inputs_of,
+    named_as_asked,
     open_options,
     print_json,
     tell,
@@ -113,7 +114,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
         folder / "cube.h5",
         image,
         wavelengths_nm=measurement.wavelengths_nm,
-        attributes=_cube_attributes(decoder.name, sample.name, measurement, results[-1]),
+        attributes=_cube_attributes(named_as_asked(decoder, args), sample.name, measurement, results[-1]),
     )
     observer = read_observer(context.resources / "colour" / "cie1931.csv")
     picture = to_srgb(image, measurement.wavelengths_nm, observer, white=float(np.percentile(image, 99.5)))
@@ -212,7 +213,7 @@ def _restore_file(
             results.append(result.without_images())
             if stages is not None:
                 stages.add_stage(result.index, result.image)
-        attributes = _cube_attributes(decoder.name, str(path), measurement, result)
+        attributes = _cube_attributes(named_as_asked(decoder, args), str(path), measurement, result)
         if stages is not None:
             stages.finish(result.image, attributes=attributes)
         else:
@@ -299,10 +300,18 @@ def _remembered(path: Path, context: Context) -> Geometry | None:
 
 
 def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Context) -> Decoder:
-    """The decoder that `--adapter` names; without the flag the first that fits the measurement, and it is named."""
+    """The decoder that `--adapter` names; without the flag the first that fits the measurement, and it is named.
+
+    Sets that were adapted to the very camera of the measurement come before all others.
+    """
+    from .camera import is_made_for
     from .model import list_decoders, open_decoder
 
-    names = [args.adapter] if args.adapter else [e.name for e in list_decoders(context.library, task=measurement.task)]
+    names = [args.adapter]
+    if not args.adapter:
+        entries = list_decoders(context.library, task=measurement.task)
+        entries.sort(key=lambda entry: entry.card is None or not is_made_for(entry.card.fields, measurement))
+        names = [entry.name for entry in entries]
     for name in names:
         try:
             decoder = open_decoder(name, library=context.library, task=measurement.task).fitted(measurement)

@@ -222,6 +222,7 @@ def _built_in(args: argparse.Namespace, context: Context, card: Card) -> list[Pa
 def _recipe(args: argparse.Namespace, context: Context, card: Card, camera: Camera, *, has_files: bool) -> Recipe:
     """The recipe of the preset or of the user's file, with what other flags change."""
     from .adapting import read_adapt_recipe
+    from .recipe import adapt_settings
 
     if args.recipe is not None:
         path = Path(args.recipe)
@@ -229,13 +230,8 @@ def _recipe(args: argparse.Namespace, context: Context, card: Card, camera: Came
         raise LorunError("The program's recipes were not found. Reinstall LoRun, or give a recipe with --recipe FILE.")
     else:
         path = context.resources / "recipes" / "adapt" / f"{args.preset}.toml"
-    settings: dict[str, Any] = {}
-    if card.task != "cassi":
-        settings["crop"] = [96, 96]
-    if not has_files and args.route == "scenes":
-        settings["built_in"] = 0.6  # the sample alone is one scene
-    settings |= _settings(args)
-    return read_adapt_recipe(path, card, settings=settings)
+    usual = adapt_settings(card.task, has_scenes=has_files or args.route != "scenes")
+    return read_adapt_recipe(path, card, settings={**usual, **_settings(args)})
 
 
 def _settings(args: argparse.Namespace) -> Mapping[str, Any]:

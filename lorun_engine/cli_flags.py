@@ -192,6 +192,18 @@ def as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:
     )
 
 
+def named_as_asked(decoder: Decoder, args: argparse.Namespace) -> str:
+    """Its name with the strength of the set and the stages without adapters, as a result says what made it."""
+    words = decoder.name
+    if args.adapter_scale not in (None, 1):
+        words += f" at {100 * args.adapter_scale:g} %"
+    if args.ablate_stage:
+        *first, last = (str(stage) for stage in sorted(set(args.ablate_stage)))
+        stages = f"stages {', '.join(first)} and {last}" if first else f"stage {last}"
+        words += f" without the adapters of {stages}"
+    return words
+
+
 def files_in(folder: Path) -> Sequence[Path]:
     """The files of a folder in order of their names, or the one file."""
     if not folder.exists():

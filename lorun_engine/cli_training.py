@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +21,8 @@ from .cli_flags import Commands, Context, add_geometry, tell
 from .errors import FileError, LorunError, ModelError
 from .library import Copied, export_set, find_set, import_set, verified
 from .run_folder import EVENTS, START, open_log
+
+_CANCELLED = 130  # as the command line leaves after an interrupt
 
 
 def configure_train(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +49,6 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     parser.add_argument("--events", choices=("text", "json"), default="text")
-    parser.add_argument(
-        "--commands",
-        action="store_true",
-        help="obey pause, continue, validate, checkpoint, stop from stdin, one a line",
-    )
     configure_adapting(parser)
 
 
@@ -57,13 +56,14 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
     """`lorun train`: trains a backbone and its adapters, adapts a set to a camera, or goes on with a training.
 
     Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, preview,
-    stop, discard.
+    stop, discard. Told to end (SIGTERM, Ctrl-C) or with nobody to read its events, it writes a checkpoint first and
+    leaves with 130.
     """
     import torch
 
     from .device import require_device
     from .distributed import join_team
-    from .steering import CommandFile, steered
+    from .steering import CommandFile, Listening, steered
     from .train import resume
 
     if args.threads is not None:
@@ -79,8 +79,9 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
         for _ in events:
             pass
         return 0
-    _follow(steered(events, CommandFile(run), lambda: resume(run, device=device)), run, args)
-    return 0
+    with Listening(CommandFile(run)) as commands:
+        _follow(steered(events, commands, lambda: resume(run, device=device)), run, args, unheard=commands.leave)
+        return _CANCELLED if commands.is_told else 0
 
 
 def _begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
@@ -143,8 +144,11 @@ def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
     return 0
 
 
-def _follow(events, run: Path, args: argparse.Namespace) -> None:
-    """Writes the events down and tells them; at the end of an adaptation the report is written."""
+def _follow(events, run: Path, args: argparse.Namespace, *, unheard: Callable[[], None]) -> None:
+    """Writes the events down and tells them; at the end of an adaptation the report is written.
+
+    `unheard` is called when nobody listens any more: a window that was killed, or `| head`.
+    """
     from .adapting import with_ends
     from .report import write_report
 
@@ -162,7 +166,11 @@ def _follow(events, run: Path, args: argparse.Namespace) -> None:
             if event.report is not None:
                 write_report(run)
             if args.events == "json":
-                print(line, flush=True)
+                try:
+                    print(line, flush=True)
+                except BrokenPipeError:
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what else is said goes nowhere
+                    unheard()
             elif event.event != "step" or event.step % 50 == 1:
                 tell(_sentence(event))
 

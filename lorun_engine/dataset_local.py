@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .camera import Camera, read_camera
 from .dataset import Sample, TrainingSet
+from .dataset_captures import CaptureSampler, as_given, pair_windows, withheld_scores
 from .dead_leaves import colour_pictures, dead_leaves, smooth_spectra
 from .errors import FileError, LorunError
 from .evaluate import Window
@@ -26,7 +27,6 @@ from .model import Model, load_model
 from .pictures import cut, random_frames
 from .run_folder import CAMERA, START
 from .scenes import Composer
-from .selfsupervised import withheld, withheld_error
 from .tasks import cs, sr
 from .tasks.cassi import CassiPhysics, Dispersion, random_mask
 from .unfolding import new_step_parameters
@@ -145,6 +145,12 @@ class LocalMaterial:
         """The names of the files that are learned from or checked."""
         return [file.path.name for file in self.files if file.use == use]
 
+    def checked_on(self) -> list[str]:
+        """What the scores are of, for the card."""
+        if self.route == "captures" and not self.names("check"):
+            return [f"withheld values of {name}" for name in self.names("learn")]
+        return self.names("check")
+
 
 def starting_point(start: Model, camera: Camera, recipe: Recipe) -> tuple[AdapterSet, dict[str, Any]]:
     """The adapters that the training begins with, and the fields of the card that a new camera changes.
@@ -186,14 +192,12 @@ def local_training_set(material: LocalMaterial, data: LocalData, model: Model, *
     learned = [reading.capture(file) for file in material.files if file.use == "learn"]
     withheld_files = [file for file in material.files if file.use == "check"]
     checked = [reading.capture(file) for file in withheld_files[: data.check_windows]] or learned
-    sampler = CaptureSampler.of(learned, data, model)
+    is_own_check = material.route == "captures" and not withheld_files
+    sampler = CaptureSampler.of(learned, data, model, kept_back=is_own_check)
     if material.route == "pairs":
-        windows = _pair_windows(checked)
-        return TrainingSet(sampler, [([window], partial(_given, capture=one)) for window, one in windows], config)
-    return TrainingSet(sampler, [], config, scored=partial(_withheld_scores, captures=checked, share=data.withheld))
-
-
-# ---- scenes ------------------------------------------------------------------------------------------------------
+        windows = pair_windows(checked)
+        return TrainingSet(sampler, [([window], partial(as_given, capture=one)) for window, one in windows], config)
+    return TrainingSet(sampler, [], config, scored=partial(withheld_scores, captures=checked, share=data.withheld))
 
 
 @dataclass(frozen=True)
@@ -401,156 +405,6 @@ def _check_windows(checked: Sequence[tuple[str, Scene]], data: LocalData, camera
 def _near(dispersion: Dispersion) -> Dispersion:
     """The same dispersion with the first band less than a pixel from the edge, for crops."""
     return replace(dispersion, first_offset=dispersion.first_offset % 1)
-
-
-# ---- captures ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CaptureSampler:
-    """Parts of measurements `ys` (C', H', W') with their operators, and the scenes where they are known."""
-
-    data: LocalData
-    captures: tuple[tuple[Tensor, Any, Tensor | None], ...]  # y, physics, scene
-
-    @classmethod
-    def of(cls, captures: Sequence[Measurement], data: LocalData, model: Model) -> Self:
-        """The sampler of some measurements, brought to the set's 0..1 scale."""
-        found = []
-        for capture in captures:
-            scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
-            y = torch.from_numpy(capture.y)[None] * scale
-            scene = None if capture.reference is None else torch.from_numpy(capture.reference)[None] * scale
-            found.append((y, capture.physics, scene))
-        return cls(data, tuple(found))
-
-    def sample(self, generator: torch.Generator) -> Sample:
-        """Parts of one measurement, as many as a batch has; the generator lives on the sampler's device."""
-        device = generator.device
-        pick = int(torch.randint(len(self.captures), (), device=device, generator=generator))
-        parts = [part_of(*self.captures[pick], self.data.crop, generator) for _ in range(self.data.batch)]
-        first = parts[0]
-        physics = first.physics
-        if isinstance(physics, CassiPhysics):
-            masks = torch.cat([part.physics.mask for part in parts])
-            physics = CassiPhysics(masks, physics.dispersion, detector_shape=physics.measurement_shape[1:])
-        y, scene = (torch.cat([getattr(part, name) for part in parts]) for name in ("y", "scene"))
-        return replace(first, scene=scene, physics=physics, y=y)
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same sampler on another device."""
-        moved = tuple(
-            (y.to(device), physics.to(device), None if scene is None else scene.to(device))
-            for y, physics, scene in self.captures
-        )
-        return type(self)(self.data, moved)
-
-    def summary(self) -> Mapping[str, object]:
-        """What it draws from."""
-        return {"captures": len(self.captures)}
-
-
-def part_of(y: Tensor, physics: Any, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Sample:
-    """A random part of a measurement (1, C', H', W'): lines across the dispersion, whole blocks, or a picture's part.
-
-    Along the dispersion everything is kept, as a detector pixel holds bands of many places. A picture's part sees a
-    blur that went on beyond it: its border does not count.
-    """
-    margin = 0
-    if isinstance(physics, CassiPhysics):
-        rows = -2 if physics.dispersion.axis == "x" else -1
-        total = physics.scene_shape[rows]
-        size = min(crop[0], total)
-        first = _start(total - size, generator)
-        mask = physics.mask.narrow(rows, first, size)
-        detector = list(physics.measurement_shape[1:])
-        detector[rows] = size
-        physics = CassiPhysics(mask, physics.dispersion, detector_shape=tuple(detector))
-        y = y.narrow(rows, first, size)
-        scene = None if scene is None else scene.narrow(rows, first, size)
-    elif isinstance(physics, cs.CsPhysics):
-        y, scene, physics = _blocks(y, physics, scene, crop, generator)
-    elif isinstance(physics, sr.SrPhysics):
-        y, scene, physics, margin = _picture_part(y, physics, scene, crop, generator)
-    known = y.new_zeros(len(y), 0, 0, 0) if scene is None else scene
-    return Sample(known, physics, y, margin=margin)
-
-
-def _blocks(y: Tensor, physics: cs.CsPhysics, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator):
-    """Whole blocks of samples; those at the right and lower border only where there are no others."""
-    b = physics.block_size
-    whole = [max(1, size // b) for size in physics.scene_shape[1:]]
-    counts = [min(max(1, size // b), count) for size, count in zip(crop, whole, strict=True)]
-    firsts = [_start(count - used, generator) for count, used in zip(whole, counts, strict=True)]
-    for axis, first, count in zip((-2, -1), firsts, counts, strict=True):
-        y = y.narrow(axis, first, count)
-        if scene is not None:
-            scene = scene.narrow(axis, first * b, min(count * b, scene.shape[axis]))
-    size = tuple(min(count * b, own) for count, own in zip(counts, physics.scene_shape[1:], strict=True))
-    return y, scene, cs.CsPhysics(physics.sampling, size)
-
-
-def _picture_part(
-    y: Tensor, physics: sr.SrPhysics, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator
-):
-    s, size = physics.scale, []
-    for axis, wanted in zip((-2, -1), crop, strict=True):
-        total = y.shape[axis]
-        used = min(max(wanted // s, physics.kernel.shape[-1] // s + 1), total)
-        first = _start(total - used, generator)
-        y = y.narrow(axis, first, used)
-        if scene is not None:
-            scene = scene.narrow(axis, first * s, used * s)
-        size.append(used * s)
-    is_whole = tuple(size) == tuple(physics.scene_shape[1:])
-    part = sr.SrPhysics(
-        physics.kernel,
-        s,
-        tuple(size),
-        channels=physics.scene_shape[0],
-        noise_level=physics.noise_level,
-        border=physics.border if is_whole else "mirrored",
-    )
-    margin = 0 if is_whole else min(physics.kernel.shape[-1] // 2, min(size) // 4) // s * s
-    return y, scene, part, margin
-
-
-def _start(slack: int, generator: torch.Generator) -> int:
-    return int(torch.randint(slack + 1, (), device=generator.device, generator=generator))
-
-
-def _pair_windows(captures: Sequence[Measurement]) -> list[tuple[Window, Measurement]]:
-    """Every withheld pair whole."""
-    return [
-        (Window(f"pair {number}", Scene(capture.reference, capture.wavelengths_nm)), capture)
-        for number, capture in enumerate(captures, 1)
-    ]
-
-
-def _given(scene: Scene, adapters: AdapterSet, *, capture: Measurement) -> Measurement:
-    return capture
-
-
-@torch.no_grad()
-def _withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement], share: float) -> dict[str, float]:
-    """The error at withheld values as decibels below the largest one, and figures where references are known."""
-    from .restore import restore, scored
-
-    errors, known = [], []
-    for capture in captures:
-        generator = torch.Generator().manual_seed(7)
-        scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
-        y = torch.from_numpy(capture.y)[None] * scale
-        given, partial_physics, hidden = withheld(y, capture.physics, share, generator)
-        fitted = model.fitted(capture)
-        *_, last = fitted.stages(given.to(device), partial_physics.to(device), num_stages=model.num_stages)
-        error = withheld_error(last.image.cpu(), y, capture.physics, hidden) / y.max().square()
-        errors.append(float(-10 * torch.log10(error.clamp(min=1e-12))))
-        if capture.reference is not None:
-            *_, stage = restore(model, replace(capture, reference=None), device=device)
-            known.append(scored(stage.image, capture))
-    means = {} if len(known) < len(captures) else {name: float(np.mean([k[name] for k in known])) for name in known[0]}
-    return {"withheld_psnr": float(np.mean(errors)), **means}
 
 
 def view_of(material: LocalMaterial, model: Model):

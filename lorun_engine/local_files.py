@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ RANGE_SLACK_NM = 10.0  # a scene may end this much short of the bands; its last 
 _LEAST_SIDE = 16  # pixels
 _LOWEST, _HIGHEST = -0.1, 1.5  # scenes lie in 0..1; a little more is a highlight
 _CHECK_SHARE = 0.2  # of the files
+_LARGEST_BYTES = 2 << 30  # of the scenes that are learned from; they stay in memory
+_LEAST_ROWS = 64  # of a scene that is cut down
 _GAP = 8  # rows between the two parts of a scene that is split
 
 
@@ -98,11 +100,15 @@ def examined(learn: Sequence[Path], check: Sequence[Path], reading: Reading) -> 
     notes: list[str] = []
     files: list[LocalFile] = []
     contents: dict[str, Path] = {}
+    sizes: dict[Path, tuple[int, int]] = {}  # bytes and rows of every scene
     for path, use in [*((path, "learn") for path in learn), *((path, "check") for path in check)]:
         try:
-            content, note = _looked_at(path, reading)
+            content, note, sizes[path] = _looked_at(path, reading)
         except LorunError as error:
             skipped.append((path, str(error)))
+            continue
+        except MemoryError:
+            skipped.append((path, f"{path.name} does not fit into the memory of this computer. Crop it."))
             continue
         if content in contents:
             skipped.append((path, f"{path.name} holds the same as {contents[content].name}; it is counted once."))
@@ -117,7 +123,15 @@ def examined(learn: Sequence[Path], check: Sequence[Path], reading: Reading) -> 
         raise FileError("Every file is withheld for validation. Give some to learn from.")
     if not any(file.use == "check" for file in files):
         files = _split(files, reading)
+    if reading.route == "scenes":
+        files, more = _cut_to_memory(files, sizes)
+        notes += more
     return Examined(tuple(files), tuple(skipped), tuple(dict.fromkeys(notes)))
+
+
+def share_in_memory(num_bytes: int) -> float:
+    """Which share of scenes that take so many bytes is learned from: all, or the middle rows of each."""
+    return min(1.0, _LARGEST_BYTES / max(1, num_bytes))
 
 
 def scene_for(path: Path, camera: Camera) -> tuple[Scene, str]:
@@ -171,12 +185,13 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _looked_at(path: Path, reading: Reading) -> tuple[str, str]:
-    """A hash of the values of a file that serves, and what there is to say of it."""
+def _looked_at(path: Path, reading: Reading) -> tuple[str, str, tuple[int, int]]:
+    """A hash of the values of a file that serves, what there is to say of it, and its bytes in memory and rows."""
     if reading.route == "scenes":
         scene, note = scene_for(path, reading.camera)
-        return _hash(scene.image), note
-    return _hash(reading.capture(LocalFile(path, "learn", 0, "")).y), ""
+        return _hash(scene.image), note, (scene.image.nbytes, scene.image.shape[1])
+    y = reading.capture(LocalFile(path, "learn", 0, "")).y
+    return _hash(y), "", (y.nbytes, y.shape[1])
 
 
 def _hash(image: np.ndarray) -> str:
@@ -204,6 +219,31 @@ def _at_bands(scene: Scene, camera: Camera, path: Path) -> tuple[Scene, str]:
         f"{len(wanted)} from {wanted.min():g} to {wanted.max():g} nm."
     )
     return replace(resampled, wavelengths_nm=np.asarray(wanted, dtype=np.float64)), note
+
+
+def _cut_to_memory(
+    files: Sequence[LocalFile], sizes: Mapping[Path, tuple[int, int]]
+) -> tuple[list[LocalFile], list[str]]:
+    """The files with the middle rows of each where all of the scenes would take too much memory, and that in words."""
+    learned = {file.path: _rows_of(file, sizes) for file in files if file.use == "learn"}
+    total = sum(sizes[path][0] * (end - first) // sizes[path][1] for path, (first, end) in learned.items())
+    share = share_in_memory(total)
+    if share == 1:
+        return list(files), []
+    cut = []
+    for file in files:
+        if file.use == "learn":
+            first, end = learned[file.path]
+            kept = min(end - first, max(_LEAST_ROWS, int(share * (end - first))))
+            first += (end - first - kept) // 2
+            file = replace(file, rows=(first, first + kept))
+        cut.append(file)
+    note = f"All scenes would take {total / 1e9:.1f} GB of memory; the middle {share:.0%} of every one is learned from."
+    return cut, [note]
+
+
+def _rows_of(file: LocalFile, sizes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
+    return (0, sizes[file.path][1]) if file.rows is None else file.rows
 
 
 def _split(files: Sequence[LocalFile], reading: Reading) -> list[LocalFile]:

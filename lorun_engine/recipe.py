@@ -148,8 +148,21 @@ _ADAPT_FIELDS = (
 )
 
 
-def adapt_fields(preset: Path | None = None) -> tuple[RecipeField, ...]:
-    """The settings of an adaptation with the values that a preset's file gives them, or those without any preset."""
+def adapt_settings(task: str, *, has_scenes: bool) -> dict[str, Any]:
+    """What an adaptation changes in every preset, for the task and where no scenes are given."""
+    settings: dict[str, Any] = {}
+    if task != "cassi":
+        settings["crop"] = (96, 96)
+    if not has_scenes:
+        settings["built_in"] = 0.6  # the sample that comes with the program is one scene
+    return settings
+
+
+def adapt_fields(preset: Path | None = None, *, settings: Mapping[str, Any] | None = None) -> tuple[RecipeField, ...]:
+    """The settings of an adaptation with the values that a preset's file gives them, or those without any preset.
+
+    `settings` are values that stand in for those.
+    """
     table: Mapping[str, Any] = {}
     if preset is not None:
         try:
@@ -160,6 +173,7 @@ def adapt_fields(preset: Path | None = None) -> tuple[RecipeField, ...]:
     found = []
     for entry in _ADAPT_FIELDS:
         value = table.get(entry.table, {}).get(entry.name, getattr(defaults[entry.table], entry.name))
+        value = (settings or {}).get(entry.name, value)
         found.append(replace(entry, value=tuple(value) if isinstance(value, list) else value))
     return tuple(found)
 

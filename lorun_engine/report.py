@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .cards import read_card
+from .cards import Card, read_card
 from .io import replacing
 from .run_folder import BEST, DATA, EVENTS, RECIPE, REPORT, read_events
 
@@ -39,7 +39,7 @@ figure { margin: 16px 0; }
 def write_report(run: Path) -> Path:
     """Writes `report.html` of the training in `run` from what lies there, and returns its path."""
     events = read_events(run / EVENTS)
-    card = read_card(run / BEST).fields if (run / BEST).is_file() else {}
+    card = read_card(run / BEST) if (run / BEST).is_file() else None
     listed = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).is_file() else {}
     recipe = (run / RECIPE).read_text(encoding="utf-8") if (run / RECIPE).is_file() else ""
     path = run / REPORT
@@ -48,14 +48,15 @@ def write_report(run: Path) -> Path:
     return path
 
 
-def _page(events: Sequence[Mapping[str, Any]], card: Mapping[str, Any], listed: Mapping[str, Any], recipe: str) -> str:
+def _page(events: Sequence[Mapping[str, Any]], card: Card | None, listed: Mapping[str, Any], recipe: str) -> str:
     started = next((event for event in events if event["event"] == "started"), {})
-    title = str(card.get("title") or started.get("name") or "An adapted set")
+    fields = {} if card is None else card.fields
+    title = str(fields.get("title") or started.get("name") or "An adapted set")
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f'<p class="dim">{html.escape(_opening(started, events))}</p>',
         "<h2>Before and after</h2>",
-        _score_table(_unprefixed(card.get("start_metrics", {})), _unprefixed(card.get("metrics", {}))),
+        _score_table({}, {}) if card is None else _score_table(card.scores("start"), card.scores("validation")),
         *_curves(events),
         "<h2>Camera</h2>",
         _table((("", ""),), [(name, str(value)) for name, value in listed.get("camera", {}).items()]),
@@ -64,7 +65,7 @@ def _page(events: Sequence[Mapping[str, Any]], card: Mapping[str, Any], listed: 
         "<h2>Recipe</h2>",
         f"<pre>{html.escape(recipe)}</pre>",
         "<h2>Hashes (SHA-256)</h2>",
-        _hashes(started, card),
+        _hashes(started, fields),
         f'<p class="dim">Written by LoRun {__version__}.</p>',
     ]
     return (
@@ -85,10 +86,6 @@ def _opening(started: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) ->
         minutes = steps[-1].get("elapsed_s", 0) / 60
         said += f" {steps[-1]['step']} steps in {minutes:.1f} minutes on {started.get('device', 'the CPU')}."
     return f"{said} {last.get('message', '')}".strip()
-
-
-def _unprefixed(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name.removeprefix("validation_"): value for name, value in metrics.items()}
 
 
 def _score_table(before: Mapping[str, float], after: Mapping[str, float]) -> str:

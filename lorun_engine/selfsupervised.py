@@ -21,6 +21,8 @@ from .tasks.cassi import CassiPhysics
 from .tasks.cs import CsPhysics
 from .tasks.sr import SrPhysics
 
+_SCORED_SEED = 7
+
 Decode = Callable[[Tensor, LinearPhysics], Tensor]  # the last image of a network, (B, C, H, W)
 
 
@@ -30,8 +32,9 @@ def withheld(y: Tensor, physics: LinearPhysics, share: float, generator: torch.G
     CASSI and CS take the values out of the operator; a low-resolution image has its neighbours' mean there instead.
     """
     if isinstance(physics, CassiPhysics):
-        hidden = _drawn(y.shape, share, y.device, generator)
-        return y * (1 - hidden), physics.seeing(1 - hidden), hidden
+        seen = torch.ones_like(y) if physics.seen is None else physics.seen.expand_as(y)
+        hidden = seen * _drawn(y.shape, share, y.device, generator)
+        return y * (1 - hidden), physics.seeing(seen * (1 - hidden)), hidden
     if isinstance(physics, CsPhysics):
         num_rows = len(physics.sampling)
         order = torch.randperm(num_rows, device=y.device, generator=generator)
@@ -44,6 +47,11 @@ def withheld(y: Tensor, physics: LinearPhysics, share: float, generator: torch.G
         hidden = _drawn((len(y), 1, *y.shape[2:]), share, y.device, generator)
         return torch.where(hidden > 0, _neighbours(y, 1 - hidden), y), physics, hidden.expand_as(y)
     raise LorunError(f"Sets for {physics.task} cannot learn from measurements alone. Give scenes.")
+
+
+def kept_back(y: Tensor, physics: LinearPhysics, share: float) -> tuple[Tensor, ...]:
+    """The same, with values that are the same whenever they are drawn: those that a result is scored at."""
+    return withheld(y, physics, share, torch.Generator(y.device).manual_seed(_SCORED_SEED))
 
 
 def withheld_error(estimate: Tensor, y: Tensor, physics: LinearPhysics, hidden: Tensor) -> Tensor:

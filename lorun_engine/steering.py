@@ -7,18 +7,21 @@ checkpoint   write a checkpoint now
 preview      decode the user's own capture now
 stop         score, write a checkpoint, and end; what was best so far stays usable
 discard      end at once and leave no set
+leave        write a checkpoint and end at once; what a process that is told to end makes of it
 """
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 from .train import TrainEvent
 
-COMMANDS = ("pause", "continue", "validate", "checkpoint", "preview", "stop", "discard")
+COMMANDS = ("pause", "continue", "validate", "checkpoint", "preview", "stop", "discard", "leave")
 _POLL_S = 0.1  # while paused
 
 
@@ -56,6 +59,45 @@ def give_command(run: Path, command: str) -> None:
         file.write(f"{command}\n")
 
 
+class Listening:
+    """The commands of `source`, and "leave" once this process is told to end (SIGTERM, or SIGINT from the keyboard).
+
+    It listens from its first call on, when a step is done: before that nothing is lost by ending at once. Who tells it
+    twice wants that too.
+    """
+
+    def __init__(self, source: Callable[[], str | None]) -> None:
+        self.is_told = False  # to end
+        self._source = source
+        self._before: dict[int, Any] | None = None
+
+    def __call__(self) -> str | None:
+        if self._before is None:
+            try:
+                self._before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
+            except ValueError:  # only the main thread hears signals
+                self._before = {}
+        return "leave" if self.is_told else self._source()
+
+    def leave(self) -> None:
+        """Makes "leave" the next command."""
+        self.is_told = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end()
+
+    def _take(self, number: int, frame: object) -> None:
+        self.leave()
+        self._end()
+
+    def _end(self) -> None:
+        for number, handler in (self._before or {}).items():
+            signal.signal(number, handler)
+
+
 def steered(
     events: Generator[TrainEvent, str | None, None],
     commands: Callable[[], str | None],
@@ -79,6 +121,10 @@ def steered(
             events.close()
             yield _discarded(event)
             return
+        elif command == "leave":
+            events.close()
+            yield _left(event)
+            return
         elif command == "stop":
             yield events.send("validate")
             events.close()
@@ -87,10 +133,10 @@ def steered(
         elif command == "pause":
             events.close()
             yield TrainEvent("paused", event.elapsed_s, event.phase, event.step, message="Paused.")
-            while (command := commands()) not in ("continue", "stop", "discard"):
+            while (command := commands()) not in ("continue", "stop", "discard", "leave"):
                 time.sleep(_POLL_S if command is None else 0)
             if command != "continue":
-                yield _ended(event) if command == "stop" else _discarded(event)
+                yield {"stop": _ended, "discard": _discarded, "leave": _left}[command](event)
                 return
             yield TrainEvent("continued", event.elapsed_s, event.phase, event.step, message="Going on.")
             events = again()
@@ -99,6 +145,11 @@ def steered(
 def _ended(event: TrainEvent) -> TrainEvent:
     message = "Stopped; the best weights so far are kept, and the training can be resumed."
     return TrainEvent("stopped", event.elapsed_s, event.phase, event.step, message=message, reason="asked")
+
+
+def _left(event: TrainEvent) -> TrainEvent:
+    message = "Told to end: a checkpoint was written, and the training can be resumed."
+    return TrainEvent("stopped", event.elapsed_s, event.phase, event.step, message=message, reason="told")
 
 
 def _discarded(event: TrainEvent) -> TrainEvent:

@@ -571,7 +571,8 @@ def origin(entry: LibrarySet) -> str:
         return "shipped"
     if entry.is_imported:
         return "imported"
-    return "derived" if "made_from" in entry.card.fields else "trained here"
+    made_from = entry.card.fields.get("made_from", {})
+    return "trained here" if not made_from or "adapted" in made_from else "derived"
 
 
 def facts(entry: LibrarySet) -> Mapping[str, str]:

@@ -245,16 +245,18 @@ class RunRow(QWidget):
         self.sentence.setWordWrap(True)
         self.watch = QPushButton("Watch it")
         self.resume = QPushButton("Resume")
+        self.again = QPushButton("Start again")
         self.keep = QPushButton("Keep what it has")
         self.trash = QPushButton("Move to the trash")
         self.watch.clicked.connect(lambda: training.watch(self._run))
         self.resume.clicked.connect(lambda: training.resume(self._run))
+        self.again.clicked.connect(lambda: training.resume(self._run))
         self.keep.clicked.connect(lambda: training.look_at(self._run))
         self.trash.clicked.connect(lambda: training.trash(self._run))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.addWidget(self.sentence, 1)
-        for button in (self.watch, self.resume, self.keep, self.trash):
+        for button in (self.watch, self.resume, self.again, self.keep, self.trash):
             line.addWidget(button)
 
     def show_run(self, run: Run, *, is_free: bool) -> None:
@@ -262,11 +264,14 @@ class RunRow(QWidget):
         self._run = run
         is_alive = run.is_alive
         words = "is still running" if is_alive else "ended and was not kept" if run.is_over else "did not end"
-        self.sentence.setText(f"{run.title} {words}; it came to step {run.last_step}.")
+        reached = f"it came to step {run.last_step}" if run.last_step else "it had not begun to learn"
+        self.sentence.setText(f"{run.title} {words}; {reached}.")
         self.watch.setVisible(is_alive)
         self.watch.setEnabled(is_free)
         self.resume.setVisible(not is_alive and run.is_resumable)
         self.resume.setEnabled(is_free)
+        self.again.setVisible(not is_alive and run.is_restartable)
+        self.again.setEnabled(is_free)
         self.keep.setVisible(not is_alive and run.is_keepable)
         self.keep.setEnabled(is_free)
         self.trash.setVisible(not is_alive)

@@ -123,8 +123,11 @@ class TrainingCard(QWidget):
             unfinished = training.unfinished
             if not unfinished:
                 return ""
-            first = f"{unfinished[0].title} did not end. Resume it, keep what it has, or give it up."
-            return first if len(unfinished) == 1 else f"{plural(len(unfinished), 'training')} did not end."
+            if len(unfinished) > 1:
+                return f"{plural(len(unfinished), 'training')} did not end or were not kept."
+            if unfinished[0].is_over:
+                return f"{unfinished[0].title} ended and was not kept. Keep what it has, or give it up."
+            return f"{unfinished[0].title} did not end. Resume it, keep what it has, or give it up."
         words = {"starting": "is starting", "paused": "is paused", "pausing": "pauses", "stopping": "stops"}
         state = words.get(progress.state)
         if state is not None:

@@ -25,7 +25,7 @@ from .. import theme
 from ..job import Job
 from ..quantities import plural
 from ..session import Session
-from ..training_data import THUMBNAIL, DataFile, Wanted, checked, files_among, summary
+from ..training_data import SUFFIXES, THUMBNAIL, DataFile, Wanted, checked, files_among, summary
 from .files import ask_open_files
 from .model import set_look
 
@@ -45,6 +45,8 @@ class DataList(QWidget):
         self._wanted: Wanted | None = None
         self._paths: tuple[Path, ...] = ()
         self._job: Job | None = None
+        self._num_searches = 0  # of folders, under way
+        self._nothing_in: tuple[Path, ...] = ()  # what was added last, where no file was found in it
         self.files: tuple[DataFile, ...] = ()
         self.setAcceptDrops(True)
         self.add_files = QPushButton("Add files…")
@@ -82,8 +84,8 @@ class DataList(QWidget):
 
     @property
     def is_checking(self) -> bool:
-        """Whether files are still being looked at."""
-        return self._job is not None
+        """Whether files are still being looked for or at."""
+        return self._job is not None or self._num_searches > 0
 
     def used(self, use: str) -> tuple[Path, ...]:
         """The files of one use, "learn" or "check"."""
@@ -97,11 +99,30 @@ class DataList(QWidget):
             self._check()
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Adds files, and those in folders."""
-        more = [path for path in files_among(paths) if path not in self._paths]
+        """Adds files, and those in folders, which may be large: the worker looks for them."""
+        if not paths:
+            return
+        self._num_searches += 1
+        job = self._session.run_job(
+            partial(files_among, paths), doing="looking for files", then=partial(self._found, tuple(paths))
+        )
+        for ended in (job.failed, job.cancelled):
+            ended.connect(self._search_ended)
+        self._show()
+        self.changed.emit()
+
+    def _found(self, asked: tuple[Path, ...], job: Job) -> None:
+        self._nothing_in = () if job.result else asked
+        more = [path for path in job.result if path not in self._paths]
         if more:
             self._paths = (*self._paths, *more)
             self._check()
+        self._search_ended()
+
+    def _search_ended(self) -> None:
+        self._num_searches -= 1
+        self._show()
+        self.changed.emit()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():
@@ -162,8 +183,14 @@ class DataList(QWidget):
         self.table.setRowCount(len(self.files))
         for row, file in enumerate(self.files):
             _show_row(self.table, row, file)
-        if self.is_checking:
+        if self._job is not None:
             set_look(self.sentence, f"Looking at file {len(self.files)} of {len(self._paths)}…", "dim")
+        elif self._num_searches:
+            set_look(self.sentence, "Looking for files…", "dim")
+        elif self._nothing_in:
+            names = ", ".join(path.name or str(path) for path in self._nothing_in)
+            known = ", ".join(SUFFIXES)
+            set_look(self.sentence, f"There is no file to learn from in {names}. Known are {known}.", "warn")
         elif self._paths:
             serves = any(file.serves for file in self.files)
             set_look(self.sentence, summary(self.files), "dim" if serves else "warn")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -33,7 +33,7 @@ from ..session import Session
 from ..training_data import Wanted
 from ..training_plan import Plan, Probe, capture_of, companions_of, stated_noise, suggested_title
 from .model import set_look
-from .training_advanced import AdvancedForm
+from .training_advanced import AdvancedForm, Situation
 from .training_data import DataList
 from .training_options import OptionRow
 
@@ -186,7 +186,7 @@ class PlanPanel(QWidget):
         frame, column = theme.card("3   For how long?")
         self.lengths = OptionRow(LENGTHS, name="How long")
         self.lengths.choose("standard")
-        self.lengths.chosen.connect(self._show_length)
+        self.lengths.chosen.connect(lambda _: self._show_state())
         self.verdict = QLabel()
         self.verdict.setWordWrap(True)
         self.verdict.setAccessibleName("What a short trial says")
@@ -208,6 +208,10 @@ class PlanPanel(QWidget):
         self.start.setObjectName("primary")
         self.start.setMinimumWidth(200)
         self.start.clicked.connect(self._start)
+        self.copy = QPushButton("Copy as command")
+        self.copy.setObjectName("link")
+        self.copy.setToolTip("The lorun line that makes the same set in a terminal")
+        self.copy.clicked.connect(self._copy)
         self.why_not = QLabel()
         self.why_not.setObjectName("dim")
         self.why_not.setWordWrap(True)
@@ -219,6 +223,7 @@ class PlanPanel(QWidget):
         line.addWidget(label)
         line.addWidget(self.title)
         line.addWidget(self.why_not, 1)
+        line.addWidget(self.copy)
         line.addWidget(self.start)
         return line
 
@@ -407,9 +412,12 @@ class PlanPanel(QWidget):
         """After anything that decides whether it can start; nobody looks while a training runs."""
         if not self.isVisible():
             return
+        if self.form is not None:
+            self.form.show_situation(self._situation())
         missing, is_free = self.missing(), not self._training.has_child
         self.advanced.setEnabled(self._session.is_engine_loaded)
         self.start.setEnabled(not missing and is_free)
+        self.copy.setVisible(not missing)
         self.why_not.setText(missing or ("" if is_free else "Another training is under way."))
         if not missing and is_free:
             self._probe_soon.start()
@@ -420,6 +428,12 @@ class PlanPanel(QWidget):
         if plan is not None:
             self._probe_soon.stop()
             self.start_requested.emit(plan)
+
+    def _copy(self) -> None:
+        plan = self.plan()
+        if plan is not None:
+            QGuiApplication.clipboard().setText(plan.command)
+            self.why_not.setText("The command is on the clipboard.")
 
     # ---- how long ------------------------------------------------------------------------------------------------
 
@@ -432,22 +446,27 @@ class PlanPanel(QWidget):
     def _show_advanced(self, is_wanted: bool) -> None:
         """Opens the fields; they are made when they are first wanted, as the engine names them."""
         if is_wanted and self.form is None:
-            self.form = AdvancedForm(self.lengths.value)
+            self.form = AdvancedForm(self._situation())
             self.form.edited.connect(lambda *_: self._show_state())
             self._third.addWidget(self.form)
+            self._show_probe()
         if self.form is not None:
             self.form.setVisible(is_wanted)
 
-    def _show_length(self, preset: str) -> None:
-        if self.form is not None:
-            self.form.show_preset(preset)
-        self._show_state()
+    def _situation(self) -> Situation:
+        """What decides on the values of the advanced fields."""
+        route = self.routes.value
+        has_scenes = route != "scenes" or bool(self.data.used("learn"))
+        return Situation(self.lengths.value, self.task or "cassi", route, has_scenes)
 
     def _show_probe(self) -> None:
         probe, plan = self._training.probe_result, self.plan()
         is_current = probe is not None and plan is not None and probe.key == plan.probe_key
         for name, option in self.lengths.options.items():
             option.show_note(_estimate(probe, name) if is_current else "")
+        cost = probe.cost(self.lengths.value) if is_current else None
+        if self.form is not None and cost is not None:
+            self.form.show_steps(cost.num_steps)
         if is_current:
             set_look(self.verdict, probe.sentence, "warn" if probe.is_needless else "dim")
         elif self._training.is_probing:

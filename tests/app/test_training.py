@@ -134,7 +134,7 @@ def test_a_stopped_training_is_kept_under_a_new_name_beside_its_backbone(qtbot, 
     training.stop_and_keep()
     wait_for_end(qtbot, training)
     backbone = (library / "start-backbone.safetensors").read_bytes()
-    with qtbot.waitSignal(training.kept, timeout=20_000) as kept:
+    with qtbot.waitSignal(training.kept, timeout=60_000) as kept:
         training.keep(training.run, "my camera")
     assert kept.args == ["my camera"]
     assert read_card(library / "my camera.safetensors").hash == read_card(best).hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox
 
 from app import theme
@@ -165,6 +166,20 @@ def test_files_are_dropped_looked_at_and_split_and_misfits_say_why(qtbot, make_w
     assert "scene0.h5" not in uses and uses["twin.h5"] != "out"  # it is alone now
 
 
+def test_a_folder_without_files_and_pictures_of_two_pixels_say_so(qtbot, make_window, tmp_path):
+    page = make_window().training_page
+    (tmp_path / "empty").mkdir()
+    add(qtbot, page, [tmp_path / "empty"])
+    words = "There is no file to learn from in empty. Known are .h5, .hdf5"
+    qtbot.waitUntil(lambda: page.plan.data.sentence.text().startswith(words), timeout=20_000)
+    write_cube(tmp_path / "tiny.h5", scene(1)[:, :2, :2], wavelengths_nm=BANDS, attributes={})
+    add(qtbot, page, [tmp_path / "tiny.h5", tmp_path / "gone.h5"])
+    sentences = {file.path.name: file.sentence for file in page.plan.data.files}
+    assert "at least 16 × 16 was expected" in sentences["tiny.h5"] and "gone.h5" in sentences["gone.h5"]
+    assert page.plan.data.sentence.text() == "No file here serves this training yet."
+    assert not page.plan.start.isEnabled() and page.plan.why_not.text() == "Add data to learn from."
+
+
 def test_what_looks_the_same_stays_on_one_side_of_the_split():
     rng = np.random.default_rng(0)
     looks = [rng.integers(0, 255, (6, 6), dtype=np.uint8) for _ in range(3)]
@@ -296,6 +311,52 @@ def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_win
     row.resume.click()
     qtbot.waitUntil(lambda: training.progress.outcome == "finished", timeout=20_000)
     assert [step for step, _ in training.losses] == [1, 2, 3, 4]
+
+
+def test_a_training_that_ended_before_its_first_checkpoint_is_offered_to_begin_again(qtbot, make_window, tmp_path):
+    folder = new_folder(tmp_path / "trainings", "early")
+    Run(folder, "early", "cassi", "start", arguments=("train", "--out", str(folder))).save()
+    window = make_window("--steps", 2)
+    page, training = window.training_page, window.session.training
+    training.find_runs()
+    qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)
+    (row,) = page.unfinished.rows.values()
+    assert row.again.isVisible() and not row.resume.isVisible() and "had not begun to learn" in row.sentence.text()
+    row.again.click()
+    qtbot.waitUntil(lambda: training.progress.outcome == "finished", timeout=20_000)
+    assert training.run.folder == folder and [step for step, _ in training.losses] == [1, 2]
+
+
+def test_the_fields_show_what_the_preset_has_for_this_task_and_data(qtbot, make_window, scenes, tmp_path):
+    page = make_window().training_page
+    plan = page.plan
+    plan.advanced.click()
+
+    def shown(name: str) -> str:
+        return plan.form.editors[name].line.placeholderText()
+
+    assert (shown("checkpoint_steps"), shown("validation_steps"), shown("batch")) == ("50", "75", "4")
+    assert (shown("crop"), shown("built_in")) == ("32,192", "0.6")
+    plan.lengths.options["thorough"].click()
+    assert (shown("validation_steps"), shown("patience")) == ("250", "10")
+    plan.form.editors["batch"].line.setText("3")
+    plan.form.editors["batch"].line.editingFinished.emit()
+    add(qtbot, page, scenes)
+    assert shown("built_in") == "0.3" and plan.form.settings == (("batch", "3"),)
+    plan.lengths.options["quick"].click()
+    qtbot.waitUntil(lambda: shown("adapter_steps") == "10", timeout=20_000)  # as the trial found it
+    assert plan.form.editors["equivariance"].isHidden() and not plan.form.editors["random_masks"].isHidden()
+    plan.routes.options["captures"].click()
+    assert plan.form.editors["random_masks"].isHidden() and not plan.form.editors["equivariance"].isHidden()
+
+
+def test_the_command_that_makes_the_same_set_can_be_copied(qtbot, make_window, scenes):
+    page = make_window().training_page
+    add(qtbot, page, scenes)
+    page.plan.title.setText("my lab's camera")
+    page.plan.copy.click()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[0] == "lorun" and tuple(words[1:]) == page.plan.plan().arguments(Path("my-lab-s-camera"))[:-2]
 
 
 def test_an_unfinished_training_is_kept_or_moved_to_the_trash(qtbot, make_window, scenes, best, tmp_path):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lorun_engine import local_files
 from lorun_engine.adapting import adapt_recipe
 from lorun_engine.camera import Camera, camera_of, read_camera
 from lorun_engine.cards import read_card
 from lorun_engine.cli_training import COMMANDS
+from lorun_engine.dataset_captures import CaptureSampler
+from lorun_engine.dataset_local import LocalData
 from lorun_engine.errors import FileError, LorunError
 from lorun_engine.evaluate import Window, evaluate
 from lorun_engine.io import write_cube, write_measurement
@@ -27,6 +30,7 @@ from lorun_engine.model import Model, backbone_hash, load_model, save_adapters, 
 from lorun_engine.noise import Noise
 from lorun_engine.recipe import read_recipe
 from lorun_engine.run_folder import read_events, toml_text
+from lorun_engine.selfsupervised import kept_back, self_supervised_loss
 from lorun_engine.tasks import cs
 from lorun_engine.tasks.cassi import Dispersion, random_mask
 from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
@@ -179,6 +183,9 @@ def test_scenes_measured_by_the_own_camera_raise_the_score_with_it(task, tmp_pat
     card = read_card(tmp_path / "run" / "adapters.safetensors").fields
     assert card["made_from"] == {"adapted": [task, read_card(set_file).hash]}
     assert card["training"]["files"] == [path.name for path in data[:3]] and card["checked_on"] == [data[3].name]
+    assert card["training"]["started_from"] == task
+    scores = {name: card["metrics"][f"{name}_psnr"] for name in ("start", "validation")}
+    assert scores == {"start": last["start_metrics"]["psnr"], "validation": last["metrics"]["psnr"]}
 
 
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
@@ -206,6 +213,40 @@ def test_measurements_alone_raise_the_score_on_scenes_whose_truth_is_known(task,
     assert train(library, *words, *flags(task, tmp_path)) == 0
     last = require_better(tmp_path / "run", library, task, by=0.2)
     assert last["metrics"]["withheld_psnr"] > last["start_metrics"]["withheld_psnr"]
+
+
+@pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
+def test_a_single_capture_is_never_learned_from_where_it_is_scored(task):
+    capture = camera(task).measured(Scene(scene(1, NETWORKS[task].channels), BANDS if task == "cassi" else None))
+    *_, hidden = kept_back(torch.from_numpy(capture.y)[None], capture.physics, 0.1)
+    other = replace(capture, y=capture.y + 3 * hidden[0].numpy())
+    data = LocalData(crop=(16, 24), withheld=0.1)
+    samples = []
+    for one in (capture, other):
+        sampler = CaptureSampler.of([one], data, None, kept_back=True)
+        samples.append(sampler.sample(torch.Generator().manual_seed(2)))
+    assert hidden.any() and torch.equal(samples[0].y, samples[1].y)
+
+    def error(sample) -> float:
+        estimate = torch.rand(2, *sample.physics.scene_shape, generator=torch.Generator().manual_seed(3))
+        generator = torch.Generator().manual_seed(4)
+        loss = self_supervised_loss(
+            lambda y, physics: estimate, sample.y, sample.physics, generator, share=0.1, equivariance=0, noise=None
+        )
+        return float(loss)
+
+    assert error(samples[0]) == error(samples[1]) > 0
+
+
+def test_a_single_capture_says_on_which_values_it_was_checked(tmp_path):
+    library = tmp_path / "library"
+    set_file = new_set("cassi", library)
+    (path,) = captures("cassi", tmp_path / "data", count=1, known=False)
+    words = ["--adapt", set_file, "--route", "captures", "--data", path, "--out", tmp_path / "run", "--steps", 2]
+    assert train(library, *words, *TINY) == 0
+    card = read_card(tmp_path / "run" / "adapters.safetensors").fields
+    assert card["checked_on"] == ["withheld values of capture0.h5"]
+    assert {"start_withheld_psnr", "validation_withheld_psnr"} <= set(card["metrics"])
 
 
 def quick_run(tmp_path: Path, *words: object, name: str = "run", steps: int = 4) -> Path:
@@ -293,9 +334,9 @@ def test_no_better_score_for_a_while_ends_a_training_early(tmp_path):
 def test_a_full_disk_is_told_before_the_last_good_checkpoint_is_touched(tmp_path, monkeypatch):
     import errno
 
-    from lorun_engine import train as training
+    from lorun_engine import training_state
 
-    written, save = [], training.save_file
+    written, save = [], training_state.save_file
 
     def full(tensors, path, **rest):
         written.append(path)
@@ -305,7 +346,7 @@ def test_a_full_disk_is_told_before_the_last_good_checkpoint_is_touched(tmp_path
         return save(tensors, path, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_file", full)
+        patch.setattr(training_state, "save_file", full)
         with pytest.raises(FileError, match="No space left on device.*last checkpoint"):
             quick_run(tmp_path)
     run = tmp_path / "run"
@@ -384,6 +425,16 @@ def test_a_single_scene_is_split_in_two_parts_with_a_gap(tmp_path):
     learn, check = examined([path], [], reading).files
     assert learn.rows == (0, 19) and check.rows[0] - learn.rows[1] == 4 and check.rows[1] == 32
     np.testing.assert_array_equal(reading.scene(check).image, scene(0, 6)[:, 23:])
+
+
+def test_of_scenes_that_take_too_much_memory_the_middle_of_each_is_learned_from(tmp_path, monkeypatch):
+    paths = scenes("cassi", tmp_path / "data", count=5)
+    one = 6 * 32 * 48 * 4  # bytes
+    monkeypatch.setattr(local_files, "_LARGEST_BYTES", 2 * one)
+    monkeypatch.setattr(local_files, "_LEAST_ROWS", 4)
+    found = examined(paths, [], Reading("scenes", camera("cassi")))
+    assert [file.rows for file in found.files] == [(8, 24)] * 4 + [None]  # half of each of the four
+    assert found.notes == ("All scenes would take 0.0 GB of memory; the middle 50% of every one is learned from.",)
 
 
 def test_a_single_pair_cannot_be_learned_from_and_checked_on(tmp_path):

@@ -293,6 +293,14 @@ def test_strength_zero_is_every_stage_ablated_and_each_stage_matters(trained, sn
         assert all(not np.array_equal(cube, other) for other in cubes[:number])
 
 
+def test_the_result_names_the_set_with_its_strength_and_the_stages_without_adapters(trained, snapshot):
+    flags = ["--adapter-scale", 0.5, "--ablate-stage", 2]
+    for words, name in (([], "tiny"), (flags, "tiny at 50 % without the adapters of stage 2")):
+        decoded(trained, snapshot, *words)
+        with h5py.File(snapshot.parent / "decoded.h5") as file:
+            assert file["cube"].attrs.get("adapter", file.attrs.get("adapter")) == name
+
+
 def test_channels_last_gives_the_plain_result_and_bfloat16_nearly(trained, snapshot):
     plain = decoded(trained, snapshot)
     np.testing.assert_allclose(decoded(trained, snapshot, "--path", "nhwc"), plain, atol=1e-5)

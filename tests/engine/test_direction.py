@@ -66,5 +66,17 @@ def test_a_coarse_decode_of_the_other_direction_is_the_same_one_reversed():
     torch.testing.assert_close(coarse_spectra(y, one), coarse_spectra(y, other).flip(0), atol=1e-3, rtol=1e-2)
 
 
+def test_fine_texture_within_the_blocks_changes_the_decoded_spectra_little():
+    draws = torch.Generator().manual_seed(4)
+    mask = torch.rand(64, 96, generator=draws)
+    ramp = torch.linspace(0.2, 0.8, 12)[:, None, None]
+    texture = 1 + 0.8 * torch.sin(torch.arange(96) / 96 * 2 * torch.pi * 15)  # fifteen waves, six blocks
+    physics = CassiPhysics(mask, Dispersion(12))
+    even, uneven = (coarse_spectra(physics.forward(ramp * light.expand(1, 12, 64, 96)), physics)
+                    for light in (torch.ones(96), texture))  # fmt: skip
+    inner = (slice(None), slice(1, -1), slice(1, -1))
+    assert float((uneven - even)[inner].norm() / even[inner].norm()) < 0.15
+
+
 def test_the_stored_weights_fill_the_network():
     assert [tuple(weight.shape) for weight, _ in stored_layers()] == layer_shapes()

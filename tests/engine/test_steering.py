@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from lorun_engine.dataset import Material
 from lorun_engine.model import load_model
-from lorun_engine.steering import CommandFile, give_command, steered
+from lorun_engine.run_folder import read_events
+from lorun_engine.steering import CommandFile, Listening, give_command, steered
 from lorun_engine.train import resume, train
 from tests.engine.test_train import losses, material, tiny  # noqa: F401 (a fixture)
 
@@ -87,18 +89,71 @@ def test_half_a_line_waits_and_what_was_there_before_the_start_is_left_alone(tmp
     assert [commands(), commands(), commands()] == ["pause", "stop", None]
 
 
-def test_the_command_line_obeys_the_file_in_its_folder(material, tmp_path, capsys):  # noqa: F811
+def long_training(material, tmp_path: Path) -> subprocess.Popen:  # noqa: F811
+    """`lorun train` in a process of its own, with more steps than anybody waits for."""
     (tmp_path / "recipe.toml").write_text(
         "[network]\nchannels = 28\nnum_stages = 2\ndenoiser = 'unet'\ndenoiser_settings = { widths = [4, 8] }\n"
         "[data]\ncrop = [8, 16]\nbatch = 2\nvalidation = ['second:lower']\n"
-        "[training]\nbackbone_steps = 100000\nadapter_steps = 1\n"
+        "[training]\nbackbone_steps = 100000\nadapter_steps = 1\ncheckpoint_s = 1e9\ncheckpoint_steps = 100000\n"
     )
-    folder, run = material.cubes[0][0].parent, tmp_path / "run"
     program = [sys.executable, "-m", "lorun_engine", "train", "--events", "json"]
-    words = ["--data", folder, "--recipe", tmp_path / "recipe.toml", "--out", run]
-    with subprocess.Popen(
-        [*program, *map(str, words)], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
-    ) as process:
+    words = ["--data", material.cubes[0][0].parent, "--recipe", tmp_path / "recipe.toml", "--out", tmp_path / "run"]
+    place = Path(__file__).parents[2]
+    return subprocess.Popen([*program, *map(str, words)], cwd=place, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without a word")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_told_to_end_writes_a_checkpoint_within_one_step(material, tmp_path, number):  # noqa: F811
+    with long_training(material, tmp_path) as process:
+        events, told_at = [], None
+        for line in process.stdout:
+            events.append(json.loads(line))
+            if told_at is None and events[-1].get("step") == 4:
+                told_at = 4
+                process.send_signal(number)
+        assert process.wait(timeout=60) == 130
+    last = events[-1]
+    assert (last["event"], last["reason"], last["step"]) == ("stopped", "told", events[-2]["step"])
+    assert "validated" not in [event["event"] for event in events]  # that would take longer than a step
+    goes_on = resume(tmp_path / "run")
+    first = next(event for event in goes_on if event.event == "step")
+    goes_on.close()
+    assert first.step == last["step"] + 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows break otherwise")
+def test_a_process_whose_listener_is_gone_writes_a_checkpoint_and_leaves(material, tmp_path):  # noqa: F811
+    with long_training(material, tmp_path) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 130
+    events = read_events(tmp_path / "run" / "events.jsonl")
+    assert [event["event"] for event in events[-2:]] == ["step", "stopped"]
+    assert [event["step"] for event in events[1:-1]] == list(range(1, events[-1]["step"] + 1))
+    goes_on = resume(tmp_path / "run")
+    assert next(event for event in goes_on if event.event == "step").step == events[-1]["step"] + 1
+    goes_on.close()
+
+
+def test_a_training_that_is_told_to_end_while_it_is_paused_ends(material, tmp_path):  # noqa: F811
+    events = told(tmp_path / "run", material, (1, "pause"), (1, "leave"))
+    assert [event.event for event in events[-2:]] == ["paused", "stopped"] and events[-1].reason == "told"
+
+
+def test_after_a_training_signals_are_heard_by_whoever_heard_them_before():
+    before = signal.getsignal(signal.SIGTERM)
+    with Listening(lambda: None) as commands:
+        assert commands() is None and signal.getsignal(signal.SIGTERM) != before
+        signal.raise_signal(signal.SIGTERM)
+        assert commands() == "leave" and commands.is_told
+        assert signal.getsignal(signal.SIGTERM) == before  # told twice, it ends at once
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_command_line_obeys_the_file_in_its_folder(material, tmp_path, capsys):  # noqa: F811
+    run = tmp_path / "run"
+    with long_training(material, tmp_path) as process:
         names = []
         for line in process.stdout:
             names.append(json.loads(line)["event"])
