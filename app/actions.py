@@ -40,6 +40,10 @@ def _is_cube(session: Session) -> bool:
     return session.measurement is not None and not session.kind.is_photograph
 
 
+def _has_range(session: Session) -> bool:
+    return session.selection.band_range is not None
+
+
 def _has_regions(session: Session) -> bool:
     return bool(session.regions.all)
 
@@ -178,6 +182,16 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("last_stage", "View", "Last stage", "Shift+End", _has_stages),
     Entry("previous_band", "View", "Previous band", "[", _has_bands),
     Entry("next_band", "View", "Next band", "]", _has_bands),
+    Entry(
+        "mean_of_bands",
+        "View",
+        "Mean over bands",
+        "M",
+        lambda session: session.ruler.is_possible,
+        "Drag over the spectra: the pictures show the mean over these bands",
+    ),
+    Entry("more_bands", "View", "More bands", "W", _has_range, "Widen the range of bands at both ends"),
+    Entry("fewer_bands", "View", "Fewer bands", "Shift+W", _has_range, "Narrow the range of bands at both ends"),
     Entry("", "View", ""),
     Entry("theme", "View", "Theme"),
     Entry("log", "View", "Log", "Ctrl+L"),

@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
+    QKeyEvent,
     QPaintEvent,
 )
 from PySide6.QtWidgets import (
@@ -118,6 +119,7 @@ class MainWindow(QMainWindow):
         self.convergence = ConvergenceView(session, self._theme)
         self.side_tabs = SideTabs(session, self._theme, spectrum=self.spectrum, convergence=self.convergence)
         session.regions.record_on(self.corrections)
+        session.ruler.record_on(self.corrections)
         self.log_dock = LogDock(session)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.resizeDocks([self.log_dock], [LOG_HEIGHT], Qt.Orientation.Vertical)
@@ -219,8 +221,11 @@ class MainWindow(QMainWindow):
             "next_stage": lambda: session.select_stage(session.selection.stage + 1),
             "first_stage": lambda: session.select_stage(0),
             "last_stage": lambda: session.select_stage(len(session.stages) - 1),
-            "previous_band": lambda: session.select_band(session.selection.band - 1),
-            "next_band": lambda: session.select_band(session.selection.band + 1),
+            "previous_band": lambda: session.ruler.move(-1),
+            "next_band": lambda: session.ruler.move(1),
+            "mean_of_bands": session.ruler.toggle,
+            "more_bands": lambda: session.ruler.grow(1),
+            "fewer_bands": lambda: session.ruler.grow(-1),
             "log": self.toggle_log,
             "decode": session.restore,
             "cancel": session.cancel,
@@ -295,6 +300,13 @@ class MainWindow(QMainWindow):
         self.corrections.redoTextChanged.connect(lambda text: self.actions_["redo"].setText(f"Redo {text}".strip()))
         QApplication.instance().focusChanged.connect(self._share_space)
         QApplication.instance().styleHints().colorSchemeChanged.connect(self._follow_system)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape, where nothing else wants it, shows single bands again."""
+        if event.key() == Qt.Key.Key_Escape and self.session.ruler.range is not None:
+            self.session.ruler.clear()
+        else:
+            super().keyPressEvent(event)
 
     def _share_space(self, _: QWidget | None, focused: QWidget | None) -> None:
         """Space presses the button or opens the box that has the focus; elsewhere it plays the stages."""

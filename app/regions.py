@@ -1,7 +1,7 @@
 """Places that the user keeps: points, and rectangles, ellipses and polygons, drawn on any pane; what is measured there.
 
 On a cube every place has a curve: the mean over its pixels and their standard deviation. On a photograph a point keeps
-its row, and a rectangle is a zoom box with its own figures. Large places are measured in the worker.
+its row, and a rectangle is a zoom box with its own figures. Large places are measured aside, while a decode runs too.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ class Regions(QObject):
             return self._kept.get(key, measure, lambda _: 1024)
         if key not in self._wanted:
             self._wanted.add(key)
-            self._session.run_job(measure, doing="measuring a region", then=partial(self._take, of, key))
+            self._session.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
         return None
 
     def _take(self, of: tuple, key: Hashable, job: Job) -> None:

@@ -125,6 +125,15 @@ def shrunk(image: np.ndarray, factor: int) -> np.ndarray:
     return total * np.float32(0.25)
 
 
+def mean_of_bands(cube: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
+    """(H, W): a band of a (C, H, W) cube itself, or the mean over those from the first to the last."""
+    first, last = bands
+    if first == last:
+        return cube[first]
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
+        return cube[first : last + 1].mean(axis=0)
+
+
 def fitting_factor(size: tuple[int, int], shown: tuple[float, float]) -> int:
     """By how much (height, width) may be shrunk and still fill the (height, width) of the place where it is shown."""
     factor = min(length / max(place, 1) for length, place in zip(size, shown, strict=True))

@@ -1,7 +1,8 @@
 """The one document of the window: what was opened, with what it is decoded, the stages so far, and what is looked at.
 
 Widgets call its verbs and redraw on its signals; they hold no state of their own about the work. Everything slow runs
-in one worker thread, one thing after another. Cubes stay in the `StageStore`; signals carry indices.
+in one worker thread, one thing after another; what somebody waits for and takes little runs in a second one, aside, so
+that it does not wait for a decode. Cubes stay in the `StageStore`; signals carry indices.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .opening import Opened, open_files
 from .problems import LOG, Problem, explain
 from .regions import Regions
 from .resources import resource_path
+from .ruler import BandRuler
 from .settings import RecentJob, Settings
 from .spectral_library import LibraryBeside
 from .stage_store import StageStore
@@ -64,10 +66,16 @@ class Selection:
     mode: Mode = "colour"
     in_colour: bool = True
     view: View = "image"
+    band_range: tuple[int, int] | None = None  # the first and the last band of those whose mean stands for the band
     composite: tuple[int, int, int] | None = None  # the bands shown as red, green and blue; None for true colour
     stretch: Stretch = PERCENTILES
     shared_stretch: bool = True
     follow_newest: bool = True
+
+    @property
+    def bands(self) -> tuple[int, int]:
+        """The first and the last band that pictures of single bands show, the mean where they are several."""
+        return self.band_range or (self.band, self.band)
 
 
 @dataclass(frozen=True)
@@ -182,14 +190,16 @@ class Session(QObject):
         self._settings_path = settings_path
         self._decoders = decoders or LibraryDecoders(library)
         self._is_decoder_wanted = False  # the user asked for it by name
-        self._worker = Worker(self)
-        self._worker.idle.connect(self.worker_idle)
+        self._worker, self._aside = Worker(self), Worker(self)
+        for worker in (self._worker, self._aside):
+            worker.idle.connect(self._tell_if_idle)
         self._opening: Job | None = None
         self._decoding: Job | None = None
         self._panes_are_automatic = True
         self.workshop = Workshop(self, library, self._decoders)
         self.training = Training(self)
         self.regions = Regions(self)
+        self.ruler = BandRuler(self)
         self.checking = Checking(self)
         self.what_if = WhatIf(self)
         self.comparing = Comparing(self, self._decoders)
@@ -242,7 +252,7 @@ class Session(QObject):
         self._take_choice(next(choice for choice in self._choices_here() if choice.name == name), fit=None)
         if self.measurement is not None:
             work = partial(first_fit, self._decoders, [self.choice], self.measurement)
-            self._do(work, doing=f"opening {name}", then=partial(self._fit_found, self.measurement))
+            self.run_aside(work, doing=f"opening {name}", then=partial(self._fit_found, self.measurement))
 
     def set_num_stages(self, num_stages: int) -> None:
         """Asks for `num_stages` stages in the next decode."""
@@ -290,7 +300,7 @@ class Session(QObject):
             return
         work = partial(first_fit, self._decoders, self._choices_here(), self.measurement)
         then = partial(self._first_fit_found, self.measurement)
-        self._do(work, doing="finding a decoder that fits", then=then)
+        self.run_aside(work, doing="finding a decoder that fits", then=then)
 
     def _first_fit_found(self, measurement: Measurement, job: Job) -> None:
         if measurement is self.measurement and self.choice is None:
@@ -478,7 +488,7 @@ class Session(QObject):
         selection = replace(
             self.selection, stage=0, band=self._num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True
         )
-        selection = replace(selection, composite=None)  # other bands
+        selection = replace(selection, composite=None, band_range=None)  # other bands
         if self.kind.is_photograph != shown_before.is_photograph:
             selection = replace(selection, stretch=self.kind.stretch, shared_stretch=True)
         if selection.mode == "compare":  # of sides that are gone
@@ -652,9 +662,18 @@ class Session(QObject):
         self._select(replace(selection, stage=index, panes=panes, follow_newest=is_newest))
 
     def select_band(self, band: int) -> None:
-        """Looks at a band, 0 the shortest wavelength."""
+        """Looks at a single band, 0 the shortest wavelength."""
         if self.measurement is not None:
-            self._select(replace(self.selection, band=max(0, min(band, self._num_bands - 1))))
+            band = max(0, min(band, self._num_bands - 1))
+            self._select(replace(self.selection, band=band, band_range=None))
+
+    def select_bands(self, bands: tuple[int, int] | None) -> None:
+        """Looks at the mean over the bands from the first to the last, or for None at a single one again."""
+        if bands is None:
+            self._select(replace(self.selection, band_range=None))
+        elif 0 <= bands[0] <= bands[1] < self._num_bands:
+            mode = self.selection.mode if self.selection.mode in ("band", "compare") else "band"
+            self._select(replace(self.selection, band_range=bands, band=sum(bands) // 2, mode=mode, in_colour=False))
 
     def select_pixel(self, pixel: tuple[int, int] | None) -> None:
         """Puts the cursor at (y, x) of the scene, or nowhere; a place beside the scene is nowhere."""
@@ -878,25 +897,26 @@ class Session(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the worker has anything to do."""
-        return bool(self._worker.jobs)
+        """Whether a worker has anything to do."""
+        return bool(self._worker.jobs or self._aside.jobs)
 
     def tasks(self) -> list[str]:
-        """What the worker is on, in words."""
-        return [*(job.title for job in self._worker.jobs), *self.training.tasks()]
+        """What the workers are on, in words."""
+        return [*(job.title for job in (*self._worker.jobs, *self._aside.jobs)), *self.training.tasks()]
 
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
         self.cancel()
-        self._worker.cancel_all()
+        for worker in (self._worker, self._aside):
+            worker.cancel_all()
         self.training.leave()
 
     def close(self, *, timeout_s: float = 5.0) -> bool:
-        """Stops everything and ends the worker; False if it was still busy after `timeout_s`."""
+        """Stops everything and ends the workers; False if one was still busy after `timeout_s`."""
         self.training.close()
         self.workshop.close()
         self._save_settings()
-        has_ended = self._worker.stop(timeout_s=timeout_s)
+        has_ended = all([worker.stop(timeout_s=timeout_s) for worker in (self._aside, self._worker)])
         if has_ended:
             self.stages.close()
             self.comparing.results.clear()
@@ -907,12 +927,20 @@ class Session(QObject):
         """Gives slow `work` to the worker thread; `then` gets the job in this one once it has succeeded."""
         return self._do(work, doing=doing, then=then)
 
-    def _do(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+    def run_aside(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """As `run_job`, for work of less than a second that decodes nothing and that a decode may not keep waiting."""
+        return self._do(work, doing=doing, then=then, worker=self._aside)
+
+    def _do(self, work: Callable, *, doing: str, then: Callable[[Job], None], worker: Worker | None = None) -> Job:
         """Gives `work` to the worker; what goes wrong is logged, and shown when it is a bug."""
         job = Job(work, title=doing)
         job.succeeded.connect(lambda: then(job))
         job.failed.connect(lambda: self._failed(job))
-        return self._worker.give(job)
+        return (worker or self._worker).give(job)
+
+    def _tell_if_idle(self) -> None:
+        if not self.is_busy:
+            self.worker_idle.emit()
 
     def _failed(self, job: Job) -> Problem:
         problem = explain(job.error, doing=job.title)

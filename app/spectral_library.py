@@ -1,4 +1,4 @@
-"""The spectral library beside a restoration: read in the worker, resampled to the bands of what is open, and ranked."""
+"""The spectral library beside a restoration: read aside, resampled to the bands of what is open, and ranked."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LibraryBeside(QObject):
     def open(self, path: Path | str) -> None:
         """Reads an ENVI library or a CSV table; one that cannot be read leaves the open one as it is."""
         path = Path(path)
-        job = self._session.run_job(partial(read_library, path), doing=f"reading {path.name}", then=self._take)
+        job = self._session.run_aside(partial(read_library, path), doing=f"reading {path.name}", then=self._take)
         self._reading = job
         job.failed.connect(lambda: self._refuse(job))
 

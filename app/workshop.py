@@ -1,7 +1,7 @@
 """The adapter workshop: the library's sets, whether they suit what is open, what they change, and how much of it.
 
-The session owns it. Files are read and written in the session's worker; the folders are searched again whenever one of
-their files comes or goes.
+The session owns it. Files are read aside from the session's worker, so that looking at sets waits for no decode, and
+written in it; the folders are searched again whenever one of their files comes or goes.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Workshop(QObject):
             return
         self._is_look_wanted = False
         work = partial(_look, self.library, self._decoders)
-        self._looking = self._session.run_job(work, doing="listing the adapter sets", then=self._looked)
+        self._looking = self._session.run_aside(work, doing="listing the adapter sets", then=self._looked)
         for ended in (self._looking.failed, self._looking.cancelled):
             ended.connect(self._look_ended)
 
@@ -216,7 +216,8 @@ class Workshop(QObject):
             same = [entry for entry in self.sets if entry.card.hash == shown.card.hash and not entry.is_shipped]
         if self._wanted is not None:
             wanted = [entry for entry in self.sets if entry.card.name == self._wanted]
-            same, self._wanted = wanted or same, None if wanted else self._wanted
+            is_settled = bool(wanted) and not self._session.is_opening  # what is opened brings a decoder of its own
+            same, self._wanted = wanted or same, None if is_settled else self._wanted
         found = next(iter(same), None) or self.chosen or next(iter(self.sets), None)
         if found != shown:
             self._take_shown(found)
@@ -264,7 +265,7 @@ class Workshop(QObject):
             return Suitability(sentence, is_usable=False)
         fit = self._fits.get(card.hash)
         if fit is None:
-            return Suitability("Waits for the decode that runs…" if session.restoration.is_busy else "Checking…")
+            return Suitability("Checking…")
         if not fit.is_good:
             return Suitability(fit.sentence, "warn", is_usable=False)
         return self._effect(entry, fit)
@@ -302,7 +303,7 @@ class Workshop(QObject):
         if wanted:
             work = partial(_fits, self._decoders, wanted, measurement)
             then = partial(self._fits_found, measurement)
-            self._session.run_job(work, doing="checking which adapter sets fit", then=then)
+            self._session.run_aside(work, doing="checking which adapter sets fit", then=then)
 
     def _fits_found(self, measurement: Measurement, job: Job) -> None:
         fits, tables = job.result
@@ -326,7 +327,9 @@ class Workshop(QObject):
         self._adapting = {name: kept for name, kept in self._adapting.items() if name == self._session.decoder_name}
         chosen = self.chosen
         if chosen is not None and chosen.card.path != self._last_chosen:  # what is chosen is what one wants to see
-            self._take_shown(chosen)
+            if self._wanted is None:
+                self._take_shown(chosen)
+            self._wanted = None
         self._last_chosen = None if chosen is None else chosen.card.path
         self.assessed.emit()
 
@@ -347,7 +350,7 @@ class Workshop(QObject):
             return
         work = partial(_table, entry, self.library)
         doing = f"looking into {entry.card.name}"
-        job = self._session.run_job(work, doing=doing, then=lambda job: self._take_table(entry, job.result))
+        job = self._session.run_aside(work, doing=doing, then=lambda job: self._take_table(entry, job.result))
         job.failed.connect(lambda: self._not_inspected(entry, job))
 
     def select_layer(self, layer: str) -> None:
@@ -358,7 +361,7 @@ class Workshop(QObject):
         self.layer_changed.emit()
         work = partial(_changes, entry, self.library, layer)
         then = partial(self._take_changes, entry, layer)
-        self._session.run_job(work, doing=f"looking into {entry.card.name}", then=then)
+        self._session.run_aside(work, doing=f"looking into {entry.card.name}", then=then)
 
     def _take_shown(self, entry: LibrarySet | None) -> None:
         is_same = None not in (entry, self.shown) and entry.card.hash == self.shown.card.hash

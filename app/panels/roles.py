@@ -235,10 +235,11 @@ def found_values(table: RoleTable) -> dict[str, Found]:
 
 
 def thumbnail(array: np.ndarray) -> QPixmap:
-    """A small grey picture of an array: its mean over the shortest axis, from the 1st to the 99th percentile."""
+    """A small grey picture of an array: its middle along the shortest axis, from the 1st to the 99th percentile."""
     image = np.asarray(array)
-    while image.ndim > 2:
-        image = image.take(image.shape[np.argmin(image.shape)] // 2, axis=int(np.argmin(image.shape)))
+    while image.ndim > 2:  # by views: a large array in the order of MATLAB would be copied whole
+        shortest = int(np.argmin(image.shape))
+        image = np.moveaxis(image, shortest, 0)[image.shape[shortest] // 2]
     image = np.atleast_2d(image)
     if image.size == 0 or image.dtype.kind not in "biuf":
         return QPixmap()

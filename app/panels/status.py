@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar
 
 from .. import theme
 from ..kinds import RGB
 from ..quantities import duration, gibibytes, number, plural
+from ..ruler import range_title
 from ..session import MEASUREMENT, REFERENCE, Session
 from ..viewers.grid import Cursor
 
@@ -76,10 +78,13 @@ class StatusBar(QStatusBar):
 
     def _band(self) -> str:
         """Which band the values are of; a photograph in its colours has them all."""
-        session, band = self._session, self._session.selection.band
+        session, selection = self._session, self._session.selection
+        band = selection.band
         if session.kind.is_photograph:
             return RGB[band] if self._is_one_of_rgb else ""
         wavelengths_nm = session.measurement.wavelengths_nm
+        if selection.band_range is not None:
+            return range_title(selection.band_range, wavelengths_nm)
         return f"band {band + 1}" if wavelengths_nm is None else f"{wavelengths_nm[band]:.1f} nm"
 
     @property
@@ -105,7 +110,9 @@ class StatusBar(QStatusBar):
             image = session.stages.image(pane)
         if session.kind.is_photograph and len(image) == len(RGB) and not self._is_one_of_rgb:
             return " ".join(number(float(value)) for value in image[:, y, x])
-        return number(float(image[0 if len(image) == 1 else session.selection.band, y, x]))
+        first, last = (0, 0) if len(image) == 1 else session.selection.bands
+        with np.errstate(invalid="ignore", over="ignore"):
+            return number(float(image[first : last + 1, y, x].mean()))
 
     def _name(self, pane: int) -> str:
         measured = self._session.kind.measured.lower()

@@ -64,6 +64,7 @@ class CentreView(QWidget):
         self._shown.addWidget(self.residual)
         self.compare = CompareView(session, self.pictures, self.grid.maps, self.grid.hub, tokens)
         self.compare.cursor_moved.connect(self.cursor_moved)
+        self.grid.tools.attach(self.compare.pane, self.compare.pane.shows)
         self._shown.addWidget(self.compare)
         work = QWidget()
         column = QVBoxLayout(work)
@@ -233,20 +234,27 @@ class CentreView(QWidget):
     # ---- keys ----------------------------------------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Left and right step through the stages, up and down through the bands, Escape lets the pinned pixel go."""
+        """Left and right step through the stages, up and down through the bands, Escape lets go of what was taken."""
         session, selection = self._session, self._session.selection
         steps = {
             Qt.Key.Key_Left: lambda: session.select_stage(selection.stage - 1),
             Qt.Key.Key_Right: lambda: session.select_stage(selection.stage + 1),
-            Qt.Key.Key_Up: lambda: session.select_band(selection.band + 1),
-            Qt.Key.Key_Down: lambda: session.select_band(selection.band - 1),
-            Qt.Key.Key_Escape: lambda: session.select_pixel(None),
+            Qt.Key.Key_Up: lambda: session.ruler.move(1),
+            Qt.Key.Key_Down: lambda: session.ruler.move(-1),
+            Qt.Key.Key_Escape: self._let_go,
         }
         step = steps.get(event.key())
         if step is None or self.pictures.num_stages == 0:
             super().keyPressEvent(event)
         else:
             step()
+
+    def _let_go(self) -> None:
+        """Of the range of bands first, then of the pinned pixel."""
+        if self._session.ruler.range is not None:
+            self._session.ruler.clear()
+        else:
+            self._session.select_pixel(None)
 
 
 class _Scrolled(QScrollArea):

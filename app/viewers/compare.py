@@ -81,6 +81,7 @@ class CompareView(QWidget):
         self._lay_out()
         self._comparing.changed.connect(self._refresh_if_seen)
         hub.cursor_changed.connect(self._show_figures)
+        pictures.making.made.connect(self._refresh_if_seen)
         self.set_theme(tokens)
 
     def set_theme(self, tokens: Theme) -> None:
@@ -106,7 +107,9 @@ class CompareView(QWidget):
         for widget in (self.left, self.right, self.swap):
             widget.setVisible(look.way != "disagreement")
         self.bands.setVisible(self._pictures.num_bands > 1)
-        texts = ["Colour" if look.way in ("split", "blink") else f"Mean over {kind.band}s", kind.band.capitalize()]
+        is_map = look.way not in ("split", "blink")
+        single = kind.band.capitalize() if selection.band_range is None else self._pictures.bands_title(selection.bands)
+        texts = [f"Mean over {kind.band}s" if is_map else "Colour", single]
         if [self.bands.itemText(index) for index in range(self.bands.count())] != texts:
             self.bands.clear()
             self.bands.addItems(texts)
@@ -272,6 +275,17 @@ class ComparePane(ImagePane):
         self.show_marker(self._session.selection.pixel)
         words = " and ".join(self._title(side) for side in self.sides if side is not None)
         self.setAccessibleDescription(f"{comparing.look.way.capitalize()}: {words}")
+
+    def shows(self) -> Pane | MapKind | tuple[Pane | None, Pane | None]:
+        """The map, the side that is seen, or the two sides with the line between them."""
+        look = self._comparing.look
+        if self.map_ is not None:
+            return self.map_
+        seen = self.sides[int(look.way == "blink" and look.shows_right)]
+        return self.sides if self._is_split else seen
+
+    def claims(self, position: QPointF) -> bool:
+        return self._is_on_line(position)
 
     @property
     def line_x(self) -> float:

@@ -47,6 +47,7 @@ class PaneGrid(QWidget):
         self._session, self._pictures, self._theme = session, pictures, tokens
         self.hub = ViewHub()
         self.hub.cursor_changed.connect(self._show_values)
+        pictures.making.made.connect(self._show_made)
         self.maps = Maps(session, pictures)
         self.tools = RegionTools(session, pictures, tokens)
         self.cards: list[PaneCard] = []
@@ -118,7 +119,19 @@ class PaneGrid(QWidget):
         return [pane] if self._pictures.size(seen) is None else [seen, pane]
 
     def _title(self, content: Pane | Change) -> str:
-        return f"Change in stage {content.stage}" if isinstance(content, Change) else self._pictures.title(content)
+        if isinstance(content, Change):
+            title, pane = f"Change in stage {content.stage}", content.stage
+        else:
+            title, pane = self._pictures.title(content), content
+        mean = self._pictures.words_of_mean(pane)
+        return f"{title} · {mean}" if mean else title
+
+    def _show_made(self) -> None:
+        """Shows pictures that were made aside; the figures of maps come with them."""
+        if any(isinstance(card.content, Change) for card in self.cards if card.isVisible()):
+            self.refresh()
+        for card in self.cards:
+            card.pane.update()
 
     def _paint_legend(self, content: Change, painter: QPainter, place: QRectF) -> None:
         ends = self.maps.range(content)

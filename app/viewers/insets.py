@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPen
 
 from ..regions import Region, Regions
 from ..session import MEASUREMENT, REFERENCE
-from .maps import Change
+from .maps import MapKind
 from .panes import ImagePane
 from .pictures import Pictures
 
@@ -99,7 +99,8 @@ def paint_insets(
         for ink, thickness in (("#ffffff", 4), (colour, 2)):
             painter.setPen(QPen(QColor(ink), thickness))
             painter.drawRect(place)
-        compared = None if shows in (REFERENCE, MEASUREMENT) or isinstance(shows, Change) else pictures.array(shows)
+        is_restored = shows not in (REFERENCE, MEASUREMENT) and not isinstance(shows, MapKind)
+        compared = pictures.array(shows) if is_restored else None
         if compared is not None and (figures := regions.figures(box, shows, compared)):
             _paint_words(painter, place, figures_words(figures))
 

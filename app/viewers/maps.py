@@ -51,6 +51,7 @@ class Spread:
 
 
 MapKind = Change | Difference | Spread
+Bands = tuple[int, int]  # the first and the last
 
 
 @dataclass(frozen=True)
@@ -89,19 +90,26 @@ class Maps:
         """(H, W) of a map as the selection asks for it; None where something that it needs is not there."""
         self._start_afresh_if_other()
         make = {Change: self._change, Difference: self._difference, Spread: self._spread}[type(kind)]
-        if isinstance(kind, Change) and self._band is None:
+        if isinstance(kind, Change) and self._bands is None:
             return make(kind)  # made with the stage
-        return self._planes.get((kind, self._band), lambda: make(kind), lambda plane: getattr(plane, "nbytes", 0))
+        key = (kind, self._bands)
+        plane = None if key in self._planes else make(kind)
+        if plane is None and key not in self._planes:
+            return None  # what it needs may be in the making
+        return self._planes.get(key, lambda: plane, lambda plane: plane.nbytes)
 
     def range(self, kind: MapKind) -> Range | None:
         """The ends of the colours; what stages changed has the same for all of them with a shared contrast."""
         plane = self.plane(kind)
         if plane is None:
             return None
+        bands = self._bands
         if isinstance(kind, Change) and self._session.selection.shared_stretch:
-            high = max(self._high(Change(stage)) for stage in range(1, self._pictures.num_stages))
+            if bands is not None and bands[0] != bands[1]:
+                bands = None  # the change of all bands, whose maps are there already, stands in for that of several
+            high = max(self._high(Change(stage), bands) for stage in range(1, self._pictures.num_stages))
         else:
-            high = self._high(kind)
+            high = self._high(kind, bands)
         unit = "°" if isinstance(kind, Spread) and kind.is_angle else ""
         return Range(-high if isinstance(kind, Difference) else 0.0, high, unit, self._has_nan(kind, plane))
 
@@ -110,7 +118,7 @@ class Maps:
         plane, ends = self.plane(kind), self.range(kind)
         if plane is None or ends is None:
             return None
-        key = (kind, self._band, factor, ends.low, ends.high)
+        key = (kind, self._bands, factor, ends.low, ends.high)
         return self._images.get(key, lambda: to_image(_bytes(plane, factor, ends)), QImage.sizeInBytes)
 
     def value(self, kind: MapKind, pixel: tuple[int, int]) -> float | None:
@@ -119,18 +127,18 @@ class Maps:
         return None if plane is None else float(plane[pixel])
 
     @property
-    def _band(self) -> int | None:
-        """The band that maps are of, or None for the mean over all."""
+    def _bands(self) -> Bands | None:
+        """The first and the last of the bands that maps are of the mean of, or None for the mean over all."""
         selection = self._session.selection
-        return None if selection.in_colour else selection.band
+        return None if selection.in_colour else selection.bands
 
     def _change(self, kind: Change) -> np.ndarray | None:
-        stages, band = self._session.stages, self._band
         if not 0 < kind.stage < self._pictures.num_stages:
             return None
-        if band is None:
-            return stages.change(kind.stage)
-        return _magnitude(stages.image(kind.stage)[band], stages.image(kind.stage - 1)[band])
+        if self._bands is None:
+            return self._session.stages.change(kind.stage)
+        planes = [self._pictures.plane(stage, self._bands) for stage in (kind.stage, kind.stage - 1)]
+        return None if any(plane is None for plane in planes) else _magnitude(*planes)
 
     def _difference(self, kind: Difference) -> np.ndarray | None:
         left, right = self._side(kind.left), self._side(kind.right)
@@ -141,35 +149,32 @@ class Maps:
             return left - right
 
     def _side(self, pane: Pane) -> np.ndarray | None:
-        """(H, W): the mean over bands, or the band that is looked at."""
-        image, band = self._pictures.array(pane), self._band
-        if image is None:
-            return None
-        if band is not None:
-            return image[band]
-        with np.errstate(invalid="ignore", over="ignore"):
-            return self._planes.get(("mean", pane), lambda: image.mean(axis=0), lambda plane: plane.nbytes)
+        """(H, W): the mean over all bands, or over those that are looked at."""
+        image = self._pictures.array(pane)
+        return None if image is None else self._pictures.plane(pane, self._bands or (0, len(image) - 1))
 
     def _spread(self, kind: Spread) -> np.ndarray | None:
-        comparing, band = self._session.comparing, self._band
+        comparing, bands = self._session.comparing, self._bands
         known = comparing.disagreement
         if known is None or known.of != kind.of:
             return None
         if kind.is_angle:
             return known.angle
-        if band is None:
+        if bands is None:
             return known.deviation
-        images = [comparing.image(result) for result in kind.of]
-        return None if any(image is None for image in images) else band_deviation([image[band] for image in images])
+        planes = [self._pictures.plane(result, bands) for result in kind.of]
+        return None if any(plane is None for plane in planes) else band_deviation(planes)
 
-    def _high(self, kind: MapKind) -> float:
+    def _high(self, kind: MapKind, bands: Bands | None) -> float:
         """The end of a map's colours, from a part of its pixels."""
-        key = (kind, self._band)
+        key = (kind, bands)
         if key not in self._highs:
-            if isinstance(kind, Change) and self._band is not None:
+            if isinstance(kind, Change) and bands is None:
+                sample = _sampled(self._session.stages.change(kind.stage))
+            elif isinstance(kind, Change) and bands[0] == bands[1]:
                 stages = self._session.stages
-                bands = (stages.image(kind.stage - offset)[self._band] for offset in (0, 1))
-                sample = _magnitude(*(_sampled(band) for band in bands))
+                planes = (stages.image(kind.stage - offset)[bands[0]] for offset in (0, 1))
+                sample = _magnitude(*(_sampled(plane) for plane in planes))
             else:
                 sample = np.abs(_sampled(self.plane(kind)))
             sample = sample[np.isfinite(sample)]
@@ -178,7 +183,7 @@ class Maps:
         return self._highs[key]
 
     def _has_nan(self, kind: MapKind, plane: np.ndarray) -> bool:
-        key = (kind, self._band, "nan")
+        key = (kind, self._bands, "nan")
         if key not in self._highs:
             self._highs[key] = float(not np.isfinite(plane).all())
         return bool(self._highs[key])

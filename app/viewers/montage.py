@@ -24,6 +24,7 @@ class Montage(QFrame):
         super().__init__()
         self.setObjectName("card")
         self._session, self._pictures, self._theme = session, pictures, tokens
+        pictures.making.made.connect(self.update)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
@@ -74,7 +75,7 @@ class Montage(QFrame):
             factor = render.fitting_factor(size, (target.height() * ratio, target.width() * ratio))
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(target, self._pictures.tile(stage, band, factor))
-            is_chosen = band == selection.band
+            is_chosen = selection.bands[0] <= band <= selection.bands[1]
             painter.setPen(QColor(self._theme.text if is_chosen else self._theme.dim))
             under = QRectF(target.x() - GRID / 2, target.bottom() + 2, target.width() + GRID, LABEL - 2)
             painter.drawText(under, Qt.AlignmentFlag.AlignCenter, self._label(band))

@@ -121,6 +121,10 @@ class ImagePane(QWidget):
         left, top = self.width() / 2 - centre.x() * width * scale, self.height() / 2 - centre.y() * height * scale
         return QRectF(left, top, width * scale, height * scale)
 
+    def claims(self, position: QPointF) -> bool:
+        """Whether a press at a point of the widget is for the pane itself, and not for a region that lies there."""
+        return False
+
     def pixel_at(self, position: QPointF) -> Pixel | None:
         """(y, x) of the picture under a point of the widget."""
         target = self.target

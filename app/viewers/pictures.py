@@ -1,24 +1,32 @@
-"""The pictures of panes, tiles and thumbnails: what the session selects, rendered when painted and kept for a while."""
+"""The pictures of panes, tiles and thumbnails: what the session selects, rendered when painted and kept for a while.
+
+What takes long is rendered aside; until it is there, a coarse picture of the same numbers stands in.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from .. import render
 from ..comparing import Result
 from ..kinds import PERCENTILES, RGB
 from ..quantities import number
+from ..ruler import range_title
 from ..session import MEASUREMENT, REFERENCE, Session
+from .making import Making
 
 IMAGE_BYTES = 96 << 20  # of rendered pictures
 LINEAR_BYTES = 160 << 20  # of linear colour at the size shown: 60 stages of 660 x 660 in a quarter of a screen
+COARSE = 128  # pixels along the longer side of what stands in for a picture
+SHRUNK_FIRST = 4  # from this factor on it is quicker to shrink all bands than to make their colours at full size
 LOOKS = {"grey": "Grey", "own": "In its own colour", "viridis": "Viridis"}  # of single bands
 
 
@@ -49,6 +57,7 @@ class Pictures:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.making = Making(session)
         self._images = render.Cache(IMAGE_BYTES)
         self._linear = render.Cache(LINEAR_BYTES)
         self._levels: dict[tuple, tuple[float, float]] = {}
@@ -83,9 +92,20 @@ class Pictures:
             return RGB[band] if self._is_rgb else "grey"
         return f"band index {band + 1}" if self.wavelengths_nm is None else f"{self.wavelengths_nm[band]:.1f} nm"
 
+    def bands_title(self, bands: tuple[int, int]) -> str:
+        """As "551.5 nm" of one band, "500.0 – 560.0 nm" of the mean over several."""
+        is_single = bands[0] == bands[1]
+        return self.band_title(bands[0]) if is_single else range_title(bands, self.wavelengths_nm)
+
     def title(self, pane: Pane) -> str:
         """What a pane is called."""
         return self._session.kind.measured if pane == MEASUREMENT else title_of(pane)
+
+    def words_of_mean(self, pane: Pane) -> str:
+        """As "500 – 560 nm" where a pane shows the mean over a range of bands, else nothing."""
+        selection = self._session.selection
+        is_mean = selection.band_range is not None and not selection.in_colour and self._has_colours(pane)
+        return range_title(selection.bands, self.wavelengths_nm, digits=0) if is_mean else ""
 
     def value(self, pane: Pane, pixel: tuple[int, int]) -> str:
         """The numbers of a pane at (y, x) of the scene: three of a photograph in its colours, else the band's."""
@@ -98,7 +118,9 @@ class Pictures:
             y, x = y * array.shape[1] // height, x * array.shape[2] // width
         if self._is_rgb and self._session.selection.in_colour:
             return " ".join(number(float(value)) for value in array[:, y, x])
-        return number(float(array[self._session.selection.band if len(array) > 1 else 0, y, x]))
+        first, last = self._session.selection.bands if len(array) > 1 else (0, 0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return number(float(array[first : last + 1, y, x].mean()))
 
     def array(self, pane: Pane) -> np.ndarray | None:
         """(C, H, W) of what a pane shows; None where it is not there."""
@@ -127,11 +149,19 @@ class Pictures:
             return None
         selection = self._session.selection
         if self._has_colours(pane) and selection.in_colour:
-            levels = self.levels(pane, None)
-            key = (pane, factor, levels)
-            return self._kept(key, lambda: self._bytes(self._colour(pane, factor), levels))
-        band = selection.band if self._has_colours(pane) else 0
-        return self._band(pane, band, factor, self.levels(pane, band))
+            return self._in_colour(pane, factor, self.levels(pane, None))
+        bands = selection.bands if self._has_colours(pane) else (0, 0)
+        return self._mean_of_bands(pane, bands, factor, self.levels(pane, bands))
+
+    def plane(self, pane: Pane, bands: tuple[int, int]) -> np.ndarray | None:
+        """(H, W) of a band, or the mean over several, which may still be in the making."""
+        self._start_afresh_if_other()
+        array = self.array(pane)
+        if array is None or bands[0] == bands[1]:
+            return None if array is None else array[bands[0]]
+        make = partial(render.mean_of_bands, array, bands)
+        cost = (bands[1] - bands[0] + 1) * array[0].size
+        return self.making.get(self._linear, ("mean", pane, bands), make, lambda plane: plane.nbytes, cost=cost)
 
     def tile(self, pane: Pane, band: int, factor: int) -> QImage | None:
         """One band of a pane for the montage; with a shared stretch all bands have the same levels."""
@@ -142,8 +172,8 @@ class Pictures:
         if selection.shared_stretch:
             levels = self._levels_once((pane, "bands", selection.stretch), lambda: array)
         else:
-            levels = self._levels_once((pane, band, selection.stretch), lambda: array[band])
-        return self._band(pane, band, factor, levels)
+            levels = self._levels_once((pane, (band, band), selection.stretch), lambda: array[band])
+        return self._mean_of_bands(pane, (band, band), factor, levels)
 
     def thumbnail(self, pane: Pane, side: int) -> QImage | None:
         """A small colour picture, in the stretch of its kind and no other's."""
@@ -155,10 +185,10 @@ class Pictures:
             colour = render.shrunk(array, math.ceil(max(array.shape[1:]) / side))
         else:
             colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
-        return to_image(self._bytes(colour, render.levels_of(colour, self._session.kind.stretch)))
+        return _coloured(colour, render.levels_of(colour, self._session.kind.stretch), self._bytes)
 
-    def levels(self, pane: Pane, band: int | None) -> tuple[float, float]:
-        """Black and white of a pane in one band, or in colour with `band` None.
+    def levels(self, pane: Pane, bands: tuple[int, int] | None) -> tuple[float, float]:
+        """Black and white of a pane in the mean over some bands, or in colour with `bands` None.
 
         A shared stretch takes them from the newest stage for all panes in the unit of the scene. What a detector saw
         has a unit of its own: percentiles stand in for 0 to 1 there.
@@ -169,9 +199,14 @@ class Pictures:
             stretch = stretch or PERCENTILES
         elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
-        if band is None:
+        if bands is None:
             return self._levels_once((pane, "colour", stretch), lambda: self._colour_sample(pane))
-        return self._levels_once((pane, band, stretch), lambda: self.array(pane)[band])
+
+        def sample() -> np.ndarray:
+            is_single = bands[0] == bands[1]
+            return render.mean_of_bands(self.array(pane) if is_single else self._some(pane), bands)
+
+        return self._levels_once((pane, bands, stretch), sample)
 
     @property
     def _is_rgb(self) -> bool:
@@ -182,43 +217,74 @@ class Pictures:
         """Whether a pane shows the bands of a scene: a stage, the reference, or a measurement that is a picture."""
         return pane != MEASUREMENT or self._session.kind.measures == "picture"
 
-    def _band(self, pane: Pane, band: int, factor: int, levels: tuple[float, float]) -> QImage:
+    def _mean_of_bands(
+        self, pane: Pane, bands: tuple[int, int], factor: int, levels: tuple[float, float]
+    ) -> QImage | None:
         look = self.look if self._has_colours(pane) and self.look in self.looks else "grey"
+        colours = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}[look]()
+        key = (pane, bands, factor, levels, look)
+        plane = None if key in self._images else self.plane(pane, bands)
+        if plane is not None or key in self._images:
+            make = partial(_in_grey, plane, factor, levels, colours)
+            cost = 0 if plane is None else 5 * plane.size / factor**2
+            image = self.making.get(self._images, key, make, QImage.sizeInBytes, cost=cost)
+            if image is not None:
+                return image
+        return self._coarse(pane, factor, lambda few: _in_grey(render.mean_of_bands(few, bands), 1, levels, colours))
 
-        def rendered() -> np.ndarray:
-            grey = render.grey_bytes(render.shrunk(self.array(pane)[band], factor), levels)
-            if look == "grey":
-                return grey
-            return render.mapped_bytes(grey, viridis() if look == "viridis" else self._own_colour(band))
+    def _own_colour(self, bands: tuple[int, int]) -> np.ndarray:
+        """The map from black to the colour of a band, or of the middle of several."""
+        if self._is_rgb:
+            return render.channel_map(bands[0])
+        return render.wavelength_map(float(np.mean(self.wavelengths_nm[list(bands)])))
 
-        return self._kept((pane, band, factor, levels, look), rendered)
+    def _in_colour(self, pane: Pane, factor: int, levels: tuple[float, float]) -> QImage | None:
+        key, in_bytes = (pane, factor, levels), self._bytes
+        colour = None if key in self._images else self._colour(pane, factor)
+        if colour is not None or key in self._images:
+            make = partial(_coloured, colour, levels, in_bytes)
+            cost = 0 if colour is None else 4 * colour.size
+            image = self.making.get(self._images, key, make, QImage.sizeInBytes, cost=cost)
+            if image is not None:
+                return image
+        if self._session.kind.is_photograph:
+            return self._coarse(pane, factor, lambda few: _coloured(few, levels, in_bytes))
+        weights = self._rgb_weights()
+        return self._coarse(pane, factor, lambda few: _coloured(render.linear_colour(few, weights), levels, in_bytes))
 
-    def _own_colour(self, band: int) -> np.ndarray:
-        return render.channel_map(band) if self._is_rgb else render.wavelength_map(float(self.wavelengths_nm[band]))
-
-    def _colour(self, pane: Pane, factor: int) -> np.ndarray:
-        """Linear (3, H, W) at 1 / factor of its size: the one slow step, kept while the stretch changes.
+    def _colour(self, pane: Pane, factor: int) -> np.ndarray | None:
+        """Linear (3, H, W) at 1 / factor of its size, which may be in the making: it is kept while the stretch changes.
 
         A photograph is left as it is coded.
         """
+        array = self.array(pane)
         if self._session.kind.is_photograph:
-            return render.shrunk(self.array(pane), factor)
-        return self._linear.get(
-            (pane, factor),
-            lambda: render.shrunk(render.linear_colour(self.array(pane), self._rgb_weights()), factor),
-            lambda linear: linear.nbytes,
-        )
+            return render.shrunk(array, factor)
+        make = partial(_linear_colour, array, self._rgb_weights(), factor)
+        cost = array.size * (1 if factor < SHRUNK_FIRST else SHRUNK_FIRST / factor)
+        return self.making.get(self._linear, (pane, factor), make, lambda linear: linear.nbytes, cost=cost)
 
-    def _bytes(self, colour: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-        """What `_colour` gave as the bytes of a picture."""
-        make = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
-        return make(colour, levels)
+    @property
+    def _bytes(self) -> Callable[[np.ndarray, tuple[float, float]], np.ndarray]:
+        """What turns the result of `_colour` into the bytes of a picture."""
+        return render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
+
+    def _coarse(self, pane: Pane, factor: int, draw: Callable[[np.ndarray], QImage]) -> QImage:
+        """What `draw` makes of some pixels of a pane, as large as its picture."""
+        array = self.array(pane)
+        height, width = (length // factor for length in array.shape[1:])
+        few = draw(render.thumbnail(array, COARSE))
+        smooth = Qt.TransformationMode.SmoothTransformation
+        return few.scaled(width, height, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
 
     def _colour_sample(self, pane: Pane) -> np.ndarray:
         if self._session.kind.is_photograph:
             return self.array(pane)
-        side = math.isqrt(render.MOST_SAMPLES // 3)
-        return render.linear_colour(render.thumbnail(self.array(pane), side), self._rgb_weights())
+        return render.linear_colour(self._some(pane), self._rgb_weights())
+
+    def _some(self, pane: Pane) -> np.ndarray:
+        """As many pixels of a pane as levels are taken from."""
+        return render.thumbnail(self.array(pane), math.isqrt(render.MOST_SAMPLES // 3))
 
     def _rgb_weights(self) -> np.ndarray:
         if self._weights is None:
@@ -232,17 +298,32 @@ class Pictures:
             self._levels[key] = render.levels_of(array(), key[-1])
         return self._levels[key]
 
-    def _kept(self, key: tuple, rendered) -> QImage:
-        return self._images.get(key, lambda: to_image(rendered()), QImage.sizeInBytes)
-
     def _start_afresh_if_other(self) -> None:
         session = self._session
         of = (session.role_table, session.measurement, session.stages, session.selection.composite)
         if not self._of or any(one is not other for one, other in zip(of, self._of, strict=True)):
+            self.making.forget()
             self._images.clear()
             self._linear.clear()
             self._levels.clear()
             self._weights, self._of = None, of
+
+
+def _in_grey(plane: np.ndarray, factor: int, levels: tuple[float, float], colours: np.ndarray | None) -> QImage:
+    """(H, W) numbers at 1 / factor of their size between black and white, or through a map of colours."""
+    grey = render.grey_bytes(render.shrunk(plane, factor), levels)
+    return to_image(grey if colours is None else render.mapped_bytes(grey, colours))
+
+
+def _coloured(colour: np.ndarray, levels: tuple[float, float], in_bytes: Callable[..., np.ndarray]) -> QImage:
+    return to_image(in_bytes(colour, levels))
+
+
+def _linear_colour(cube: np.ndarray, weights: np.ndarray, factor: int) -> np.ndarray:
+    """Linear (3, H, W) at 1 / factor of the size of a cube."""
+    if factor >= SHRUNK_FIRST:
+        return render.linear_colour(render.shrunk(cube, factor), weights)
+    return render.shrunk(render.linear_colour(cube, weights), factor)
 
 
 def to_image(pixels: np.ndarray) -> QImage:

@@ -140,6 +140,8 @@ class RegionTools(QObject):
         regions = self._session.regions
         if event.button() != Qt.MouseButton.LeftButton:
             return False
+        if regions.tool is None and pane.claims(event.position()):
+            return False
         if regions.tool is None:
             self._taken = self.region_at(pane, event.position())
             regions.choose(None if self._taken is None else self._taken.number)
@@ -285,7 +287,7 @@ class RegionTools(QObject):
         if self.draft and regions.tool is not None:
             corners = tuple(self.draft)
             self._outline(painter, self._path(pane, regions.tool, corners), self._theme.accent, is_dashed=True)
-        if self._session.kind.is_photograph:
+        if self._session.kind.is_photograph and not isinstance(shows, tuple):  # no inset of two halves
             boxes = [region for region in regions.all if region.shape == "rectangle"]
             paint_insets(
                 painter,

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSize
 from lorun_engine.io.spectra import spectral_angles
 
 from .. import theme
+from ..ruler import range_title
 from ..session import Session
 from ..theme import GRID, Theme
 from .curves import Fan, RegionCurve
@@ -23,6 +24,7 @@ from .grid import Cursor
 from .pictures import title_of
 from .plots import new_plot, paint_plot, pen
 from .regions import region_colour
+from .ruler import RulerOnPlot
 from .subjects import Pixel, Subject, chosen_stage, num_stages, pixel_curve, region_curve, subject_of
 
 BOXES = {"1 pixel": 1, "Mean of 3 × 3": 3, "Mean of 5 × 5": 5}
@@ -47,6 +49,7 @@ class SpectrumView(QWidget):
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()  # the band or the column looked at
         self.plot.addItem(self.here, ignoreBounds=True)
+        self.ruler = RulerOnPlot(self.plot, session, tokens)
         self.region_curves: dict[int, RegionCurve] = {}  # by the number of the region
         self.fan = Fan(self.plot)  # of the chosen region
         self.places = [Fan(self.plot), Fan(self.plot)]  # pinned, under the mouse
@@ -60,6 +63,11 @@ class SpectrumView(QWidget):
         self.box.addItems(list(BOXES))
         self.box.setAccessibleName("Pixels averaged")
         self.box.currentIndexChanged.connect(self._take_side)
+        self.mean = QPushButton()
+        self.mean.setCheckable(True)
+        self.mean.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
+        self.mean.setAccessibleName("Mean over a range of bands")
+        self.mean.clicked.connect(session.ruler.toggle)
         self.csv = QPushButton("csv")
         self.csv.clicked.connect(self.export_requested)
         self._lay_out()
@@ -81,6 +89,7 @@ class SpectrumView(QWidget):
         paint_plot(self.plot, tokens)
         self._paint_curves()
         self.here.setPen(pen(self.plot, tokens.dim, 1, alpha=0.5))
+        self.ruler.set_theme(tokens)
         self.refresh()
 
     def event(self, event: QEvent) -> bool:
@@ -111,7 +120,7 @@ class SpectrumView(QWidget):
     def _follow(self) -> None:
         """Draws what is looked at; of another band no more than where it is."""
         before, self._selection = self._selection, self._session.selection
-        if replace(before, band=self._selection.band) != self._selection:
+        if replace(before, band=self._selection.band, band_range=self._selection.band_range) != self._selection:
             self.refresh()
         elif num_stages(self._session):
             self._refresh_here(self._axis())
@@ -159,6 +168,7 @@ class SpectrumView(QWidget):
         row.setContentsMargins(0, 4, 0, 0)
         row.setSpacing(GRID)
         row.addWidget(self.box)
+        row.addWidget(self.mean)
         row.addStretch()
         row.addWidget(self.csv)
         column.addLayout(row)
@@ -252,9 +262,23 @@ class SpectrumView(QWidget):
         """Marks the band or the column looked at."""
         pixel = self._cursor or self._session.selection.pixel
         is_somewhere = x is not None and (not self._is_profile or pixel is not None)
-        self.here.setVisible(is_somewhere)
+        self._refresh_ruler(x)
+        self.here.setVisible(is_somewhere and self._session.ruler.range is None)
         if is_somewhere:
             self.here.setValue(x[pixel[1] if self._is_profile else self._session.selection.band])
+
+    def _refresh_ruler(self, x: np.ndarray | None) -> None:
+        """Draws the ruler, and says in its button which bands it covers."""
+        ruler, wavelengths_nm = self._session.ruler, None if x is None else self._session.measurement.wavelengths_nm
+        self.ruler.refresh(x)
+        self.mean.setVisible(ruler.is_possible)
+        self.mean.setChecked(ruler.range is not None)
+        if ruler.range is None:
+            self.mean.setText("Mean over bands")
+            self.mean.setToolTip("Drag over the spectra: the pictures show the mean over these bands (M)")
+        else:
+            self.mean.setText(range_title(ruler.range, wavelengths_nm))
+            self.mean.setToolTip("The pictures show the mean over these bands. Show single bands again (M or Escape)")
 
     def _refresh_beside(self, x: np.ndarray, subject: Subject) -> None:
         """Draws the reference of the subject, and the spectrum of the library that was chosen."""

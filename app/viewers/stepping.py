@@ -76,7 +76,9 @@ class SteppingCard(QWidget):
         self.band_title.setText(band)
         self.band_slider.setAccessibleName(band)
         _set_slider(self.band_slider, max(num_bands - 1, 0), selection.band)
-        self.band_label.setText(f"{selection.band + 1} of {num_bands}  ·  {self._pictures.band_title(selection.band)}")
+        first, last = selection.bands
+        which = f"{first + 1}" if first == last else f"{first + 1} – {last + 1}"
+        self.band_label.setText(f"{which} of {num_bands}  ·  {self._pictures.bands_title(selection.bands)}")
         for widget in (self.band_title, self.band_slider, self.band_label):
             widget.setVisible(num_bands > 1)
         self.strip.refresh()

@@ -42,7 +42,7 @@ def read_mat_5(path: Path) -> list[tuple[str, np.ndarray]]:
     return found
 
 
-def _elements(path: Path, stream: BinaryIO, order: str) -> Iterator[tuple[int, bytes]]:
+def _elements(path: Path, stream: BinaryIO, order: str) -> Iterator[tuple[int, memoryview]]:
     """(type, content) of every element of the file."""
     while tag := stream.read(8):
         if len(tag) < 8:
@@ -50,10 +50,11 @@ def _elements(path: Path, stream: BinaryIO, order: str) -> Iterator[tuple[int, b
         kind, num_bytes = struct.unpack(order + "II", tag)
         left = path.stat().st_size - stream.tell()
         require_size(path, "", num_bytes, stored=left)
-        yield kind, stream.read(num_bytes)
+        content = memoryview(np.empty(num_bytes, np.uint8))  # bytes of this size take long to give back
+        yield kind, content[: stream.readinto(content)]
 
 
-def _inflated(path: Path, content: bytes, order: str) -> bytes:
+def _inflated(path: Path, content: memoryview, order: str) -> bytes:
     """The variable in a deflated element, without its tag; empty when that holds something else."""
     inflate = zlib.decompressobj()
     kind, num_bytes = struct.unpack(order + "II", inflate.decompress(content, 8))
@@ -100,7 +101,7 @@ def _variable(path: Path, content: bytes | memoryview, order: str, called: str =
     require_size(path, name, math.prod(shape) * dtype.itemsize)
     require_size(path, name, math.prod(shape) * stored_dtype.itemsize, stored=len(values))
     stored = np.frombuffer(values, stored_dtype, count=math.prod(shape))
-    return [(name, stored.astype(dtype).reshape(shape, order="F"))]
+    return [(name, stored.astype(dtype, copy=not stored.flags.writeable).reshape(shape, order="F"))]
 
 
 def _parts(content: bytes | memoryview, order: str) -> Iterator[tuple[int, memoryview]]:

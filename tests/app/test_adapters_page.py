@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
+from app.job import Job
 from app.main_window import MainWindow
 from app.panels.adapters import AdaptersPage, facts
 from app.session import Session
@@ -394,3 +396,42 @@ def test_matrices_are_on_one_scale_and_the_cursor_reads_them(qtbot):
 def test_a_card_that_lacks_fields_says_what_it_has(seen):
     said = facts(named(seen.session, "general"))
     assert said["Stages"] == "2" and said["Backbone"].startswith("general-backbone (") and "Trained" not in said
+
+
+# ---- while a decode runs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hold(qtbot):
+    """Keeps a session's worker busy, as a long decode would, until the test has ended."""
+    gates = []
+
+    def make(session: Session) -> Job:
+        gate = threading.Event()
+        gates.append((gate, session))
+        return session.run_job(lambda: gate.wait(60), doing="decoding", then=lambda _: None)
+
+    yield make
+    for gate, session in gates:
+        gate.set()
+        idle(qtbot, session)
+
+
+@pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
+def test_cards_fits_and_tables_do_not_wait_for_the_decode_that_runs(qtbot, open_session, library, hold, task):  # noqa: F811
+    session = open_session(task)
+    workshop, job = session.workshop, hold(session)
+    page = AdaptersPage(session, theme.light())
+    qtbot.addWidget(page)
+    page.show()
+    name = {"cassi": "general"}.get(task, f"{task}-set")
+    workshop.show(named(session, name))
+    qtbot.waitUntil(lambda: workshop.table is not None and len(workshop.changes) > 0, timeout=20_000)
+    assert workshop.suitability(named(session, name)).look == "good"
+    save(new_model(seed=4), library[1], "trained")
+    qtbot.waitUntil(lambda: "trained" in names(session), timeout=20_000)
+    if task == "cassi":
+        qtbot.waitUntil(lambda: workshop.suitability(named(session, "trained")).look == "good", timeout=20_000)
+        session.switch_decoder("trained")
+        qtbot.waitUntil(lambda: session.fit is not None and session.fit.is_good, timeout=20_000)
+    assert job in session._worker.jobs and session.is_busy

@@ -10,11 +10,13 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
+from app import theme
 from app.comparing import CHOSEN, Results, band_deviation, deviation, fits_scene, largest_angle
 from app.main_window import MainWindow
 from app.session import MEASUREMENT, REFERENCE, Session
 from app.stage_store import StageStore
 from app.viewers.maps import Difference, Spread
+from app.viewers.regions import region_colour
 from app.viewers.residual import NAN_COLOUR, diverging_map
 from lorun_engine.errors import LorunError
 from lorun_engine.restore import StageResult
@@ -407,3 +409,63 @@ def test_results_keep_within_their_memory_and_replace_those_of_the_same_title():
     assert float(results.image(replaced)[0, 0, 0]) == 9 and results.num_bytes == 2 * cube
     results.clear()
     assert results.num_bytes == 0 and not len(results)
+
+
+# ---- regions and points ------------------------------------------------------------------------------------------
+
+
+def colours_of(window: MainWindow) -> set[str]:
+    """The colours of all pixels of the compared picture."""
+    image = window.centre.compare.pane.grab().toImage()
+    return {image.pixelColor(x, y).name() for y in range(0, image.height(), 2) for x in range(0, image.width(), 2)}
+
+
+@pytest.mark.parametrize("way", ["split", "blink", "difference"])
+def test_points_and_regions_are_seen_on_both_sides_of_the_comparison(qtbot, decoded, show, way):
+    window = show(decoded)
+    decoded.set_mode("compare")
+    decoded.comparing.show(way)
+    assert region_colour(theme.light(), 1) not in colours_of(window)
+    decoded.regions.add("rectangle", [(2, 1), (6, 4)])
+    decoded.regions.add("point", [(9, 11)])
+    assert {region_colour(theme.light(), number) for number in (1, 2)} <= colours_of(window)
+    decoded.regions.remove(1)
+    assert region_colour(theme.light(), 1) not in colours_of(window)
+
+
+def test_regions_are_drawn_and_moved_on_the_compared_picture_and_the_line_stays_in_reach(qtbot, decoded, show):
+    window = show(decoded)
+    decoded.set_mode("compare")
+    pane, tools = window.centre.compare.pane, window.centre.grid.tools
+    press(qtbot, window, Qt.Key.Key_R)
+    assert QApplication.focusWidget() is pane
+    start, end = (tools.position_of(pane, corner).toPoint() for corner in ((2, 1), (12, 7)))
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(pane, end)
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=end)
+    assert decoded.regions.chosen.corners == ((2, 1), (12, 7)) and decoded.regions.tool is None
+    press(qtbot, window, Qt.Key.Key_Right)
+    assert decoded.regions.chosen.corners == ((2, 2), (12, 8))
+    inside = QPoint(round(pane.line_x), tools.position_of(pane, (7, 5)).toPoint().y())
+    assert tools.region_at(pane, inside.toPointF()) is not None
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=inside)
+    qtbot.mouseMove(pane, inside + QPoint(60, 0))
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=inside + QPoint(60, 0))
+    assert decoded.comparing.look.divider > 0.5 and decoded.regions.chosen.corners == ((2, 2), (12, 8))
+    press(qtbot, window, Qt.Key.Key_Escape)
+    press(qtbot, window, Qt.Key.Key_Escape)
+    assert decoded.regions.chosen is None
+
+
+@pytest.mark.parametrize(("measured", "task"), [("samples", "cs"), ("low_resolution", "sr")])
+def test_zoom_boxes_are_enlarged_where_one_side_is_seen_alone(qtbot, request, decode_photograph, show, measured, task):
+    session = decode_photograph(request.getfixturevalue(measured), task)
+    window = show(session)
+    session.set_mode("compare")
+    session.regions.add("rectangle", [(2, 1), (10, 9)])
+    pane = window.centre.compare.pane
+    assert pane.shows() == pane.sides
+    for way, shown in (("blink", pane.sides[0]), ("difference", Difference(*pane.sides)), ("split", pane.sides)):
+        session.comparing.show(way)
+        assert pane.shows() == shown
+        window.grab()

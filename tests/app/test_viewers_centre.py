@@ -339,9 +339,9 @@ def test_a_shared_stretch_shows_equal_numbers_equally_in_all_panes(decoded):
         decoded.set_mode(mode)
         for stretch in ((1, 99), (0, 100), None):
             decoded.set_stretch(stretch, True)
-            band = None if mode == "colour" else decoded.selection.band
-            levels = {pictures.levels(pane, band) for pane in (0, 1, 5, REFERENCE)}
-            assert levels == {pictures.levels(5, band)}
+            bands = None if mode == "colour" else decoded.selection.bands
+            levels = {pictures.levels(pane, bands) for pane in (0, 1, 5, REFERENCE)}
+            assert levels == {pictures.levels(5, bands)}
             assert lightness(pictures.picture(1)) > lightness(pictures.picture(5))  # it is 16 times as bright
 
 
@@ -350,9 +350,9 @@ def test_a_stretch_of_its_own_shows_every_pane_from_black_to_white(decoded):
     decoded.set_mode("band")
     decoded.set_stretch((0, 100), False)
     band = decoded.measurement.reference[decoded.selection.band]
-    assert pictures.levels(REFERENCE, decoded.selection.band) == pytest.approx((band.min(), band.max()))
-    assert pictures.levels(1, decoded.selection.band)[0] == 0.5
-    assert pictures.levels(5, decoded.selection.band)[0] == 0.5**5
+    assert pictures.levels(REFERENCE, decoded.selection.bands) == pytest.approx((band.min(), band.max()))
+    assert pictures.levels(1, decoded.selection.bands)[0] == 0.5
+    assert pictures.levels(5, decoded.selection.bands)[0] == 0.5**5
 
 
 def test_the_newest_stage_sets_the_shared_levels_while_stages_come(qtbot, opened, fake, gate_type):
@@ -361,10 +361,10 @@ def test_the_newest_stage_sets_the_shared_levels_while_stages_come(qtbot, opened
     fake.gate = gate_type(at=3)
     opened.restore()
     qtbot.waitUntil(lambda: opened.restoration.done_stages == 2)
-    assert pictures.levels(0, 1)[0] == 0.25
+    assert pictures.levels(0, (1, 1))[0] == 0.25
     with qtbot.waitSignal(opened.worker_idle):
         fake.gate.is_open.set()
-    assert pictures.levels(0, 1)[0] == 0.5**5
+    assert pictures.levels(0, (1, 1))[0] == 0.5**5
 
 
 def test_another_decode_is_drawn_anew(qtbot, decoded, fake):

@@ -1,0 +1,88 @@
+"""What takes long to draw is made aside, so that the window never stands still; what was wanted last is made first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TypeVar
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from ..job import Job
+from ..render import Cache
+from ..session import Session
+
+AT_ONCE = 16_000_000  # numbers that are worked through in one turn of the event loop, in some 5 ms
+MOST_WANTED = 32  # what was wanted before is not looked at any more
+
+T = TypeVar("T")
+Wanted = tuple[Cache, Hashable]
+
+
+class Making(QObject):
+    """Fills caches: at once where that is quick, else aside from the session's worker, one thing after another."""
+
+    made = Signal()  # something that was wanted is in its cache now
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._wanted: dict[Wanted, tuple[Callable[[], object], Callable[[object], int]]] = {}  # the last one first
+        self._at_work: Wanted | None = None
+        self._done: set[Wanted] = set()  # what a full cache drops of it is not made again and again
+        session.selection_changed.connect(self._done.clear)
+        self._left = AT_ONCE
+        self._turn = QTimer(self, singleShot=True, interval=0)
+        self._turn.timeout.connect(self._begin_turn)
+
+    def get(
+        self, cache: Cache, key: Hashable, make: Callable[[], T], num_bytes: Callable[[T], int], *, cost: float
+    ) -> T | None:
+        """The kept result, or a new one where `cost`, in numbers, is small; else None until it is `made`.
+
+        `make` may run in another thread: it must not touch the window.
+        """
+        if key in cache or cost <= self._left:
+            if key not in cache:
+                self._left -= cost
+                self._turn.start()
+            return cache.get(key, make, num_bytes)
+        wanted = (cache, key)
+        if wanted != self._at_work and wanted not in self._done:
+            self._wanted.pop(wanted, None)
+            self._wanted[wanted] = make, num_bytes
+            self._make_next()
+        return None
+
+    def forget(self) -> None:
+        """Drops what is still wanted: it is of something else than what is open."""
+        self._wanted.clear()
+        self._done.clear()
+        self._at_work = None
+
+    def _begin_turn(self) -> None:
+        self._left = AT_ONCE
+
+    def _make_next(self) -> None:
+        if self._at_work is not None or not self._wanted:
+            return
+        self._at_work = wanted = next(reversed(self._wanted))
+        make, num_bytes = self._wanted.pop(wanted)
+        for old in list(self._wanted)[:-MOST_WANTED]:
+            del self._wanted[old]
+        job = self._session.run_aside(make, doing="drawing a picture", then=partial(self._keep, wanted, num_bytes))
+        for ended in (job.failed, job.cancelled):
+            ended.connect(partial(self._end, wanted))
+
+    def _keep(self, wanted: Wanted, num_bytes: Callable[[object], int], job: Job) -> None:
+        if wanted == self._at_work:
+            cache, key = wanted
+            cache.get(key, lambda: job.result, num_bytes)
+            self._done.add(wanted)
+            self._end(wanted)
+            self.made.emit()
+
+    def _end(self, wanted: Wanted) -> None:
+        if wanted == self._at_work:
+            self._at_work = None
+            self._make_next()
