@@ -185,7 +185,7 @@ class AlignmentPage(QWidget):
             self.progress.setRange(0, total)
             self.progress.setValue(done)
         set_look(self.state, *self._state(is_cassi=is_cassi, is_running=is_running))
-        found = checking.found
+        found = checking.found if is_cassi else None  # it may be told of a new measurement only after this page
         self._result_card.setVisible(found is not None)
         if found is None:
             self._picture.clear()
@@ -219,13 +219,13 @@ class AlignmentPage(QWidget):
     def _show_apply(self) -> None:
         """Applying is offered where it changes something."""
         options = self._options()
-        found = self._session.checking.found
+        found = self._shown
         is_busy = self._session.restoration.is_busy or self._session.is_opening
         self.apply.setEnabled(options is not None and found.alignment.is_found and not is_busy)
         self.apply.setToolTip("Opens the capture again with the mask where it was found; Undo takes it back")
 
     def _options(self):
-        found = self._session.checking.found
+        found = self._shown
         if found is None:
             return None
         with_direction = self.takes_direction.isChecked() and not self.takes_direction.isHidden()

@@ -157,10 +157,11 @@ def test_a_search_that_fails_says_why(qtbot, session, window, monkeypatch):
     assert "alike" in page.state.text() and page.state.objectName() == "warn" and page.search.isEnabled()
 
 
-def test_another_file_forgets_what_was_found(qtbot, session, window, snapshot):
+@pytest.mark.parametrize("kind", ["snapshot", "samples", "low_resolution"])
+def test_another_file_forgets_what_was_found(qtbot, session, window, request, kind):
     searched(qtbot, window)
     with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([snapshot])
+        session.open([request.getfixturevalue(kind)])
     assert session.checking.found is None and not window.alignment_page.apply.isEnabled()
 
 

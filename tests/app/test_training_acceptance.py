@@ -89,7 +89,7 @@ def require_kept_and_usable(qtbot, window: MainWindow, folder: Path, *, measured
         qtbot.keyClick(page.result.name, Qt.Key.Key_Return)
     card = read_card(folder / "of my lab.safetensors")
     start = next(known for known in cards_in(library_folders()) if known.name == run.starting_set)
-    model = load_model(card.path)
+    model = load_model(card.path, library=library_folders())
     assert card.fields["backbone_hash"] == start.fields["backbone_hash"]
     assert backbone_hash(model.net.backbone, model.net.config) == start.fields["backbone_hash"]
     command = [sys.executable, "-m", "app", "adapters", "verify", "of my lab", "--json"]
