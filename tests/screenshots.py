@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from app.main_window import MainWindow
     from app.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,11 +47,11 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     from PySide6.QtWidgets import QApplication
 
     from app.main_window import MainWindow
-    from app.resources import samples
+    from app.resources import resource_path, samples
     from app.session import Session
 
     app = QApplication([])
-    session = Session()
+    session = Session(library=[resource_path("weights"), folder])
     session.set_theme(LOOKS[look][0])
     window = MainWindow(session)
     window.resize(*size)
@@ -82,11 +83,42 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     window.show_roles()
     until(lambda: False, longest_s=0.3)
     window.roles_page.grab().save(str(folder / f"{look}-7-roles.png"))
+    window.roles_page.close()
+    inspection(window, picture)
     for sample in samples():
         if sample != "cassi":
             photographs(session, sample, picture)
     window.close()
     app.processEvents()
+
+
+def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
+    """Decodes with the shipped set and looks at the result in every way the window has."""
+    session = window.session
+    session.switch_decoder("cassi-any-mask")
+    until(lambda: not session.is_busy)
+    session.restore()
+    until(lambda: not session.is_busy)
+    window.actions_["all_panes"].trigger()
+    picture("8-stage-grid")
+    window.actions_["reset_panes"].trigger()
+    window.actions_["change"].trigger()
+    picture("9-change")
+    window.actions_["change"].trigger()
+    session.regions.add("rectangle", [(90, 40), (130, 80)])
+    session.regions.add("ellipse", [(150, 90), (200, 140)])
+    window.side_tabs.show_card("Regions")
+    picture("10-regions")
+    for name in ("compare", "residual"):
+        window.actions_[name].trigger()
+        until(lambda: not session.is_busy)
+        picture(f"11-{name}")
+    session.set_mode("colour")
+    for name in ("adapters", "alignment", "what_if"):
+        window.actions_[name].trigger()
+        until(lambda: not session.is_busy)
+        picture(f"12-{name.replace('_', '-')}")
+    window.show_page(None)
 
 
 def photographs(session: Session, sample: str, picture: Callable[[str], None]) -> None:
