@@ -241,6 +241,7 @@ class WhatIfPage(QWidget):
         line.addWidget(self.save)
         line.addStretch(1)
         column.addLayout(line)
+        column.addStretch(0)  # what is there stays at the top while there is no table
         return frame
 
     # ---- what it shows -------------------------------------------------------------------------------------------
