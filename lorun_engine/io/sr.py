@@ -35,8 +35,8 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 OPTIONS = ("scale", "kernel", "border", "input_scale", "integer_scale", "cube_axes", "key")
 USUAL_SCALE = 2
-BORDERS = ("circular", "mirrored")
 SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
+BORDERS = tuple(SCIPY_MODES)
 # the names of `kernels.gallery`, for menus that must not wait for torch
 GALLERY = (
     *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),
