@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .errors import FileError, LorunError
 from .execution import PATHS, PRECISIONS
 from .io import WAVELENGTHS, OpenOptions
+from .io.light_beside import LIGHT_BESIDE
 from .io.options import COMPANIONS
 from .io.reading import READING
 from .io.sr import BORDERS
@@ -67,6 +68,7 @@ def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None, sever
     group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="turn the mask counter-clockwise")
     group.add_argument("--mask-shift", type=shift, metavar="Y,X", help="move the mask down and right, in pixels")
     group.add_argument("--dark-level", type=float, metavar="B", help="what the detector reads without light")
+    group.add_argument("--light-beside", choices=LIGHT_BESIDE, help="light from beside the field (default subtract)")
     group.add_argument("--crop", type=numbers("Y,X,H,W", 4), metavar="Y,X,H,W", help="scene window to decode")
 
     group = sub.add_argument_group("compressive samples")
@@ -162,6 +164,7 @@ def open_options(args: argparse.Namespace) -> OpenOptions:
         cube_axes=args.cube_axes,
         integer_scale=args.integer_scale,
         dark_level=args.dark_level,
+        light_beside=args.light_beside,
         image_size=args.image_size,
         pixel_order=args.pixel_order,
         block_order=args.block_order,

@@ -62,6 +62,7 @@ FIELDS: dict[str, Field] = {
     "mask_shift": Field("Move the mask (px)", example="down, right"),
     "crop": Field("Crop the scene", example="y, x, height, width"),
     "dark_level": Field("Dark level"),
+    "light_beside": Field("Light from beside", (("subtract", "subtract"), ("keep", "keep"))),
     "input_scale": Field("Input scale", example="by the decoder"),
     "integer_scale": Field("Full scale of integers"),
     "cube_axes": Field("Axes of the array", example="e.g. HWC"),

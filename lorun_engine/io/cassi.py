@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import AmbiguousGeometry, FileError, GeometryError
 from ..measurement import Measurement
 from .dark_level import estimated_dark_level
+from .light_beside import LIGHT_BESIDE, light_beside
 from .options import OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
 from .resolved import Resolved, by, require_numbers, stated_input_scale
@@ -44,7 +45,7 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": (
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 OPTIONS = (
     *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "mask_shift", "crop"),
-    *("dark_level", "input_scale", "integer_scale", "cube_axes", "key"),
+    *("dark_level", "light_beside", "input_scale", "integer_scale", "cube_axes", "key"),
 )
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
 USUAL_LISTS = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}
@@ -161,6 +162,8 @@ def resolve(
         arrays["measurement"] = arrays["measurement"] - np.float32(geometry.dark_level)
     if options.crop is not None:
         arrays = _cropped(arrays, options.crop, geometry, notes)
+    if _may_be_lit_from_beside(given["measurement"], options, geometry, mask):
+        arrays["measurement"] = _without_light_beside(arrays, geometry, notes)
     _require_light(given, arrays)
     input_scale = _input_scale(given["measurement"], options, notes)
     return Resolved(arrays, geometry, input_scale, tuple(notes))
@@ -560,9 +563,7 @@ def _with_dark_level(
     elif isinstance(attributes.get("dark_level"), int | float):
         level, reason = float(attributes["dark_level"]), "stated in the file"
     elif "task" not in attributes:
-        offsets = [geometry.first_offset + band * geometry.step for band in range(geometry.num_bands)]
-        offsets = offsets if geometry.direction == "+" else offsets[::-1]
-        level = estimated_dark_level(arrays["measurement"], arrays["mask"], offsets, geometry.axis)
+        level = estimated_dark_level(arrays["measurement"], arrays["mask"], _offsets(geometry), geometry.axis)
         reason = "what the ends of the detector read, where hardly any band arrives"
     if not math.isfinite(level):
         raise GeometryError(f"The dark level is {level} ({reason}); a number was expected. Correct --dark-level.")
@@ -572,6 +573,47 @@ def _with_dark_level(
             "Give a dark level of 0 to keep it."
         )
     return replace(geometry, dark_level=float(level), reasons={**geometry.reasons, "dark_level": reason})
+
+
+def _may_be_lit_from_beside(row: RoleRow, options: OpenOptions, geometry: Geometry, field: tuple[int, int]) -> bool:
+    """Whether the scene may go on beside the field: that of a camera does, and that of a window along the dispersion.
+
+    A simulated scene ends with its mask, and what LoRun has written holds no such light any more.
+    """
+    if options.light_beside not in (None, *LIGHT_BESIDE):
+        raise GeometryError(
+            f"Light from beside the field is {options.light_beside!r}; {' or '.join(LIGHT_BESIDE)} was expected. "
+            "Correct --light-beside."
+        )
+    along = 1 if geometry.axis == "x" else 0
+    is_window = options.crop is not None and options.crop[2 + along] < field[along]
+    return options.light_beside != "keep" and (is_window or "task" not in row.found.attributes)
+
+
+def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, notes: list[str]) -> np.ndarray:
+    """The snapshot without the light from beside the field, where there is some for sure."""
+    y = arrays["measurement"]
+    light = light_beside(y, arrays["mask"], _offsets(geometry), geometry.axis)
+    lit = light > 0
+    if not lit.any():
+        return y
+    across, along = ("rows", "columns") if geometry.axis == "x" else ("columns", "rows")
+    lines = np.flatnonzero(lit.any(axis=1 if geometry.axis == "x" else 0))
+    places = np.flatnonzero(lit.any(axis=0 if geometry.axis == "x" else 1))
+    half = y.shape[1 if geometry.axis == "x" else 0] // 2
+    ends = " and ".join(end for end, is_lit in (("first", places[0] < half), ("last", places[-1] >= half)) if is_lit)
+    notes.append(
+        f"Light from beside the field of view falls on the {ends} {along} of the detector ({across} {lines[0] + 1} to "
+        f"{lines[-1] + 1}, up to {light.max():.3g}); an estimate of it was subtracted. "
+        "Keep it with the option for light from beside, or --light-beside keep."
+    )
+    return y - light
+
+
+def _offsets(geometry: Geometry) -> list[float]:
+    """Where every band begins along the dispersion."""
+    offsets = [geometry.first_offset + band * geometry.step for band in range(geometry.num_bands)]
+    return offsets if geometry.direction == "+" else offsets[::-1]
 
 
 # ---- arrays that fit ---------------------------------------------------------------------------------------------
@@ -617,8 +659,8 @@ def _cropped(
     cut["measurement"] = arrays["measurement"][y : y + height + more_y, x : x + width + more_x]
     if (width < full[1] and geometry.axis == "x") or (height < full[0] and geometry.axis == "y"):
         notes.append(
-            "The window leaves out a part of the scene along the dispersion: light from there still falls on up to "
-            f"{shear} pixels at each end. Keep the full length for exact spectra."
+            "The window leaves out a part of the scene along the dispersion: light from there falls on up to "
+            f"{shear} pixels at each end and can only be estimated. Keep the full length for exact spectra."
         )
     return {role: np.ascontiguousarray(array) for role, array in cut.items()}
 

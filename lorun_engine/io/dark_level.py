@@ -11,34 +11,53 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 _END = 0.03  # of the most light a pixel can get: pixels below it count as ends
 _FEWEST_PIXELS = 64
 _SURE = 5  # standard errors
+_PART = 16  # pixels: the mean over so many in both directions is hardly noise
+_MOST = 1.4  # of what the darkest part of the detector reads; real dark levels are 0.97 to 1.3 times as high
+_LARGEST = 0.25  # of what bright pixels read; more is no dark level but a bright scene that goes on beside the field
 _LEAST = 1e-3  # of the brightest pixel; less makes no difference
 
 
 def estimated_dark_level(y: np.ndarray, mask: np.ndarray, offsets: Sequence[float], axis: str) -> float:
     """The constant in a capture y (H', W') seen through `mask` (H, W) or (C, H, W); 0.0 where there is none for sure.
 
-    `offsets` are those of the bands along `axis`. y is regressed on the light that a white scene would give at the end
-    pixels; the intercept, but no more than the median there, is the dark level.
+    `offsets` are those of the bands along `axis`. At each end y is regressed on the light that a white scene would give
+    at the end pixels; the intercept, but no more than the median there, is what the end reads. A constant is the same
+    at both ends, small beside what bright pixels read, and no part of the detector reads less: what exceeds that is
+    light from beside the field.
     """
-    light = _light(mask, offsets, axis, y.shape)
+    light = light_of_white(mask, offsets, axis, y.shape)
+    if axis == "y":
+        y, light = y.T, light.T
     ends = (light < _END * light.max()) & np.isfinite(y)
-    if np.count_nonzero(ends) < _FEWEST_PIXELS:
+    half = y.shape[1] // 2
+    parts = [(y[:, part], light[:, part], ends[:, part]) for part in (slice(0, half), slice(half, None))]
+    levels = [_level(*part) for part in parts if np.count_nonzero(part[2]) >= _FEWEST_PIXELS]
+    level = min(levels, default=0.0)
+    if not level:
         return 0.0
+    brightest = float(y[np.isfinite(y)].max())
+    darkest = float(uniform_filter(np.where(np.isfinite(y), y, brightest), _PART, mode="nearest").min())
+    most = min(_MOST * darkest, _LARGEST * float(np.nanpercentile(y, 99)))
+    return level if _LEAST * brightest < level < most else 0.0
+
+
+def _level(y: np.ndarray, light: np.ndarray, ends: np.ndarray) -> float:
+    """What the pixels `ends` of lines along the last axis read without light; 0.0 where that is not sure."""
     read, lit = y[ends].astype(np.float64), light[ends]
     spread = np.square(lit - lit.mean()).sum()
     slope = ((lit - lit.mean()) * read).sum() / spread if spread > 0 else 0.0
     intercept = read.mean() - slope * lit.mean()
     variance = np.square(read - intercept - slope * lit).mean()
     error = math.sqrt(variance * (1 / read.size + (lit.mean() ** 2 / spread if spread > 0 else 0.0)))
-    level = min(intercept, float(np.median(read)))
-    return float(level) if level > max(_SURE * error, _LEAST * float(np.nanmax(y))) else 0.0
+    return float(min(intercept, np.median(read))) if intercept > _SURE * error else 0.0
 
 
-def _light(mask: np.ndarray, offsets: Sequence[float], axis: str, shape: tuple[int, ...]) -> np.ndarray:
+def light_of_white(mask: np.ndarray, offsets: Sequence[float], axis: str, shape: tuple[int, ...]) -> np.ndarray:
     """What a scene of ones gives on a detector of `shape`; fractional offsets split a pixel between two."""
     height, width = mask.shape[-2:]
     light = np.zeros(shape, np.float64)

@@ -16,7 +16,8 @@ class OpenOptions:
     `rotate` (quarter turns counter-clockwise) act on the mask, then `mask_shift` (y, x) moves it down and right by
     pixels or fractions of them; `crop` (y, x, height, width) picks a window of the scene. `cube_axes` names the axes of
     a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by, `input_scale` the factor from the file's
-    unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads without light, after `integer_scale`.
+    unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads without light, after `integer_scale`;
+    `light_beside`, "subtract" or "keep", is for light that falls on its ends from beside the field of view.
 
     CS: `image_size` (height, width), `pixel_order` and `block_order` ("row" or "column") of foreign samples. SR: the
     factor `scale`, `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1), and how the scene goes on beyond
@@ -40,6 +41,7 @@ class OpenOptions:
     cube_axes: str | None = None
     integer_scale: float | None = None
     dark_level: float | None = None
+    light_beside: str | None = None
     image_size: tuple[int, int] | None = None
     pixel_order: str | None = None
     block_order: str | None = None
@@ -70,6 +72,7 @@ FLAGS: Mapping[str, str] = {
     "cube_axes": "--cube-axes",
     "integer_scale": "--integer-scale",
     "dark_level": "--dark-level",
+    "light_beside": "--light-beside",
     "image_size": "--image-size",
     "pixel_order": "--pixel-order",
     "block_order": "--block-order",

@@ -190,7 +190,7 @@ def test_the_corrections_open_the_file_as_the_aligned_measurement_is(tmp_path, s
     np.save(tmp_path / "capture.npy", measurement.y[0])
     np.save(tmp_path / "mask.npy", window_of(mask))
     files = [tmp_path / "capture.npy", tmp_path / "mask.npy"]
-    opened = OpenOptions(num_bands=BANDS, step=2.0, mask_shift=(0.0, 0.0), dark_level=0.0)
+    opened = OpenOptions(num_bands=BANDS, step=2.0, mask_shift=(0.0, 0.0), dark_level=0.0, light_beside="keep")
     result = found(open_measurement(files, opened))
     again = open_measurement(files, corrected(opened, result, num_bands=BANDS))
     expected = aligned(open_measurement(files, opened), result)

@@ -361,7 +361,7 @@ def test_a_crop_across_the_dispersion_is_exact(tmp_path, axis):
 
 
 def test_a_crop_along_the_dispersion_keeps_the_shear_and_says_what_it_leaves_out(tmp_path):
-    options = replace(TWO, crop=(0, 4, HEIGHT, 8))
+    options = replace(TWO, crop=(0, 4, HEIGHT, 8), light_beside="keep")
     measurement = open_measurement(save(tmp_path, snapshot=SNAPSHOT, mask=MASK), options)
     assert np.array_equal(measurement.y[0], SNAPSHOT[:, 4 : 4 + 8 + 8])
     assert measurement.physics.scene_shape == (BANDS, HEIGHT, 8)
