@@ -14,9 +14,11 @@ from ..session import Session
 
 AT_ONCE = 16_000_000  # numbers that are worked through in one turn of the event loop, in some 5 ms
 MOST_WANTED = 32  # what was wanted before is not looked at any more
+MOST_AHEAD = 2
 
 T = TypeVar("T")
 Wanted = tuple[Cache, Hashable]
+Recipe = tuple[Callable[[], object], Callable[[object], int]]  # what makes it, and its bytes
 
 
 class Making(QObject):
@@ -27,8 +29,10 @@ class Making(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
-        self._wanted: dict[Wanted, tuple[Callable[[], object], Callable[[object], int]]] = {}  # the last one first
+        self._wanted: dict[Wanted, Recipe] = {}  # the last one first
+        self._ahead: dict[Wanted, Recipe] = {}
         self._at_work: Wanted | None = None
+        self._is_awaited = False  # whether somebody waits for what is at work
         self._done: set[Wanted] = set()  # what a full cache drops of it is not made again and again
         session.selection_changed.connect(self._done.clear)
         self._left = AT_ONCE
@@ -48,15 +52,29 @@ class Making(QObject):
                 self._turn.start()
             return cache.get(key, make, num_bytes)
         wanted = (cache, key)
-        if wanted != self._at_work and wanted not in self._done:
+        if wanted == self._at_work:
+            self._is_awaited = True
+        elif wanted not in self._done:
             self._wanted.pop(wanted, None)
             self._wanted[wanted] = make, num_bytes
             self._make_next()
         return None
 
+    def prepare(self, cache: Cache, key: Hashable, make: Callable[[], T], num_bytes: Callable[[T], int]) -> None:
+        """Makes aside, once nothing is wanted, what may be wanted next; of older guesses some are forgotten."""
+        ahead = (cache, key)
+        if key in cache or ahead == self._at_work or ahead in self._wanted or ahead in self._done:
+            return
+        self._ahead.pop(ahead, None)
+        self._ahead[ahead] = make, num_bytes
+        while len(self._ahead) > MOST_AHEAD:
+            del self._ahead[next(iter(self._ahead))]
+        self._make_next()
+
     def forget(self) -> None:
         """Drops what is still wanted: it is of something else than what is open."""
         self._wanted.clear()
+        self._ahead.clear()
         self._done.clear()
         self._at_work = None
 
@@ -64,10 +82,12 @@ class Making(QObject):
         self._left = AT_ONCE
 
     def _make_next(self) -> None:
-        if self._at_work is not None or not self._wanted:
+        queue = self._wanted or self._ahead
+        if self._at_work is not None or not queue:
             return
-        self._at_work = wanted = next(reversed(self._wanted))
-        make, num_bytes = self._wanted.pop(wanted)
+        self._is_awaited = queue is self._wanted
+        self._at_work = wanted = next(reversed(queue))
+        make, num_bytes = queue.pop(wanted)
         for old in list(self._wanted)[:-MOST_WANTED]:
             del self._wanted[old]
         job = self._session.run_aside(make, doing="drawing a picture", then=partial(self._keep, wanted, num_bytes))
@@ -79,8 +99,10 @@ class Making(QObject):
             cache, key = wanted
             cache.get(key, lambda: job.result, num_bytes)
             self._done.add(wanted)
+            is_awaited = self._is_awaited
             self._end(wanted)
-            self.made.emit()
+            if is_awaited:
+                self.made.emit()
 
     def _end(self, wanted: Wanted) -> None:
         if wanted == self._at_work:

@@ -149,7 +149,10 @@ class Pictures:
             return None
         selection = self._session.selection
         if self._has_colours(pane) and selection.in_colour:
-            return self._in_colour(pane, factor, self.levels(pane, None))
+            image = self._in_colour(pane, factor, self.levels(pane, None))
+            if pane == selection.stage:
+                self._prepare_neighbours(pane, factor)
+            return image
         bands = selection.bands if self._has_colours(pane) else (0, 0)
         return self._mean_of_bands(pane, bands, factor, self.levels(pane, bands))
 
@@ -263,6 +266,13 @@ class Pictures:
         make = partial(_linear_colour, array, self._rgb_weights(), factor)
         cost = array.size * (1 if factor < SHRUNK_FIRST else SHRUNK_FIRST / factor)
         return self.making.get(self._linear, (pane, factor), make, lambda linear: linear.nbytes, cost=cost)
+
+    def _prepare_neighbours(self, stage: int, factor: int) -> None:
+        """The colours of the stages that a scrub reaches next."""
+        for near in (stage - 1, stage + 1):
+            if 0 <= near < self.num_stages and not self._session.kind.is_photograph:
+                make = partial(_linear_colour, self.array(near), self._rgb_weights(), factor)
+                self.making.prepare(self._linear, (near, factor), make, lambda linear: linear.nbytes)
 
     @property
     def _bytes(self) -> Callable[[np.ndarray, tuple[float, float]], np.ndarray]:

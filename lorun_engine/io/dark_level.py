@@ -30,7 +30,11 @@ def estimated_dark_level(y: np.ndarray, mask: np.ndarray, offsets: Sequence[floa
     at both ends, small beside what bright pixels read, and no part of the detector reads less: what exceeds that is
     light from beside the field.
     """
-    light = light_of_white(mask, offsets, axis, y.shape)
+    return dark_level_by(y, light_of_white(mask, offsets, axis, y.shape), axis)
+
+
+def dark_level_by(y: np.ndarray, light: np.ndarray, axis: str) -> float:
+    """As `estimated_dark_level`, by the light (H', W') that a white scene would give."""
     if axis == "y":
         y, light = y.T, light.T
     ends = (light < _END * light.max()) & np.isfinite(y)
@@ -48,7 +52,7 @@ def estimated_dark_level(y: np.ndarray, mask: np.ndarray, offsets: Sequence[floa
 
 def _level(y: np.ndarray, light: np.ndarray, ends: np.ndarray) -> float:
     """What the pixels `ends` of lines along the last axis read without light; 0.0 where that is not sure."""
-    read, lit = y[ends].astype(np.float64), light[ends]
+    read, lit = y[ends].astype(np.float64), light[ends].astype(np.float64)
     spread = np.square(lit - lit.mean()).sum()
     slope = ((lit - lit.mean()) * read).sum() / spread if spread > 0 else 0.0
     intercept = read.mean() - slope * lit.mean()
@@ -60,12 +64,14 @@ def _level(y: np.ndarray, light: np.ndarray, ends: np.ndarray) -> float:
 def light_of_white(mask: np.ndarray, offsets: Sequence[float], axis: str, shape: tuple[int, ...]) -> np.ndarray:
     """What a scene of ones gives on a detector of `shape`; fractional offsets split a pixel between two."""
     height, width = mask.shape[-2:]
-    light = np.zeros(shape, np.float64)
+    light = np.zeros(shape, np.float32)
     for band, offset in enumerate(offsets):
         whole = math.floor(offset)
         for start, share in ((whole, 1 - (offset - whole)), (whole + 1, offset - whole)):
-            y, x = (0, start) if axis == "x" else (start, 0)
-            target = light[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
-            open_ = (mask if mask.ndim == 2 else mask[band])[max(-y, 0) :, max(-x, 0) :]
-            target += share * open_[: target.shape[0], : target.shape[1]]
+            if share:
+                y, x = (0, start) if axis == "x" else (start, 0)
+                target = light[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+                open_ = (mask if mask.ndim == 2 else mask[band])[max(-y, 0) :, max(-x, 0) :]
+                open_ = open_[: target.shape[0], : target.shape[1]]
+                target += open_ if share == 1 else np.float32(share) * open_
     return light

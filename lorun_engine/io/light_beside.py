@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from .dark_level import estimated_dark_level, light_of_white
+from .dark_level import dark_level_by, light_of_white
 
 LIGHT_BESIDE = ("subtract", "keep")  # what may be done with it
 _CLOSED = 0.03  # of the most light a pixel can get: what pixels below it read is hardly the field's
@@ -34,8 +34,8 @@ def light_beside(y: np.ndarray, mask: np.ndarray, offsets: Sequence[float], axis
     light there plus a constant for every missing band; the latter is the estimate, 0 where it is not there for sure.
     A dark level that y still has is not taken for it.
     """
-    y = y - np.float32(estimated_dark_level(y, mask, offsets, axis))
     light = light_of_white(mask, offsets, axis, y.shape)
+    y = y - np.float32(dark_level_by(y, light, axis))
     missing = _missing(offsets, mask.shape[-1 if axis == "x" else -2], y.shape[-1 if axis == "x" else -2])
     if axis == "y":
         return _beside(y.T, light.T, missing).T

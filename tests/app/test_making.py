@@ -111,3 +111,41 @@ def test_maps_of_large_cubes_wait_for_their_means(qtbot, decoded, slow):
     qtbot.waitUntil(lambda: maps.plane(kind) is not None)
     expected = 0.5**5 - decoded.measurement.reference.mean(axis=0)
     np.testing.assert_allclose(maps.plane(kind), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_may_be_wanted_next_is_made_last_and_disturbs_nobody(qtbot, decoded, slow):
+    cache, made, told = render.Cache(1 << 20), [], []
+    slow.making.made.connect(lambda: told.append(True))
+
+    def make(name: str):
+        return lambda: made.append(name) or name
+
+    slow.making.get(cache, "first", make("first"), lambda _: 1, cost=1)
+    for name in ("forgotten", "older", "newer"):
+        slow.making.prepare(cache, name, make(name), lambda _: 1)
+    slow.making.get(cache, "second", make("second"), lambda _: 1, cost=1)
+    qtbot.waitUntil(lambda: not decoded.is_busy)
+    assert made == ["first", "second", "newer", "older"] and len(told) == 2
+    slow.making.prepare(cache, "newer", make("newer"), lambda _: 1)
+    qtbot.waitUntil(lambda: not decoded.is_busy)
+    assert len(made) == 4
+
+
+def test_who_comes_to_wait_for_what_was_begun_ahead_is_told(qtbot, decoded, slow):
+    cache = render.Cache(1 << 20)
+    slow.making.prepare(cache, "ahead", lambda: "ahead", lambda _: 1)
+    with qtbot.waitSignal(slow.making.made):
+        assert slow.making.get(cache, "ahead", lambda: "again", lambda _: 1, cost=1) is None
+    assert slow.making.get(cache, "ahead", lambda: "again", lambda _: 1, cost=1) == "ahead"
+
+
+def test_the_colours_of_the_neighbours_of_a_stage_are_ready_before_they_are_shown(qtbot, decoded, monkeypatch):
+    pictures, asked = Pictures(decoded), []
+    decoded.set_mode("colour")
+    decoded.select_stage(3)
+    pictures.picture(3, 1)
+    qtbot.waitUntil(lambda: not decoded.is_busy)
+    monkeypatch.setattr("app.viewers.pictures._linear_colour", lambda *args: asked.append(args))
+    for stage in (2, 4):
+        assert pictures.picture(stage, 1) is not None
+    assert not asked

@@ -18,7 +18,7 @@ from lorun_engine.model import open_decoder
 from lorun_engine.remeasure import LAGS, autocorrelation
 from lorun_engine.withholding import predict, random_share
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 
 CAMERAS = {
     "tsa_net": OpenOptions(),
