@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from platformdirs import user_log_path
-from PySide6.QtCore import QMimeData, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QMimeData, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -96,6 +96,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1440, 900)
         self.setMinimumSize(1180, 640)
+        self.restoreGeometry(QByteArray.fromHex(session.settings.window.encode()))  # Qt leaves out what fits no screen
         self._is_painted = False
         self._is_closing = False
         self._may_leave = False
@@ -576,6 +577,7 @@ class MainWindow(QMainWindow):
                 self.statusBar().showMessage("Closing after the stage that is being computed…")
                 QTimer.singleShot(self.patience_ms, self, self._ask_to_leave)
             return
+        self.session.remember_window(self.saveGeometry().toHex().toStdString())
         self.session.close(timeout_s=0.2 if self._may_leave else 5.0)
         for window in (self.roles_page, self.shortcuts):
             window.close()

@@ -860,6 +860,10 @@ class Session(QObject):
         self.settings = replace(self.settings, theme=choice)
         self._save_settings()
 
+    def remember_window(self, geometry: str) -> None:
+        """Remembers where the window was and how large, as Qt's geometry in hex; `close` writes it."""
+        self.settings = replace(self.settings, window=geometry)
+
     def relocate_recent(self, job: RecentJob, folder: Path) -> None:
         """Looks for the missing files of a recent job in `folder`, and opens the job if they are all there."""
         moved = job.relocated(folder)

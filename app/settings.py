@@ -1,4 +1,4 @@
-"""What the window remembers between runs: theme, recent jobs, and the corrections made for each folder.
+"""What the window remembers between runs: theme, its place, recent jobs, and the corrections made for each folder.
 
 One JSON file in the user's configuration folder, written atomically. A file that cannot be read, or that holds
 something else, counts as absent: remembering is a convenience and never stands in the way of opening the window.
@@ -51,9 +51,10 @@ class RecentJob:
 
 @dataclass(frozen=True)
 class Settings:
-    """`folders` maps a folder to the corrections that were made for its files."""
+    """`folders` maps a folder to the corrections that were made for its files; `window` is Qt's geometry in hex."""
 
     theme: str = "system"
+    window: str = ""
     recent: tuple[RecentJob, ...] = ()
     folders: Mapping[str, OpenOptions] = field(default_factory=dict)
 
@@ -93,6 +94,7 @@ def load(path: Path) -> Settings:
     recent, folders = document.get("recent"), document.get("folders")
     return Settings(
         theme=document.get("theme") if document.get("theme") in ("light", "dark") else "system",
+        window=document["window"] if isinstance(document.get("window"), str) else "",
         recent=tuple(filter(None, map(_recent, recent if isinstance(recent, list) else ()))),
         folders={
             str(folder): _options(known) for folder, known in (folders if isinstance(folders, dict) else {}).items()

@@ -312,3 +312,18 @@ def test_the_built_in_sample_opens_and_decodes(qtbot, make_window):
     session.set_num_stages(2)
     _decode(qtbot, window)
     assert session.restoration.state == "done" and session.stages.image(2).shape == (28, 256, 256)
+
+
+def test_the_window_comes_back_where_it_was_and_as_large(qtbot, make_window):
+    first = make_window()
+    first.resize(1180, 700)  # no wider than the screen of a test
+    first.close()
+    assert make_window().size() == first.size()
+
+
+def test_a_place_that_is_no_geometry_is_passed_over(qtbot, make_session):
+    session = make_session()
+    session.remember_window("not hex at all")
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    assert (window.width(), window.height()) == (1440, 900)

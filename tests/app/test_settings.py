@@ -13,7 +13,7 @@ from lorun_engine.io import OpenOptions
 def test_settings_come_back_as_they_were_saved(tmp_path):
     options = OpenOptions(num_bands=24, step=2.0, crop=(0, 0, 8, 8), roles=(("/a/mask.mat", "mask"),))
     job = RecentJob(("/a/scene.mat", "/a/mask.mat"), options, "gap-tv", 60)
-    settings = Settings(theme="dark", recent=(job,), folders={"/a": options})
+    settings = Settings(theme="dark", window="01d9", recent=(job,), folders={"/a": options})
     save(tmp_path / "deep" / "settings.json", settings)
     assert load(tmp_path / "deep" / "settings.json") == settings
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["settings.json"]
@@ -26,7 +26,7 @@ def test_settings_come_back_as_they_were_saved(tmp_path):
         "{",
         "[]",
         "null",
-        '{"theme": 5, "recent": 7, "folders": []}',
+        '{"theme": 5, "window": 3, "recent": 7, "folders": []}',
         '{"recent": [null, {"paths": []}, {"paths": [3]}], "folders": {"/a": "x"}}',
         '{"recent": [{"paths": ["a"], "num_stages": -4, "decoder": 9, "options": {"unknown": 1, "step": "far"}}]}',
     ],
