@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 _END = 0.03  # of the most light a pixel can get: pixels below it count as ends
 _FEWEST_PIXELS = 64
@@ -44,6 +43,8 @@ def dark_level_by(y: np.ndarray, light: np.ndarray, axis: str) -> float:
     level = min(levels, default=0.0)
     if not level:
         return 0.0
+    from scipy.ndimage import uniform_filter  # the window starts before it is there
+
     brightest = float(y[np.isfinite(y)].max())
     darkest = float(uniform_filter(np.where(np.isfinite(y), y, brightest), _PART, mode="nearest").min())
     most = min(_MOST * darkest, _LARGEST * float(np.nanpercentile(y, 99)))

@@ -12,8 +12,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-
 from .dark_level import dark_level_by, light_of_white
 
 LIGHT_BESIDE = ("subtract", "keep")  # what may be done with it
@@ -81,4 +79,6 @@ def _beside(y: np.ndarray, light: np.ndarray, missing: tuple[np.ndarray, np.ndar
 
 
 def _smoothed(lines: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter1d  # the window starts before it is there
+
     return gaussian_filter1d(lines, _SMOOTH)
