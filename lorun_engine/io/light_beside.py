@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+
 from .dark_level import dark_level_by, light_of_white
 
 LIGHT_BESIDE = ("subtract", "keep")  # what may be done with it
