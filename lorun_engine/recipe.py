@@ -88,8 +88,10 @@ class Recipe:
         return tuple(phase for phase in VARIANTS[self.variant] if self.num_steps(phase))
 
     def num_steps(self, phase: str) -> int:
-        """The steps of `phase`."""
+        """The steps of `phase`. A variant without adapters has their steps for its backbone: all have one budget."""
         training = self.training
+        if phase == "backbone" and "adapters" not in VARIANTS[self.variant]:
+            return training.backbone_steps + training.adapter_steps
         steps = {"warm-start": training.warm_start_steps, "backbone": training.backbone_steps}
         return steps.get(phase, training.adapter_steps)
 

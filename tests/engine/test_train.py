@@ -212,6 +212,8 @@ def iter_keeping(stream, kept):
 def test_the_comparisons_train_the_backbone_only(material, tmp_path, variant, num_blocks, names):
     events = list(train(tiny(variant=variant), material, tmp_path / "run"))
     assert {event.phase for event in events if event.event == "step"} == {"warm-start", "backbone"}
+    budget = tiny().training.backbone_steps + tiny().training.adapter_steps
+    assert sum(event.event == "step" and event.phase == "backbone" for event in events) == budget
     model = load_model(tmp_path / "run" / "share.safetensors")
     assert len(model.net.backbone.blocks) == num_blocks and not model.adapters.has_factors
     assert set(model.adapters.step_parameters(1)) == names
