@@ -84,7 +84,7 @@ def train(
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
     After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
-    the backbone that lies in the folder. The processes of a `team` share every batch; all yield events, the first alone
+    the backbone that lies in the folder, and goes on with the adapters where there are some. The processes of a `team` share every batch; all yield events, the first alone
     writes.
     """
     if team.leads and (run / CHECKPOINT).exists():
@@ -93,7 +93,10 @@ def train(
     phases = recipe.phases if phases is None else tuple(phases)
     state = TrainingState.new(recipe, material, phases, torch.device(device), team)
     if phases[0] == "adapters" and state.start is None:
-        state.begin_adapters(load_model(run / "share.safetensors"))
+        earlier = run / "adapters.safetensors"
+        state.begin_adapters(
+            load_model(run / "share.safetensors"), earlier=load_model(earlier) if earlier.exists() else None
+        )
     return _trained(state, run)
 
 

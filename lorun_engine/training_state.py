@@ -100,10 +100,11 @@ class TrainingState:
             block.load_state_dict(first.state_dict())
         self._begin_phase()
 
-    def begin_adapters(self, phase_1: Model) -> None:
+    def begin_adapters(self, phase_1: Model, *, earlier: Model | None = None) -> None:
         """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet.
 
-        A sampling matrix of another ratio than that of phase 1 starts anew.
+        An `earlier` set of the same backbone, gamma and data goes on to learn instead. A sampling matrix of another
+        ratio than that of phase 1 starts anew.
         """
         self.phase, self.step, self.best = "adapters", 0, None
         self.pretrained = phase_1.card.get("task_config", {})
@@ -115,7 +116,7 @@ class TrainingState:
             gamma=self.recipe.gamma,
             generator=generator,
         )
-        learned = dict(phase_1.adapters.tensors)
+        learned = dict((earlier or phase_1).adapters.tensors)
         own = initial_sampling(self.recipe)
         if own is None:
             learned.pop(SAMPLING, None)  # another task on the same backbone

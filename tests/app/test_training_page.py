@@ -336,7 +336,7 @@ def test_the_fields_show_what_the_preset_has_for_this_task_and_data(qtbot, make_
         return plan.form.editors[name].line.placeholderText()
 
     assert (shown("checkpoint_steps"), shown("validation_steps"), shown("batch")) == ("50", "75", "4")
-    assert (shown("crop"), shown("built_in")) == ("32,192", "0.6")
+    assert (shown("crop"), shown("built_in")) == ("32,256", "0.6")
     plan.lengths.options["thorough"].click()
     assert (shown("validation_steps"), shown("patience")) == ("250", "10")
     plan.form.editors["batch"].line.setText("3")

@@ -234,6 +234,19 @@ def test_a_phase_of_its_own_takes_the_backbone_of_the_folder(material, tmp_path)
     assert first == whole[:4] and len(second) == 4
 
 
+def test_adapters_that_lie_in_the_folder_go_on_to_learn(material, tmp_path):
+    recipe, run = tiny(warm_start_steps=0), tmp_path / "run"
+    list(train(recipe, material, run))
+    before = load_model(run / "adapters.safetensors")
+    (run / "checkpoint.safetensors").unlink()
+    slow = tiny(warm_start_steps=0, adapter_learning_rate=1e-12)
+    list(train(slow, material, run, phases=["adapters"]))
+    after = load_model(run / "adapters.safetensors")
+    assert before.adapters.has_factors
+    for name, tensor in before.adapters.tensors.items():
+        torch.testing.assert_close(after.adapters.tensors[name], tensor, atol=1e-6, rtol=0)
+
+
 def test_components_are_measured_from_the_training_spectra(material, tmp_path):
     network = {"initial": "subspace-tv", "initial_iterations": 2, "initial_rank": 3, "rank": 5}
     list(train(tiny(network=network), material, tmp_path / "run"))
