@@ -84,8 +84,8 @@ def train(
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
     After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
-    the backbone that lies in the folder, and goes on with the adapters where there are some. The processes of a `team` share every batch; all yield events, the first alone
-    writes.
+    the backbone that lies in the folder, and goes on with the adapters where there are some. The processes of a `team`
+    share every batch; all yield events, the first alone writes.
     """
     if team.leads and (run / CHECKPOINT).exists():
         raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
