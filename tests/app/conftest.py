@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.decoders import Choice
+from app.main_window import MainWindow
 from app.session import Session
 from lorun_engine.errors import LorunError
 
@@ -188,6 +189,22 @@ def decoded(qtbot, opened) -> Session:
     with qtbot.waitSignal(opened.worker_idle):
         opened.restore()
     return opened
+
+
+@pytest.fixture
+def show(qtbot):
+    """Shows a session in an active window of 1440 x 900 pixels."""
+
+    def make(session: Session) -> MainWindow:
+        window = MainWindow(session)
+        qtbot.addWidget(window)
+        window.resize(1440, 900)
+        with qtbot.waitExposed(window):
+            window.show()
+        window.activateWindow()
+        return window
+
+    return make
 
 
 def write_snapshot(path: Path, *, seed: int) -> Path:

@@ -23,20 +23,6 @@ from lorun_engine.restore import StageResult
 
 
 @pytest.fixture
-def show(qtbot):
-    def make(session: Session) -> MainWindow:
-        window = MainWindow(session)
-        qtbot.addWidget(window)
-        window.resize(1440, 900)
-        with qtbot.waitExposed(window):
-            window.show()
-        window.activateWindow()
-        return window
-
-    return make
-
-
-@pytest.fixture
 def three(fake_decoder_type):
     """Three decoders: one fits, one refuses, one fails in its second stage."""
     good, refusing, failing = (fake_decoder_type(name, num_stages=2) for name in ("good", "refusing", "failing"))

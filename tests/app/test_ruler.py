@@ -8,24 +8,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
 from app.main_window import MainWindow
-from app.session import MEASUREMENT, REFERENCE, Session
+from app.session import MEASUREMENT, REFERENCE
 from app.viewers.maps import Change, Difference
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def show(qtbot):
-    def make(session: Session) -> MainWindow:
-        window = MainWindow(session)
-        qtbot.addWidget(window)
-        window.resize(1440, 900)
-        with qtbot.waitExposed(window):
-            window.show()
-        window.activateWindow()
-        return window
-
-    return make
 
 
 @pytest.fixture

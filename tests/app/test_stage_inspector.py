@@ -11,7 +11,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from app.main_window import MainWindow
-from app.session import MEASUREMENT, REFERENCE, Session
+from app.session import MEASUREMENT, REFERENCE
 from app.stage_store import LIMIT_BYTES, StageStore, mean_change
 from app.viewers import stepping
 from app.viewers.convergence import rises_in_words
@@ -19,20 +19,6 @@ from app.viewers.maps import Change, Maps
 from app.viewers.pictures import Pictures, Seen, viridis
 from app.viewers.residual import NAN_COLOUR
 from lorun_engine.restore import StageResult
-
-
-@pytest.fixture
-def show(qtbot):
-    def make(session: Session) -> MainWindow:
-        window = MainWindow(session)
-        qtbot.addWidget(window)
-        window.resize(1440, 900)
-        with qtbot.waitExposed(window):
-            window.show()
-        window.activateWindow()
-        return window
-
-    return make
 
 
 @pytest.fixture
