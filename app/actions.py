@@ -10,8 +10,8 @@ from PySide6.QtGui import QAction, QKeySequence, QUndoCommand, QUndoStack
 
 from lorun_engine.io import OpenOptions
 
-from .session import Session
-from .workshop import WHOLE
+from .document.session import Session
+from .document.workshop import WHOLE
 
 Rule = Callable[[Session], bool]
 

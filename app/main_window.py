@@ -39,14 +39,19 @@ from lorun_engine import __version__
 from lorun_engine.errors import LorunError
 from lorun_engine.library import LibrarySet
 
-from . import problems, theme
+from . import problems
 from .actions import ENTRIES, Actions, Corrections
-from .arranging import add_pane, remove_pane, show_all
-from .exports import CUBE_SUFFIXES
+from .document.arranging import add_pane, remove_pane, show_all
+from .document.exports import CUBE_SUFFIXES
+from .document.regions import REGION_SUFFIXES, SHAPES
+from .document.session import Session
+from .document.workshop import WHOLE, weights_files
 from .job import is_thread_left
 from .kinds import KINDS
-from .panels.adapters import AdaptersPage
-from .panels.alignment import AlignmentPage
+from .pages.adapters import AdaptersPage
+from .pages.alignment import AlignmentPage
+from .pages.training import TrainingPage
+from .pages.what_if import AsideCard, WhatIfPage
 from .panels.check import CheckCard
 from .panels.decode import DecodeCard
 from .panels.files import (
@@ -65,19 +70,15 @@ from .panels.recent import RecentCard, title
 from .panels.roles import RolesPage
 from .panels.shortcuts import ShortcutsOverlay
 from .panels.status import StatusBar
-from .panels.training import TrainingPage
 from .panels.training_card import TrainingCard
-from .panels.what_if import AsideCard, WhatIfPage
 from .problems import Problem
-from .regions import REGION_SUFFIXES, SHAPES
 from .resources import library_folders, samples
-from .session import Session
 from .settings import RecentJob, settings_path
 from .viewers.centre import CentreView
 from .viewers.convergence import ConvergenceView
 from .viewers.side_tabs import SideTabs
 from .viewers.spectrum import SpectrumView
-from .workshop import WHOLE, weights_files
+from .widgets import theme
 
 APP_NAME = "LoRun"
 LOG_HEIGHT = 200  # px at first

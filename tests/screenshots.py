@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from app.document.session import Session
     from app.main_window import MainWindow
-    from app.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOKS = {"light": ("light", "1"), "dark": ("dark", "1"), "high-dpi": ("light", "2")}  # theme, scale factor
@@ -46,9 +46,9 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     """Drives one window through its states and saves a picture of each."""
     from PySide6.QtWidgets import QApplication
 
+    from app.document.session import Session
     from app.main_window import MainWindow
     from app.resources import resource_path, samples
-    from app.session import Session
 
     app = QApplication([])
     session = Session(library=[resource_path("weights"), folder])
@@ -123,7 +123,7 @@ def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
 
 def photographs(session: Session, sample: str, picture: Callable[[str], None]) -> None:
     """Opens and decodes a sample that is a photograph, with what was measured and the true scene beside the result."""
-    from app.session import MEASUREMENT, REFERENCE
+    from app.document.session import MEASUREMENT, REFERENCE
 
     session.open_sample(sample)
     until(lambda: not session.is_busy)

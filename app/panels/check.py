@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from .. import theme
+from ..document.session import Session
 from ..quantities import number
-from ..session import Session
+from ..widgets import theme
 from .model import set_look
 
 if TYPE_CHECKING:

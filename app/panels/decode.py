@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QW
 
 from lorun_engine.errors import DeviceError
 
-from .. import theme
+from ..document.session import Session
 from ..quantities import duration, number, plural
-from ..session import Session
+from ..widgets import theme
 from .model import set_look
 
 

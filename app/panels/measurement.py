@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.io.reading import READING
 
-from .. import theme
 from ..actions import Corrections
+from ..document.session import Session
 from ..quantities import breakable, plural, size
-from ..session import Session
+from ..widgets import theme
 
 MOST_SOLUTIONS = 4
 NOTHING_OPEN = (

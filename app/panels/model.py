@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpin
 
 from lorun_engine.execution import PRECISIONS
 
-from .. import theme
+from ..document.session import Session
+from ..document.stage_store import LIMIT_BYTES
 from ..quantities import breakable, gibibytes, plural
-from ..session import Session
-from ..stage_store import LIMIT_BYTES
+from ..widgets import theme
 from .strength import StrengthControl
 
 MOST_STAGES = 999

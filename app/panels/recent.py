@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from .. import theme
+from ..document.session import Session
 from ..quantities import breakable
-from ..session import Session
 from ..settings import RecentJob
+from ..widgets import theme
 
 SHOWN = 5
 PADDING = 16  # px of a row, both sides together

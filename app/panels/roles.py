@@ -30,12 +30,12 @@ from lorun_engine.io.reading import READING
 from lorun_engine.io.roles import UNUSED
 from lorun_engine.io.sr import GALLERY
 
-from .. import theme
 from ..actions import Corrections
-from ..forms import Field, Form, Found, text_of
+from ..document.session import Session
 from ..kinds import KINDS
 from ..quantities import number, size
-from ..session import Session
+from ..widgets import theme
+from ..widgets.forms import Field, Form, Found, text_of
 from .measurement import Misfit
 
 THUMBNAIL = 48

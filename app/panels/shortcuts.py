@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from .. import theme
 from ..actions import ENTRIES
+from ..widgets import theme
 
 COLUMNS = (("File", "Edit"), ("View", "Restore", "Help"))
 

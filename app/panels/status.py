@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar
 
-from .. import theme
+from ..document.ruler import range_title
+from ..document.session import MEASUREMENT, REFERENCE, Session
 from ..kinds import RGB
 from ..quantities import duration, gibibytes, number, plural
-from ..ruler import range_title
-from ..session import MEASUREMENT, REFERENCE, Session
 from ..viewers.grid import Cursor
+from ..widgets import theme
 
 MOST_VALUES = 4
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QVBoxLayout, QWidget
 
-from .. import theme
-from ..session import Session
-from ..workshop import MOST_PERCENT
+from ..document.session import Session
+from ..document.workshop import MOST_PERCENT
+from ..widgets import theme
 
 TICKS_ACROSS = 8  # stages in a row of the card
 

@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QV
 
 from lorun_engine.errors import DeviceError
 
-from .. import theme
+from ..document.session import Session
 from ..quantities import plural, roughly
-from ..session import Session
+from ..widgets import theme
 from .model import set_look
 
 

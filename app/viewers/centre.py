@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ..session import Session
-from ..theme import GRID, Theme
+from ..document.session import Session
+from ..widgets.theme import GRID, Theme
 from .compare import CompareView
 from .composite import CompositeButton
 from .empty import EmptyState

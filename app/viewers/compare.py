@@ -18,11 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from .. import theme
-from ..comparing import BLINK_S, CHOSEN, WAYS, Side
+from ..document.comparing import BLINK_S, CHOSEN, WAYS, Side
+from ..document.session import MEASUREMENT, Session
 from ..quantities import number, plural
-from ..session import MEASUREMENT, Session
-from ..theme import GRID, Theme
+from ..widgets import theme
+from ..widgets.theme import GRID, Theme
 from .grid import Cursor, FittingLabel
 from .maps import Difference, MapKind, Maps, Spread, paint_legend
 from .panes import ImagePane, ViewHub

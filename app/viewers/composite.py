@@ -13,10 +13,10 @@ from PySide6.QtWidgets import (
     QWidgetAction,
 )
 
+from ..document.session import Session
 from ..kinds import RGB
 from ..render import ILLUMINANT, false_colour_bands
-from ..session import Session
-from ..theme import GRID
+from ..widgets.theme import GRID
 from .pictures import Pictures
 
 

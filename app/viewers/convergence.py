@@ -11,12 +11,12 @@ from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistent
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
-from .. import theme
+from ..document.session import Session
 from ..panels.model import set_look
 from ..quantities import number, plural
-from ..session import Session
-from ..theme import Theme
-from .plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
+from ..widgets import theme
+from ..widgets.plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
+from ..widgets.theme import Theme
 
 if TYPE_CHECKING:
     from lorun_engine.restore import StageResult

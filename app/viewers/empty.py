@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 
 from ..kinds import KINDS
 from ..resources import resource_path, samples
-from ..theme import GRID, Theme
+from ..widgets.theme import GRID, Theme
 
 PICTURE = 160  # px
 

@@ -10,11 +10,12 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from .. import render, theme
+from .. import render
+from ..document.session import MEASUREMENT, REFERENCE, Session
 from ..quantities import duration, number, plural, size
-from ..session import MEASUREMENT, REFERENCE, Session
-from ..theme import GRID, Theme
-from .icons import SIDE, icon
+from ..widgets import theme
+from ..widgets.icons import SIDE, icon
+from ..widgets.theme import GRID, Theme
 from .maps import Change, Maps, paint_legend
 from .panes import ImagePane, ViewHub
 from .pictures import Pane, Pictures, Seen

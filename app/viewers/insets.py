@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from ..regions import Region, Regions
-from ..session import MEASUREMENT, REFERENCE
+from ..document.regions import Region, Regions
+from ..document.session import MEASUREMENT, REFERENCE
 from .maps import MapKind
 from .panes import ImagePane
 from .pictures import Pictures

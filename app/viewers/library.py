@@ -17,11 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from .. import theme
+from ..document.session import Session
+from ..document.spectral_library import CLOSE_DEGREES, Match
 from ..quantities import breakable
-from ..session import Session
-from ..spectral_library import CLOSE_DEGREES, Match
-from ..theme import GRID, Theme
+from ..widgets import theme
+from ..widgets.theme import GRID, Theme
 from .pictures import title_of
 from .subjects import Subject
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from ..document.session import Session
 from ..job import Job
 from ..render import Cache
-from ..session import Session
 
 AT_ONCE = 16_000_000  # numbers that are worked through in one turn of the event loop, in some 5 ms
 MOST_WANTED = 32  # what was wanted before is not looked at any more

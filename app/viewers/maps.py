@@ -15,10 +15,10 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from .. import render
-from ..comparing import Result, band_deviation
+from ..document.comparing import Result, band_deviation
+from ..document.session import Session
 from ..quantities import number
-from ..session import Session
-from ..theme import Theme
+from ..widgets.theme import Theme
 from .pictures import Pane, Pictures, to_image, viridis
 from .residual import NAN_COLOUR, diverging_map
 

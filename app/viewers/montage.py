@@ -7,9 +7,9 @@ from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip
 
 from .. import render
+from ..document.session import Session
 from ..quantities import plural
-from ..session import Session
-from ..theme import GRID, Theme
+from ..widgets.theme import GRID, Theme
 from .pictures import Pictures, title_of
 
 PADDING = 12  # px

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ..render import fitting_factor
-from ..theme import Theme
+from ..widgets.theme import Theme
 
 LARGEST_ZOOM = 64.0
 DRAG_STARTS = 4  # px; a shorter way between press and release is a click

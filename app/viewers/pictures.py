@@ -16,11 +16,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from .. import render
-from ..comparing import Result
+from ..document.comparing import Result
+from ..document.ruler import range_title
+from ..document.session import MEASUREMENT, REFERENCE, Session
 from ..kinds import PERCENTILES, RGB
 from ..quantities import number
-from ..ruler import range_title
-from ..session import MEASUREMENT, REFERENCE, Session
 from .making import Making
 
 IMAGE_BYTES = 96 << 20  # of rendered pictures

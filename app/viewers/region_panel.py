@@ -24,10 +24,10 @@ from PySide6.QtWidgets import (
 
 from lorun_engine.io.spectra import spectral_angles
 
-from .. import theme
-from ..regions import SHAPES, Region, Shape, shape_words
-from ..session import REFERENCE, Session
-from ..theme import GRID, Theme
+from ..document.regions import SHAPES, Region, Shape, shape_words
+from ..document.session import REFERENCE, Session
+from ..widgets import theme
+from ..widgets.theme import GRID, Theme
 from .pictures import title_of
 from .regions import region_colour
 from .subjects import chosen_stage, num_stages

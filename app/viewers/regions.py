@@ -22,9 +22,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from ..regions import Region, Shape
-from ..session import MEASUREMENT, Session
-from ..theme import Theme
+from ..document.regions import Region, Shape
+from ..document.session import MEASUREMENT, Session
+from ..widgets.theme import Theme
 from .insets import paint_insets
 from .panes import DRAG_STARTS, ImagePane
 from .pictures import Pictures

@@ -11,15 +11,16 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from .. import render, theme
+from .. import render
+from ..document.session import Session
 from ..kinds import RGB
 from ..panels.check import ROUNDING, share_of, words_of
 from ..panels.model import set_look
 from ..quantities import number
-from ..session import Session
-from ..theme import Theme
+from ..widgets import theme
+from ..widgets.plots import new_plot, paint_plot, pen
+from ..widgets.theme import Theme
 from .pictures import title_of
-from .plots import new_plot, paint_plot, pen
 
 if TYPE_CHECKING:
     from lorun_engine.remeasure import Remeasurement

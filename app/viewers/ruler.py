@@ -7,11 +7,11 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 
-from ..ruler import Range
-from ..session import Session
-from ..theme import Theme
+from ..document.ruler import Range
+from ..document.session import Session
+from ..widgets.plots import pen
+from ..widgets.theme import Theme
 from .panes import DRAG_STARTS
-from .plots import pen
 
 GRIP = 6  # px; how near to an end the mouse takes it
 

@@ -16,13 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from .. import theme
-from ..comparing import Outcome, Result
+from ..document.comparing import Outcome, Result
+from ..document.session import Session
 from ..panels.model import set_look
 from ..quantities import breakable, duration, number, plural
-from ..session import Session
-from ..theme import GRID, Theme
-from .icons import icon
+from ..widgets import theme
+from ..widgets.icons import icon
+from ..widgets.theme import GRID, Theme
 
 HEIGHT = 128  # px of the list before it scrolls
 SAM = "SAM °"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from ..session import Session
-from ..theme import GRID, Theme
+from ..document.session import Session
+from ..widgets.theme import GRID, Theme
 from .convergence import ConvergenceView
 from .library import LibraryPanel
 from .region_panel import RegionPanel

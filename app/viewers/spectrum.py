@@ -15,14 +15,14 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSize
 
 from lorun_engine.io.spectra import spectral_angles
 
-from .. import theme
-from ..ruler import range_title
-from ..session import Session
-from ..theme import GRID, Theme
+from ..document.ruler import range_title
+from ..document.session import Session
+from ..widgets import theme
+from ..widgets.plots import new_plot, paint_plot, pen
+from ..widgets.theme import GRID, Theme
 from .curves import Fan, RegionCurve
 from .grid import Cursor
 from .pictures import title_of
-from .plots import new_plot, paint_plot, pen
 from .regions import region_colour
 from .ruler import RulerOnPlot
 from .subjects import Pixel, Subject, chosen_stage, num_stages, pixel_curve, region_curve, subject_of

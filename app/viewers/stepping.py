@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
-from .. import theme
-from ..session import Session
-from ..theme import GRID, Theme
-from .icons import SIDE, icon
+from ..document.session import Session
+from ..widgets import theme
+from ..widgets.icons import SIDE, icon
+from ..widgets.theme import GRID, Theme
 from .pictures import Pictures
 from .strip import StageStrip
 

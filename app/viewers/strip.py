@@ -6,10 +6,10 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QToolTip, QWidget
 
-from ..arranging import in_order
+from ..document.arranging import in_order
+from ..document.session import REFERENCE, Session
 from ..quantities import number
-from ..session import REFERENCE, Session
-from ..theme import GRID, Theme
+from ..widgets.theme import GRID, Theme
 from .pictures import Pictures, title_of
 
 HEIGHT = 56  # px of a small picture; its width follows from its shape

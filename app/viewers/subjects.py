@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import render
-from ..regions import Region
-from ..session import REFERENCE, Session
+from ..document.regions import Region
+from ..document.session import REFERENCE, Session
 
 Pixel = tuple[int, int]  # (y, x)
 

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from app.decoders import Choice
+from app.document.decoders import Choice
+from app.document.session import Session
 from app.main_window import MainWindow
-from app.session import Session
 from lorun_engine.errors import LorunError
 
 NUM_BANDS, STEP, HEIGHT, WIDTH = 4, 2, 16, 14

@@ -11,10 +11,11 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox
 
-from app import main_window, theme
+from app import main_window
 from app.main_window import MainWindow
 from app.problems import Problem
 from app.resources import resource_path
+from app.widgets import theme
 from lorun_engine.errors import DeviceError
 from lorun_engine.io import OpenOptions, open_measurement
 from lorun_engine.restore import restore

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QApplication
 
 from app import main_window
 from app.actions import ENTRIES
+from app.document.session import MEASUREMENT, REFERENCE, Session
 from app.main_window import MainWindow
-from app.session import MEASUREMENT, REFERENCE, Session
 
 NUM_ACTIONS = 200
 # it ends the window, starts a process of its own, or takes long

@@ -37,7 +37,7 @@ import sys
 from pathlib import Path
 from PySide6.QtWidgets import QApplication
 from app.main_window import MainWindow
-from app.session import Session
+from app.document.session import Session
 app = QApplication([])
 session = Session(settings_path=Path({str(tmp_path)!r}) / "settings.json")
 window = MainWindow(session)

@@ -21,13 +21,13 @@ from PySide6.QtCore import QDeadlineTimer, QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from scipy.io import savemat
 
-from app import theme
+from app.document.session import REFERENCE, Restoration, Session
 from app.main_window import MainWindow
-from app.session import REFERENCE, Restoration, Session
 from app.viewers.centre import CentreView
 from app.viewers.convergence import ConvergenceView
 from app.viewers.grid import Cursor
 from app.viewers.spectrum import SpectrumView
+from app.widgets import theme
 from lorun_engine.io import OpenOptions
 from lorun_engine.restore import StageResult
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.decoders import LibraryDecoders, first_fit
+from app.document.decoders import LibraryDecoders, first_fit
 from lorun_engine.camera import camera_of, is_made_for
 from lorun_engine.cli import main
 from lorun_engine.io import write_measurement

@@ -1,0 +1,500 @@
+"""Two sides compared, and several decoders on one measurement: what stands beside the stages of the one restoration.
+
+A `Result` is the last image of a decode. It stays while the same measurement is open, so that decoders can be compared
+with each other: those that the user ticked are decoded one after another in the worker, and every decode adds its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from lorun_engine.errors import LorunError
+
+from ..quantities import plural
+from .stage_store import StageStore
+
+if TYPE_CHECKING:
+    from lorun_engine.measurement import Measurement
+    from lorun_engine.restore import StageResult
+
+    from ..job import Job
+    from .decoders import Choice, Decoders
+    from .session import Recipe, Session
+
+LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
+DIVIDER_STEP = 0.02  # of the width, per key
+BLINK_S = 0.6
+
+Way = Literal["split", "blink", "difference", "disagreement"]
+WAYS: tuple[Way, ...] = ("split", "blink", "difference", "disagreement")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The last image of a decode, by its number; numbers are not used twice."""
+
+    title: str  # as "gap-tv · 60 stages"
+    number: int
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The side that follows the scrubber: whichever stage is chosen."""
+
+
+CHOSEN = Chosen()
+Side = int | Result | Chosen  # a stage, REFERENCE, MEASUREMENT, a result, or the chosen stage
+
+
+@dataclass(frozen=True)
+class Look:
+    """How two sides are compared; `divider` is where they meet, as a share of the picture's width."""
+
+    left: Side | None = None
+    right: Side | None = None
+    way: Way = "split"
+    divider: float = 0.5
+    shows_right: bool = False  # while they blink
+    blinks: bool = False  # by itself
+    shows_angle: bool = False  # of the disagreement: the spectral angle instead of the standard deviation
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a decoder that was ticked: a result, or the sentence why there is none."""
+
+    name: str
+    result: Result | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the ticked decoders are; `outcomes` are those that have ended."""
+
+    names: tuple[str, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    stage: int = 0
+    num_stages: int = 0
+    is_cancelling: bool = False
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Maps (H, W) over results: the standard deviation, mean over bands, and for cubes the largest angle in degrees."""
+
+    of: tuple[Result, ...]
+    deviation: np.ndarray = field(repr=False)
+    angle: np.ndarray | None = field(repr=False, default=None)
+
+
+class Results:
+    """The kept images, each with the figures of its last stage, within one memory limit."""
+
+    def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._stores: dict[Result, StageStore] = {}
+        self._rows: dict[Result, StageResult] = {}  # small: those of dropped results may still be on the screen
+        self._count = 0
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(tuple(self._stores))
+
+    def __len__(self) -> int:
+        return len(self._stores)
+
+    def __contains__(self, result: object) -> bool:
+        return result in self._stores
+
+    @property
+    def num_bytes(self) -> int:
+        """What the images take in memory."""
+        return sum(store.num_bytes for store in tuple(self._stores.values()))
+
+    def keep(self, title: str, last: StageResult) -> Result:
+        """Keeps the last stage of a decode in place of an earlier one of the same title."""
+        for other in [result for result in self if result.title == title]:
+            self.drop(other)
+        store = StageStore(limit_bytes=max(self._limit_bytes - self.num_bytes, 0))
+        store.append(replace(last, denoiser_input=None))
+        self._count += 1
+        result = Result(title, self._count)
+        self._rows[result] = store.row(0)
+        self._stores = {**self._stores, result: store}  # at once: the window may be reading
+        return result
+
+    def image(self, result: Result) -> np.ndarray | None:
+        """(C, H, W), read-only; None once it was dropped."""
+        store = self._stores.get(result)
+        try:
+            return None if store is None else store.image(0)
+        except IndexError:  # dropped by the worker just now
+            return None
+
+    def row(self, result: Result) -> StageResult:
+        """The figures of its last stage; its seconds are those of the whole decode."""
+        return self._rows[result]
+
+    def drop(self, result: Result) -> None:
+        """Gives back what a result takes; its image stays readable for those who hold it."""
+        store = self._stores.get(result)
+        self._stores = {other: store for other, store in self._stores.items() if other != result}
+        if store is not None:
+            store.close()
+
+    def clear(self) -> None:
+        """Gives everything back."""
+        for result in self:
+            self.drop(result)
+
+
+class Comparing(QObject):
+    """The look of the comparison, the results there are, and the decode of several sets; the session owns it."""
+
+    changed = Signal()  # the look, the sides there are, results or progress
+
+    def __init__(self, session: Session, decoders: Decoders) -> None:
+        super().__init__(session)
+        self._session, self._decoders = session, decoders
+        self.look = Look()
+        self.results = Results()
+        self.progress = Progress()
+        self.ticked: tuple[str, ...] = ()
+        self.disagreement: Disagreement | None = None
+        self._measurement: Measurement | None = None
+        self._job: Job | None = None
+        self._kept_recipe: Recipe | None = None
+        session.opened_changed.connect(self._forget_other_measurement)
+        session.restoration_changed.connect(self._keep_decoded)
+
+    # ---- the two sides -------------------------------------------------------------------------------------------
+
+    def sides(self) -> tuple[Side, ...]:
+        """What can be compared now, in the order of the menus."""
+        from .session import MEASUREMENT, REFERENCE  # a circle: the session owns this
+
+        session = self._session
+        if session.measurement is None:
+            return ()
+        num_stages = min(session.restoration.done_stages + 1, len(session.stages))
+        stages = [CHOSEN, *range(num_stages)] if num_stages else []
+        others = [REFERENCE] * (session.measurement.reference is not None)
+        others += [MEASUREMENT] * fits_scene(session.measurement.y.shape, session.measurement.physics.scene_shape)
+        return (*stages, *self.results, *others)
+
+    def pane_of(self, side: Side | None) -> int | Result | None:
+        """The stage, result, REFERENCE or MEASUREMENT that a side stands for now; None where it is gone."""
+        if side not in self.sides():
+            return None
+        return self._session.selection.stage if isinstance(side, Chosen) else side
+
+    @property
+    def left(self) -> Side | None:
+        """The chosen left side, or what stands in for one that is not there."""
+        return self._sides_in_use()[0]
+
+    @property
+    def right(self) -> Side | None:
+        """The chosen right side, or what stands in for one that is not there."""
+        return self._sides_in_use()[1]
+
+    def choose(self, *, left: Side | None = None, right: Side | None = None) -> None:
+        """Takes other sides; None leaves one as it is."""
+        now_left, now_right = self._sides_in_use()
+        self._look(left=now_left if left is None else left, right=now_right if right is None else right)
+
+    def swap(self) -> None:
+        """Exchanges left and right."""
+        left, right = self._sides_in_use()
+        self._look(left=right, right=left)
+
+    def show(self, way: Way) -> None:
+        """Compares in another way."""
+        if way != "disagreement" or self.disagreement is not None:
+            self._look(way=way, blinks=self.look.blinks and way == "blink")
+
+    def show_next(self) -> None:
+        """Compares in the next way there is."""
+        ways = [way for way in WAYS if way != "disagreement" or self.disagreement is not None]
+        self.show(ways[(ways.index(self.look.way) + 1) % len(ways)])
+
+    def step_divider(self, steps: int) -> None:
+        """Moves the line between the sides by keys."""
+        if self.look.way == "split":
+            self.move_divider(self.look.divider + steps * DIVIDER_STEP)
+
+    def move_divider(self, divider: float) -> None:
+        """Puts the line between the sides at a share of the picture's width."""
+        self._look(divider=min(max(divider, 0.0), 1.0))
+
+    def blink(self) -> None:
+        """Shows the other side; from another way of comparing it turns to this one."""
+        if self.look.way != "blink":
+            self._look(way="blink", shows_right=False)
+        else:
+            self._look(shows_right=not self.look.shows_right)
+
+    def set_blinks(self, blinks: bool) -> None:
+        """Blinks by itself, or stops."""
+        self._look(way="blink" if blinks else self.look.way, blinks=blinks)
+
+    def show_angle(self, shows_angle: bool) -> None:
+        """Shows the disagreement as spectral angle or as standard deviation."""
+        self._look(shows_angle=shows_angle)
+
+    def _sides_in_use(self) -> tuple[Side | None, Side | None]:
+        """The sides that were chosen; where one is gone, the first that is there and not the other one."""
+        from .session import REFERENCE
+
+        sides, (left, right) = self.sides(), (self.look.left, self.look.right)
+        if left not in sides:
+            left = next((side for side in sides if side not in (right, REFERENCE)), None)
+        if right not in sides:
+            liked = [REFERENCE, *self.results, 0, *sides]
+            right = next((side for side in liked if side in sides and side != left), None)
+        return left, right
+
+    def _look(self, **changes) -> None:
+        look = replace(self.look, **changes)
+        if look != self.look:
+            self.look = look
+            self.changed.emit()
+
+    # ---- several decoders on one measurement ---------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the ticked decoders are being run."""
+        return self._job is not None
+
+    @property
+    def can_decode(self) -> bool:
+        """Whether decoding the ticked ones would start."""
+        session = self._session
+        is_free = not session.restoration.is_busy and not session.is_opening and not self.is_running
+        return session.measurement is not None and is_free and bool(self.ticked)
+
+    def tick(self, name: str, ticked: bool) -> None:
+        """Adds a decoder to those that are run together, or takes it away."""
+        names = [*(other for other in self.ticked if other != name), *([name] if ticked else [])]
+        wanted = tuple(other for other in self._session.decoder_names if other in names)
+        if wanted != self.ticked:
+            self.ticked = wanted
+            self.changed.emit()
+
+    def decode(self) -> None:
+        """Decodes with the ticked decoders, one after another; each keeps its own number of stages."""
+        if not self.can_decode:
+            return
+        session = self._session
+        choices = tuple(choice for choice in session.choices if choice.name in self.ticked and self._serves(choice))
+        outcomes: list[Outcome] = []
+        work = partial(
+            _decode_all,
+            self._decoders,
+            choices,
+            session.measurement,
+            self.results,
+            outcomes,
+            device=session.device,
+            precision=session.precision,
+            threads=session.threads if session.device == "cpu" else None,
+        )
+        self.progress = Progress(tuple(choice.name for choice in choices))
+        names = ", ".join(self.progress.names)
+        session.log(f"Decoding with {names}, one after another, on {session.device}")
+        job = session.run_job(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, outcomes))
+        job.progressed.connect(lambda: self._go_on(job, outcomes))
+        job.cancelled.connect(lambda: self._ended(job, outcomes))
+        job.failed.connect(lambda: self._ended(job, outcomes))
+        self._job = job
+        self._tell_all()
+
+    def cancel(self) -> None:
+        """Stops at the end of the stage that is being computed; results that are complete stay."""
+        if self._job is not None and not self.progress.is_cancelling:
+            self._job.cancel()
+            self.progress = replace(self.progress, is_cancelling=True)
+            self._tell_all()
+
+    def drop(self, result: Result) -> None:
+        """Forgets a result."""
+        if result in self.results:
+            self.results.drop(result)
+            self._results_changed()
+
+    def image(self, result: Result) -> np.ndarray | None:
+        """(C, H, W) of a result; None once it is gone."""
+        return self.results.image(result)
+
+    def _serves(self, choice: Choice) -> bool:
+        return choice.task == self._session.measurement.task
+
+    def _go_on(self, job: Job, outcomes: Sequence[Outcome]) -> None:
+        if job is self._job:
+            stage, num_stages = job.progress
+            is_new = len(outcomes) != len(self.progress.outcomes)
+            self.progress = replace(self.progress, outcomes=tuple(outcomes), stage=stage, num_stages=num_stages)
+            self._results_changed() if is_new else self.changed.emit()
+
+    def _ended(self, job: Job, outcomes: Sequence[Outcome]) -> None:
+        if job is not self._job:
+            return
+        self._job = None
+        was_cancelled = self.progress.is_cancelling
+        self.progress = Progress(self.progress.names, tuple(outcomes))
+        for outcome in outcomes:
+            if outcome.result is None:
+                self._session.log(f"{outcome.name}: {outcome.sentence}")
+        num_kept = sum(outcome.result is not None for outcome in outcomes)
+        ending = "Cancelled" if was_cancelled else "Ended"
+        self._session.log(f"{ending} with {num_kept} of {len(self.progress.names)} results to compare")
+        self._results_changed()
+        self._tell_all()
+
+    def _results_changed(self) -> None:
+        """The maps of the disagreement are made in the worker; those of other results no longer count."""
+        of = tuple(self.results)
+        if self.disagreement is not None and self.disagreement.of != of:
+            self.disagreement = None
+            if self.look.way == "disagreement":
+                self.look = replace(self.look, way="split")
+        if len(of) > 1 and self.disagreement is None:
+            images = {result: self.results.image(result) for result in of}
+            work = partial(_disagreement, images, is_cube=not self._session.kind.is_photograph)
+            self._session.run_job(work, doing="comparing the results", then=self._take_disagreement)
+        self.changed.emit()
+
+    def _take_disagreement(self, job: Job) -> None:
+        if job.result.of == tuple(self.results):
+            self.disagreement = job.result
+            self.changed.emit()
+
+    def _keep_decoded(self) -> None:
+        """A decode that is done adds its last image; the stages themselves go with the next decode."""
+        session, recipe = self._session, self._session.recipe
+        if session.restoration.state != "done" or recipe is self._kept_recipe or recipe is None:
+            self.changed.emit()  # more stages to compare
+            return
+        self._kept_recipe = recipe
+        store, measurement = session.stages, session.measurement
+        title, seconds = f"{recipe.title} · {plural(recipe.num_stages, 'stage')}", session.restoration.seconds
+
+        def keep() -> Result | None:
+            index = len(store) - 1
+            if index < 0:
+                return None
+            last = replace(store.row(index), image=store.image(index), seconds=seconds)
+            return self.results.keep(title, last) if measurement is self._measurement else None
+
+        session.run_job(keep, doing="keeping the result", then=lambda _: self._results_changed())
+
+    def _forget_other_measurement(self) -> None:
+        session = self._session
+        if session.measurement is not self._measurement:
+            self._measurement = session.measurement
+            self.cancel()
+            self._job = None
+            self.results.clear()
+            self.results = Results()  # a decode that was cancelled may still add to the old ones
+            self.disagreement, self.progress = None, Progress()
+            self.look = replace(Look(), way="split")
+            names = [choice.name for choice in session.choices if session.measurement and self._serves(choice)]
+            self.ticked = tuple(names)
+        self.changed.emit()
+
+    def _tell_all(self) -> None:
+        """Whether Decode is possible depends on this too."""
+        self.changed.emit()
+        self._session.decoder_changed.emit()
+
+
+def fits_scene(shape: Sequence[int], scene: Sequence[int]) -> bool:
+    """Whether a picture (C, h, w) covers a scene (C, H, W) with whole pixels of one size and as many channels."""
+    if len(shape) != 3 or shape[0] != scene[0]:
+        return False
+    (height, width), (tall, wide) = shape[1:], scene[1:]
+    return tall % height == 0 and wide % width == 0 and tall // height == wide // width
+
+
+# ---- in the worker thread ----------------------------------------------------------------------------------------
+
+
+def _decode_all(
+    decoders: Decoders,
+    choices: Sequence[Choice],
+    measurement: Measurement,
+    results: Results,
+    outcomes: list[Outcome],
+    *,
+    device: str,
+    precision: str,
+    threads: int | None,
+) -> Iterator[tuple[int, int]]:
+    """Adds an outcome for every choice and yields (stage, number of stages) after each stage."""
+    from lorun_engine.restore import restore
+
+    for choice in choices:
+        started, last = time.perf_counter(), None
+        try:
+            decoder = decoders.open(choice)
+            if choice.has_weights:
+                decoder = decoder.running(precision=precision)
+            for result in restore(decoder, measurement, num_stages=choice.num_stages, device=device, threads=threads):
+                last = result
+                yield result.index, choice.num_stages
+        except LorunError as error:  # the others may still fit
+            outcomes.append(Outcome(choice.name, sentence=str(error)))
+            continue
+        last = replace(last, seconds=time.perf_counter() - started)
+        kept = results.keep(f"{choice.name} · {plural(choice.num_stages, 'stage')}", last)
+        outcomes.append(Outcome(choice.name, kept))
+    yield 0, 0
+
+
+def _disagreement(images: dict[Result, np.ndarray], *, is_cube: bool) -> Disagreement:
+    cubes = list(images.values())
+    angle = largest_angle(cubes) if is_cube else None
+    return Disagreement(tuple(images), deviation(cubes), angle)
+
+
+def deviation(cubes: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W): the standard deviation over images (C, H, W) at every pixel, the mean over bands; NaN where one is."""
+    total = np.zeros(cubes[0].shape[1:], np.float64)
+    for bands in zip(*cubes, strict=True):
+        total += band_deviation(bands)
+    return (total / len(cubes[0])).astype(np.float32)
+
+
+def band_deviation(bands: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W): the standard deviation over planes; of two it is half their difference."""
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
+        return np.std(np.stack(bands), axis=0)
+
+
+def largest_angle(cubes: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W): the largest spectral angle in degrees between any two images; NaN where a spectrum is zero or unknown."""
+    largest = None
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        lengths = [np.sqrt(_product(cube, cube)) for cube in cubes]
+        for (one, length), (other, other_length) in combinations(zip(cubes, lengths, strict=True), 2):
+            cosine = _product(one, other) / (length * other_length)
+            angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+            largest = angle if largest is None else np.maximum(largest, angle)
+    return largest.astype(np.float32)
+
+
+def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The scalar product of the spectra of two cubes at every pixel, in float64: angles near zero need it."""
+    total = np.zeros(one.shape[1:], np.float64)
+    for band, other_band in zip(one, other, strict=True):
+        total += band.astype(np.float64) * other_band
+    return total

@@ -1,0 +1,145 @@
+"""What can decode: the adapter sets of the library and the algorithms that need no weights, as the workers know them.
+
+Everything here imports torch, so it is called in worker threads only; the window keeps `Choice`, which is plain.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lorun_engine.cards import cards_in, tensor_names
+from lorun_engine.errors import LorunError
+from lorun_engine.measurement import Measurement
+
+from ..kinds import KINDS
+
+if TYPE_CHECKING:
+    from lorun_engine.restore import Decoder
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decoder as the menus show it; `num_stages` is what it takes unless asked otherwise.
+
+    `is_adaptable` says that its stages differ from a shared backbone, so that they can be scaled and ablated.
+    """
+
+    name: str
+    task: str
+    num_stages: int
+    has_weights: bool
+    is_adaptable: bool = False
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a decoder suits a measurement, in one sentence."""
+
+    is_good: bool
+    sentence: str
+
+
+class Decoders(Protocol):
+    """Where the session gets its decoders from."""
+
+    def choices(self) -> tuple[Choice, ...]:
+        """All decoders, the preferred ones of every task first."""
+
+    def open(self, choice: Choice) -> Decoder:
+        """The decoder of a choice."""
+
+
+class LibraryDecoders:
+    """The engine's decoders with the adapter sets found in the `library` folders."""
+
+    def __init__(self, library: Sequence[Path]) -> None:
+        self._library = tuple(library)
+        self._opened: dict[tuple[str, str], tuple[str, Decoder]] = {}  # with the hash of the set that was read
+        self._lock = threading.Lock()  # both workers open decoders
+
+    def choices(self) -> tuple[Choice, ...]:
+        """The adapter sets, then the algorithms without weights."""
+        from lorun_engine.model import list_decoders
+        from lorun_engine.tasks import TASKS
+
+        found: dict[tuple[str, str], Choice] = {}  # of two sets of one name the first counts
+        for entry in list_decoders(self._library):
+            name, task, card = entry.name, entry.task, entry.card
+            if task not in TASKS or (name, task) in found:
+                continue
+            if card is None:
+                choice = Choice(name, task, TASKS[task].decoders[name].num_stages, has_weights=False)
+            else:
+                choice = Choice(name, task, card.fields["stages"], True, is_adaptable=_is_adaptable(card.path))
+            found[name, task] = choice
+        return tuple(found.values())
+
+    def open(self, choice: Choice) -> Decoder:
+        """The decoder of a choice; its files are read again only when the library has another set of that name."""
+        from lorun_engine.model import open_decoder
+
+        key = (choice.name, choice.task)
+        found = ""
+        if choice.has_weights:
+            known = (card for card in cards_in(self._library) if card.kind == "adapters")
+            found = next((card.hash for card in known if (card.name, card.task) == key), "")
+        with self._lock:
+            if key not in self._opened or self._opened[key][0] != found:
+                self._opened[key] = found, open_decoder(choice.name, library=self._library, task=choice.task)
+            return self._opened[key][1]
+
+
+def adapted(decoder: Decoder, *, scale: float, ablated: Iterable[int]) -> Decoder:
+    """The decoder with all differences from its backbone times `scale`, and none in the `ablated` stages."""
+    if scale == 1 and not ablated:
+        return decoder
+    adapters = decoder.adapters.scaled(scale)
+    for stage in ablated:
+        adapters = adapters.ablated(stage)
+    return decoder.with_adapters(adapters)
+
+
+def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
+    """The first of `choices` that suits the measurement; where none does, the first one and why it does not.
+
+    Sets that were adapted to the very camera of the measurement come before all others.
+    """
+    kind, refused = KINDS[measurement.task], None
+    made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
+    for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
+        try:
+            fitted = decoders.open(choice).fitted(measurement)
+            if not choice.has_weights:
+                return choice, Fit(True, kind.untrained)
+            if choice in made_for:
+                return choice, Fit(True, " ".join(("Adapted to this very camera.", *fitted.notes)))
+            return choice, Fit(True, " ".join(fitted.notes) or kind.trained)
+        except LorunError as error:
+            refused = refused or Fit(False, str(error))
+    sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."
+    return (choices[0] if choices else None), refused or Fit(False, sentence)
+
+
+def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -> bool:
+    """Whether a set was adapted to the camera of the measurement; a file that cannot be read was not."""
+    from lorun_engine.camera import is_made_for
+    from lorun_engine.model import Model
+
+    try:
+        decoder = decoders.open(choice) if choice.has_weights else None
+    except LorunError:
+        return False
+    return isinstance(decoder, Model) and is_made_for(decoder.card, measurement)
+
+
+def _is_adaptable(path: Path) -> bool:
+    from lorun_engine.lora import is_step
+
+    try:
+        return not all(is_step(name) for name in tensor_names(path))
+    except LorunError:  # gone since it was listed
+        return False

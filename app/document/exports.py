@@ -1,0 +1,158 @@
+"""What leaves the window besides cubes: curves as CSV, pictures as PNG, and the command that does it again."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lorun_engine.errors import LorunError
+from lorun_engine.io import OpenOptions, RoleTable, replacing, write_spectra_csv
+from lorun_engine.io.options import COMPANIONS, FLAGS, as_flag
+from lorun_engine.io.reading import READING
+
+from .. import render
+from ..kinds import Stretch
+
+if TYPE_CHECKING:
+    from .session import Recipe
+
+CUBE_SUFFIXES = {"HDF5": ".h5", "MATLAB": ".mat", "TIFF": ".tif", "ENVI": ".hdr", "NumPy": ".npy"}
+
+
+def write_spectra(
+    path: Path,
+    cubes: Mapping[str, Callable[[], np.ndarray]],
+    *,
+    pixel: tuple[int, int],
+    side: int,
+    wavelengths_nm: np.ndarray | None,
+    protected: Sequence[Path],
+) -> None:
+    """Writes the spectrum of every cube (C, H, W) at `pixel` (y, x), the mean over `side` x `side` pixels around it.
+
+    One line per band, one column per cube.
+    """
+    y, x = pixel
+    place = f"x {x} y {y}" if side == 1 else f"x {x} y {y}, mean of {side} x {side}"
+    spectra = {f"{name} ({place})": render.mean_spectrum(cube(), pixel, side) for name, cube in cubes.items()}
+    write_spectra_csv(path, wavelengths_nm, spectra, protected=protected)
+
+
+def write_profiles(
+    path: Path,
+    images: Mapping[str, Callable[[], np.ndarray]],
+    *,
+    row: int,
+    side: int,
+    protected: Sequence[Path],
+) -> None:
+    """Writes the values along a row of every image (C, H, W), the mean over channels and `side` rows around it.
+
+    One line per column of pixels, from 0 as in the window; one column per image.
+    """
+    place = f"y {row}" if side == 1 else f"y {row}, mean of {side} rows"
+    profiles = [render.line_profile(image(), row, side) for image in images.values()]
+    with (
+        replacing(path, protected=protected) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
+        table = csv.writer(stream)
+        table.writerow(["column_px", *(f"{name} ({place})" for name in images)])
+        for column, values in enumerate(zip(*profiles, strict=True)):
+            table.writerow([column, *(repr(float(value)) for value in values)])
+
+
+def write_picture(
+    path: Path,
+    image: np.ndarray,
+    *,
+    wavelengths_nm: np.ndarray | None,
+    is_photograph: bool,
+    composite: tuple[int, int, int] | None,
+    levels_from: np.ndarray,
+    stretch: Stretch,
+    protected: Sequence[Path],
+) -> None:
+    """Writes (C, H, W) as the picture that the panes show, the percentiles taken of `levels_from`."""
+    from PIL import Image
+
+    if is_photograph:
+        picture = render.photograph_bytes(image, render.levels_of(levels_from, stretch))
+    else:
+        weights = render.colour_weights(wavelengths_nm, len(image), composite=composite)
+        levels = render.levels_of(render.linear_colour(levels_from, weights), stretch)
+        picture = render.colour_bytes(render.linear_colour(image, weights), levels)
+    with replacing(path, protected=protected) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def restore_command(recipe: Recipe, table: RoleTable) -> str:
+    """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
+
+    Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
+    LorunError where the command line has no words for the roles.
+    """
+    source = table.row("measurement").found
+    flags = {
+        "--adapter": recipe.decoder,
+        "--stages": recipe.num_stages,
+        "--device": recipe.device,
+        "--threads": recipe.threads,
+        "--precision": recipe.precision,
+        "--adapter-scale": None if recipe.adapting.scale == 1 else recipe.adapting.scale,
+    }
+    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.file_word}.h5"]
+    words += [*camera_words(recipe.options, table), *_as_words(flags)]
+    for stage in recipe.adapting.ablated:
+        words += ["--ablate-stage", str(stage)]
+    return shlex.join(words)
+
+
+def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] = COMPANIONS) -> list[str]:
+    """The flags that say what belongs to an open measurement and how it was understood.
+
+    `companions` are the roles whose files are named. Raises LorunError where the command line has no words for them.
+    """
+    reading, source = READING[table.task], table.row("measurement").found
+    by_key, words = dict(options.roles), []
+    if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
+        raise LorunError(
+            "Arrays of a file were set to unused or to wavelengths by hand; the command line cannot say that. "
+            "Save the arrays as files of their own to decode them with a command."
+        )
+    for role in companions:
+        row = table.row(role)
+        if row is not None and row.selector in by_key:
+            words += [f"--{role}", row.selector]
+        elif row is not None and row.found.path != source.path:
+            words += [f"--{role}", str(row.found.path)]
+    key = source.key if table.row("measurement").selector in by_key else options.key
+    said = {name: getattr(table.geometry, name, None) for name in reading.OPTIONS}  # as it was resolved
+    said |= {name: getattr(options, name) for name in reading.OPTIONS if said[name] is None}
+    if "kernel" in said:  # what the geometry calls it may be a description
+        said["kernel"] = options.kernel or _kernel_file(table, by_key)
+    said = {FLAGS[name]: as_flag(name, value) for name, value in said.items() if value is not None}
+    return [*words, *_as_words({"--task": table.task, **said, "--key": key})]
+
+
+def _as_words(flags: Mapping[str, object]) -> list[str]:
+    """Flags with their values, those without a value left out."""
+    words = []
+    for flag, value in flags.items():
+        if value is not None:  # a value such as "-" is taken for a flag unless it is joined to its own
+            words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
+    return words
+
+
+def _kernel_file(table: RoleTable, by_key: Mapping[str, str]) -> str | None:
+    """The kernel as --kernel takes it; None where it is found again: beside its picture, or estimated from it."""
+    row = table.row("kernel")
+    if row is None or (row.found.path == table.row("measurement").found.path and row.selector not in by_key):
+        return None
+    number = row.found.key.rpartition("[")[2].rstrip("]")  # of a list of kernels, "kernels[3]"
+    return f"{row.found.path}:{number}" if number.isdigit() else str(row.found.path)

@@ -1,0 +1,79 @@
+"""What was measured in points, regions and zoom boxes, as files: CSV tables and ENVI spectral libraries."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lorun_engine.io import replacing, write_spectra_csv
+from lorun_engine.io.spectra import write_library
+
+from .. import render
+
+if TYPE_CHECKING:
+    from .regions import Region
+
+
+def score_box(image: np.ndarray, reference: np.ndarray, *, task: str) -> dict[str, float]:
+    """PSNR and SSIM of a part of a photograph, by the protocol of its task."""
+    from lorun_engine.metrics import score
+
+    return {name: value for name, value in score(image, reference, task).items() if name in ("psnr", "ssim")}
+
+
+def write_curves(
+    path: Path,
+    images: dict[str, np.ndarray],
+    *,
+    regions: tuple[Region, ...],
+    side: int,
+    wavelengths_nm: np.ndarray | None,
+    protected: Sequence[Path],
+) -> None:
+    """Writes the mean of every region in every image, with deviation and count as CSV, or as an ENVI library.
+
+    `images` are by what follows the region's name; points are means over `side` x `side` pixels.
+    """
+    means: dict[str, np.ndarray] = {}
+    columns: dict[str, np.ndarray] = {}
+    for region in regions:
+        for end, image in images.items():
+            (rows, bands_columns), is_inside = region.pixels(image.shape[1:], side=side)
+            mean, std, num_pixels = render.statistics(image[:, rows, bands_columns], is_inside)
+            name = f"{region.number} {region.shape}{end}"
+            means[name] = columns[f"{name} mean"] = mean
+            columns[f"{name} std"] = std
+            columns[f"{name} n"] = np.full(len(mean), num_pixels)
+    if path.suffix.lower() in (".sli", ".hdr"):
+        write_library(path, wavelengths_nm, means, protected=protected)
+    else:
+        write_spectra_csv(path, wavelengths_nm, columns, protected=protected)
+
+
+def write_figures(
+    path: Path,
+    images: Sequence[np.ndarray],
+    *,
+    reference: np.ndarray | None,
+    boxes: Sequence[Region],
+    task: str,
+    protected: Sequence[Path],
+) -> None:
+    """Writes PSNR and SSIM of every image, a stage each, in every box: one line for each of them."""
+    with (
+        replacing(path, protected=protected) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
+        table = csv.writer(stream)
+        table.writerow(["box", "x", "y", "width", "height", "stage", "psnr_db", "ssim"])
+        for box in boxes:
+            for index, image in enumerate(images):
+                (rows, columns), _ = box.pixels(image.shape[1:])
+                part = (slice(None), rows, columns)
+                figures = {} if reference is None else score_box(image[part], reference[part], task=task)
+                place = (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+                table.writerow([box.number, *place, index, figures.get("psnr", ""), figures.get("ssim", "")])

@@ -1,0 +1,382 @@
+"""Places that the user keeps: points, and rectangles, ellipses and polygons, drawn on any pane; what is measured there.
+
+On a cube every place has a curve: the mean over its pixels and their standard deviation. On a photograph a point keeps
+its row, and a rectangle is a zoom box with its own figures. Large places are measured aside, while a decode runs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from .. import render
+from .region_exports import score_box, write_curves, write_figures
+
+if TYPE_CHECKING:
+    from ..job import Job
+    from .session import Session
+
+Shape = Literal["point", "rectangle", "ellipse", "polygon"]
+SHAPES: tuple[Shape, ...] = ("point", "rectangle", "ellipse", "polygon")
+ON_PHOTOGRAPHS: tuple[Shape, ...] = ("point", "rectangle")
+
+AT_ONCE = 300_000  # numbers that are measured while the user waits, in some 5 ms
+KEPT_BYTES = 32 << 20  # of what was measured
+REGION_SUFFIXES = {"CSV, mean and deviation": ".csv", "ENVI spectral library": ".sli"}
+
+Corners = tuple[tuple[float, float], ...]  # (y, x) in pixels
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place in the scene; `number` gives its name and its colour.
+
+    `corners` are (y, x) in pixels, 0, 0 being the upper left corner of the picture: two opposite corners of a
+    rectangle or of the box around an ellipse, the corners of a polygon, and of a point the pixel itself.
+    """
+
+    number: int
+    shape: Shape
+    corners: Corners
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(y, x) of the first corner of the box around it and of the last."""
+        ys, xs = zip(*self.corners, strict=True)
+        reach = 1 if self.shape == "point" else 0
+        return min(ys), min(xs), max(ys) + reach, max(xs) + reach
+
+    @property
+    def area(self) -> float:
+        """Of the box around it, in pixels."""
+        y0, x0, y1, x1 = self.bounds
+        return (y1 - y0) * (x1 - x0)
+
+    def moved(self, dy: float, dx: float) -> Region:
+        """The same elsewhere."""
+        return replace(self, corners=tuple((y + dy, x + dx) for y, x in self.corners))
+
+    def pixels(self, size: tuple[int, int], *, side: int = 1) -> tuple[tuple[slice, slice], np.ndarray]:
+        """The window of a (height, width) picture that holds it, and which pixels of that window belong to it.
+
+        A point has `side` x `side` pixels around it. To a region belong the pixels whose middle lies in it.
+        """
+        (y0, x0, y1, x1), (height, width) = self.bounds, size
+        if self.shape == "point":
+            reach = side // 2
+            y0, x0, y1, x1 = y0 - reach, x0 - reach, y1 + reach, x1 + reach
+        rows = slice(max(0, int(np.floor(y0))), max(0, min(height, int(np.ceil(y1)))))
+        columns = slice(max(0, int(np.floor(x0))), max(0, min(width, int(np.ceil(x1)))))
+        y = np.arange(rows.start, rows.stop)[:, None] + 0.5
+        x = np.arange(columns.start, columns.stop)[None, :] + 0.5
+        if self.shape == "ellipse":
+            radii = max((y1 - y0) / 2, 1e-9), max((x1 - x0) / 2, 1e-9)
+            is_inside = ((y - (y0 + y1) / 2) / radii[0]) ** 2 + ((x - (x0 + x1) / 2) / radii[1]) ** 2 <= 1
+        elif self.shape == "polygon":
+            is_inside = _inside_polygon(y, x, self.corners)
+        else:
+            is_inside = (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
+        return (rows, columns), is_inside
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The mean (C,) over the pixels of a place, their standard deviation, and how many they are."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    num_pixels: int
+
+
+def shape_words(shape: Shape, *, is_photograph: bool) -> str:
+    """What a shape is called: on a photograph a row of pixels and a zoom box."""
+    return {"point": "row", "rectangle": "zoom box"}.get(shape, shape) if is_photograph else shape
+
+
+class Regions(QObject):
+    """The places of what is open, which of them is chosen, and the tool that draws more."""
+
+    changed = Signal()  # places, what was measured there, or which is chosen
+    tool_changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._stack: QUndoStack | None = None
+        self._kept = render.Cache(KEPT_BYTES)
+        self._wanted: set[Hashable] = set()  # what the worker measures
+        self._measured_of: tuple = ()
+        self._belongs_to: tuple = ()
+        self.all: tuple[Region, ...] = ()
+        self.chosen_number: int | None = None
+        self.tool: Shape | None = None
+        self.side = 1  # a point is the mean over side x side pixels
+        session.opened_changed.connect(self._forget_if_other)
+
+    def record_on(self, stack: QUndoStack) -> None:
+        """Puts every change on `stack` from now on, so that it can be taken back."""
+        self._stack = stack
+
+    # ---- verbs ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """What can be drawn on what is open."""
+        return ON_PHOTOGRAPHS if self._session.kind.is_photograph else SHAPES
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the scene; None while nothing is open."""
+        measurement = self._session.measurement
+        return None if measurement is None else tuple(measurement.physics.scene_shape[1:])
+
+    @property
+    def chosen(self) -> Region | None:
+        """The place that keys move and remove."""
+        return next((region for region in self.all if region.number == self.chosen_number), None)
+
+    def title(self, region: Region) -> str:
+        """As "2 ellipse"."""
+        return f"{region.number} {shape_words(region.shape, is_photograph=self._session.kind.is_photograph)}"
+
+    def add(self, shape: Shape, corners: Sequence[tuple[float, float]]) -> Region | None:
+        """Keeps another place and chooses it; None where not one pixel lies in it."""
+        number = max((region.number for region in self.all), default=0) + 1
+        region = self._fitted(Region(number, shape, tuple((float(y), float(x)) for y, x in corners)))
+        if region is None or shape not in self.shapes:
+            return None
+        self._change((*self.all, region), f"add {self.title(region)}", chosen=number)
+        return region
+
+    def edit(self, number: int, corners: Sequence[tuple[float, float]], *, is_step: bool = False) -> None:
+        """Gives a place other corners; where no pixel would lie in it, it stays as it is.
+
+        A step is taken back together with the steps before it.
+        """
+        before = next(region for region in self.all if region.number == number)
+        after = self._fitted(replace(before, corners=tuple((float(y), float(x)) for y, x in corners)))
+        if after is not None and after != before:
+            changed = tuple(after if region is before else region for region in self.all)
+            self._change(changed, f"move {self.title(before)}", chosen=number, is_step=is_step)
+
+    def move(self, number: int, dy: float, dx: float) -> None:
+        """Moves a place by a step, no further than it stays in the picture."""
+        region = next(region for region in self.all if region.number == number)
+        self.edit(number, self.shifted(region, dy, dx).corners, is_step=True)
+
+    def shifted(self, region: Region, dy: float, dx: float) -> Region:
+        """Where a place would be after such a way, which ends at the border of the picture."""
+        (y0, x0, y1, x1), (height, width) = region.bounds, self.size
+        return region.moved(min(max(dy, -y0), height - y1), min(max(dx, -x0), width - x1))
+
+    def remove(self, number: int) -> None:
+        """Forgets a place; the next one is chosen."""
+        index = next(index for index, region in enumerate(self.all) if region.number == number)
+        others = self.all[:index] + self.all[index + 1 :]
+        following = others[min(index, len(others) - 1)].number if others else None
+        self._change(others, f"remove {self.title(self.all[index])}", chosen=following)
+
+    def choose(self, number: int | None) -> None:
+        """Chooses the place that keys move and remove, or none."""
+        if number != self.chosen_number:
+            self.chosen_number = number
+            self.changed.emit()
+
+    def choose_next(self) -> None:
+        """Chooses the place after the chosen one, the first after the last."""
+        numbers = [region.number for region in self.all]
+        if numbers:
+            following = numbers.index(self.chosen_number) + 1 if self.chosen_number in numbers else 0
+            self.choose(numbers[following % len(numbers)])
+
+    def set_tool(self, tool: Shape | None) -> None:
+        """Takes a tool, or lays it down; the one in use is laid down by asking for it again."""
+        tool = None if tool == self.tool or tool not in self.shapes or self.size is None else tool
+        if tool != self.tool:
+            self.tool = tool
+            self.tool_changed.emit()
+
+    def set_side(self, side: int) -> None:
+        """Takes points as the mean over `side` x `side` pixels."""
+        if side != self.side:
+            self.side = side
+            self.changed.emit()
+
+    # ---- measuring -----------------------------------------------------------------------------------------------
+
+    def curve(self, region: Region, pane: int) -> Curve | None:
+        """The curve of a place in a stage, or in the reference below 0; None while the worker is on it."""
+        image, side = self._image(pane), self.side if region.shape == "point" else 1
+        if image is None:
+            return None
+
+        def measure() -> Curve:
+            (rows, columns), is_inside = region.pixels(image.shape[1:], side=side)
+            return Curve(*render.statistics(image[:, rows, columns], is_inside))
+
+        key = ("curve", region.shape, region.corners, side, pane)
+        return self._measured(key, measure, num_values=len(image) * max(region.area, side**2))
+
+    def figures(self, region: Region, pane: Hashable, image: np.ndarray) -> dict[str, float] | None:
+        """PSNR and SSIM of a pane's (C, H, W) image in a rectangle, by the protocol of its task.
+
+        None without a reference, for what has another size, or while the worker is on it.
+        """
+        reference = self._image(-1)
+        if reference is None or image.shape != reference.shape:
+            return None
+        (rows, columns), _ = region.pixels(image.shape[1:])
+        task = self._session.role_table.task
+        return self._measured(
+            ("figures", region.corners, pane),
+            lambda: score_box(image[:, rows, columns], reference[:, rows, columns], task=task),
+            num_values=8 * len(image) * region.area,  # structural similarity takes longer than a mean
+        )
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether there is a true scene to compare with."""
+        return self._image(-1) is not None
+
+    def _image(self, pane: int) -> np.ndarray | None:
+        session = self._session
+        if session.measurement is None:
+            return None
+        if pane < 0:
+            return session.measurement.reference
+        return session.stages.image(pane) if pane < len(session.stages) else None
+
+    def _measured(self, key: Hashable, measure: Callable[[], Any], *, num_values: int) -> Any:
+        """What was measured before, or is at once where that is quick; else None, and `changed` once it is known."""
+        of = (self._session.stages, self._session.measurement)
+        if not self._measured_of or any(one is not other for one, other in zip(of, self._measured_of, strict=True)):
+            self._kept.clear()
+            self._wanted.clear()
+            self._measured_of = of
+        if key in self._kept or num_values <= AT_ONCE:
+            return self._kept.get(key, measure, lambda _: 1024)
+        if key not in self._wanted:
+            self._wanted.add(key)
+            self._session.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
+        return None
+
+    def _take(self, of: tuple, key: Hashable, job: Job) -> None:
+        if all(one is other for one, other in zip(of, self._measured_of, strict=True)):
+            self._wanted.discard(key)
+            self._kept.get(key, lambda: job.result, lambda _: 1024)
+            self.changed.emit()
+
+    # ---- exporting -----------------------------------------------------------------------------------------------
+
+    def export(self, path: Path | str) -> None:
+        """Writes what was measured in all places: of a cube the curves of the chosen stage and of the reference, as CSV
+        (mean, std and n) or as an ENVI library; of a photograph the figures of every stage in every box, as CSV.
+        """
+        path, session = Path(path), self._session
+        if not self.all or not len(session.stages):
+            return
+        if session.kind.is_photograph:
+            work = partial(
+                write_figures,
+                images=[session.stages.image(index) for index in range(len(session.stages))],
+                reference=session.measurement.reference,
+                boxes=[region for region in self.all if region.shape == "rectangle"],
+                task=session.role_table.task,
+            )
+        else:
+            stage = min(session.selection.stage, len(session.stages) - 1)
+            panes = {"": stage, " reference": -1} if self.has_reference else {"": stage}
+            work = partial(
+                write_curves,
+                images={end: self._image(pane) for end, pane in panes.items()},
+                regions=self.all,
+                side=self.side,
+                wavelengths_nm=session.measurement.wavelengths_nm,
+            )
+        inputs = session.recipe.paths
+        session.write_file(path, lambda target: work(target, protected=inputs))
+
+    # ---- keeping -------------------------------------------------------------------------------------------------
+
+    def show(self, regions: tuple[Region, ...], *, chosen: int | None) -> None:
+        """Takes over places as they were; those that do not lie in the picture any more are left out."""
+        self.all = tuple(region for region in regions if self._fitted(region) is not None)
+        self.chosen_number = chosen if any(region.number == chosen for region in self.all) else None
+        self.changed.emit()
+
+    def _change(self, after: tuple[Region, ...], text: str, *, chosen: int | None, is_step: bool = False) -> None:
+        command = _Change(self, after, text, chosen=chosen, is_step=is_step)
+        if self._stack is None:
+            command.redo()
+        else:
+            self._stack.push(command)
+
+    def _fitted(self, region: Region) -> Region | None:
+        """The region cut to the picture; None where no pixel is left of it."""
+        if self.size is None or not all(np.isfinite(corner).all() for corner in region.corners):
+            return None
+        (height, width), is_point = self.size, region.shape == "point"
+        if is_point:
+            (y, x), *_ = region.corners
+            return replace(region, corners=((y // 1, x // 1),)) if 0 <= y < height and 0 <= x < width else None
+        corners = tuple((min(max(y, 0.0), height), min(max(x, 0.0), width)) for y, x in region.corners)
+        if region.shape in ("rectangle", "ellipse"):
+            y0, x0, y1, x1 = replace(region, corners=corners).bounds
+            corners = ((y0, x0), (y1, x1))
+        region = replace(region, corners=corners)
+        return region if region.pixels(self.size)[1].any() else None
+
+    def _forget_if_other(self) -> None:
+        """Places in other files, in another window of them or in a scene of another size mean nothing."""
+        session = self._session
+        belongs_to = (session.paths, session.options.crop, self.size, session.kind)
+        if belongs_to == self._belongs_to or session.is_opening:
+            return
+        self._belongs_to = belongs_to
+        self.all, self.chosen_number, self.tool = (), None, None
+        self.changed.emit()
+        self.tool_changed.emit()
+
+
+class _Change(QUndoCommand):
+    """From some places to others; steps of the same region are taken back as one."""
+
+    def __init__(
+        self, regions: Regions, after: tuple[Region, ...], text: str, *, chosen: int | None, is_step: bool
+    ) -> None:
+        super().__init__(text)
+        self._regions, self._text, self._is_step = regions, text, is_step
+        self._before, self._chosen_before = regions.all, regions.chosen_number
+        self._after, self._chosen_after = after, chosen
+
+    def redo(self) -> None:
+        self._regions.show(self._after, chosen=self._chosen_after)
+
+    def undo(self) -> None:
+        self._regions.show(self._before, chosen=self._chosen_before)
+
+    def id(self) -> int:
+        return 1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        if not (self._is_step and other._is_step and other._text == self._text):
+            return False
+        self._after, self._chosen_after = other._after, other._chosen_after
+        return True
+
+
+def _inside_polygon(y: np.ndarray, x: np.ndarray, corners: Corners) -> np.ndarray:
+    """Which of (H, 1) by (1, W) points a polygon encloses, by the even-odd rule."""
+    is_inside = np.zeros((len(y), x.shape[1]), dtype=bool)
+    for (y0, x0), (y1, x1) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        if y0 != y1:
+            crosses = (y0 <= y) != (y1 <= y)
+            is_inside ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return is_inside

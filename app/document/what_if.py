@@ -1,0 +1,365 @@
+"""What if: any scene seen by a camera like the one that is open, decoded, and scored against the scene it came from.
+
+The simulated measurement is written to a temporary file and opened like any other, so that everything in the window
+works on it. What was open is set aside with all its stages and is taken back with one click.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from lorun_engine.errors import GeometryError, LorunError
+from lorun_engine.io import open_scene, write_measurement
+from lorun_engine.measurement import Measurement, Scene
+
+from ..job import Job
+from .decoders import Choice, Decoders
+
+if TYPE_CHECKING:
+    from .session import Restoration, Session, SetAside
+
+Source = Literal["result", "reference", "file"]
+State = Literal["idle", "simulating", "decoding", "comparing", "done", "failed"]
+FILE_NAME = "what-if.h5"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scene and a camera; None keeps what the open measurement has.
+
+    `electrons` is the shot noise at the measurement's peak, None for none. CASSI: `step` in pixels a band, `direction`
+    and the open share `density` of a new random mask. CS: `ratio` in percent of a new random matrix. SR: `kernel`, a
+    name of the gallery or a file, and the factor `scale`.
+    """
+
+    source: Source = "result"
+    path: Path | None = None
+    electrons: float | None = None
+    seed: int = 0
+    step: float | None = None
+    direction: str | None = None
+    density: float | None = None
+    ratio: float | None = None
+    kernel: str | None = None
+    scale: int | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one decoder did: `metrics` against the scene, and the relative residual."""
+
+    decoder: str
+    num_stages: int
+    residual: float
+    metrics: Mapping[str, float]
+
+
+class WhatIf(QObject):
+    """The simulation that is open, the job it was made from, and the scores of the decoders on it."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self.state: State = "idle"
+        self.problem = ""
+        self.scores: tuple[Score, ...] = ()
+        self.waiting: tuple[str, ...] = ()  # decoders whose score is still to come
+        self.aside: SetAside | None = None
+        self.simulated: Measurement | None = None
+        self.plan = Plan()
+        self._folder: tempfile.TemporaryDirectory | None = None
+        self._number = 0
+        self._job: Job | None = None
+        self._is_opened = False  # the simulation, after it was made
+        session.opened_changed.connect(self._follow_document)
+        session.restoration_changed.connect(self._follow_decode)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is open was simulated here."""
+        paths = self._session.paths
+        return self._folder is not None and bool(paths) and paths[0].parent.parent == Path(self._folder.name)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a simulation is under way."""
+        return self.state in ("simulating", "decoding", "comparing")
+
+    @property
+    def base_name(self) -> str:
+        """What is taken back: the name of the file that was open."""
+        paths = self.aside.paths if self.aside is not None else self._session.paths
+        return paths[0].name if paths else ""
+
+    @property
+    def base(self) -> Measurement | None:
+        """The measurement whose camera is taken."""
+        return self.aside.measurement if self.aside is not None else self._session.measurement
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The scenes there are."""
+        base = self.base
+        found = ["result"] if self._num_stages else []
+        return (*found, *(["reference"] if base is not None and base.reference is not None else []), "file")
+
+    def start(self, plan: Plan) -> None:
+        """Simulates, opens the simulation, decodes it with the chosen decoder and with those that need no weights."""
+        session, base = self._session, self.base
+        if base is None or self.is_busy or session.restoration.is_busy or session.is_opening:
+            return
+        stages = self.aside.stages if self.aside is not None else session.stages
+        newest = len(stages) - 1
+        image_of = partial(stages.image, newest) if newest >= 0 else None
+        input_scale = stages.row(newest).input_scale if newest >= 0 else None
+        self.plan, self.state, self.problem, self.scores = plan, "simulating", "", ()
+        self._is_opened = False
+        self._number += 1
+        target = self._new_path()
+        work = partial(_simulate, plan, base, image_of, input_scale, target)
+        job = session.run_job(work, doing="simulating a measurement", then=partial(self._simulated, target))
+        job.failed.connect(lambda: self._fail(job))
+        job.cancelled.connect(lambda: self._fail(job))
+        self._job = job
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stops what is under way; a simulation that is open stays open."""
+        if self._job is not None:
+            self._job.cancel()
+        if self.state == "decoding":
+            self._session.cancel()
+
+    def go_back(self) -> None:
+        """Takes back what was open, with its stages; the simulation is left."""
+        if self.aside is None:
+            return
+        self.cancel()
+        aside, self.aside = self.aside, None
+        self._job, self.simulated, self.waiting = None, None, ()
+        self.state, self.scores = "idle", ()
+        self._session.take_back(aside)
+        self.changed.emit()
+
+    def save(self, path: Path) -> None:
+        """Writes the simulated measurement as a file that opens without a flag."""
+        if self.simulated is None:
+            return
+        plan, measurement = self.plan, self.simulated
+        inputs = [*self._session.paths, *(self.aside.paths if self.aside is not None else ())]
+        inputs += [plan.path] if plan.path is not None else []
+        self._session.write_file(path, lambda target: _write(target, measurement, plan, protected=inputs))
+
+    def close(self) -> None:
+        """Drops what was set aside and the temporary files."""
+        if self.aside is not None:
+            self.aside.stages.close()
+            self.aside = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    # ---- one after another ---------------------------------------------------------------------------------------
+
+    def _simulated(self, target: Path, job: Job) -> None:
+        if job is not self._job:
+            return
+        self._job = None
+        session = self._session
+        if session.restoration.is_busy or session.is_opening:  # the user went on with something else
+            self.state = "idle"
+            self.changed.emit()
+            return
+        self.simulated, self.state = job.result, "decoding"
+        if self.aside is None:
+            self.aside = session.set_aside()
+        session.open_simulated(target)
+        self.changed.emit()
+
+    def _follow_document(self) -> None:
+        """Something else was opened: there is nothing to go back to any more."""
+        session = self._session
+        if self.is_open:
+            self._is_opened = True
+            return
+        if self.aside is not None and not session.is_opening and (self._is_opened or session.problem is not None):
+            self.close()
+            self._job, self.state, self.scores, self.waiting, self.simulated = None, "idle", (), (), None
+            self.changed.emit()
+
+    def _follow_decode(self) -> None:
+        restoration = self._session.restoration
+        if self.state != "decoding" or not self.is_open or restoration.is_busy:
+            return
+        if restoration.state in ("cancelled", "failed"):
+            self.state, self.problem = "failed", restoration.message
+            self.changed.emit()
+        elif restoration.state == "done":
+            self._compare(restoration)
+
+    def _compare(self, restoration: Restoration) -> None:
+        """The chosen decoder has done; the others follow in the worker."""
+        session = self._session
+        last = session.stages.row(len(session.stages) - 1)
+        self.scores = (Score(session.recipe.title, restoration.num_stages, last.residual, dict(last.metrics)),)
+        others = [choice for choice in session.plain_choices if choice.name != session.recipe.decoder]
+        self.waiting = tuple(choice.name for choice in others)
+        work = partial(_scores, session.decoders, others, session.measurement, session.recipe.device)
+        job = session.run_job(work, doing="decoding without weights", then=self._compared)
+        job.progressed.connect(lambda: self._take_scores(job))
+        job.failed.connect(lambda: self._fail(job))
+        job.cancelled.connect(lambda: self._fail(job))
+        self._job, self.state = job, "comparing"
+        self.changed.emit()
+
+    def _take_scores(self, job: Job) -> None:
+        if job is self._job and len(job.progress) >= len(self.scores):  # one more than before
+            named = {score.decoder for score in job.progress}
+            self.scores = (self.scores[0], *job.progress)
+            self.waiting = tuple(name for name in self.waiting if name not in named)
+            self.changed.emit()
+
+    def _compared(self, job: Job) -> None:
+        if job is not self._job:
+            return
+        self._job, self.state = None, "done"
+        self.scores, self.waiting = (self.scores[0], *job.result), ()
+        self.changed.emit()
+
+    def _fail(self, job: Job) -> None:
+        if job is not self._job:
+            return
+        self._job, self.waiting = None, ()
+        self.state, self.problem = "failed", "Cancelled." if job.error is None else str(job.error)
+        self.changed.emit()
+
+    @property
+    def _num_stages(self) -> int:
+        return len(self.aside.stages) if self.aside is not None else len(self._session.stages)
+
+    def _new_path(self) -> Path:
+        """A file in a folder of its own: it is called the same every time."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="lorun-", ignore_cleanup_errors=True)
+        folder = Path(self._folder.name) / str(self._number)
+        folder.mkdir()
+        return folder / FILE_NAME
+
+
+# ---- in the worker thread ----------------------------------------------------------------------------------------
+
+
+def _simulate(
+    plan: Plan,
+    base: Measurement,
+    image_of: Callable[[], np.ndarray] | None,
+    input_scale: float | None,
+    target: Path,
+) -> Measurement:
+    """The measurement of the plan's scene by the plan's camera, written to `target`."""
+    if plan.source == "file":
+        scene, scale = open_scene(plan.path), None
+    else:
+        image = base.reference if plan.source == "reference" else image_of()
+        scale = base.input_scale if plan.source == "reference" else input_scale
+        scene = Scene(np.clip(image, 0, None), base.wavelengths_nm, path=base.path)  # there is no negative light
+    if not np.isfinite(scene.image).all() or scene.image.max() <= 0:
+        raise GeometryError("The scene is black or holds values that are no numbers. Choose another scene.")
+    measurement = {"cassi": _cassi, "cs": _cs, "sr": _sr}[base.task](plan, base, scene)
+    if scale is None and scene.image.max() <= 1:
+        scale = 1.0
+    measurement = replace(measurement, input_scale=scale)
+    _write(target, measurement, plan, protected=())
+    return measurement
+
+
+def _cassi(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
+    from lorun_engine.evaluate import at_wavelengths
+    from lorun_engine.tasks.cassi import random_mask, simulate
+
+    dispersion = base.physics.dispersion
+    bands = base.wavelengths_nm
+    if scene.wavelengths_nm is not None and bands is not None and not np.array_equal(scene.wavelengths_nm, bands):
+        scene = at_wavelengths(scene, bands)
+    if len(scene.image) != dispersion.num_bands:
+        raise GeometryError(
+            f"The scene has {len(scene.image)} bands and states no wavelengths; the open camera has "
+            f"{dispersion.num_bands} bands. Choose a cube with as many bands, or one that states its wavelengths."
+        )
+    dispersion = replace(
+        dispersion,
+        step=dispersion.step if plan.step is None else plan.step,
+        direction=plan.direction or dispersion.direction,
+    )
+    mask = base.physics.mask[0].cpu().numpy()
+    mask = mask[0] if len(mask) == 1 else mask
+    size = scene.image.shape[1:]
+    if plan.density is not None:
+        mask = random_mask(*size, density=plan.density, seed=plan.seed)
+    size = tuple(min(lengths) for lengths in zip(size, mask.shape[-2:], strict=True))
+    scene = replace(scene, image=np.ascontiguousarray(_middle(scene.image, size)))
+    return simulate(scene, _middle(mask, size), dispersion, noise=_noise(plan), seed=plan.seed)
+
+
+def _cs(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
+    from lorun_engine.tasks.cs import random_sampling, simulate
+
+    sampling = base.physics.sampling.detach().cpu().numpy()
+    if plan.ratio is not None:
+        sampling = random_sampling(plan.ratio, block_size=base.physics.block_size, seed=plan.seed)
+    return simulate(scene, sampling, noise=_noise(plan), seed=plan.seed)
+
+
+def _sr(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
+    from lorun_engine.io.sr import read_kernels
+    from lorun_engine.tasks.sr import simulate
+
+    kernel = base.physics.kernel.cpu().numpy() if plan.kernel is None else read_kernels(plan.kernel)[0]
+    scale = plan.scale or base.physics.scale
+    return simulate(scene, kernel, scale, noise=_noise(plan), seed=plan.seed, eight_bit=False)
+
+
+def _noise(plan: Plan):
+    from lorun_engine.noise import Noise
+
+    return None if plan.electrons is None else Noise("shot", plan.electrons)
+
+
+def _middle(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle (..., height, width) of an image."""
+    y, x = ((length - wanted) // 2 for length, wanted in zip(image.shape[-2:], size, strict=True))
+    return image[..., y : y + size[0], x : x + size[1]]
+
+
+def _write(target: Path, measurement: Measurement, plan: Plan, *, protected) -> None:
+    noise = "none" if plan.electrons is None else f"shot:{plan.electrons:g}"
+    write_measurement(target, measurement, attributes={"noise": noise, "seed": plan.seed}, protected=protected)
+
+
+def _scores(
+    decoders: Decoders, choices: list[Choice], measurement: Measurement, device: str
+) -> Iterator[tuple[Score, ...]]:
+    """Yields the scores so far after every stage, and returns all of them; a decoder that does not fit is left out."""
+    from lorun_engine.restore import restore
+
+    found: tuple[Score, ...] = ()
+    for choice in choices:
+        try:
+            for stage in restore(decoders.open(choice), measurement, num_stages=choice.num_stages, device=device):
+                score = Score(choice.name, choice.num_stages, stage.residual, dict(stage.metrics))
+                yield found
+        except LorunError:
+            continue  # it is of no use here; the others are
+        found += (score,)
+        yield found
+    return found

@@ -1,0 +1,644 @@
+"""The adapter workshop: the library's sets, whether they suit what is open, what they change, and how much of it.
+
+The session owns it. Files are read aside from the session's worker, so that looking at sets waits for no decode, and
+written in it; the folders are searched again whenever one of their files comes or goes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PySide6.QtCore import QFile, QFileSystemWatcher, QObject, QTimer, Signal
+
+from lorun_engine.cards import read_card
+from lorun_engine.errors import FileError, LorunError
+from lorun_engine.library import (
+    SUFFIX,
+    Copied,
+    LibrarySet,
+    NameTakenError,
+    annotate_set,
+    export_set,
+    import_set,
+    rename_set,
+    require_own,
+    sets_in,
+    verified,
+)
+
+from ..job import Job
+from ..kinds import KINDS
+from .decoders import Choice, Decoders, Fit, first_fit
+
+if TYPE_CHECKING:
+    from lorun_engine.inspection import ChangeTable
+    from lorun_engine.measurement import Measurement
+
+    from .session import Session
+
+FULL = 100  # percent
+MOST_PERCENT = 150
+SETTLED_AFTER_S = 2.0  # a file written more recently may still grow
+_PAUSE_MS = 200  # files come in bursts
+_SHORT = 12  # letters of a hash that people compare
+
+Look = Literal["good", "warn", "dim"]
+
+
+@dataclass(frozen=True)
+class Suitability:
+    """What there is to say of a set before one switches to it; one that is not usable cannot decode what is open."""
+
+    sentence: str
+    look: Look = "dim"
+    is_usable: bool = True
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What came of the last thing that was asked for; `offer` does what the words of `offered` say."""
+
+    sentence: str
+    look: Look = "good"
+    offered: str = ""
+    offer: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """How much of a set acts: `percent` of its differences, none in the `ablated` stages."""
+
+    percent: int = FULL
+    ablated: tuple[int, ...] = ()
+
+    @property
+    def scale(self) -> float:
+        """What the differences are multiplied by, as `--adapter-scale` takes it."""
+        return self.percent / 100
+
+    @property
+    def words(self) -> str:
+        """As " at 60 % without the adapters of stage 2"; nothing for the whole set."""
+        words = "" if self.percent == FULL else f" at {self.percent} %"
+        if self.ablated:
+            *first, last = map(str, self.ablated)
+            stages = f"stages {', '.join(first)} and {last}" if first else f"stage {last}"
+            words += f" without the adapters of {stages}"
+        return words
+
+    @property
+    def file_word(self) -> str:
+        """As "_60percent_without2"; nothing for the whole set."""
+        strength = "" if self.percent == FULL else f"_{self.percent}percent"
+        return strength + ("_without" + "-".join(map(str, self.ablated)) if self.ablated else "")
+
+
+WHOLE = Adapting()
+
+
+class Workshop(QObject):
+    """The library page and the strength slider show this and call its verbs."""
+
+    listed = Signal()  # other sets, or other files of them
+    assessed = Signal()  # what is known of their fit
+    inspected = Signal()  # the set that is looked at, or its table of changes
+    layer_changed = Signal()
+    adapting_changed = Signal()
+    noticed = Signal()
+
+    def __init__(self, session: Session, library: Sequence[Path], decoders: Decoders) -> None:
+        super().__init__(session)
+        self.library = tuple(library)
+        self.sets: tuple[LibrarySet, ...] = ()
+        self.notice: Notice | None = None
+        self.shown: LibrarySet | None = None  # the one that is looked at
+        self.table: ChangeTable | None = None  # of what it changes; None while that is not known
+        self.trouble = ""  # why there is no table, in a sentence
+        self.layer: str | None = None
+        self.changes: tuple[np.ndarray | None, ...] = ()  # dW of the layer for every stage
+        self._session = session
+        self._decoders = decoders
+        self._adapting: dict[str, Adapting] = {}  # of the chosen decoder alone
+        self._fits: dict[str, Fit] = {}  # by hash, to what is open
+        self._tables: dict[str, ChangeTable] = {}  # by hash
+        self._measurement: Measurement | None = None  # that the fits are to
+        self._is_assessing = False
+        self._looking: Job | None = None
+        self._is_look_wanted = False
+        self._renamed: tuple[str, str] | None = None
+        self._last_chosen: Path | None = None
+        self._wanted: str | None = None  # the name to look at once it is listed
+        self._pair: tuple[str, str] | None = None  # that are being decoded to be compared
+        self._watcher: QFileSystemWatcher | None = None
+        self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._timer.timeout.connect(self.refresh)
+        session.opened_changed.connect(self._opened)
+        session.decoder_changed.connect(self._decoder_changed)
+
+    # ---- the list ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Lists the library and watches its folders from now on; call it once the engine is loaded."""
+        if not self.library:
+            return
+        self._watcher = QFileSystemWatcher(self)
+        self._watcher.directoryChanged.connect(self._folder_changed)
+        self._watch()
+        self.refresh()
+
+    def close(self) -> None:
+        """Stops watching; what belongs to this thread must not be left for another to clean up."""
+        self._timer.stop()
+        if self._watcher is not None:
+            self._watcher.deleteLater()
+            self._watcher = None
+
+    def refresh(self) -> None:
+        """Lists the library again."""
+        if self._looking is not None:
+            self._is_look_wanted = True
+            return
+        self._is_look_wanted = False
+        work = partial(_look, self.library, self._decoders)
+        self._looking = self._session.run_aside(work, doing="listing the adapter sets", then=self._looked)
+        for ended in (self._looking.failed, self._looking.cancelled):
+            ended.connect(self._look_ended)
+
+    def set_of(self, name: str | None, task: str | None = None) -> LibrarySet | None:
+        """The set that a decoder of this name stands for; of the task of what is open unless another is given."""
+        task = task or (None if self._session.role_table is None else self._session.role_table.task)
+        found = (entry for entry in self.sets if entry.card.name == name and task in (None, entry.card.task))
+        return next((entry for entry in found if not entry.shadowed), None)
+
+    @property
+    def chosen(self) -> LibrarySet | None:
+        """The set that the next decode takes; None where that is an algorithm without weights."""
+        return self.set_of(self._session.decoder_name)
+
+    def is_chosen(self, entry: LibrarySet) -> bool:
+        """Whether the next decode takes this set."""
+        return self.chosen is not None and self.chosen.card.path == entry.card.path
+
+    def _looked(self, job: Job) -> None:
+        sets, choices, is_settled = job.result
+        self._looking = None
+        if not is_settled and self._watcher is not None:
+            self._timer.start(int(SETTLED_AFTER_S * 1000))
+        self._watch()
+        renamed, self._renamed = self._renamed, None
+        for entry in sets:
+            if entry not in self.sets:
+                self._fits.pop(entry.card.hash, None)  # a file that was damaged may have come whole
+        is_new, self.sets = sets != self.sets, sets
+        self._session.take_choices(choices, renamed=renamed)
+        if is_new:
+            self.listed.emit()
+        self._look_at_what_is_there(renamed)
+        if is_new and self._is_assessing:
+            self._assess()
+        if self._is_look_wanted:
+            self.refresh()
+
+    def _look_ended(self) -> None:
+        self._looking = None
+
+    def _look_at_what_is_there(self, renamed: tuple[str, str] | None) -> None:
+        """Keeps looking at the same set; at the chosen one, or the first, when it is gone."""
+        shown = self.shown
+        same = [entry for entry in self.sets if shown is not None and entry.card.path == shown.card.path]
+        if renamed is not None and shown is not None and shown.card.name == renamed[0]:
+            same = [entry for entry in self.sets if entry.card.hash == shown.card.hash and not entry.is_shipped]
+        if self._wanted is not None:
+            wanted = [entry for entry in self.sets if entry.card.name == self._wanted]
+            is_settled = bool(wanted) and not self._session.is_opening  # what is opened brings a decoder of its own
+            same, self._wanted = wanted or same, None if is_settled else self._wanted
+        found = next(iter(same), None) or self.chosen or next(iter(self.sets), None)
+        if found != shown:
+            self._take_shown(found)
+
+    def _folder_changed(self, folder: str) -> None:
+        if Path(folder) in self.library or self._watch():
+            self._timer.start(_PAUSE_MS)
+
+    def _watch(self) -> bool:
+        """Watches every folder, or what there is above it until it is made; whether one was made."""
+        if self._watcher is None:
+            return False
+        known = {Path(folder) for folder in self._watcher.directories()}
+        places = {folder if folder.is_dir() else _nearest(folder) for folder in self.library}
+        if known - places:
+            self._watcher.removePaths([str(folder) for folder in known - places])
+        if places - known:
+            self._watcher.addPaths([str(folder) for folder in places - known])
+        return bool((places - known) & set(self.library))
+
+    # ---- whether they suit what is open --------------------------------------------------------------------------
+
+    def assess(self, wanted: bool = True) -> None:
+        """Finds out which sets suit what is open, also of later lists and measurements until it is not `wanted`."""
+        self._is_assessing = wanted
+        if wanted:
+            self._assess()
+
+    def suitability(self, entry: LibrarySet) -> Suitability:
+        """Whether a switch to this set makes sense, in a sentence."""
+        session, card = self._session, entry.card
+        if card.task not in KINDS:
+            return Suitability(f"Made for {card.task}, which this version does not know.", "warn", is_usable=False)
+        if entry.backbone is None:
+            wanted = short(card.fields["backbone_hash"])
+            sentence = f"Belongs to another backbone, {wanted}, which is not here: import the two together."
+            return Suitability(sentence, "warn", is_usable=False)
+        if entry.shadowed:
+            sentence = "Another set of this name is found first. Rename this one to use it."
+            return Suitability(sentence, "warn", is_usable=False)
+        if session.measurement is None:
+            return Suitability("Open a measurement to see whether it fits.")
+        if card.task != session.measurement.task:
+            sentence = f"For {KINDS[card.task].short} measurements; a {session.kind.short} measurement is open."
+            return Suitability(sentence, is_usable=False)
+        fit = self._fits.get(card.hash)
+        if fit is None:
+            return Suitability("Checking…")
+        if not fit.is_good:
+            return Suitability(fit.sentence, "warn", is_usable=False)
+        return self._effect(entry, fit)
+
+    def _effect(self, entry: LibrarySet, fit: Fit) -> Suitability:
+        """What a switch to a set that fits would change."""
+        card, chosen = entry.card, self.chosen
+        table = self._tables.get(card.hash)
+        if table is not None and table.is_zero:
+            sentence = "Would have no effect: all its differences are zero, every stage runs the shared backbone."
+            return Suitability(sentence, "warn")
+        if chosen is None or chosen.card.path == card.path:
+            return Suitability(fit.sentence, "good")
+        if chosen.card.hash == card.hash:
+            sentence = f"Would change nothing: it holds the same numbers as {chosen.card.name}, which is chosen."
+            return Suitability(sentence, "warn")
+        if chosen.card.fields["backbone_hash"] != card.fields["backbone_hash"]:
+            other = short(card.fields["backbone_hash"])
+            return Suitability(f"{fit.sentence} Its backbone is {other}, another than {chosen.card.name}'s.", "good")
+        return Suitability(fit.sentence, "good")
+
+    def _assess(self) -> None:
+        measurement = self._session.measurement
+        if measurement is not self._measurement:
+            self._measurement = measurement
+            self._fits = {}
+        if measurement is None:
+            return
+        wanted = [
+            (entry.card.hash, choice)
+            for entry in self.sets
+            if entry.card.hash not in self._fits and (choice := self._choice_of(entry)) is not None
+            if choice.task == measurement.task
+        ]
+        if wanted:
+            work = partial(_fits, self._decoders, wanted, measurement)
+            then = partial(self._fits_found, measurement)
+            self._session.run_aside(work, doing="checking which adapter sets fit", then=then)
+
+    def _fits_found(self, measurement: Measurement, job: Job) -> None:
+        fits, tables = job.result
+        self._tables |= tables
+        if measurement is self._measurement:
+            self._fits |= fits
+            self.assessed.emit()
+
+    def _choice_of(self, entry: LibrarySet) -> Choice | None:
+        if entry.shadowed or entry.backbone is None:
+            return None
+        key = (entry.card.name, entry.card.task)
+        return next((choice for choice in self._session.choices if (choice.name, choice.task) == key), None)
+
+    def _opened(self) -> None:
+        if self._is_assessing:
+            self._assess()
+        self.assessed.emit()
+
+    def _decoder_changed(self) -> None:
+        self._adapting = {name: kept for name, kept in self._adapting.items() if name == self._session.decoder_name}
+        chosen = self.chosen
+        if chosen is not None and chosen.card.path != self._last_chosen:  # what is chosen is what one wants to see
+            if self._wanted is None:
+                self._take_shown(chosen)
+            self._wanted = None
+        self._last_chosen = None if chosen is None else chosen.card.path
+        self.assessed.emit()
+
+    # ---- what a set changes --------------------------------------------------------------------------------------
+
+    def show(self, entry: LibrarySet) -> None:
+        """Looks at a set: its card, and what every stage changes at every layer."""
+        if self.shown is None or entry.card.path != self.shown.card.path:
+            self._take_shown(entry)
+
+    def inspect(self) -> None:
+        """Computes the table of the set that is looked at, unless that is known."""
+        entry = self.shown
+        if entry is None or self.table is not None or self.trouble:
+            return
+        if entry.card.hash in self._tables:
+            self._take_table(entry, self._tables[entry.card.hash])
+            return
+        work = partial(_table, entry, self.library)
+        doing = f"looking into {entry.card.name}"
+        job = self._session.run_aside(work, doing=doing, then=lambda job: self._take_table(entry, job.result))
+        job.failed.connect(lambda: self._not_inspected(entry, job))
+
+    def select_layer(self, layer: str) -> None:
+        """Looks at what every stage changes at one layer."""
+        if self.table is None or layer not in self.table.layers or layer == self.layer:
+            return
+        entry, self.layer, self.changes = self.shown, layer, ()
+        self.layer_changed.emit()
+        work = partial(_changes, entry, self.library, layer)
+        then = partial(self._take_changes, entry, layer)
+        self._session.run_aside(work, doing=f"looking into {entry.card.name}", then=then)
+
+    def _take_shown(self, entry: LibrarySet | None) -> None:
+        is_same = None not in (entry, self.shown) and entry.card.hash == self.shown.card.hash
+        self.shown = entry
+        if self.trouble or not is_same:  # a renamed or annotated set keeps its table
+            self.table, self.trouble, self.layer, self.changes = None, "", None, ()
+            self.layer_changed.emit()
+        self.inspected.emit()
+        if self._is_assessing:
+            self.inspect()
+
+    def _take_table(self, entry: LibrarySet, table: ChangeTable) -> None:
+        self._tables[entry.card.hash] = table
+        if self.shown is None or self.shown.card.hash != entry.card.hash:
+            return
+        self.table = table
+        self.inspected.emit()
+        if table.layers and self.layer is None:
+            totals = np.where(np.isfinite(table.ratios), table.ratios, 0).sum(axis=0)
+            products = np.where(table.ranks > 0, totals, 0)
+            totals = products if products.any() else totals
+            self.select_layer(table.layers[int(totals.argmax())])  # the A B where most happens
+
+    def _not_inspected(self, entry: LibrarySet, job: Job) -> None:
+        if self.shown is not None and self.shown.card.path == entry.card.path:
+            self.trouble = str(job.error)
+            self.inspected.emit()
+
+    def _take_changes(self, entry: LibrarySet, layer: str, job: Job) -> None:
+        if self.shown is not None and self.shown.card.hash == entry.card.hash and self.layer == layer:
+            self.changes = tuple(job.result)
+            self.layer_changed.emit()
+
+    # ---- beside another ------------------------------------------------------------------------------------------
+
+    def rivals(self, entry: LibrarySet) -> tuple[str, ...]:
+        """The other decoders for what is open; the set that this one's training began with comes first."""
+        start = (entry.card.fields.get("training") or {}).get("started_from")
+        others = [name for name in self._session.decoder_names if name != entry.card.name]
+        return tuple(sorted(others, key=lambda name: name != start))
+
+    def can_compare(self, entry: LibrarySet) -> bool:
+        """Whether decoding with this set and another one would start now."""
+        session = self._session
+        is_free = not (session.restoration.is_busy or session.is_opening or session.comparing.is_running)
+        is_open = session.measurement is not None and self.suitability(entry).is_usable
+        return is_open and is_free and bool(self.rivals(entry))
+
+    def compare(self, entry: LibrarySet, rival: str) -> None:
+        """Decodes what is open with a set and with another decoder, and puts the two results side by side."""
+        comparing = self._session.comparing
+        if rival not in self.rivals(entry) or not self.can_compare(entry):
+            return
+        pair = (entry.card.name, rival)
+        for name in self._session.decoder_names:
+            comparing.tick(name, name in pair)
+        comparing.decode()
+        self._pair = pair
+        self._session.set_mode("compare")
+
+    def compared(self) -> None:
+        """Shows the two results of a comparison once they are there."""
+        comparing, pair = self._session.comparing, self._pair
+        if pair is None or comparing.is_running:
+            return
+        self._pair = None
+        found = {outcome.name: outcome.result for outcome in comparing.progress.outcomes}
+        if None not in (found.get(pair[0]), found.get(pair[1])):
+            comparing.choose(left=found[pair[0]], right=found[pair[1]])
+
+    # ---- how much of it ------------------------------------------------------------------------------------------
+
+    @property
+    def is_adaptable(self) -> bool:
+        """Whether the chosen decoder has adapters to scale and ablate."""
+        choice = self._session.choice
+        return choice is not None and choice.is_adaptable
+
+    @property
+    def adapting(self) -> Adapting:
+        """How much of the chosen set the next decode takes."""
+        return self._adapting.get(self._session.decoder_name, WHOLE) if self.is_adaptable else WHOLE
+
+    def set_percent(self, percent: int) -> None:
+        """Takes `percent` of the set's differences in the next decode, 0 (the shared backbone) to 150."""
+        self._adapt(Adapting(max(0, min(percent, MOST_PERCENT)), self.adapting.ablated))
+
+    def set_ablated(self, stage: int, is_ablated: bool) -> None:
+        """Lets `stage` (from 1) run the shared backbone in the next decode, or its own weights again."""
+        others = set(self.adapting.ablated) - {stage}
+        self._adapt(Adapting(self.adapting.percent, tuple(sorted(others | {stage} if is_ablated else others))))
+
+    def take_whole(self) -> None:
+        """Takes the set as it is again, in all stages."""
+        self._adapt(WHOLE)
+
+    def _adapt(self, adapting: Adapting) -> None:
+        choice = self._session.choice
+        if not self.is_adaptable or adapting == self.adapting or any(k > choice.num_stages for k in adapting.ablated):
+            return
+        self._adapting = {choice.name: adapting}
+        self.adapting_changed.emit()
+
+    # ---- files ---------------------------------------------------------------------------------------------------
+
+    def verify(self, entry: LibrarySet) -> None:
+        """Reads the set and its backbone and says whether they hold what their cards state."""
+        work = partial(_verification, entry, self.library)
+        self._do(work, doing=f"checking {entry.card.name}", then=lambda sentence: self._say(Notice(sentence)))
+
+    def rename(self, entry: LibrarySet, name: str) -> None:
+        """Gives a set of the user's another name; the chosen decoder follows."""
+        name = name.strip()
+        if name == entry.card.name:
+            return
+        work = partial(rename_set, entry, name, self.library)
+        self._do(work, doing=f"renaming {entry.card.name}", then=partial(self._was_renamed, entry))
+
+    def annotate(self, entry: LibrarySet, note: str) -> None:
+        """Writes a note into the card of a set of the user's."""
+        if note.strip() == entry.card.fields.get("note", ""):
+            return
+        doing = f"writing the note of {entry.card.name}"
+        sentence = f"The note of {entry.card.name} is in its card; its numbers and its hash are unchanged."
+        work = partial(annotate_set, entry, note)
+        self._do(work, doing=doing, then=lambda _: (self._say(Notice(sentence)), self.refresh()))
+
+    def export(self, entry: LibrarySet, folder: Path | str) -> None:
+        """Copies the set and its backbone into a folder."""
+        folder = Path(folder)
+        work = partial(export_set, entry.card, self.library, folder)
+        self._do(work, doing=f"exporting {entry.card.name}", then=partial(self._was_exported, entry, folder))
+
+    def import_files(self, paths: Sequence[Path | str], *, name: str | None = None) -> None:
+        """Checks sets from files and copies them, with their backbones, into the user's folder."""
+        paths = tuple(Path(path) for path in paths)
+        if not paths:
+            return
+        work = partial(_imported, paths, self.library, name)
+        job = self._do(work, doing=f"importing {paths[0].name}", then=self._was_imported)
+        job.failed.connect(lambda: self._offer_another_name(paths, job))
+
+    def trash(self, entry: LibrarySet) -> None:
+        """Moves a set of the user's to the trash of the desktop; its backbone stays."""
+        sentence = f"{entry.card.name} is in the trash, from where it can be put back. Its backbone stays."
+        work = partial(_to_trash, entry)
+        doing = f"moving {entry.card.name} to the trash"
+        self._do(work, doing=doing, then=lambda _: (self._say(Notice(sentence)), self.refresh()))
+
+    def dismiss(self) -> None:
+        """Takes the last notice away."""
+        self._say(None)
+
+    def _was_renamed(self, entry: LibrarySet, path: Path) -> None:
+        self._renamed = (entry.card.name, path.stem)
+        self._say(Notice(f"{entry.card.name} is called {path.stem} now."))
+        self.refresh()
+
+    def _was_exported(self, entry: LibrarySet, folder: Path, copied: Copied) -> None:
+        names = " and ".join(path.name for path in copied.written)
+        sentence = f"Wrote {names} into {folder}." if names else f"{folder} holds {entry.card.name} already."
+        self._say(Notice(sentence))
+
+    def _was_imported(self, found: list[Copied]) -> None:
+        first = found[0]
+        names = ", ".join(copied.name for copied in found)
+        if not any(copied.written for copied in found):
+            sentence = f"The library has {names} already, with the same numbers."
+        else:
+            with_backbone = f" with its backbone {first.backbone}" if len(found) == 1 else " with their backbones"
+            sentence = f"Imported {names}{with_backbone}; their numbers are those that their cards state."
+        self._wanted = first.name
+        self._say(Notice(sentence))
+        self.refresh()
+
+    def _offer_another_name(self, paths: tuple[Path, ...], job: Job) -> None:
+        if isinstance(job.error, NameTakenError) and len(paths) == 1:
+            free = job.error.free
+            sentence = f"The library already has another set named {paths[0].stem}."
+            offer = partial(self.import_files, paths, name=free)
+            self._say(Notice(sentence, "warn", f"Import as {free}", offer))
+
+    def _do(self, work: Callable, *, doing: str, then: Callable) -> Job:
+        """Gives `work` to the worker; `then` gets what it returned, and a refusal becomes the notice."""
+        job = self._session.run_job(work, doing=doing, then=lambda job: then(job.result))
+        job.failed.connect(lambda: self._say(Notice(str(job.error), "warn")))
+        return job
+
+    def _say(self, notice: Notice | None) -> None:
+        self.notice = notice
+        if notice is not None and notice.look == "good":
+            self._session.log(notice.sentence)
+        self.noticed.emit()
+
+
+def short(digest: str) -> str:
+    """The first letters of a hash, as people compare them."""
+    return digest[:_SHORT]
+
+
+def weights_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Those of `paths` that may be sets or backbones."""
+    return tuple(path for path in paths if path.suffix.lower() == SUFFIX)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder above that exists."""
+    return next(parent for parent in folder.absolute().parents if parent.is_dir())
+
+
+# ---- in the worker thread ----------------------------------------------------------------------------------------
+
+
+def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple:
+    """The sets, the decoders, and whether the files are old enough to be complete."""
+    newest = 0.0
+    for folder in library:
+        for path in folder.glob(f"[!.]*{SUFFIX}"):
+            try:
+                newest = max(newest, path.stat().st_mtime)
+            except OSError:
+                continue  # gone in between
+    is_settled = time.time() - newest > SETTLED_AFTER_S
+    return tuple(sets_in(library)), decoders.choices(), is_settled
+
+
+def _fits(decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Measurement) -> Iterator:
+    """The fit of every (hash, choice) to the measurement, and the tables of those that can be read, by hash."""
+    from lorun_engine.inspection import change_table
+
+    fits, tables = {}, {}
+    for digest, choice in wanted:
+        _, fits[digest] = first_fit(decoders, [choice], measurement)
+        try:
+            tables[digest] = change_table(decoders.open(choice))
+        except LorunError:
+            pass  # its fit says why
+        yield digest
+    return fits, tables
+
+
+def _table(entry: LibrarySet, library: tuple[Path, ...]) -> ChangeTable:
+    from lorun_engine.inspection import change_table
+
+    model, _ = verified(entry.card, library)
+    return change_table(model)
+
+
+def _changes(entry: LibrarySet, library: tuple[Path, ...], layer: str) -> list[np.ndarray | None]:
+    from lorun_engine.inspection import changes_of_layer
+
+    model, _ = verified(entry.card, library)
+    return changes_of_layer(model, layer)
+
+
+def _verification(entry: LibrarySet, library: tuple[Path, ...]) -> str:
+    """What was checked, in a sentence."""
+    model, backbone = verified(entry.card, library)
+    numbers = f"{model.adapters.num_parameters:,} numbers of {entry.card.name}"
+    return (
+        f"Verified: the {numbers} have the hash {short(entry.card.hash)} that its card states, and its backbone "
+        f"{backbone.name} has the hash {short(backbone.hash)} that the set was trained on."
+    )
+
+
+def _imported(paths: tuple[Path, ...], library: tuple[Path, ...], name: str | None) -> list[Copied]:
+    """Every set among `paths`; their backbones may be among them too."""
+    kinds = {path: read_card(path).kind for path in paths}
+    sets = [path for path, kind in kinds.items() if kind == "adapters"] or list(paths[:1])
+    beside = tuple(dict.fromkeys(path.parent for path in paths))
+    return [import_set(path, library, name=name, beside=beside) for path in sets]
+
+
+def _to_trash(entry: LibrarySet) -> None:
+    require_own(entry, "moved to the trash")
+    if not QFile.moveToTrash(str(entry.card.path)):
+        raise FileError(
+            f"{entry.card.path.name} could not be moved to the trash: this system has none for its folder. Delete the "
+            "file yourself if it is to go."
+        )

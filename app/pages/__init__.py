@@ -1,0 +1,1 @@
+"""Full pages that take the place of the restoration."""

@@ -1,0 +1,461 @@
+"""The page that asks "what if": a scene, a camera, the noise, and how well each decoder does on the simulation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lorun_engine.io.sr import GALLERY
+
+from ..document.session import Session
+from ..document.what_if import Plan, Score
+from ..panels.files import ask_save_file
+from ..panels.model import set_look
+from ..quantities import breakable, number, plural
+from ..widgets import theme
+from ..widgets.theme import Theme
+
+SOURCES = {"result": "The result", "reference": "The true scene", "file": "A file…"}
+HEADINGS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sam": "SAM (°)"}
+DIGITS = {"psnr": "{:.2f}", "ssim": "{:.3f}", "sam": "{:.2f}"}
+MOST_ELECTRONS = 10_000_000
+
+
+class WhatIfPage(QWidget):
+    """Left the question, right the answer."""
+
+    closed = Signal()
+
+    def __init__(self, session: Session, tokens: Theme) -> None:
+        super().__init__()
+        self._session = session
+        self._path: Path | None = None
+        self._wanted_source: str | None = None
+        self._shown_base: object = None
+        self.setAccessibleName("What if")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.back = QPushButton("Back to the restoration")
+        self.back.clicked.connect(self.closed)
+        self.base = QPushButton("Back")
+        self.base.clicked.connect(session.what_if.go_back)
+        self.start = QPushButton("Simulate and decode")
+        self.start.setObjectName("primary")
+        self.start.clicked.connect(self._start_or_cancel)
+        self.state = QLabel()
+        self.state.setAccessibleName("State of the simulation")
+        self.kept = QLabel()
+        for label in (self.state, self.kept):
+            label.setWordWrap(True)
+        self.look = QPushButton("Look at it")
+        self.look.clicked.connect(self.closed)
+        self.save = QPushButton("Save the measurement…")
+        self.save.clicked.connect(self._save)
+        self.table = _table()
+        self._lay_out()
+        for changed in (
+            session.what_if.changed,
+            session.opened_changed,
+            session.restoration_changed,
+            session.decoder_changed,
+        ):
+            changed.connect(self._show)
+        self._show()
+
+    def set_theme(self, tokens: Theme) -> None:
+        """Everything follows the style sheet."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+        else:
+            super().keyPressEvent(event)
+
+    @property
+    def plan(self) -> Plan:
+        """What the fields ask for; what is left as the camera has it is None."""
+        task = self._task
+        plan = Plan(
+            source=self.source.currentData(),
+            path=self._path if self.source.currentData() == "file" else None,
+            electrons=float(self.electrons.value()) if self.has_noise.isChecked() else None,
+            seed=self.seed.value(),
+        )
+        if task == "cassi":
+            dispersion = self._session.what_if.base.physics.dispersion
+            step, direction = round(self.step.value(), 3), self.direction.currentData()
+            return replace(
+                plan,
+                step=step if step != round(dispersion.step, 3) else None,
+                direction=direction if direction != dispersion.direction else None,
+                density=self.density.value() / 100 if self.new_mask.isChecked() else None,
+            )
+        if task == "cs":
+            return replace(plan, ratio=self.ratio.value() if self.new_matrix.isChecked() else None)
+        return replace(plan, kernel=self.kernel.currentData(), scale=self.scale.currentData())
+
+    # ---- parts ---------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        heading = QLabel("What if…")
+        heading.setObjectName("title")
+        top = QHBoxLayout()
+        top.addWidget(heading)
+        top.addStretch(1)
+        top.addWidget(self.base)
+        top.addWidget(self.back)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(theme.GRID)
+        whole.addLayout(top)
+        left = QWidget()
+        left.setObjectName("column")
+        questions = QVBoxLayout(left)
+        questions.setContentsMargins(0, 0, 0, 0)
+        questions.setSpacing(theme.GRID)
+        for part in (self._scene(), self._camera(), self._noise()):
+            questions.addWidget(part)
+        for widget in (self.start, self.state, self.kept):
+            questions.addWidget(widget)
+        questions.addStretch(1)
+        area = QScrollArea()
+        area.setWidget(left)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        columns = QHBoxLayout()
+        columns.setSpacing(theme.GRID)
+        columns.addWidget(area, 2)
+        columns.addWidget(self._answer(), 3)
+        whole.addLayout(columns, 1)
+
+    def _scene(self) -> QWidget:
+        frame, column = theme.card("The scene")
+        self.source = QComboBox()
+        self.source.setAccessibleName("Scene to simulate")
+        self.source.activated.connect(self._chosen)
+        self.file = QLabel()
+        self.file.setObjectName("dim")
+        self.file.setWordWrap(True)
+        column.addWidget(self.source)
+        column.addWidget(self.file)
+        return frame
+
+    def _camera(self) -> QWidget:
+        frame, column = theme.card("The camera")
+        self._camera_hint = QLabel()
+        self._camera_hint.setObjectName("dim")
+        self._camera_hint.setWordWrap(True)
+        column.addWidget(self._camera_hint)
+        self.step = _real(0, 20, 3, " px per band")
+        self.direction = QComboBox()
+        self.direction.addItem("right or down (+)", "+")
+        self.direction.addItem("left or up (−)", "-")
+        self.new_mask, self.density = QCheckBox("A new random mask, open"), _real(1, 99, 0, " %")
+        self.density.setValue(50)
+        self.new_matrix, self.ratio = QCheckBox("A new random matrix, ratio"), _real(0.2, 100, 1, " %")
+        self.ratio.setValue(10)
+        self.kernel, self.scale = QComboBox(), QComboBox()
+        self.kernel.addItem("As it is open", None)
+        for name in GALLERY:
+            self.kernel.addItem(name, name)
+        self.scale.addItem("As it is open", None)
+        for factor in (2, 3, 4):
+            self.scale.addItem(f"× {factor}", factor)
+        self._rows = {
+            "cassi": (("Step", self.step), ("Direction", self.direction), (self.new_mask, self.density)),
+            "cs": ((self.new_matrix, self.ratio),),
+            "sr": (("Blur kernel", self.kernel), ("Factor", self.scale)),
+        }
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        self._of_task: dict[str, list[QWidget]] = {}
+        for task, rows in self._rows.items():
+            for label, field in rows:
+                label = label if isinstance(label, QWidget) else QLabel(label)
+                field.setAccessibleName(label.text())
+                row = grid.rowCount()
+                grid.addWidget(label, row, 0)
+                grid.addWidget(field, row, 1)
+                self._of_task.setdefault(task, []).extend((label, field))
+        for box, field in ((self.new_mask, self.density), (self.new_matrix, self.ratio)):
+            field.setEnabled(False)
+            box.toggled.connect(field.setEnabled)
+        column.addLayout(grid)
+        return frame
+
+    def _noise(self) -> QWidget:
+        frame, column = theme.card("The noise")
+        self.has_noise = QCheckBox("Shot noise, electrons at the peak")
+        self.electrons = QSpinBox()
+        self.electrons.setRange(1, MOST_ELECTRONS)
+        self.electrons.setValue(1000)
+        self.electrons.setGroupSeparatorShown(True)
+        self.electrons.setAccessibleName("Electrons at the peak of the measurement")
+        self.electrons.setEnabled(False)
+        self.has_noise.toggled.connect(self.electrons.setEnabled)
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 9999)
+        self.seed.setAccessibleName("Seed of everything random")
+        seed = QLabel("Seed")
+        seed.setObjectName("dim")
+        seed.setBuddy(self.seed)
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(self.has_noise, 0, 0)
+        grid.addWidget(self.electrons, 0, 1)
+        grid.addWidget(seed, 1, 0)
+        grid.addWidget(self.seed, 1, 1)
+        column.addLayout(grid)
+        return frame
+
+    def _answer(self) -> QWidget:
+        frame, column = theme.card("How well it is decoded")
+        self.answer = QLabel()
+        self.answer.setWordWrap(True)
+        self.answer.setObjectName("dim")
+        column.addWidget(self.answer)
+        column.addWidget(self.table, 1)
+        line = QHBoxLayout()
+        line.addWidget(self.look)
+        line.addWidget(self.save)
+        line.addStretch(1)
+        column.addLayout(line)
+        column.addStretch(0)  # what is there stays at the top while there is no table
+        return frame
+
+    # ---- what it shows -------------------------------------------------------------------------------------------
+
+    @property
+    def _task(self) -> str | None:
+        base = self._session.what_if.base
+        return None if base is None else base.task
+
+    def _show(self) -> None:
+        session, what_if = self._session, self._session.what_if
+        base = what_if.base
+        self._show_sources()
+        if base is not self._shown_base:
+            self._shown_base = base
+            self._show_camera()
+        is_busy, has_aside = what_if.is_busy, what_if.aside is not None
+        self.start.setText("Cancel" if is_busy else "Simulate and decode")
+        is_free = base is not None and not session.restoration.is_busy and not session.is_opening
+        self.start.setEnabled(is_busy or (is_free and session.choice is not None))
+        self.base.setText(f"Back to {what_if.base_name}")
+        self.base.setVisible(has_aside)
+        kept = f"{what_if.base_name} is kept as you left it, with all its stages." if base is not None else ""
+        set_look(self.kept, breakable(kept), "dim")
+        set_look(self.state, *self._state())
+        self._show_scores()
+        self.look.setVisible(what_if.is_open and what_if.simulated is not None)
+        self.save.setVisible(what_if.simulated is not None)
+
+    def _show_sources(self) -> None:
+        known = [self.source.itemData(row) for row in range(self.source.count())]
+        wanted = list(self._session.what_if.sources)
+        if known != wanted:
+            self.source.clear()
+            for name in wanted:
+                self.source.addItem(SOURCES[name], name)
+            self.source.setCurrentIndex(max(0, self.source.findData(self._wanted_source)))
+        is_file = self.source.currentData() == "file"
+        name = "" if self._path is None else self._path.name
+        self.file.setText(breakable(name or "Choose a cube or a picture; press Simulate and you are asked for it."))
+        self.file.setVisible(is_file)
+
+    def _show_camera(self) -> None:
+        """The fields of the task, with what is open in them."""
+        base, task = self._session.what_if.base, self._task
+        for name, widgets in self._of_task.items():
+            for widget in widgets:
+                widget.setVisible(name == task)
+        if base is None:
+            self._camera_hint.setText("Open a measurement: its camera is taken.")
+            return
+        self._camera_hint.setText("As it is open, unless you change it.")
+        if task == "cassi":
+            self.step.setValue(base.physics.dispersion.step)
+            self.direction.setCurrentIndex(self.direction.findData(base.physics.dispersion.direction))
+
+    def _state(self) -> tuple[str, str]:
+        what_if, restoration = self._session.what_if, self._session.restoration
+        if what_if.state == "simulating":
+            return "Simulating the measurement…", "dim"
+        if what_if.state == "decoding":
+            return f"Decoding it, stage {restoration.done_stages} of {restoration.num_stages}", "dim"
+        if what_if.state == "comparing":
+            return f"Decoding it with {' and '.join(what_if.waiting)} to compare", "dim"
+        if what_if.state == "failed":
+            return what_if.problem, "warn"
+        return "", "dim"
+
+    def _show_scores(self) -> None:
+        what_if = self._session.what_if
+        scores = what_if.scores
+        waiting = " and ".join(what_if.waiting)
+        if scores:
+            words = f"Against the scene it was simulated from{f'; {waiting} still to come' if waiting else ''}."
+        else:
+            words = (
+                "The simulation is opened with its scene as the reference and decoded with the chosen set and with "
+                "the decoders that need no training."
+            )
+        self.answer.setText(words)
+        names = [name for name in HEADINGS if any(name in score.metrics for score in scores)]
+        self.table.setVisible(bool(scores))
+        headings = ["Decoder", "Stages", *(HEADINGS[name] for name in names), "Residual"]
+        self.table.setColumnCount(len(headings))
+        self.table.setHorizontalHeaderLabels(headings)
+        for column in range(1, len(headings)):  # above figures
+            alignment = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            self.table.horizontalHeaderItem(column).setTextAlignment(alignment)
+        self.table.setRowCount(len(scores))
+        best = {name: _best(scores, name) for name in names}
+        for row, score in enumerate(scores):
+            texts = [score.decoder, str(score.num_stages)]
+            texts += [DIGITS[name].format(score.metrics[name]) if name in score.metrics else "" for name in names]
+            for column, text in enumerate([*texts, number(score.residual)]):
+                item = QTableWidgetItem(text)
+                if column:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                font = theme.tabular(self.table.font())
+                is_best = len(scores) > 1 and 1 < column < len(headings) - 1 and best[names[column - 2]] == row
+                font.setBold(is_best)
+                item.setFont(font)
+                self.table.setItem(row, column, item)
+        header = self.table.horizontalHeader()
+        for column in range(len(headings)):
+            stretch = QHeaderView.ResizeMode.Stretch if column == 0 else QHeaderView.ResizeMode.ResizeToContents
+            header.setSectionResizeMode(column, stretch)
+
+    # ---- what it does --------------------------------------------------------------------------------------------
+
+    def _chosen(self) -> None:
+        self._wanted_source = self.source.currentData()
+        if self.source.currentData() == "file":
+            self._ask_for_scene()
+        self._show_sources()
+
+    def _ask_for_scene(self) -> None:
+        folder = str(self._path.parent) if self._path is not None else ""
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a spectral cube or a picture", folder)
+        if path:
+            self._path = Path(path)
+        self._show_sources()
+
+    def take_file(self, path: Path) -> None:
+        """Takes the scene of a file."""
+        self._path, self._wanted_source = path, "file"
+        self.source.setCurrentIndex(self.source.findData("file"))
+        self._show_sources()
+
+    def _start_or_cancel(self) -> None:
+        what_if = self._session.what_if
+        if what_if.is_busy:
+            what_if.cancel()
+            return
+        if self.source.currentData() == "file" and self._path is None:
+            self._ask_for_scene()
+            if self._path is None:
+                return
+        what_if.start(self.plan)
+
+    def _save(self) -> None:
+        suggested = Path.home() / f"{Path(self._session.what_if.base_name).stem}_simulated.h5"
+        if path := ask_save_file(self, "Save the simulated measurement", suggested, {"HDF5": ".h5"}):
+            self._session.what_if.save(Path(path))
+
+
+class AsideCard(QWidget):
+    """Says in the left column that a simulation is open, and goes back with one click."""
+
+    page_requested = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        frame, column = theme.card("Simulated measurement")
+        self.sentence = QLabel()
+        self.sentence.setObjectName("dim")
+        self.sentence.setWordWrap(True)
+        self.back, self.scores = QPushButton("Back"), QPushButton("Scores…")
+        self.back.clicked.connect(session.what_if.go_back)
+        self.scores.clicked.connect(self.page_requested)
+        column.addWidget(self.sentence)
+        line = QHBoxLayout()
+        line.addWidget(self.back)
+        line.addWidget(self.scores)
+        line.addStretch(1)
+        column.addLayout(line)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(frame)
+        session.what_if.changed.connect(self._show)
+        session.opened_changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        what_if = self._session.what_if
+        self.setVisible(what_if.aside is not None)
+        if what_if.aside is None:
+            return
+        num_stages = len(what_if.aside.stages)
+        with_stages = f" with its {plural(num_stages, 'image')}" if num_stages else ""
+        self.sentence.setText(breakable(f"{what_if.base_name}{with_stages} is kept."))
+        self.back.setText(f"Back to {_short(what_if.base_name)}")
+        self.back.setAccessibleName(f"Back to {what_if.base_name}")
+        self.back.setToolTip(f"Back to {what_if.base_name}")
+
+
+def _best(scores: tuple[Score, ...], name: str) -> int:
+    """The row that a figure calls the best; a small angle is good, everything else large."""
+    sign = -1 if name == "sam" else 1
+    values = [sign * score.metrics.get(name, -sign * float("inf")) for score in scores]
+    return values.index(max(values))
+
+
+def _short(name: str, most: int = 18) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _real(low: float, high: float, decimals: int, unit: str) -> QDoubleSpinBox:
+    spin = QDoubleSpinBox()
+    spin.setRange(low, high)
+    spin.setDecimals(decimals)
+    spin.setSingleStep(1 if decimals == 0 else 0.1)
+    spin.setSuffix(unit)
+    spin.setMinimumHeight(24)
+    return spin
+
+
+def _table() -> QTableWidget:
+    table = QTableWidget(0, 0)
+    table.setAccessibleName("Scores of the decoders")
+    table.verticalHeader().hide()
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    table.setShowGrid(False)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return table

@@ -1,0 +1,522 @@
+"""The training of the window: at most one child process `lorun train` at a time, and what is known of it.
+
+Everything that must outlive the window lies in the training's folder (see `runs`); this object follows the
+events of the process, gives it commands, and brings what it made into the library.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from lorun_engine.errors import FileError, LorunError
+
+from ..kinds import KINDS
+from ..problems import Problem, explain
+from .child import Child, Follower
+from .plan import Plan, Probe, probe_from
+from .results import Preview, bring_in, read_preview
+from .runs import EVENTS, PREVIEW, EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
+
+if TYPE_CHECKING:
+    from ..document.session import Session
+    from ..job import Job
+
+State = Literal["idle", "starting", "running", "pausing", "paused", "stopping", "ended"]
+Outcome = Literal["", "finished", "stopped", "discarded", "broken"]
+
+RECENT = 20  # steps from which the time left is estimated
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the training is. `start_psnr` is the starting set's score on the withheld scenes, `best_psnr` the best.
+
+    `sentence` is the last thing the process said that people should read.
+    """
+
+    state: State = "idle"
+    outcome: Outcome = ""
+    step: int = 0
+    num_steps: int = 0
+    loss: float | None = None
+    start_psnr: float | None = None
+    best_psnr: float | None = None
+    best_step: int | None = None
+    elapsed_s: float = 0.0
+    seconds_left: float | None = None
+    memory_bytes: int | None = None
+    sentence: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a process works or waits."""
+        return self.state not in ("idle", "ended")
+
+    @property
+    def gain(self) -> float | None:
+        """By how much the best score exceeds that of the starting set, in dB."""
+        return None if None in (self.start_psnr, self.best_psnr) else self.best_psnr - self.start_psnr
+
+
+class Training(QObject):
+    """What the training page shows and asks for. Signals carry nothing: read the attributes then."""
+
+    changed = Signal()  # progress, or the run it is about
+    curves_changed = Signal()
+    preview_changed = Signal()
+    runs_changed = Signal()
+    probe_changed = Signal()
+    kept = Signal(str)  # the name of the set that is in the library now
+    child_ended = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._folder: Path | None = None
+        self._command: tuple[str, ...] | None = None
+        self.run: Run | None = None
+        self.progress = Progress()
+        self.losses: list[tuple[int, float]] = []
+        self.scores: list[tuple[int, float]] = []
+        self.has_truth = True  # scores compare with true scenes, not with withheld pixels of the sensor
+        self.preview: Preview | None = None
+        self.probe_result: Probe | None = None
+        self.probe_trouble = ""  # why there is none, in a sentence
+        self.unfinished: tuple[Run, ...] = ()
+        self._prober: Child | None = None
+        self._probed_key: tuple[str, ...] = ()  # of the trial under way
+        self._is_finding = False
+        self._child: Child | Follower | None = None
+        self._times: list[tuple[int, float]] = []  # step and elapsed_s of the latest steps
+        self._wanted: Literal["", "keep", "discard", "leave"] = ""  # why it was asked to end
+        self._wanted_decoder: str | None = None  # a set that was kept, until it is listed
+        session.decoder_changed.connect(self._take_decoder)
+
+    @property
+    def folder(self) -> Path:
+        """Where trainings lie."""
+        return self._folder or runs_folder()
+
+    def run_with(self, *, folder: Path | None = None, command: Sequence[str] | None = None) -> None:
+        """Lets trainings lie in another folder, or another command stand in for this program's `lorun`."""
+        self._folder = folder or self._folder
+        self._command = self._command if command is None else tuple(command)
+
+    @property
+    def has_child(self) -> bool:
+        """Whether a process of ours, or one that we follow, still runs."""
+        return self._child is not None
+
+    # ---- before --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether a short trial is under way."""
+        return self._prober is not None
+
+    def probe(self, plan: Plan) -> None:
+        """Measures what a training would cost, in a process of its own; an earlier trial that is not over ends."""
+        known = None if self.probe_result is None else self.probe_result.key
+        if self.has_child or plan.probe_key == (self._probed_key if self.is_probing else known):
+            return
+        self._end_probe()
+        prober = Child(plan.probe_arguments(), self, command=self._command)
+        prober.came.connect(partial(self._probed, prober, plan))
+        prober.ended.connect(partial(self._probe_ended, prober))
+        self._prober, self._probed_key, self.probe_trouble = prober, plan.probe_key, ""
+        prober.start()
+        self.probe_changed.emit()
+
+    def _probed(self, prober: Child, plan: Plan, event: Mapping[str, Any]) -> None:
+        if prober is self._prober and event["event"] == "probe":
+            self.probe_result = probe_from(event, plan.probe_key)
+
+    def _probe_ended(self, prober: Child) -> None:
+        prober.deleteLater()
+        if prober is self._prober:
+            self._prober, self.probe_trouble = None, prober.complaint
+            self.probe_changed.emit()
+
+    def _end_probe(self) -> None:
+        prober, self._prober = self._prober, None
+        if prober is not None:
+            prober.kill()
+
+    # ---- starting ------------------------------------------------------------------------------------------------
+
+    def start(self, plan: Plan) -> None:
+        """Makes the folder of a new training and starts its process."""
+        if self.has_child:
+            return
+        try:
+            folder = new_folder(self.folder, plan.title)
+            run = Run(folder, plan.title, plan.task, plan.starting_set, plan.arguments(folder), plan.device)
+            run.save()
+        except FileError as error:
+            self._tell(error)
+            return
+        self._begin(run, run.arguments)
+
+    def resume(self, run: Run) -> None:
+        """Goes on with an unfinished training from its last checkpoint; one without any begins again."""
+        if self.has_child or run.is_alive:
+            return
+        if run.is_resumable:
+            self._begin(run, ("train", "--resume", str(run.folder), "--device", run.device, "--events", "json"))
+        elif run.is_restartable:
+            self._begin(run, run.arguments)
+
+    def watch(self, run: Run) -> None:
+        """Follows a training whose process an earlier window left behind."""
+        if self.has_child:
+            return
+        events = EventFile(run.folder / EVENTS)
+        self._attach(run, Follower(run, self, events=events), events.new())
+        if self.progress.step:
+            self._show(replace(self.progress, state="paused" if self.progress.state == "paused" else "running"))
+        self._child.start()
+
+    def _begin(self, run: Run, arguments: Sequence[str]) -> None:
+        self._end_probe()  # it would only slow the training down
+        child = Child(arguments, self, command=self._command)
+        self._attach(run, child, run.events())
+        self._show(replace(self.progress, state="starting"))
+        pid = child.start()
+        if pid is not None:
+            self._save(replace(run, pid=pid, began=process_start(pid), is_settled=False))
+
+    def _attach(self, run: Run, child: Child | Follower, events: Sequence[Mapping[str, Any]]) -> None:
+        """Shows `run` as its `events` so far tell it, and listens to `child` from now on."""
+        self._forget_curves(run)
+        self.progress = replace(self.progress, state="starting")
+        for event in events:
+            self._take(event)
+        self.progress = replace(self.progress, outcome="", seconds_left=None)
+        self._times = []
+        self._child = child
+        child.came.connect(self._come)
+        child.ended.connect(partial(self._end, child))
+        self.changed.emit()
+        self.curves_changed.emit()
+        self.find_runs()
+
+    def _forget_curves(self, run: Run | None) -> None:
+        """Starts with nothing known of `run`."""
+        self.run, self._wanted, self.preview = run, "", None
+        self.losses, self.scores, self._times = [], [], []
+        self.progress = Progress(num_steps=0 if run is None else run.num_steps)
+
+    # ---- commands ------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Lets the process write a checkpoint and give its memory back, until `go_on`."""
+        if self.progress.state == "running" and self._command_child("pause"):
+            self._show(replace(self.progress, state="pausing"))
+
+    def go_on(self) -> None:
+        """Continues after a pause."""
+        if self.progress.state == "paused" and self._command_child("continue"):
+            self._show(replace(self.progress, state="running"))
+
+    def validate(self) -> None:
+        """Scores the weights as they are now, and keeps them if they are the best."""
+        if self.progress.state == "running":
+            self._command_child("validate")
+
+    def checkpoint(self) -> None:
+        """Writes a checkpoint now."""
+        if self.progress.state == "running":
+            self._command_child("checkpoint")
+
+    def stop_and_keep(self) -> None:
+        """Ends the training; what was best so far can be kept."""
+        self._stop("keep")
+
+    def stop_and_discard(self) -> None:
+        """Ends the training and gives it up: its folder goes to the trash."""
+        self._stop("discard")
+
+    def leave(self) -> None:
+        """Ends the process because the window closes; the training is offered again at the next start.
+
+        A process that another window left behind goes on.
+        """
+        if isinstance(self._child, Follower):
+            self.close()
+            QTimer.singleShot(0, self, self.child_ended.emit)
+        else:
+            self._stop("leave")
+
+    def tasks(self) -> list[str]:
+        """What the process is on, in words."""
+        return [f"training {self.run.title}"] if self.has_child else []
+
+    def _stop(self, wanted: Literal["keep", "discard", "leave"]) -> None:
+        if self._child is None:
+            return
+        was_starting, self._wanted = self.progress.state == "starting", wanted
+        self._show(replace(self.progress, state="stopping", seconds_left=None))
+        if not was_starting and self._command_child("discard" if wanted == "discard" else "stop"):
+            self._child.expect_the_end()
+        else:  # nothing is lost yet, and it does not listen yet
+            self._child.end()
+
+    def _command_child(self, command: str) -> bool:
+        """Gives the process a command; False, with a sentence, where the folder takes none."""
+        try:
+            self.run.give(command)
+        except FileError as error:
+            self._tell(error)
+            return False
+        return True
+
+    # ---- events --------------------------------------------------------------------------------------------------
+
+    def _come(self, event: Mapping[str, Any]) -> None:
+        """Takes an event over and shows what it changed."""
+        self._take(event)
+        if event["event"] in ("step", "validated", "started"):
+            self.curves_changed.emit()
+        if event["event"] == "preview":
+            self._find_preview()
+        self.changed.emit()
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        """Notes what an event says; lines of a version that says more are understood as far as they go."""
+        kind, step, message = event["event"], _whole(event.get("step")), event.get("message")
+        noted = {"sentence": message} if isinstance(message, str) else {}
+        elapsed_s = _finite(event.get("elapsed_s"))
+        if elapsed_s is not None:
+            noted["elapsed_s"] = elapsed_s
+        noted |= {name: event[name] for name in ("num_steps", "memory_bytes") if _whole(event.get(name))}
+        if kind == "step" and step is not None:
+            noted |= self._stepped(step, event)
+        elif kind == "validated" and step is not None:
+            noted |= self._validated(0 if event.get("is_start") is True else step, event.get("metrics"))
+        elif kind in ("paused", "continued"):
+            noted |= {"state": "paused" if kind == "paused" else "running", "seconds_left": None}
+            self._times = []
+        elif kind in ("stopped", "finished"):
+            noted |= {"outcome": _outcome(kind, event.get("reason")), "seconds_left": None}
+        self.progress = replace(self.progress, **noted)
+
+    def _stepped(self, step: int, event: Mapping[str, Any]) -> dict[str, Any]:
+        while self.losses and self.losses[-1][0] >= step:  # a resumed training goes back to its checkpoint
+            self.losses.pop()
+        self.scores = [score for score in self.scores if score[0] <= step]
+        loss, elapsed_s = _finite(event.get("loss")), _finite(event.get("elapsed_s"))
+        if loss is not None:
+            self.losses.append((step, loss))
+        if elapsed_s is not None:
+            self._times = [time for time in self._times if time[0] < step][1 - RECENT :] + [(step, elapsed_s)]
+        state = self.progress.state
+        return {
+            "state": "running" if state in ("starting", "paused") else state,
+            "outcome": "",
+            "step": step,
+            "loss": loss,
+            "seconds_left": self._seconds_left(step),
+        }
+
+    def _seconds_left(self, step: int) -> float | None:
+        """From the latest steps, so that validations and other programs count as much as they do now."""
+        if len(self._times) < 2 or not self.progress.num_steps:
+            return None
+        (first, began), (last, now) = self._times[0], self._times[-1]
+        return max(0, self.progress.num_steps - step) * (now - began) / (last - first)
+
+    def _validated(self, step: int, metrics: object) -> dict[str, Any]:
+        metrics = metrics if isinstance(metrics, Mapping) else {}
+        name = "psnr" if "psnr" in metrics else "withheld_psnr"
+        psnr = _finite(metrics.get(name))
+        if psnr is None:
+            return {}
+        self.has_truth = name == "psnr"
+        self.scores = [score for score in self.scores if score[0] < step] + [(step, psnr)]
+        if step == 0:
+            return {"start_psnr": psnr}
+        best_step, best_psnr = max(self.scores[1:] or self.scores, key=lambda score: score[1])
+        return {"best_psnr": best_psnr, "best_step": best_step}
+
+    def _find_preview(self) -> None:
+        """Reads the latest preview in the worker; one that is half written or gone is passed over."""
+        if self._is_finding:
+            return
+        self._is_finding = True
+        is_photograph = KINDS[self.run.task].is_photograph
+        work = partial(read_preview, self.run.folder / PREVIEW, is_photograph=is_photograph)
+        job = self.session.run_job(
+            work, doing="reading the preview", then=partial(self._preview_found, self.run.folder)
+        )
+        for ended in (job.failed, job.cancelled):
+            ended.connect(self._no_preview_found)
+
+    def _preview_found(self, folder: Path, job: Job) -> None:
+        self._is_finding = False
+        if self.run is not None and self.run.folder == folder and job.result is not None:
+            self.preview = job.result
+            self.preview_changed.emit()
+
+    def _no_preview_found(self) -> None:
+        self._is_finding = False
+
+    # ---- ends ----------------------------------------------------------------------------------------------------
+
+    def _end(self, child: Child | Follower) -> None:
+        """The process has ended, whoever wanted it to."""
+        if child is not self._child:
+            return
+        self._child, wanted = None, self._wanted
+        child.deleteLater()
+        outcome, sentence = self.progress.outcome, self.progress.sentence
+        if wanted == "discard":
+            outcome, sentence = "discarded", self._given_up()
+        elif not outcome:
+            outcome = "stopped" if wanted else "broken"
+            sentence = self._broken(child.complaint)
+            if not (self.run.is_resumable or self.run.is_keepable):
+                self._settle(self.run)  # there is nothing to offer
+        self._show(replace(self.progress, state="ended", outcome=outcome, sentence=sentence, seconds_left=None))
+        if outcome == "broken":
+            self.session.log(sentence, level=logging.WARNING)
+        self.find_runs()
+        self.child_ended.emit()
+
+    def _broken(self, complaint: str) -> str:
+        """Why the process ended early and what is left of it, in words."""
+        if self.run.is_resumable:
+            left = "Its last checkpoint is there: resume to go on from it."
+        else:
+            left = "It had written no checkpoint yet; start it again."
+        return f"{complaint or 'The training ended early.'} {left}"
+
+    def _given_up(self) -> str:
+        try:
+            self._settle(self.run)
+            place = move_to_trash(self.run.folder)
+        except FileError as error:
+            return str(error)
+        return f"The training was given up; its folder is in {'the trash' if place is None else place}."
+
+    # ---- what is left on the disk --------------------------------------------------------------------------------
+
+    def find_runs(self) -> None:
+        """Looks for trainings that were neither kept nor given up."""
+        self.session.run_job(
+            partial(find_runs, self.folder), doing="looking for unfinished trainings", then=self._runs_found
+        )
+
+    def keep(self, run: Run, name: str) -> None:
+        """Copies what a training has so far into the library, under a name of its own."""
+        work = partial(bring_in, run, name, self.session.workshop.library)
+        job = self.session.run_job(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
+        job.failed.connect(lambda: self._not_kept(job))
+
+    def look_at(self, run: Run) -> None:
+        """Shows an unfinished training as it ended, with what can be kept of it."""
+        if self.has_child:
+            return
+        self._forget_curves(run)
+        for event in run.events():
+            self._take(event)
+        outcome = self.progress.outcome or "stopped"
+        self._show(replace(self.progress, state="ended", outcome=outcome, seconds_left=None))
+        self.curves_changed.emit()
+        self._find_preview()
+
+    def forget(self) -> None:
+        """Leaves the training that is shown; it stays on the disk."""
+        if not self.has_child:
+            self.run = None
+            self._forget_curves(None)
+            self.changed.emit()
+            self.curves_changed.emit()
+            self.preview_changed.emit()
+            self.find_runs()
+
+    def use(self, name: str) -> None:
+        """Decodes with a set that was kept, as soon as it is listed."""
+        self._wanted_decoder = name
+        self._take_decoder()
+
+    def trash(self, run: Run) -> None:
+        """Moves the folder of an unfinished training to the trash."""
+        work = partial(move_to_trash, run.folder)
+        doing = f"moving {run.title} to the trash"
+        job = self.session.run_job(work, doing=doing, then=lambda _: self.find_runs())
+        job.failed.connect(lambda: self._not_kept(job))
+
+    def _runs_found(self, job: Job) -> None:
+        shown = None if self.run is None else self.run.folder
+        self.unfinished = tuple(run for run in job.result if run.folder != shown)
+        self.runs_changed.emit()
+
+    def _was_kept(self, run: Run, job: Job) -> None:
+        name: str = job.result
+        self.session.log(f"The adapter set {name} is in the library")
+        self._settle(run)
+        self.session.workshop.refresh()
+        self.find_runs()
+        self.kept.emit(name)
+
+    def _take_decoder(self) -> None:
+        """Switches to the set that was just kept, once it is listed."""
+        if self._wanted_decoder in self.session.decoder_names:
+            name, self._wanted_decoder = self._wanted_decoder, None
+            self.session.switch_decoder(name)
+
+    def _not_kept(self, job: Job) -> None:
+        problem = explain(job.error, doing=job.title)
+        if not problem.is_bug:  # bugs are shown anyway
+            self.session.problem_raised.emit(problem)
+
+    def _settle(self, run: Run) -> None:
+        """Notes that the training is not to be offered again."""
+        self._save(replace(run, is_settled=True))
+
+    def _save(self, run: Run) -> None:
+        """Writes down how the training stands; a full disk is told and stands in nobody's way."""
+        if self.run is not None and self.run.folder == run.folder:
+            self.run = run
+        try:
+            run.save()
+        except FileError as error:
+            self._tell(error)
+
+    def _show(self, progress: Progress) -> None:
+        self.progress = progress
+        self.changed.emit()
+
+    def _tell(self, error: LorunError) -> None:
+        self.session.problem_raised.emit(Problem(str(error)))
+
+    def close(self) -> None:
+        """Ends what still runs at once; what was learned up to the last checkpoint stays."""
+        for child in (self._child, self._prober):
+            if child is not None:
+                child.kill(wait=True)
+        self._child = self._prober = None
+
+
+def _outcome(kind: str, reason: object) -> Outcome:
+    """A training that ended early because nothing improved is as good as one that took all its steps."""
+    if kind == "finished" or reason == "early":
+        return "finished"
+    return "broken" if reason in ("disk-full", "not-finite") else "stopped"
+
+
+def _finite(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

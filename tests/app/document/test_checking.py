@@ -1,0 +1,167 @@
+"""Whether a result explains its capture: computed after every decode, said in words, and looked at in the centre."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+
+from app.main_window import MainWindow
+from app.viewers.residual import NAN_COLOUR, diverging_bytes, grey_or_colour, limit_of, planes
+from app.widgets import theme
+
+
+@pytest.fixture
+def window(qtbot):
+    """A window on a session."""
+
+    def make(session) -> MainWindow:
+        made = MainWindow(session)
+        qtbot.addWidget(made, before_close_func=lambda window: session.cancel_all())
+        made.resize(1440, 900)
+        made.show()
+        return made
+
+    return make
+
+
+def test_a_decode_is_followed_by_a_verdict_on_its_camera(decoded):
+    checking = decoded.checking
+    assert checking.state == "done" and checking.camera is not None
+    result = checking.newest
+    assert result.camera is checking.camera
+    y = decoded.measurement.y
+    np.testing.assert_allclose(result.phi_x + result.residual, y, atol=1e-5)
+    assert result.relative_norm == pytest.approx(decoded.stages.row(5).residual, rel=1e-4)
+    assert checking.found.alignment is checking.camera.alignment
+
+
+@pytest.mark.parametrize(("kind", "task"), [("samples", "cs"), ("low_resolution", "sr")])
+def test_photographs_have_figures_and_whiteness_but_no_camera(request, decode_photograph, window, kind, task):
+    session = decode_photograph(request.getfixturevalue(kind), task)
+    result = session.checking.newest
+    assert result is not None and result.camera is None and session.checking.camera is None
+    shown = window(session)
+    card = shown.check_card
+    assert card.isVisible() and not card.alignment.isVisible()
+    assert "white noise" in card.verdict.text() and f"{result.relative_norm:.2%}" in card.figure.text()
+    session.set_mode("residual")
+    assert shown.centre.residual.isVisible()
+    assert shown.centre.residual.images[0].size == planes(result.residual, task == "cs").shape[1:]
+
+
+def test_the_card_says_the_verdict_and_its_buttons_go_deeper(qtbot, decoded, window):
+    shown = window(decoded)
+    card = shown.check_card
+    assert card.isVisible()
+    is_fine = decoded.checking.newest.is_fine
+    assert ("Fine" if is_fine else "Structured") in card.verdict.text()
+    assert card.verdict.objectName() == ("good" if is_fine else "warn")
+    qtbot.mouseClick(card.residual, Qt.MouseButton.LeftButton)
+    assert decoded.selection.mode == "residual" and shown.centre.residual.isVisible()
+    qtbot.mouseClick(card.alignment, Qt.MouseButton.LeftButton)
+    assert shown.pages.currentWidget() is shown.alignment_page
+    qtbot.keyClick(shown.alignment_page, Qt.Key.Key_Escape)
+    assert shown.pages.currentIndex() == 0
+
+
+def test_the_card_is_not_there_before_a_decode(opened, window):
+    assert not window(opened).check_card.isVisible()
+
+
+def test_another_stage_is_measured_again_when_it_is_looked_at(qtbot, decoded, window):
+    shown = window(decoded)
+    shown.actions_["residual"].trigger()
+    qtbot.waitUntil(lambda: decoded.checking.shown is not None)
+    last = decoded.checking.shown
+    with qtbot.waitSignal(decoded.worker_idle):
+        decoded.select_stage(2)
+    assert decoded.checking.shown.relative_norm == pytest.approx(decoded.stages.row(2).residual, rel=1e-4)
+    assert decoded.checking.newest is last and decoded.checking.shown.camera is decoded.checking.camera
+    assert "Stage 2" in shown.centre.residual.figures.text()
+
+
+def test_every_mode_has_its_button_and_the_residual_gives_way_to_them(qtbot, decoded, window):
+    shown = window(decoded)
+    buttons = {button.property("mode"): button for button in shown.centre.mode_buttons.buttons()}
+    qtbot.mouseClick(buttons["residual"], Qt.MouseButton.LeftButton)
+    assert shown.centre.residual.isVisible() and buttons["residual"].isChecked()
+    qtbot.mouseClick(buttons["colour"], Qt.MouseButton.LeftButton)
+    assert not shown.centre.residual.isVisible() and shown.centre.grid.isVisible()
+
+
+def test_the_plots_draw_what_was_measured(qtbot, decoded, window):
+    shown = window(decoded)
+    decoded.set_mode("residual")
+    view, result = shown.centre.residual, decoded.checking.shown
+    down, across = view.correlation.getPlotItem().listDataItems()
+    assert down.getData()[1] == pytest.approx(result.autocorrelation_y)
+    assert across.getData()[1] == pytest.approx(result.autocorrelation_x)
+    rows, columns = view.means.getPlotItem().listDataItems()
+    np.testing.assert_allclose(rows.getData()[1], result.row_means, atol=1e-6)
+    np.testing.assert_allclose(columns.getData()[1], result.column_means, atol=1e-6)
+    counts, gaussian = view.histogram.getPlotItem().listDataItems()
+    assert counts.getData()[1].sum() <= result.residual.size
+    assert gaussian.getData()[1].max() == pytest.approx(
+        result.residual.size
+        * np.diff(counts.getData()[0])[0]
+        / (np.sqrt(2 * np.pi) * result.residual.std(dtype=np.float64)),
+        rel=0.02,
+    )
+    view.set_theme(theme.dark())
+    assert view.verdict.text()
+
+
+def test_a_new_decode_and_another_file_forget_what_was_measured(qtbot, decoded, foreign):
+    checking, camera = decoded.checking, decoded.checking.camera
+    with qtbot.waitSignal(decoded.worker_idle):
+        decoded.restore()
+        assert checking.newest is None
+    assert checking.newest is not None and checking.camera is camera  # of the same capture
+    with qtbot.waitSignal(decoded.worker_idle):
+        decoded.open(foreign)
+    assert checking.newest is None and checking.camera is None and checking.found is None
+
+
+def test_a_decode_does_not_wait_for_the_check(qtbot, decoded):
+    with qtbot.waitSignal(decoded.worker_idle):
+        decoded.checking.search()
+        decoded.restore()
+    assert decoded.restoration.state == "done" and decoded.checking.alignment_state == "done"
+
+
+def test_a_camera_that_cannot_be_judged_says_why(qtbot, make_session, fake, tmp_path, monkeypatch):
+    y = np.random.default_rng(0).random((8, 12)).astype(np.float32)
+    np.savez(tmp_path / "flat.npz", meas=y, mask=np.full((8, 8), 0.5, np.float32))
+    session = make_session(fake)
+    with qtbot.waitSignal(session.worker_idle):
+        session.open([tmp_path / "flat.npz"])
+    if session.measurement is None:
+        from dataclasses import replace
+
+        with qtbot.waitSignal(session.worker_idle):
+            session.correct(replace(session.options, num_bands=3, step=2.0))
+    with qtbot.waitSignal(session.worker_idle):
+        session.restore()
+    assert session.checking.camera is None and "alike" in session.checking.unjudged
+    assert session.checking.newest is not None
+
+
+def test_the_ends_of_the_diverging_colours_are_alike_and_no_number_has_its_own():
+    plane = np.array([[-2.0, 0.0, 2.0, np.nan, 9.0, -np.inf]])
+    picture = diverging_bytes(plane, 2.0)
+    assert picture.shape == (1, 6, 3)
+    blue, white, red, nan, beyond, infinite = picture[0]
+    assert blue[2] > blue[0] and red[0] > red[2] and min(white) > 230
+    assert tuple(nan) == NAN_COLOUR == tuple(infinite) and tuple(beyond) == tuple(red)
+    assert limit_of(np.array([[[-3.0, 1.0]]])) == pytest.approx(limit_of(np.array([[[3.0, 1.0]]])))
+    assert limit_of(np.zeros((1, 2, 2))) > 0
+
+
+def test_samples_of_blocks_are_shown_as_one_matrix_and_colour_stays_colour():
+    samples = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    assert planes(samples, True).shape == (1, 4, 6) and planes(samples, False) is samples
+    assert grey_or_colour(np.zeros((3, 4, 5), np.float32), (0, 1)).shape == (4, 5, 3)
+    broken = np.zeros((1, 2, 2), np.float32)
+    broken[0, 0, 0] = np.nan
+    assert tuple(grey_or_colour(broken, (0, 1))[0, 0]) == NAN_COLOUR

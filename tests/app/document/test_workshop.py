@@ -1,0 +1,460 @@
+"""The adapter workshop without a window: the list, the fit, the strength, and files that are never lost."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PySide6.QtCore import QFile
+
+from app.document.session import Session
+from app.document.workshop import WHOLE, Adapting
+from lorun_engine import cli
+from lorun_engine.io import open_measurement, write_measurement
+from lorun_engine.lora import SAMPLING, is_step, new_adapters
+from lorun_engine.measurement import Scene
+from lorun_engine.model import Model, load_model, save_adapters, save_backbone
+from lorun_engine.restore import restore
+from lorun_engine.tasks import cs, sr
+from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
+from tests.engine.test_model import capture, new_model, save
+
+TASKS = ("cassi", "cs", "sr")
+
+
+def picture_set(task: str, seed: int = 0) -> Model:
+    """A set for grey samples at 25 %, or for colour pictures to be enlarged twice, that changes every stage."""
+    channels = 1 if task == "cs" else 3
+    config = NetworkConfig(
+        channels, 2, denoiser="unet", denoiser_settings={"widths": [4, 8]}, data_step="proximal-gradient"
+    )
+    torch.manual_seed(seed)
+    backbone = Backbone(config).requires_grad_(False)
+    adapters = new_adapters(backbone.blocks[0], num_stages=2, gamma=30)
+    tensors = {name: 0.05 * torch.randn_like(tensor) for name, tensor in adapters.tensors.items()}
+    tensors |= new_step_parameters(config)
+    if task == "cs":
+        tensors[SAMPLING] = torch.from_numpy(cs.random_sampling(25, block_size=8))
+    card = {"task_config": {"ratio": 25} if task == "cs" else {"scales": [2]}}
+    return Model(f"{task}-set", task, UnfoldingNet(config, backbone, adapters.mapped(tensors)), card=card)
+
+
+def keep(model: Model, folder: Path, name: str) -> Path:
+    """Writes a model's two files into `folder`; the path of the set."""
+    folder.mkdir(exist_ok=True, parents=True)
+    config = model.net.config
+    digest = save_backbone(
+        folder / f"{name}-backbone.safetensors", model.net.backbone, config, task=model.task, training={}
+    )
+    save_adapters(folder / f"{name}.safetensors", model, backbone_hash=digest)
+    return folder / f"{name}.safetensors"
+
+
+def measurement_file(task: str, folder: Path) -> Path:
+    """A file of ours with a measurement that the sets of this file decode."""
+    if task == "cassi":
+        measurement = capture()
+    else:
+        image = np.random.default_rng(3).random((1 if task == "cs" else 3, 16, 24), dtype=np.float32)
+        sampling = cs.random_sampling(25, block_size=8)
+        kernel = np.full((3, 3), 1 / 9, np.float32)
+        measurement = cs.simulate(Scene(image), sampling) if task == "cs" else sr.simulate(Scene(image), kernel, 2)
+    write_measurement(folder / f"{task}.h5", measurement, attributes={})
+    return folder / f"{task}.h5"
+
+
+@pytest.fixture
+def library(tmp_path) -> tuple[Path, Path]:
+    """A shipped folder with a set for every task, and an empty one of the user's."""
+    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    keep(new_model(seed=1), shipped, "general")
+    for task in ("cs", "sr"):
+        keep(picture_set(task), shipped, f"{task}-set")
+    own.mkdir()
+    return shipped, own
+
+
+@pytest.fixture
+def make_workshop(qtbot, tmp_path, library):
+    """Makes sessions with the library listed; every one has ended when the test has."""
+    sessions = []
+
+    def make(folders: tuple[Path, ...] = library) -> Session:
+        session = Session(library=folders, settings_path=tmp_path / "settings.json")
+        sessions.append(session)
+        session.load_engine()
+        qtbot.waitUntil(lambda: session.is_engine_loaded and not session.is_busy, timeout=60_000)
+        return session
+
+    yield make
+    for session in sessions:
+        assert session.close(timeout_s=20)
+
+
+@pytest.fixture
+def open_session(qtbot, tmp_path, make_workshop):
+    """A session with the measurement of a task open and its set chosen."""
+
+    def make(task: str = "cassi") -> Session:
+        session = make_workshop()
+        session.open([measurement_file(task, tmp_path)])
+        idle(qtbot, session)
+        assert session.problem is None and session.fit.is_good and session.choice.has_weights
+        return session
+
+    return make
+
+
+def idle(qtbot, session: Session) -> None:
+    """Waits until the worker has nothing to do; things that follow from each other are queued at once."""
+    qtbot.waitUntil(lambda: not session.is_busy, timeout=20_000)
+
+
+def decode(qtbot, session: Session) -> np.ndarray:
+    session.restore()
+    qtbot.waitUntil(lambda: session.restoration.state == "done", timeout=20_000)
+    return session.stages.image(len(session.stages) - 1)
+
+
+def named(session: Session, name: str):
+    return next(entry for entry in session.workshop.sets if entry.card.name == name)
+
+
+def names(session: Session) -> set[str]:
+    return {entry.card.name for entry in session.workshop.sets}
+
+
+# ---- how much of it ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("adapting", [Adapting(60), Adapting(150, (2,)), Adapting(0), Adapting(100, (1, 2))])
+def test_a_scaled_or_ablated_decode_is_that_of_the_copied_command(
+    qtbot, open_session, library, tmp_path, monkeypatch, task, adapting
+):
+    session = open_session(task)
+    session.workshop.set_percent(adapting.percent)
+    for stage in adapting.ablated:
+        session.workshop.set_ablated(stage, True)
+    image = decode(qtbot, session)
+    assert session.recipe.adapting == adapting
+    words = shlex.split(session.command())
+    assert ("--adapter-scale" in words) == (adapting.percent != 100)
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--ablate-stage"] == list(
+        map(str, adapting.ablated)
+    )
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words[1:], library=library) == 0
+    with h5py.File(tmp_path / words[words.index("-o") + 1]) as file:
+        cube = np.moveaxis(file["cube"][()], -1, 0)
+    assert np.array_equal(cube, image)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_percent_is_the_shared_backbone_bit_for_bit(qtbot, open_session, library, tmp_path, task):
+    session = open_session(task)
+    session.workshop.set_percent(0)
+    image = decode(qtbot, session)
+    model = load_model(named(session, session.decoder_name).card.path)
+    bare = model.adapters.mapped({name: tensor for name, tensor in model.adapters.tensors.items() if is_step(name)})
+    measurement = open_measurement([tmp_path / f"{task}.h5"])
+    *_, shared = restore(model.with_adapters(bare), measurement)
+    assert np.array_equal(image, shared.image)
+    *_, whole = restore(model, measurement)
+    assert not np.array_equal(image, whole.image)
+
+
+def test_the_strength_belongs_to_one_decoder_and_its_result_says_so(qtbot, open_session):
+    session = open_session()
+    session.workshop.set_percent(60)
+    session.workshop.set_ablated(2, True)
+    session.workshop.set_ablated(1, True)
+    decode(qtbot, session)
+    session.workshop.take_whole()
+    assert session.workshop.adapting == WHOLE
+    assert session.recipe.title == "general at 60 % without the adapters of stages 1 and 2"
+    assert session.recipe.file_word == "general_60percent_without1-2"
+    session.workshop.set_percent(40)
+    session.switch_decoder("gap-tv")
+    assert not session.workshop.is_adaptable and session.workshop.adapting == WHOLE
+    session.workshop.set_percent(40)
+    assert session.workshop.adapting == WHOLE
+    session.switch_decoder("general")
+    assert session.workshop.adapting == WHOLE  # nobody meets an old strength again by surprise
+    idle(qtbot, session)
+
+
+def test_the_strength_stays_within_its_bounds_and_stages_within_the_sets(open_session):
+    session = open_session()
+    session.workshop.set_percent(400)
+    assert session.workshop.adapting.percent == 150
+    session.workshop.set_percent(-3)
+    session.workshop.set_ablated(3, True)  # the set has two
+    assert session.workshop.adapting == Adapting(0)
+
+
+# ---- the list and the fit ----------------------------------------------------------------------------------------
+
+
+def test_a_set_that_appears_or_goes_is_noticed_without_asking(qtbot, open_session, library):
+    session = open_session()
+    path = save(new_model(seed=4), library[1], "trained")
+    qtbot.waitUntil(lambda: "trained" in names(session), timeout=20_000)
+    assert "trained" in session.decoder_names and not named(session, "trained").is_shipped
+    path.unlink()
+    qtbot.waitUntil(lambda: "trained" not in names(session), timeout=20_000)
+    assert "trained" not in session.decoder_names
+    idle(qtbot, session)
+
+
+def test_a_folder_that_is_made_later_is_noticed(qtbot, make_workshop, tmp_path, library):
+    session = make_workshop((library[0], tmp_path / "a" / "b" / "own"))
+    save_into = tmp_path / "a" / "b" / "own"
+    save_into.parent.mkdir(parents=True)
+    save(new_model(seed=4), save_into, "trained")
+    qtbot.waitUntil(lambda: "trained" in names(session), timeout=20_000)
+    idle(qtbot, session)
+
+
+def test_a_chosen_set_that_goes_gives_way_to_one_that_fits(qtbot, open_session, library):
+    path = save(new_model(seed=4), library[1], "trained")
+    session = open_session()
+    session.switch_decoder("trained")
+    idle(qtbot, session)
+    path.unlink()
+    session.workshop.refresh()
+    qtbot.waitUntil(lambda: session.decoder_name == "general", timeout=20_000)
+    idle(qtbot, session)
+    assert session.fit.is_good
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "is_usable"),
+    [
+        ("general", "Fits", True),
+        ("twin", "holds the same numbers as general", True),
+        ("zero", "no effect: all its differences are zero", True),
+        ("lonely", "Belongs to another backbone", False),
+        ("cs-set", "For CS measurements; a CASSI measurement is open.", False),
+        ("other", "Its backbone is", True),
+    ],
+)
+def test_every_set_says_whether_a_switch_makes_sense(qtbot, open_session, library, name, words, is_usable):
+    shutil.copy(library[0] / "general.safetensors", library[1] / "twin.safetensors")
+    general = load_model(library[0] / "general.safetensors")
+    zero = general.with_adapters(general.adapters.scaled(0))
+    save_adapters(library[1] / "zero.safetensors", zero, backbone_hash=general.card["backbone_hash"])
+    save(new_model(seed=6), library[1], "lonely")
+    (library[1] / "lonely-backbone.safetensors").unlink()
+    save(new_model(seed=8), library[1], "other")
+    session = open_session()
+    session.workshop.assess()
+    idle(qtbot, session)
+    suitability = session.workshop.suitability(named(session, name))
+    assert words in suitability.sentence and suitability.is_usable is is_usable
+
+
+def test_a_set_of_other_bands_says_what_it_takes(qtbot, open_session, library):
+    model = new_model(seed=6)
+    far = np.linspace(900, 1100, 9).tolist()
+    card = {**model.card, "task_config": {**model.card["task_config"], "wavelengths_nm": far}}
+    save(replace(model, card=card), library[1], "infrared")
+    session = open_session()
+    session.workshop.assess()
+    idle(qtbot, session)
+    suitability = session.workshop.suitability(named(session, "infrared"))
+    assert "bands from 890 to 1110 nm" in suitability.sentence and not suitability.is_usable
+
+
+def test_before_anything_is_open_the_fit_is_not_known(make_workshop):
+    session = make_workshop()
+    session.workshop.assess()
+    assert session.workshop.suitability(named(session, "general")).sentence.startswith("Open a measurement")
+
+
+# ---- what a set changes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["general", "cs-set", "sr-set"])
+def test_the_table_and_the_layer_of_a_set_come_from_the_worker(qtbot, make_workshop, name):
+    session = make_workshop()
+    workshop = session.workshop
+    workshop.show(named(session, name))
+    workshop.inspect()
+    idle(qtbot, session)
+    assert workshop.table.num_stages == 2 and workshop.layer in workshop.table.layers
+    model = load_model(named(session, name).card.path)
+    layer = next(key[2:-2] for key in model.adapters.tensors if key.endswith("/A"))
+    workshop.select_layer(layer)
+    idle(qtbot, session)
+    expected = model.adapters.tensors[f"2/{layer}/A"] @ model.adapters.tensors[f"2/{layer}/B"]
+    assert np.allclose(workshop.changes[1], expected.numpy())
+
+
+def test_a_damaged_set_says_so_instead_of_a_table_and_is_read_again_when_it_is_whole(qtbot, make_workshop, library):
+    path = save(new_model(seed=4), library[1], "trained")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    session = make_workshop()
+    session.workshop.show(named(session, "trained"))
+    session.workshop.inspect()
+    idle(qtbot, session)
+    assert "other numbers than its card states" in session.workshop.trouble and session.workshop.table is None
+    path.write_bytes(whole)
+    session.workshop.refresh()
+    idle(qtbot, session)
+    session.workshop.inspect()
+    idle(qtbot, session)
+    assert session.workshop.table is not None and not session.workshop.trouble
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+def test_renaming_the_chosen_set_keeps_it_chosen(qtbot, open_session, library):
+    save(new_model(seed=4), library[1], "trained")
+    session = open_session()
+    session.switch_decoder("trained")
+    idle(qtbot, session)
+    session.workshop.show(named(session, "trained"))
+    session.workshop.rename(named(session, "trained"), "left camera")
+    qtbot.waitUntil(lambda: session.decoder_name == "left camera", timeout=20_000)
+    idle(qtbot, session)
+    assert (library[1] / "left camera.safetensors").exists() and not (library[1] / "trained.safetensors").exists()
+    assert session.workshop.shown.card.name == "left camera" and session.workshop.chosen is not None
+    assert decode(qtbot, session) is not None
+    idle(qtbot, session)
+
+
+def test_a_taken_name_is_refused_in_words(qtbot, make_workshop, library):
+    save(new_model(seed=4), library[1], "trained")
+    session = make_workshop()
+    session.workshop.rename(named(session, "trained"), "general")
+    idle(qtbot, session)
+    assert session.workshop.notice.look == "warn" and "another set named general" in session.workshop.notice.sentence
+    assert (library[1] / "trained.safetensors").exists()
+
+
+def test_a_note_is_kept_in_the_card(qtbot, make_workshop, library):
+    path = save(new_model(seed=4), library[1], "trained")
+    session = make_workshop()
+    digest = named(session, "trained").card.hash
+    session.workshop.annotate(named(session, "trained"), "summer, 5 nm filter")
+    idle(qtbot, session)
+    assert named(session, "trained").card.fields["note"] == "summer, 5 nm filter"
+    assert named(session, "trained").card.hash == digest
+    load_model(path)
+
+
+def test_verify_says_what_was_checked_or_what_is_wrong(qtbot, make_workshop, library):
+    session = make_workshop()
+    entry = named(session, "general")
+    session.workshop.verify(entry)
+    idle(qtbot, session)
+    notice = session.workshop.notice
+    assert notice.look == "good" and entry.card.hash[:12] in notice.sentence and "general-backbone" in notice.sentence
+    path = library[0] / "general-backbone.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    session.workshop.verify(entry)
+    idle(qtbot, session)
+    assert session.workshop.notice.look == "warn" and "other numbers" in session.workshop.notice.sentence
+
+
+def test_an_exported_set_can_be_imported_into_another_library(qtbot, make_workshop, tmp_path):
+    session = make_workshop()
+    session.workshop.export(named(session, "general"), tmp_path / "mail")
+    idle(qtbot, session)
+    assert "Wrote general-backbone.safetensors and general.safetensors" in session.workshop.notice.sentence
+    other = make_workshop((tmp_path / "none", tmp_path / "new"))
+    other.workshop.import_files([tmp_path / "mail" / "general.safetensors"])
+    idle(qtbot, other)
+    assert names(other) == {"general"} and other.workshop.shown.is_imported
+    assert other.workshop.shown.backbone is not None and "Imported general" in other.workshop.notice.sentence
+    other.workshop.import_files([tmp_path / "mail" / "general.safetensors"])
+    idle(qtbot, other)
+    assert "already, with the same numbers" in other.workshop.notice.sentence
+
+
+def test_an_import_under_a_taken_name_offers_a_free_one(qtbot, make_workshop, library, tmp_path):
+    path = save(new_model(seed=9), tmp_path / "mail", "general")
+    session = make_workshop()
+    session.workshop.import_files([path])
+    idle(qtbot, session)
+    assert session.workshop.notice.offered == "Import as general-2" and names(session) >= {"general"}
+    session.workshop.notice.offer()
+    idle(qtbot, session)
+    assert "general-2" in names(session)
+    assert named(session, "general").card.path.parent == library[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"text", "not a weights file"), (struct.pack("<Q", 2) + b"{}", "not a weights file"), (None, "cannot be read")],
+)
+def test_a_file_that_is_no_set_is_refused_with_the_reason(qtbot, make_workshop, library, tmp_path, content, words):
+    path = tmp_path / "x.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    session = make_workshop()
+    session.workshop.import_files([path])
+    idle(qtbot, session)
+    assert words in session.workshop.notice.sentence and not list(library[1].iterdir())
+
+
+def test_a_set_without_its_backbone_is_refused_and_taken_when_both_come(qtbot, make_workshop, library, tmp_path):
+    path = save(new_model(seed=9), tmp_path / "mail", "guest")
+    (tmp_path / "apart").mkdir()
+    backbone = (tmp_path / "mail" / "guest-backbone.safetensors").rename(tmp_path / "apart" / "b.safetensors")
+    session = make_workshop()
+    session.workshop.import_files([path])
+    idle(qtbot, session)
+    assert "neither beside it nor in the library" in session.workshop.notice.sentence
+    session.workshop.import_files([backbone])
+    idle(qtbot, session)
+    assert "holds a backbone, not an adapter set" in session.workshop.notice.sentence
+    session.workshop.import_files([backbone, path])
+    idle(qtbot, session)
+    assert "guest" in names(session) and (library[1] / "b.safetensors").exists()
+
+
+def test_the_users_set_goes_to_the_trash_and_a_shipped_one_stays(qtbot, make_workshop, library, monkeypatch):
+    trash: list[str] = []
+    monkeypatch.setattr(QFile, "moveToTrash", lambda path: (trash.append(path), Path(path).unlink())[0] is None)
+    path = save(new_model(seed=4), library[1], "trained")
+    session = make_workshop()
+    session.workshop.trash(named(session, "general"))
+    idle(qtbot, session)
+    assert "came with LoRun and cannot be moved to the trash" in session.workshop.notice.sentence and not trash
+    session.workshop.trash(named(session, "trained"))
+    idle(qtbot, session)
+    assert trash == [str(path)] and "trained" not in names(session)
+    assert (library[1] / "trained-backbone.safetensors").exists()
+
+
+def test_without_a_trash_nothing_is_deleted(qtbot, make_workshop, library, monkeypatch):
+    monkeypatch.setattr(QFile, "moveToTrash", lambda path: False)
+    path = save(new_model(seed=4), library[1], "trained")
+    session = make_workshop()
+    session.workshop.trash(named(session, "trained"))
+    idle(qtbot, session)
+    assert path.exists() and "could not be moved to the trash" in session.workshop.notice.sentence
+
+
+def test_two_decoders_are_compared_on_what_is_open(qtbot, open_session, library):
+    save(new_model(seed=4), library[1], "trained")
+    session = open_session()
+    session.workshop.compare(named(session, "trained"), "general")
+    assert session.comparing.is_running
+    idle(qtbot, session)
+    left, right = session.comparing.left, session.comparing.right
+    assert (left.title.split(" ")[0], right.title.split(" ")[0]) == ("trained", "general")
+    assert session.selection.mode == "compare"

@@ -1,0 +1,192 @@
+"""The page that finds where the mask lies: searched, cancelled, drawn, said, applied and taken back."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from scipy import ndimage
+
+from app.document.session import Session
+from app.main_window import MainWindow
+from app.pages.alignment import sentences
+from app.widgets import theme
+
+BANDS, SIDE, MARGIN = 8, 64, 8
+SHIFT = (1.5, -2.0)
+
+
+@pytest.fixture(scope="module")
+def scene() -> np.ndarray:
+    """(BANDS, SIDE, SIDE): soft patches of different smooth spectra."""
+    patches = ndimage.gaussian_filter(np.random.default_rng(1).random((3, SIDE, SIDE)), (0, 6, 6))
+    patches = (patches - patches.min()) / (patches.max() - patches.min())
+    nodes = np.linspace(0, 1, BANDS)
+    spectra = 0.2 + 0.5 * np.exp(-(((nodes - np.array([[0.2], [0.5], [0.8]])) / 0.4) ** 2))
+    return (np.einsum("khw,kc->chw", patches, spectra) / 2).astype(np.float32)
+
+
+@pytest.fixture
+def misaligned(tmp_path, scene) -> Path:
+    """A capture through a mask that lies SHIFT from where its file says."""
+    from lorun_engine.io import write_measurement
+    from lorun_engine.measurement import Scene
+    from lorun_engine.noise import Noise
+    from lorun_engine.tasks.cassi import Dispersion, simulate
+
+    large = (np.random.default_rng(2).random((SIDE + 2 * MARGIN,) * 2) < 0.5).astype(np.float32)
+    inner = (slice(MARGIN, -MARGIN),) * 2
+    seen = np.ascontiguousarray(ndimage.shift(large, SHIFT, order=1)[inner])
+    y = simulate(Scene(scene), seen, Dispersion(BANDS), noise=Noise("shot", 2000), seed=3)
+    opened = simulate(Scene(scene), np.ascontiguousarray(large[inner]), Dispersion(BANDS))
+    write_measurement(tmp_path / "misaligned.h5", replace(opened, y=y.y), attributes={})
+    return tmp_path / "misaligned.h5"
+
+
+@pytest.fixture
+def session(qtbot, make_session, misaligned) -> Session:
+    """The engine's own decoders, with the misaligned capture open."""
+    made = make_session()
+    with qtbot.waitSignal(made.worker_idle, timeout=60_000):
+        made.open([misaligned])
+    assert made.decoder_name == "gap-tv"
+    made.set_num_stages(12)
+    return made
+
+
+@pytest.fixture
+def window(qtbot, session) -> MainWindow:
+    made = MainWindow(session)
+    qtbot.addWidget(made, before_close_func=lambda window: session.cancel_all())
+    made.resize(1440, 900)
+    made.show()
+    made.actions_["alignment"].trigger()
+    return made
+
+
+def searched(qtbot, window: MainWindow) -> MainWindow:
+    with qtbot.waitSignal(window.session.worker_idle, timeout=60_000):
+        qtbot.mouseClick(window.alignment_page.search, Qt.MouseButton.LeftButton)
+        assert window.alignment_page.search.text() == "Cancel"
+    return window
+
+
+def test_the_mask_is_found_drawn_and_said(qtbot, session, window):
+    page = searched(qtbot, window).alignment_page
+    best = session.checking.found.alignment.best
+    assert (best.shift_y, best.shift_x) == pytest.approx(SHIFT, abs=0.25)
+    (cross,) = page._cross.points()
+    assert (cross.pos().y(), cross.pos().x()) == pytest.approx((best.shift_y, best.shift_x))
+    assert f"{best.shift_y:.2f} px down" in page.findings.text() and "px left" in page.findings.text()
+    assert "by chance" in page.findings.text() and page.findings.objectName() == "warn"
+    assert page.search.text() == "Search" and page.apply.isEnabled()
+    page.set_theme(theme.dark())
+    assert page.findings.text()
+
+
+def test_applying_it_decodes_better_reproduces_as_a_command_and_can_be_taken_back(qtbot, session, window, tmp_path):
+    page = searched(qtbot, window).alignment_page
+    page.takes_direction.setChecked(False)
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.restore()
+    before = session.stages.row(12).metrics["psnr"]
+    assert not session.checking.newest.is_fine and "Structured" in window.check_card.verdict.text()
+    opened = session.options
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        qtbot.mouseClick(page.apply, Qt.MouseButton.LeftButton)
+    assert session.options.mask_shift == pytest.approx(SHIFT, abs=0.25)
+    session.set_num_stages(12)
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.restore()
+    after, image = session.stages.row(12).metrics["psnr"], session.stages.image(12)
+    assert after > before + 1
+    assert session.checking.newest.is_fine and "Fine" in window.check_card.verdict.text()
+    np.testing.assert_array_equal(decoded_by(session.command(), tmp_path), image)
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        window.actions_["undo"].trigger()
+    assert session.options == opened and session.options.mask_shift is None
+
+
+def decoded_by(command: str, folder: Path) -> np.ndarray:
+    """The cube (C, H, W) that a copied command writes."""
+    import h5py
+
+    from lorun_engine import cli
+
+    words = shlex.split(command)[1:]
+    words[words.index("-o") + 1] = str(folder / "again.h5")
+    assert cli.main(words, library=[]) == 0
+    with h5py.File(folder / "again.h5") as file:
+        return np.moveaxis(file["cube"][()], -1, 0)
+
+
+def test_a_search_can_be_cancelled_and_started_again(qtbot, session, window):
+    page = window.alignment_page
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        qtbot.mouseClick(page.search, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(page.search, Qt.MouseButton.LeftButton)
+    assert session.checking.found is None and session.checking.alignment_state == "nothing"
+    assert page.search.text() == "Search" and page.search.isEnabled()
+    searched(qtbot, window)
+    assert session.checking.found is not None
+
+
+def test_what_the_fields_say_limits_the_search(qtbot, session, window):
+    page = window.alignment_page
+    page.shift.setValue(1)
+    page.flips.setChecked(False)
+    searched(qtbot, window)
+    best = session.checking.found.alignment.best
+    assert max(abs(best.shift_y), abs(best.shift_x)) <= 1 and best.flip == ""
+
+
+def test_a_search_that_fails_says_why(qtbot, session, window, monkeypatch):
+    from lorun_engine.errors import LorunError
+
+    def fail(*args, **kwargs):
+        raise LorunError("Every pixel of the mask is alike; a pattern was expected.")
+        yield
+
+    monkeypatch.setattr("lorun_engine.alignment.align", fail)
+    searched(qtbot, window)
+    page = window.alignment_page
+    assert "alike" in page.state.text() and page.state.objectName() == "warn" and page.search.isEnabled()
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "samples", "low_resolution"])
+def test_another_file_forgets_what_was_found(qtbot, session, window, request, kind):
+    searched(qtbot, window)
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.open([request.getfixturevalue(kind)])
+    assert session.checking.found is None and not window.alignment_page.apply.isEnabled()
+
+
+@pytest.mark.parametrize("kind", ["samples", "low_resolution"])
+def test_photographs_have_no_mask_to_search(qtbot, make_session, request, kind):
+    session = make_session()
+    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+        session.open([request.getfixturevalue(kind)])
+    made = MainWindow(session)
+    qtbot.addWidget(made)
+    assert not made.actions_["alignment"].isEnabled()
+    session.checking.search()
+    assert session.checking.alignment_state == "nothing"
+
+
+def test_the_sentences_name_flip_step_and_direction():
+    from lorun_engine.alignment import Alignment, Supposition
+    from lorun_engine.tasks.cassi import Dispersion
+
+    nothing = np.zeros(1)
+    found = Alignment(Supposition(0.1, 3.0, 2.2, "lr"), "-", 0.97, 0.5, 0.1, 0.01, nothing, nothing[None], nothing)
+    first, how_sure, direction = sentences(found, Dispersion(BANDS))
+    assert "3.00 px right" in first and "mirrored left to right" in first and "2.200 pixels a band, not 2" in first
+    assert "50.0%" in how_sure and "very sure" in how_sure
+    assert "clearly run the other way" in direction
+    assert "do not tell" in sentences(replace(found, direction_margin=0.2), Dispersion(BANDS))[2]
+    (lost,) = sentences(replace(found, explained=0.02), Dispersion(BANDS))
+    assert "another mask" in lost

@@ -1,0 +1,106 @@
+"""Fields made from a dataclass: what is typed becomes a value of the annotated type, or a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from app.panels.roles import FIELDS
+from app.quantities import duration, number, roughly
+from app.widgets.forms import Field, Form, Found, parse, text_of
+from lorun_engine.io import OpenOptions
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation", "value"),
+    [
+        ("", int | None, None),
+        (" 24 ", int | None, 24),
+        ("1.5", float | None, 1.5),
+        ("name", str | None, "name"),
+        ("1, 2, 30,40", tuple[int, int, int, int] | None, (1, 2, 30, 40)),
+        ("256x310", tuple[int, int] | None, (256, 310)),
+    ],
+)
+def test_text_becomes_a_value_and_back(text, annotation, value):
+    assert parse(text, annotation) == value
+    if value is not None:
+        assert parse(text_of(value), annotation) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation", "words"),
+    [
+        ("2.5", int | None, "a whole number"),
+        ("far", float | None, "a number"),
+        ("1,2", tuple[int, int, int, int] | None, "4 numbers"),
+        ("a,b", tuple[int, int] | None, "2 numbers"),
+    ],
+)
+def test_what_does_not_parse_is_said(text, annotation, words):
+    with pytest.raises(ValueError, match=words):
+        parse(text, annotation)
+
+
+def test_every_correction_can_be_made_in_the_window():
+    elsewhere = {"task", "roles"}  # one task so far; roles stand in the table
+    assert {field.name for field in fields(OpenOptions)} == set(FIELDS) | elsewhere
+
+
+def test_an_edit_gives_a_new_dataclass_and_an_emptied_field_the_guess_again(qtbot):
+    form = Form(OpenOptions(), {"step": Field("Step"), "flip": Field("Flip", (("left and right", "lr"),))})
+    qtbot.addWidget(form)
+    form.show_values(OpenOptions(), {"step": Found("2", "stated in the file")})
+    step, flip = form.editors["step"], form.editors["flip"]
+    assert step.line.placeholderText() == "2" and step.reason.text() == "stated in the file"
+    with qtbot.waitSignal(form.edited) as edited:
+        step.line.setText("1.5")
+        step.line.editingFinished.emit()
+    assert edited.args == [OpenOptions(step=1.5), "Step"]
+    with qtbot.waitSignal(form.edited) as edited:
+        flip.box.setCurrentIndex(1)
+        flip.box.activated.emit(1)
+    assert edited.args == [OpenOptions(step=1.5, flip="lr"), "Flip"]
+    with qtbot.waitSignal(form.edited) as edited:
+        step.line.clear()
+        step.line.editingFinished.emit()
+    assert edited.args[0] == OpenOptions(flip="lr")
+
+
+def test_leaving_a_field_as_it_is_edits_nothing(qtbot):
+    form = Form(OpenOptions(step=2.0), {"step": Field("Step")})
+    qtbot.addWidget(form)
+    form.show_values(OpenOptions(step=2.0), {})
+    with qtbot.assertNotEmitted(form.edited):
+        form.editors["step"].line.editingFinished.emit()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0313, "0.0313"),
+        (1.0, "1.00"),
+        (648.1, "648"),
+        (12345.6, "12346"),
+        (0.0, "0.00"),
+        (2e-7, "2.00e-7"),
+        (-3.14159e8, "-3.14e8"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.42, "0.42 s"), (4.12, "4.1 s"), (41.2, "41 s"), (80, "1 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations_are_read_at_a_glance(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3, "10 s"), (44, "40 s"), (90, "2 min"), (700, "12 min"), (9000, "2.5 h")]
+)
+def test_estimates_claim_no_more_than_they_know(seconds, text):
+    assert roughly(seconds) == text
