@@ -10,78 +10,79 @@ from PySide6.QtGui import QAction, QKeySequence, QUndoCommand, QUndoStack
 
 from lorun_engine.io import OpenOptions
 
+from .assembly import Parts
+from .document.recipe import WHOLE
 from .document.session import Session
-from .document.workshop import WHOLE
 
-Rule = Callable[[Session], bool]
+Rule = Callable[[Parts], bool]
 
 
-def _always(session: Session) -> bool:
+def _always(parts: Parts) -> bool:
     return True
 
 
-def _has_files(session: Session) -> bool:
-    return bool(session.paths)
+def _has_files(parts: Parts) -> bool:
+    return bool(parts.session.paths)
 
 
-def _has_stages(session: Session) -> bool:
-    return len(session.stages) > 0
+def _has_stages(parts: Parts) -> bool:
+    return len(parts.session.stages) > 0
 
 
-def _is_open(session: Session) -> bool:
-    return session.measurement is not None
+def _is_open(parts: Parts) -> bool:
+    return parts.session.measurement is not None
 
 
-def _has_bands(session: Session) -> bool:
-    return session.measurement is not None and session.measurement.physics.scene_shape[0] > 1
+def _has_bands(parts: Parts) -> bool:
+    return parts.session.measurement is not None and parts.session.measurement.physics.scene_shape[0] > 1
 
 
-def _is_cube(session: Session) -> bool:
-    return session.measurement is not None and not session.kind.is_photograph
+def _is_cube(parts: Parts) -> bool:
+    return parts.session.measurement is not None and not parts.session.kind.is_photograph
 
 
-def _has_range(session: Session) -> bool:
-    return session.selection.band_range is not None
+def _has_range(parts: Parts) -> bool:
+    return parts.session.selection.band_range is not None
 
 
-def _has_regions(session: Session) -> bool:
-    return bool(session.regions.all)
+def _has_regions(parts: Parts) -> bool:
+    return bool(parts.regions.all)
 
 
-def _is_snapshot(session: Session) -> bool:
-    return session.measurement is not None and session.kind.measures == "plane"
+def _is_snapshot(parts: Parts) -> bool:
+    return parts.session.measurement is not None and parts.session.kind.measures == "plane"
 
 
-def _can_cancel(session: Session) -> bool:
-    return session.restoration.state == "running" or session.comparing.is_running
+def _can_cancel(parts: Parts) -> bool:
+    return parts.session.restoration.state == "running" or parts.comparing.is_running
 
 
-def _can_export(session: Session) -> bool:
-    return _has_stages(session) and not session.restoration.is_busy
+def _can_export(parts: Parts) -> bool:
+    return _has_stages(parts) and not parts.session.restoration.is_busy
 
 
-def _has_several_stages(session: Session) -> bool:
-    return len(session.stages) > 1
+def _has_several_stages(parts: Parts) -> bool:
+    return len(parts.session.stages) > 1
 
 
-def _is_compared(session: Session) -> bool:
-    return session.selection.mode == "compare"
+def _is_compared(parts: Parts) -> bool:
+    return parts.session.selection.mode == "compare"
 
 
-def _has_two_sides(session: Session) -> bool:
-    return len(session.comparing.sides()) > 1
+def _has_two_sides(parts: Parts) -> bool:
+    return len(parts.comparing.sides()) > 1
 
 
-def _has_engine(session: Session) -> bool:
-    return session.is_engine_loaded
+def _has_engine(parts: Parts) -> bool:
+    return parts.setup.is_engine_loaded
 
 
-def _has_set(session: Session) -> bool:
-    return session.is_engine_loaded and session.workshop.shown is not None
+def _has_set(parts: Parts) -> bool:
+    return parts.setup.is_engine_loaded and parts.workshop.shown is not None
 
 
-def _is_adapted(session: Session) -> bool:
-    return session.workshop.adapting != WHOLE
+def _is_adapted(parts: Parts) -> bool:
+    return parts.setup.adapting != WHOLE
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "Export chosen stage…",
         "Ctrl+Shift+E",
-        lambda session: _can_export(session) and session.selection.stage != len(session.stages) - 1,
+        lambda parts: _can_export(parts) and parts.session.selection.stage != len(parts.session.stages) - 1,
         "Write the stage that is looked at as a cube",
     ),
     Entry(
@@ -121,7 +122,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "Export spectra…",
         "",
-        lambda session: _can_export(session) and session.selection.pixel is not None,
+        lambda parts: _can_export(parts) and parts.session.selection.pixel is not None,
         "Write the curves at the pinned pixel as CSV",
     ),
     Entry(
@@ -129,7 +130,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "Export regions…",
         "Ctrl+R",
-        lambda session: _can_export(session) and _has_regions(session),
+        lambda parts: _can_export(parts) and _has_regions(parts),
         "Write what was measured in all points and regions",
     ),
     Entry("export_picture", "File", "Export picture…", "", _can_export, "Write the chosen stage as PNG"),
@@ -152,7 +153,7 @@ ENTRIES: tuple[Entry, ...] = (
         "Edit",
         "Remove region",
         "Del",
-        lambda session: session.regions.chosen is not None,
+        lambda parts: parts.regions.chosen is not None,
         "Remove the chosen point or region",
     ),
     Entry("colour", "View", "Colour", "1", _has_bands),
@@ -187,7 +188,7 @@ ENTRIES: tuple[Entry, ...] = (
         "View",
         "Mean over bands",
         "M",
-        lambda session: session.ruler.is_possible,
+        lambda parts: parts.ruler.is_possible,
         "Drag over the spectra: the pictures show the mean over these bands",
     ),
     Entry("more_bands", "View", "More bands", "W", _has_range, "Widen the range of bands at both ends"),
@@ -195,7 +196,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "View", ""),
     Entry("theme", "View", "Theme"),
     Entry("log", "View", "Log", "Ctrl+L"),
-    Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda session: session.can_restore),
+    Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda parts: parts.session.can_restore),
     Entry("cancel", "Restore", "Cancel", "Esc", _can_cancel),
     Entry("several", "Restore", "Decode with several…", "Ctrl+Shift+Return", _is_open, "Decoders one after another"),
     Entry("", "Restore", ""),
@@ -211,7 +212,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "Adapters", ""),
     Entry("whole_adapter", "Adapters", "Use the whole set", "", _is_adapted, "100 % of the adapters in all stages"),
     Entry("shortcuts", "Help", "Shortcuts", "? F1"),
-    Entry("self_test", "Help", "Self-test", "", lambda session: session.is_engine_loaded and not session.is_busy),
+    Entry("self_test", "Help", "Self-test", "", lambda parts: parts.setup.is_engine_loaded and not parts.lanes.is_busy),
     Entry("copy_report", "Help", "Copy report"),
     Entry("about", "Help", "About LoRun"),
 )
@@ -222,10 +223,10 @@ SUBMENUS = ("recent", "theme")  # filled by the window
 class Actions(QObject):
     """The QActions of the table, by name, kept enabled as their rules say."""
 
-    def __init__(self, session: Session, verbs: Mapping[str, Callable[[], None]], parent: QObject) -> None:
+    def __init__(self, parts: Parts, verbs: Mapping[str, Callable[[], None]], parent: QObject) -> None:
         """`verbs` names what every entry does; an entry without a verb, or a verb without an entry, is a mistake."""
         super().__init__(parent)
-        self._session = session
+        self._parts = parts
         named = [entry for entry in ENTRIES if entry.name and entry.name not in SUBMENUS]
         if {entry.name for entry in named} != set(verbs):
             raise ValueError(f"entries and verbs differ: {sorted({entry.name for entry in named} ^ set(verbs))}")
@@ -238,16 +239,17 @@ class Actions(QObject):
             action.triggered.connect(verbs[entry.name])
             self._actions[entry.name] = action
         for changed in (
-            session.opened_changed,
-            session.decoder_changed,
-            session.restoration_changed,
-            session.stage_added,
-            session.selection_changed,
-            session.regions.changed,
-            session.worker_idle,
-            session.comparing.changed,
-            session.workshop.adapting_changed,
-            session.workshop.inspected,
+            parts.session.opened_changed,
+            parts.setup.changed,
+            parts.session.restoration_changed,
+            parts.session.stage_added,
+            parts.session.selection_changed,
+            parts.session.held_changed,
+            parts.regions.changed,
+            parts.lanes.idle,
+            parts.comparing.changed,
+            parts.setup.adapting_changed,
+            parts.workshop.inspected,
         ):
             changed.connect(self.update)
         self.update()
@@ -259,7 +261,7 @@ class Actions(QObject):
         """Enables every action as its rule says."""
         for entry in ENTRIES:
             if entry.name in self._actions and entry.name not in ("undo", "redo"):  # the undo stack knows about these
-                self._actions[entry.name].setEnabled(entry.rule(self._session))
+                self._actions[entry.name].setEnabled(entry.rule(self._parts))
 
 
 class Corrections(QUndoStack):

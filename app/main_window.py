@@ -1,4 +1,4 @@
-"""The window: its three columns, menus, docks and status bar, wired to one session."""
+"""The window: its three columns, menus, docks and status bar, wired to the session and its parts."""
 
 from __future__ import annotations
 
@@ -41,17 +41,21 @@ from lorun_engine.library import LibrarySet
 
 from . import problems
 from .actions import ENTRIES, Actions, Corrections
+from .assembly import Parts
 from .document.arranging import add_pane, remove_pane, show_all
 from .document.exports import CUBE_SUFFIXES
-from .document.regions import REGION_SUFFIXES, SHAPES
-from .document.session import Session
-from .document.workshop import WHOLE, weights_files
+from .document.recipe import WHOLE
+from .document.region import SHAPES
+from .document.regions import REGION_SUFFIXES
+from .document.reporting import report_lines, run_self_test
+from .document.workshop import weights_files
 from .job import is_thread_left
 from .kinds import KINDS
 from .pages.adapters import AdaptersPage
 from .pages.alignment import AlignmentPage
 from .pages.training import TrainingPage
-from .pages.what_if import AsideCard, WhatIfPage
+from .pages.what_if import WhatIfPage
+from .panels.aside import AsideCard
 from .panels.check import CheckCard
 from .panels.decode import DecodeCard
 from .panels.files import (
@@ -90,48 +94,49 @@ class MainWindow(QMainWindow):
     first_painted = Signal()
     patience_ms = 4000  # how long a close waits for the running stage before it asks
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self.session = session
+        self.parts, self.session = parts, parts.session
         self.setWindowTitle("LoRun")
         self.setAcceptDrops(True)
         self.resize(1440, 900)
         self.setMinimumSize(1180, 640)
-        self.restoreGeometry(QByteArray.fromHex(session.settings.window.encode()))  # Qt leaves out what fits no screen
+        # Qt leaves out what fits no screen
+        self.restoreGeometry(QByteArray.fromHex(parts.memory.settings.window.encode()))
         self._is_painted = False
         self._is_closing = False
         self._may_leave = False
-        self._theme = theme.chosen(QApplication.instance(), session.settings.theme)
+        self._theme = theme.chosen(QApplication.instance(), parts.memory.settings.theme)
 
-        self.corrections = Corrections(session, self)
-        self.measurement_card = MeasurementCard(session, self.corrections)
-        self.model_card = ModelCard(session)
-        self.decode_card = DecodeCard(session)
-        self.check_card = CheckCard(session)
+        self.corrections = Corrections(parts.session, self)
+        self.measurement_card = MeasurementCard(parts, self.corrections)
+        self.model_card = ModelCard(parts)
+        self.decode_card = DecodeCard(parts)
+        self.check_card = CheckCard(parts)
         self.alignment_page: AlignmentPage | None = None  # made when it is first wanted
-        self.aside_card = AsideCard(session)
+        self.aside_card = AsideCard(parts)
         self.what_if_page: WhatIfPage | None = None
-        self.training_card = TrainingCard(session)
+        self.training_card = TrainingCard(parts)
         self.training_page: TrainingPage | None = None  # made when it is first wanted
         self.adapters_page: AdaptersPage | None = None  # likewise
-        self.recent_card = RecentCard(session)
+        self.recent_card = RecentCard(parts)
         self.problem_bar = ProblemBar()
-        self.centre = CentreView(session, self._theme)
-        self.spectrum = SpectrumView(session, self._theme)
-        self.convergence = ConvergenceView(session, self._theme)
-        self.side_tabs = SideTabs(session, self._theme, spectrum=self.spectrum, convergence=self.convergence)
-        session.regions.record_on(self.corrections)
-        session.ruler.record_on(self.corrections)
-        self.log_dock = LogDock(session)
+        self.centre = CentreView(parts, self._theme)
+        self.spectrum = SpectrumView(parts, self._theme)
+        self.convergence = ConvergenceView(parts, self._theme)
+        self.side_tabs = SideTabs(parts, self._theme, spectrum=self.spectrum, convergence=self.convergence)
+        parts.regions.record_on(self.corrections)
+        parts.ruler.record_on(self.corrections)
+        self.log_dock = LogDock(parts)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.resizeDocks([self.log_dock], [LOG_HEIGHT], Qt.Orientation.Vertical)
         self.log_dock.hide()
-        self.setStatusBar(StatusBar(session))
-        self.roles_page = RolesPage(session, self.corrections, self)
+        self.setStatusBar(StatusBar(parts))
+        self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
         self._lay_out()
 
-        self.actions_ = Actions(session, self._verbs(), self)
+        self.actions_ = Actions(parts, self._verbs(), self)
         self._make_menus()
         self._connect()
         theme.apply(QApplication.instance(), self._theme)
@@ -179,7 +184,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(body)
 
     def _verbs(self) -> dict:
-        session = self.session
+        parts, session = self.parts, self.session
         return {
             "open": self.ask_open,
             "add": self.ask_add,
@@ -190,53 +195,53 @@ class MainWindow(QMainWindow):
             "export_picture": self.ask_export_picture,
             "export_regions": self.ask_export_regions,
             "open_library": self.ask_open_library,
-            **{f"draw_{shape}": partial(session.regions.set_tool, shape) for shape in SHAPES},
-            "next_region": session.regions.choose_next,
-            "remove_region": lambda: session.regions.remove(session.regions.chosen_number),
+            **{f"draw_{shape}": partial(parts.regions.set_tool, shape) for shape in SHAPES},
+            "next_region": parts.regions.choose_next,
+            "remove_region": lambda: parts.regions.remove(parts.regions.chosen_number),
             "quit": self.close,
             "undo": self.corrections.undo,
             "redo": self.corrections.redo,
             "roles": self.show_roles,
             "copy_command": self.copy_command,
-            "colour": lambda: session.set_mode("colour"),
-            "band": lambda: session.set_mode("band"),
-            "montage": lambda: session.set_mode("montage"),
-            "residual": lambda: session.set_mode("residual"),
-            "compare": lambda: session.set_mode("compare"),
+            "colour": lambda: parts.looking.set_mode("colour"),
+            "band": lambda: parts.looking.set_mode("band"),
+            "montage": lambda: parts.looking.set_mode("montage"),
+            "residual": lambda: parts.looking.set_mode("residual"),
+            "compare": lambda: parts.looking.set_mode("compare"),
             "blink": self.centre.blink,
             "blink_on": self.centre.blink_by_itself,
-            "next_way": session.comparing.show_next,
-            "swap": session.comparing.swap,
-            "divider_left": lambda: session.comparing.step_divider(-1),
-            "divider_right": lambda: session.comparing.step_divider(1),
-            "change": lambda: session.toggle_view("change"),
-            "input": lambda: session.toggle_view("input"),
-            "add_pane": partial(add_pane, session),
-            "remove_pane": partial(remove_pane, session),
-            "all_panes": partial(show_all, session),
-            "reset_panes": session.reset_panes,
+            "next_way": parts.comparing.show_next,
+            "swap": parts.comparing.swap,
+            "divider_left": lambda: parts.comparing.step_divider(-1),
+            "divider_right": lambda: parts.comparing.step_divider(1),
+            "change": lambda: parts.looking.toggle_view("change"),
+            "input": lambda: parts.looking.toggle_view("input"),
+            "add_pane": partial(add_pane, parts.looking),
+            "remove_pane": partial(remove_pane, parts.looking),
+            "all_panes": partial(show_all, parts.looking),
+            "reset_panes": parts.looking.reset_panes,
             "play": self.centre.play,
             "several": self.centre.show_sets,
             "alignment": self.show_alignment,
             "what_if": self.show_what_if,
-            "previous_stage": lambda: session.select_stage(session.selection.stage - 1),
-            "next_stage": lambda: session.select_stage(session.selection.stage + 1),
-            "first_stage": lambda: session.select_stage(0),
-            "last_stage": lambda: session.select_stage(len(session.stages) - 1),
-            "previous_band": lambda: session.ruler.move(-1),
-            "next_band": lambda: session.ruler.move(1),
-            "mean_of_bands": session.ruler.toggle,
-            "more_bands": lambda: session.ruler.grow(1),
-            "fewer_bands": lambda: session.ruler.grow(-1),
+            "previous_stage": lambda: parts.looking.select_stage(session.selection.stage - 1),
+            "next_stage": lambda: parts.looking.select_stage(session.selection.stage + 1),
+            "first_stage": lambda: parts.looking.select_stage(0),
+            "last_stage": lambda: parts.looking.select_stage(len(session.stages) - 1),
+            "previous_band": lambda: parts.ruler.move(-1),
+            "next_band": lambda: parts.ruler.move(1),
+            "mean_of_bands": parts.ruler.toggle,
+            "more_bands": lambda: parts.ruler.grow(1),
+            "fewer_bands": lambda: parts.ruler.grow(-1),
             "log": self.toggle_log,
             "decode": session.restore,
             "cancel": session.cancel,
             "adapt": self.show_training,
             "adapters": self.show_adapters,
             "import_adapter": self.ask_import_adapters,
-            "export_adapter": lambda: self.ask_export_adapter(session.workshop.shown),
+            "export_adapter": lambda: self.ask_export_adapter(parts.workshop.shown),
             "verify_adapter": self.verify_adapter,
-            "whole_adapter": session.workshop.take_whole,
+            "whole_adapter": parts.setup.take_whole,
             "shortcuts": self.shortcuts.show,
             "self_test": self.self_test,
             "copy_report": lambda: self.copy_report(),
@@ -263,19 +268,19 @@ class MainWindow(QMainWindow):
         group = QActionGroup(self)
         for choice, text in (("system", "As the system"), ("light", "Light"), ("dark", "Dark")):
             action = group.addAction(QAction(text, self, checkable=True))
-            action.setChecked(self.session.settings.theme == choice)
+            action.setChecked(self.parts.memory.settings.theme == choice)
             action.triggered.connect(lambda _=False, choice=choice: self.choose_theme(choice))
             menu.addAction(action)
 
     def _connect(self) -> None:
-        session = self.session
+        parts, session = self.parts, self.session
         session.opened_changed.connect(self._show_document)
         session.restoration_changed.connect(self._show_document)
-        session.settings_changed.connect(self._show_recent)
-        session.problem_raised.connect(self.problem_bar.show_problem)
-        session.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
-        session.worker_idle.connect(self._close_if_waiting)
-        session.training.child_ended.connect(self._close_if_waiting)
+        parts.memory.changed.connect(self._show_recent)
+        parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
+        parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
+        parts.lanes.idle.connect(self._close_if_waiting)
+        parts.training.child_ended.connect(self._close_if_waiting)
         self.model_card.adapt_requested.connect(self.show_training)
         self.training_card.show_requested.connect(self.show_training)
         self.check_card.alignment_requested.connect(self.show_alignment)
@@ -305,8 +310,8 @@ class MainWindow(QMainWindow):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape, where nothing else wants it, shows single bands again."""
-        if event.key() == Qt.Key.Key_Escape and self.session.ruler.range is not None:
-            self.session.ruler.clear()
+        if event.key() == Qt.Key.Key_Escape and self.parts.ruler.range is not None:
+            self.parts.ruler.clear()
         else:
             super().keyPressEvent(event)
 
@@ -347,7 +352,7 @@ class MainWindow(QMainWindow):
         """Opens a measurement's files, and brings adapter sets into the library."""
         if sets := weights_files(paths):
             self.show_adapters()
-            self.session.workshop.import_files(sets)
+            self.parts.workshop.import_files(sets)
         if others := [path for path in paths if path not in sets]:
             self.session.open(others)
 
@@ -356,7 +361,7 @@ class MainWindow(QMainWindow):
     def show_adapters(self) -> None:
         """Shows the page of the adapter sets."""
         if self.adapters_page is None:
-            self.adapters_page = page = AdaptersPage(self.session, self._theme)
+            self.adapters_page = page = AdaptersPage(self.parts, self._theme)
             page.closed.connect(lambda: self.show_page(None))
             page.import_requested.connect(self.ask_import_adapters)
             page.export_requested.connect(self.ask_export_adapter)
@@ -366,18 +371,18 @@ class MainWindow(QMainWindow):
         """Lets the user choose the files of adapter sets and brings them into the library."""
         if paths := ask_adapter_files(self):
             self.show_adapters()
-            self.session.workshop.import_files(paths)
+            self.parts.workshop.import_files(paths)
 
     def ask_export_adapter(self, entry: LibrarySet) -> None:
         """Lets the user choose a folder and writes a set and its backbone into it."""
         if folder := ask_target_folder(self, f"Export {entry.card.name} with its backbone"):
             self.show_adapters()
-            self.session.workshop.export(entry, folder)
+            self.parts.workshop.export(entry, folder)
 
     def verify_adapter(self) -> None:
         """Checks the set that is looked at, on the page that says what came of it."""
         self.show_adapters()
-        self.session.workshop.verify(self.session.workshop.shown)
+        self.parts.workshop.verify(self.parts.workshop.shown)
 
     # ---- pages ---------------------------------------------------------------------------------------------------
 
@@ -396,7 +401,7 @@ class MainWindow(QMainWindow):
     def show_training(self) -> None:
         """Shows the page on which a set is adapted."""
         if self.training_page is None:
-            self.training_page = TrainingPage(self.session, self._theme)
+            self.training_page = TrainingPage(self.parts, self._theme)
             self.training_page.closed.connect(lambda: self.show_page(None))
             self.training_page.open_requested.connect(self.ask_open)
         self.show_page(self.training_page)
@@ -406,7 +411,7 @@ class MainWindow(QMainWindow):
         session = self.session
         if session.paths and not session.is_sample:
             return session.paths[0].parent
-        recent = session.settings.recent
+        recent = self.parts.memory.settings.recent
         return Path(recent[0].paths[0]).parent if recent else None
 
     def _show_document(self) -> None:
@@ -429,7 +434,7 @@ class MainWindow(QMainWindow):
 
     def _show_recent(self) -> None:
         self._recent_menu.clear()
-        for job in self.session.settings.recent:
+        for job in self.parts.memory.settings.recent:
             action = self._recent_menu.addAction(title(job))
             if job.missing:
                 names = ", ".join(Path(path).name for path in job.missing)
@@ -437,14 +442,14 @@ class MainWindow(QMainWindow):
                 action.triggered.connect(lambda _=False, job=job: self.relocate(job))
             else:
                 action.triggered.connect(lambda _=False, job=job: self.session.open_recent(job))
-        self._recent_menu.setEnabled(bool(self.session.settings.recent))
+        self._recent_menu.setEnabled(bool(self.parts.memory.settings.recent))
 
     # ---- checks ----------------------------------------------------------------------------------------------------
 
     def show_alignment(self) -> None:
         """Shows the page on which the mask is searched."""
         if self.alignment_page is None:
-            self.alignment_page = AlignmentPage(self.session, self.corrections, self._theme)
+            self.alignment_page = AlignmentPage(self.parts, self.corrections, self._theme)
             self.alignment_page.closed.connect(lambda: self.show_page(None))
         self.show_page(self.alignment_page)
         self.alignment_page.setFocus()
@@ -452,7 +457,7 @@ class MainWindow(QMainWindow):
     def show_what_if(self) -> None:
         """Shows the page on which measurements are simulated."""
         if self.what_if_page is None:
-            self.what_if_page = WhatIfPage(self.session, self._theme)
+            self.what_if_page = WhatIfPage(self.parts, self._theme)
             self.what_if_page.closed.connect(lambda: self.show_page(None))
         self.show_page(self.what_if_page)
         self.what_if_page.setFocus()
@@ -464,33 +469,33 @@ class MainWindow(QMainWindow):
         heading = "Export the result as a cube" if stage is None else f"Export stage {stage} as a cube"
         suffix = "" if stage is None else f"_stage{stage}"
         if path := ask_save_file(self, heading, self._suggested(f"{suffix}.h5"), CUBE_SUFFIXES):
-            self.session.export(path, stage=stage)
+            self.parts.exports.export_cube(path, stage=stage)
 
     def ask_export_spectra(self) -> None:
         """Asks for a file and writes the curves at the pinned pixel."""
         is_profile = self.session.kind.is_photograph
         heading, ending = ("Export line profile", "_profile.csv") if is_profile else ("Export spectra", "_spectra.csv")
         if path := ask_save_file(self, heading, self._suggested(ending), {"CSV": ".csv"}):
-            self.session.export_spectra(path, side=self.spectrum.side)
+            self.parts.exports.export_spectra(path, side=self.spectrum.side)
 
     def ask_export_regions(self) -> None:
         """Asks for a file and writes what was measured in all points and regions."""
         is_photograph = self.session.kind.is_photograph
         suffixes = {"CSV": ".csv"} if is_photograph else REGION_SUFFIXES
         if path := ask_save_file(self, "Export regions", self._suggested("_regions.csv"), suffixes):
-            self.session.regions.export(path)
+            self.parts.regions.export(path)
 
     def ask_open_library(self) -> None:
         """Lets the user choose a spectral library."""
         if path := ask_open_library(self, self._folder()):
             self.side_tabs.show_card("Library")
-            self.session.spectral_library.open(path)
+            self.parts.spectral_library.open(path)
 
     def ask_export_picture(self) -> None:
         """Asks for a file and writes the chosen stage as a picture in its colours."""
         suffix = f"_stage{self.session.selection.stage}.png"
         if path := ask_save_file(self, "Export picture", self._suggested(suffix), {"PNG": ".png"}):
-            self.session.export_picture(path)
+            self.parts.exports.export_picture(path)
 
     def _suggested(self, ending: str) -> Path:
         session = self.session
@@ -500,7 +505,7 @@ class MainWindow(QMainWindow):
     def copy_command(self) -> None:
         """Puts the command that does this decode on the clipboard."""
         try:
-            command = self.session.command()
+            command = self.parts.exports.command()
         except LorunError as error:
             self.problem_bar.show_problem(Problem(str(error)))
             return
@@ -511,14 +516,14 @@ class MainWindow(QMainWindow):
 
     def copy_report(self, problem: Problem | None = None) -> None:
         """Puts versions, device, shapes, the last lines of the log and the problem on the clipboard."""
-        lines = [*self.session.report_lines(), "", *self.log_dock.lines[-50:]]
+        lines = [*report_lines(self.session), "", *self.log_dock.lines[-50:]]
         QGuiApplication.clipboard().setText(problems.report(lines, details=problem.details if problem else ""))
         self.statusBar().showMessage("The report is on the clipboard", 5000)
 
     def self_test(self) -> None:
         """Runs the self-test in the worker, with its lines in the log."""
         self.log_dock.show()
-        self.session.self_test()
+        run_self_test(self.parts.lanes)
 
     def show_about(self) -> None:
         """Says what this is."""
@@ -540,11 +545,11 @@ class MainWindow(QMainWindow):
 
     def choose_theme(self, choice: theme.Choice) -> None:
         """Takes a theme and remembers it."""
-        self.session.set_theme(choice)
+        self.parts.memory.set_theme(choice)
         self._set_theme(theme.chosen(QApplication.instance(), choice))
 
     def _follow_system(self) -> None:
-        if self.session.settings.theme == "system":
+        if self.parts.memory.settings.theme == "system":
             self._set_theme(theme.system(QApplication.instance()))
 
     def _set_theme(self, tokens: theme.Theme) -> None:
@@ -570,16 +575,16 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancels, waits for the running stage without blocking, and asks only when that takes long."""
-        if (self.session.is_busy or self.session.training.has_child) and not self._may_leave:
+        if self.parts.is_busy and not self._may_leave:
             event.ignore()
             if not self._is_closing:
                 self._is_closing = True
-                self.session.cancel_all()
+                self.parts.cancel_all()
                 self.statusBar().showMessage("Closing after the stage that is being computed…")
                 QTimer.singleShot(self.patience_ms, self, self._ask_to_leave)
             return
-        self.session.remember_window(self.saveGeometry().toHex().toStdString())
-        self.session.close(timeout_s=0.2 if self._may_leave else 5.0)
+        self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString())
+        self.parts.close(timeout_s=0.2 if self._may_leave else 5.0)
         for window in (self.roles_page, self.shortcuts):
             window.close()
         event.accept()
@@ -590,18 +595,18 @@ class MainWindow(QMainWindow):
 
     def _ask_to_leave(self) -> None:
         """Nothing ended in time: the user may wait or leave without it."""
-        if not self.session.is_busy and not self.session.training.has_child:
+        if not self.parts.is_busy:
             return
         box = QMessageBox(self)
         box.setObjectName("leave")
         box.setWindowTitle("Close LoRun?")
-        box.setText(f"LoRun is still {' and '.join(self.session.tasks())}.")
+        box.setText(f"LoRun is still {' and '.join(self.parts.tasks())}.")
         box.setInformativeText("Quit now and lose what has not been exported, or wait until it ends.")
         leave = box.addButton("Quit now", QMessageBox.ButtonRole.DestructiveRole)
         box.addButton("Wait", QMessageBox.ButtonRole.RejectRole)
         leave.clicked.connect(self._leave)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.session.worker_idle.connect(box.close)
+        self.parts.lanes.idle.connect(box.close)
         box.open()
 
     def _leave(self) -> None:
@@ -616,17 +621,17 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
     app.setApplicationVersion(__version__)
     app.setDesktopFileName(APP_NAME.lower())
     problems.keep_log(user_log_path(APP_NAME, appauthor=False))
-    session = Session(library=library_folders(), settings_path=settings_path())
-    problems.install(session.problem_raised.emit)
-    window = MainWindow(session)
+    parts = Parts(library=library_folders(), settings_path=settings_path())
+    problems.install(parts.lanes.problem_raised.emit)
+    window = MainWindow(parts)
 
     def start() -> None:
-        session.load_engine()
-        session.training.find_runs()
+        parts.setup.load_engine()
+        parts.training.find_runs()
         if sample is not None:
-            session.open_sample(sample, decode=True)
+            parts.session.open_sample(sample, decode=True)
         elif files:
-            session.open(files)
+            parts.session.open(files)
 
     window.first_painted.connect(start)
     window.show()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.document.session import Session
+    from app.assembly import Parts
     from app.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,14 +46,14 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     """Drives one window through its states and saves a picture of each."""
     from PySide6.QtWidgets import QApplication
 
-    from app.document.session import Session
+    from app.assembly import Parts
     from app.main_window import MainWindow
     from app.resources import resource_path, samples
 
     app = QApplication([])
-    session = Session(library=[resource_path("weights"), folder])
-    session.set_theme(LOOKS[look][0])
-    window = MainWindow(session)
+    parts = Parts(library=[resource_path("weights"), folder])
+    parts.memory.set_theme(LOOKS[look][0])
+    window = MainWindow(parts)
     window.resize(*size)
     window.show()
 
@@ -61,25 +61,25 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
         until(lambda: False, longest_s=0.3)  # let everything be drawn
         window.grab().save(str(folder / f"{look}-{state}.png"))
 
-    session.load_engine()
-    until(lambda: not session.is_busy)
+    parts.setup.load_engine()
+    until(lambda: not parts.lanes.is_busy)
     picture("1-empty")
-    session.open_sample("cassi")
-    until(lambda: not session.is_busy)
+    parts.session.open_sample("cassi")
+    until(lambda: not parts.lanes.is_busy)
     picture("2-opened")
-    session.switch_decoder("gap-tv")
-    session.set_num_stages(NUM_STAGES)
-    session.restore()
-    until(lambda: session.restoration.done_stages >= NUM_STAGES // 3)
+    parts.setup.switch_decoder("gap-tv")
+    parts.setup.set_num_stages(NUM_STAGES)
+    parts.session.restore()
+    until(lambda: parts.session.restoration.done_stages >= NUM_STAGES // 3)
     picture("3-decoding")
-    until(lambda: not session.is_busy)
-    session.select_pixel((100, 120))
+    until(lambda: not parts.lanes.is_busy)
+    parts.looking.select_pixel((100, 120))
     picture("4-colour")
-    session.set_mode("band")
+    parts.looking.set_mode("band")
     picture("5-band")
-    session.set_mode("montage")
+    parts.looking.set_mode("montage")
     picture("6-montage")
-    session.set_mode("colour")
+    parts.looking.set_mode("colour")
     window.show_roles()
     until(lambda: False, longest_s=0.3)
     window.roles_page.grab().save(str(folder / f"{look}-7-roles.png"))
@@ -87,59 +87,59 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     inspection(window, picture)
     for sample in samples():
         if sample != "cassi":
-            photographs(session, sample, picture)
+            photographs(parts, sample, picture)
     window.close()
     app.processEvents()
 
 
 def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
     """Decodes with the shipped set and looks at the result in every way the window has."""
-    session = window.session
-    session.switch_decoder("cassi-any-mask")
-    until(lambda: not session.is_busy)
-    session.restore()
-    until(lambda: not session.is_busy)
+    parts = window.parts
+    parts.setup.switch_decoder("cassi-any-mask")
+    until(lambda: not parts.lanes.is_busy)
+    parts.session.restore()
+    until(lambda: not parts.lanes.is_busy)
     window.actions_["all_panes"].trigger()
     picture("8-stage-grid")
     window.actions_["reset_panes"].trigger()
     window.actions_["change"].trigger()
     picture("9-change")
     window.actions_["change"].trigger()
-    session.regions.add("rectangle", [(90, 40), (130, 80)])
-    session.regions.add("ellipse", [(150, 90), (200, 140)])
+    parts.regions.add("rectangle", [(90, 40), (130, 80)])
+    parts.regions.add("ellipse", [(150, 90), (200, 140)])
     window.side_tabs.show_card("Regions")
     picture("10-regions")
     for name in ("compare", "residual"):
         window.actions_[name].trigger()
-        until(lambda: not session.is_busy)
+        until(lambda: not parts.lanes.is_busy)
         picture(f"11-{name}")
-    session.set_mode("colour")
+    parts.looking.set_mode("colour")
     for name in ("adapters", "alignment", "what_if"):
         window.actions_[name].trigger()
-        until(lambda: not session.is_busy)
+        until(lambda: not parts.lanes.is_busy)
         picture(f"12-{name.replace('_', '-')}")
     window.show_page(None)
 
 
-def photographs(session: Session, sample: str, picture: Callable[[str], None]) -> None:
+def photographs(parts: Parts, sample: str, picture: Callable[[str], None]) -> None:
     """Opens and decodes a sample that is a photograph, with what was measured and the true scene beside the result."""
-    from app.document.session import MEASUREMENT, REFERENCE
+    from app.document.selection import MEASUREMENT, REFERENCE
 
-    session.open_sample(sample)
-    until(lambda: not session.is_busy)
+    parts.session.open_sample(sample)
+    until(lambda: not parts.lanes.is_busy)
     picture(f"{sample}-1-opened")
-    session.restore()
-    until(lambda: not session.is_busy)
-    last = len(session.stages) - 1
-    session.set_panes([MEASUREMENT, 0, last, REFERENCE])
-    session.select_stage(last)
-    session.select_pixel((120, 100))
+    parts.session.restore()
+    until(lambda: not parts.lanes.is_busy)
+    last = len(parts.session.stages) - 1
+    parts.looking.set_panes([MEASUREMENT, 0, last, REFERENCE])
+    parts.looking.select_stage(last)
+    parts.looking.select_pixel((120, 100))
     picture(f"{sample}-2-decoded")
-    if session.measurement.physics.scene_shape[0] == 1:
+    if parts.session.measurement.physics.scene_shape[0] == 1:
         return
-    session.set_mode("band")
+    parts.looking.set_mode("band")
     picture(f"{sample}-3-channel")
-    session.set_mode("montage")
+    parts.looking.set_mode("montage")
     picture(f"{sample}-4-montage")
 
 

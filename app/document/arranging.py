@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from .session import MEASUREMENT, REFERENCE, Session
+from .looking import Looking
+from .selection import MEASUREMENT, REFERENCE
+from .session import Session
 
 
-def add_pane(session: Session) -> None:
+def add_pane(looking: Looking) -> None:
     """Adds the chosen stage; where it is shown already, the nearest one that is not is added and chosen."""
-    selection = session.selection
+    session, selection = looking.session, looking.session.selection
     shown, chosen = selection.panes, selection.stage
     others = [stage for stage in range(num_stages(session)) if stage not in shown]
     if not others:
         return
     stage = chosen if chosen in others else min(others, key=lambda other: (abs(other - chosen), -other))
-    session.set_panes(in_order([*shown, stage]))
-    session.select_stage(stage)
+    looking.set_panes(in_order([*shown, stage]))
+    looking.select_stage(stage)
 
 
-def remove_pane(session: Session) -> None:
+def remove_pane(looking: Looking) -> None:
     """Takes the pane of the chosen stage away and chooses the nearest that is left; the last pane stays."""
-    selection = session.selection
+    selection = looking.session.selection
     left = [pane for pane in selection.panes if pane != selection.stage]
     if left and len(left) < len(selection.panes):
         stages = [pane for pane in left if pane >= 0]
-        session.set_panes(left)
+        looking.set_panes(left)
         if stages:
-            session.select_stage(min(stages, key=lambda stage: abs(stage - selection.stage)))
+            looking.select_stage(min(stages, key=lambda stage: abs(stage - selection.stage)))
 
 
-def show_all(session: Session) -> None:
+def show_all(looking: Looking) -> None:
     """Shows the initial estimate, every stage and the reference."""
+    session = looking.session
     has_reference = session.measurement is not None and session.measurement.reference is not None
-    session.set_panes([*range(num_stages(session)), *([REFERENCE] if has_reference else [])])
+    looking.set_panes([*range(num_stages(session)), *([REFERENCE] if has_reference else [])])
 
 
 def num_stages(session: Session) -> int:

@@ -19,15 +19,16 @@ from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions
 
 from ..job import Job
+from ..quantities import number
+from .session import Session
 
 if TYPE_CHECKING:
     from lorun_engine.alignment import Alignment, AlignmentProgress
     from lorun_engine.measurement import Measurement
     from lorun_engine.remeasure import CameraVerdict, Remeasurement
 
-    from .session import Session
-
 MOST_KEPT = 8  # stages whose residual is kept
+ROUNDING = 1e-5  # of the measurement; float32 leaves so much
 
 State = Literal["nothing", "running", "done", "failed"]
 
@@ -101,7 +102,7 @@ class Checking(QObject):
         image_of = partial(session.stages.image, stage)
         work = partial(_measured, session.measurement, image_of, self.camera, is_judged)
         then = partial(self._measured, self._of, stage)
-        job = session.run_job(work, doing="measuring the result again", then=then)
+        job = session.lanes.run(work, doing="measuring the result again", then=then)
         job.progressed.connect(lambda: self._keep_early(job, stage))
         job.failed.connect(lambda: self._measure_failed(job))
         self._measuring, self.state, self.problem = job, "running", ""
@@ -113,7 +114,7 @@ class Checking(QObject):
         if session.measurement is None or self._searching is not None or session.kind.measures != "plane":
             return
         work = partial(_searched, session.measurement, session.options, reach)
-        job = session.run_job(work, doing="searching the mask", then=partial(self._search_ended, self._of[0]))
+        job = session.lanes.run(work, doing="searching the mask", then=partial(self._search_ended, self._of[0]))
         job.progressed.connect(lambda: self._search_goes_on(job))
         job.failed.connect(lambda: self._search_stopped(job, "failed"))
         job.cancelled.connect(lambda: self._search_stopped(job, "nothing" if self.found is None else "done"))
@@ -217,7 +218,7 @@ class Checking(QObject):
         self.found = _as_found(job.result, self._session.options, measurement)
         self._search_stopped(job, "done")
         best = self.found.alignment.best
-        self._session.log(
+        self._session.lanes.log(
             f"The mask lies {best.shift_y:+.2f} rows and {best.shift_x:+.2f} columns from where it was opened; "
             f"the step is {best.step:.3f} pixels"
         )
@@ -238,6 +239,44 @@ def _as_found(alignment: Alignment, options: OpenOptions, measurement: Measureme
         corrected(options, alignment, num_bands=num_bands),
         corrected(options, alignment, num_bands=num_bands, direction=False),
     )
+
+
+# ---- in words ----------------------------------------------------------------------------------------------------
+
+
+def words_of(result: Remeasurement, unjudged: str) -> tuple[str, str]:
+    """The verdict as one sentence, and its look; only where the camera can be judged is it green or amber.
+
+    `unjudged` says why there is no verdict on the camera.
+    """
+    if result.is_fine is not None:
+        camera, is_right = result.camera, result.camera.is_fine
+        if not result.is_fine and is_right:
+            times = f"{result.scale:.2f}"
+            return f"Structured: the scale is off, {times} times the image explains the measurement.", "warn"
+        word = camera.word
+        return f"{word[0].upper()}{word[1:]}.", "good" if result.is_fine else "warn"
+    if unjudged:
+        return unjudged, "dim"
+    if result.relative_norm < ROUNDING:
+        return "Fine: only rounding is left. That alone does not make a good picture.", "dim"
+    if result.is_white:
+        return "Fine: what is left looks like white noise.", "dim"
+    return "Structured: what is left is more than white noise, detail that the decoder left out.", "dim"
+
+
+def share_of(result: Remeasurement) -> str:
+    """The residual in percent of the measurement."""
+    share = result.relative_norm
+    return f"{share:.2%}" if share >= 1e-4 or share == 0 else f"{number(100 * share)} %"
+
+
+def figure_of(result: Remeasurement) -> str:
+    """The number behind the verdict."""
+    figure = f"Residual {share_of(result)} of the measurement"
+    if result.camera is not None:
+        return f"{figure}  ·  the mask explains {result.camera.alignment.explained_as_opened:.0%} of the fine pattern"
+    return figure
 
 
 # ---- in the worker thread ----------------------------------------------------------------------------------------

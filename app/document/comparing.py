@@ -18,16 +18,17 @@ from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
 
+from ..job import Job
 from ..quantities import plural
+from .decoders import Choice, Decoders
+from .recipe import Recipe
+from .selection import MEASUREMENT, REFERENCE
+from .session import Session
 from .stage_store import StageStore
 
 if TYPE_CHECKING:
     from lorun_engine.measurement import Measurement
     from lorun_engine.restore import StageResult
-
-    from ..job import Job
-    from .decoders import Choice, Decoders
-    from .session import Recipe, Session
 
 LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
 DIVIDER_STEP = 0.02  # of the width, per key
@@ -157,13 +158,13 @@ class Results:
 
 
 class Comparing(QObject):
-    """The look of the comparison, the results there are, and the decode of several sets; the session owns it."""
+    """The look of the comparison, the results there are, and the decode of several sets."""
 
     changed = Signal()  # the look, the sides there are, results or progress
 
-    def __init__(self, session: Session, decoders: Decoders) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session, self._decoders = session, decoders
+        self._session = session
         self.look = Look()
         self.results = Results()
         self.progress = Progress()
@@ -174,13 +175,12 @@ class Comparing(QObject):
         self._kept_recipe: Recipe | None = None
         session.opened_changed.connect(self._forget_other_measurement)
         session.restoration_changed.connect(self._keep_decoded)
+        session.cancelled.connect(self.cancel)
 
     # ---- the two sides -------------------------------------------------------------------------------------------
 
     def sides(self) -> tuple[Side, ...]:
         """What can be compared now, in the order of the menus."""
-        from .session import MEASUREMENT, REFERENCE  # a circle: the session owns this
-
         session = self._session
         if session.measurement is None:
             return ()
@@ -252,8 +252,6 @@ class Comparing(QObject):
 
     def _sides_in_use(self) -> tuple[Side | None, Side | None]:
         """The sides that were chosen; where one is gone, the first that is there and not the other one."""
-        from .session import REFERENCE
-
         sides, (left, right) = self.sides(), (self.look.left, self.look.right)
         if left not in sides:
             left = next((side for side in sides if side not in (right, REFERENCE)), None)
@@ -285,7 +283,7 @@ class Comparing(QObject):
     def tick(self, name: str, ticked: bool) -> None:
         """Adds a decoder to those that are run together, or takes it away."""
         names = [*(other for other in self.ticked if other != name), *([name] if ticked else [])]
-        wanted = tuple(other for other in self._session.decoder_names if other in names)
+        wanted = tuple(other for other in self._session.setup.decoder_names if other in names)
         if wanted != self.ticked:
             self.ticked = wanted
             self.changed.emit()
@@ -295,23 +293,25 @@ class Comparing(QObject):
         if not self.can_decode:
             return
         session = self._session
-        choices = tuple(choice for choice in session.choices if choice.name in self.ticked and self._serves(choice))
+        choices = tuple(
+            choice for choice in session.setup.choices if choice.name in self.ticked and self._serves(choice)
+        )
         outcomes: list[Outcome] = []
         work = partial(
             _decode_all,
-            self._decoders,
+            session.setup.decoders,
             choices,
             session.measurement,
             self.results,
             outcomes,
-            device=session.device,
-            precision=session.precision,
-            threads=session.threads if session.device == "cpu" else None,
+            device=session.setup.device,
+            precision=session.setup.precision,
+            threads=session.setup.threads if session.setup.device == "cpu" else None,
         )
         self.progress = Progress(tuple(choice.name for choice in choices))
         names = ", ".join(self.progress.names)
-        session.log(f"Decoding with {names}, one after another, on {session.device}")
-        job = session.run_job(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, outcomes))
+        session.lanes.log(f"Decoding with {names}, one after another, on {session.setup.device}")
+        job = session.lanes.run(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, outcomes))
         job.progressed.connect(lambda: self._go_on(job, outcomes))
         job.cancelled.connect(lambda: self._ended(job, outcomes))
         job.failed.connect(lambda: self._ended(job, outcomes))
@@ -353,10 +353,10 @@ class Comparing(QObject):
         self.progress = Progress(self.progress.names, tuple(outcomes))
         for outcome in outcomes:
             if outcome.result is None:
-                self._session.log(f"{outcome.name}: {outcome.sentence}")
+                self._session.lanes.log(f"{outcome.name}: {outcome.sentence}")
         num_kept = sum(outcome.result is not None for outcome in outcomes)
         ending = "Cancelled" if was_cancelled else "Ended"
-        self._session.log(f"{ending} with {num_kept} of {len(self.progress.names)} results to compare")
+        self._session.lanes.log(f"{ending} with {num_kept} of {len(self.progress.names)} results to compare")
         self._results_changed()
         self._tell_all()
 
@@ -370,7 +370,7 @@ class Comparing(QObject):
         if len(of) > 1 and self.disagreement is None:
             images = {result: self.results.image(result) for result in of}
             work = partial(_disagreement, images, is_cube=not self._session.kind.is_photograph)
-            self._session.run_job(work, doing="comparing the results", then=self._take_disagreement)
+            self._session.lanes.run(work, doing="comparing the results", then=self._take_disagreement)
         self.changed.emit()
 
     def _take_disagreement(self, job: Job) -> None:
@@ -395,7 +395,7 @@ class Comparing(QObject):
             last = replace(store.row(index), image=store.image(index), seconds=seconds)
             return self.results.keep(title, last) if measurement is self._measurement else None
 
-        session.run_job(keep, doing="keeping the result", then=lambda _: self._results_changed())
+        session.lanes.run(keep, doing="keeping the result", then=lambda _: self._results_changed())
 
     def _forget_other_measurement(self) -> None:
         session = self._session
@@ -403,18 +403,19 @@ class Comparing(QObject):
             self._measurement = session.measurement
             self.cancel()
             self._job = None
+            session.hold(False)
             self.results.clear()
             self.results = Results()  # a decode that was cancelled may still add to the old ones
             self.disagreement, self.progress = None, Progress()
             self.look = replace(Look(), way="split")
-            names = [choice.name for choice in session.choices if session.measurement and self._serves(choice)]
+            names = [choice.name for choice in session.setup.choices if session.measurement and self._serves(choice)]
             self.ticked = tuple(names)
         self.changed.emit()
 
     def _tell_all(self) -> None:
         """Whether Decode is possible depends on this too."""
         self.changed.emit()
-        self._session.decoder_changed.emit()
+        self._session.hold(self.is_running)
 
 
 def fits_scene(shape: Sequence[int], scene: Sequence[int]) -> bool:

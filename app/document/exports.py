@@ -1,27 +1,115 @@
-"""What leaves the window besides cubes: curves as CSV, pictures as PNG, and the command that does it again."""
+"""What leaves the window: cubes, curves as CSV, pictures as PNG, and the command that does a decode again."""
 
 from __future__ import annotations
 
 import csv
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
-from lorun_engine.io import OpenOptions, RoleTable, replacing, write_spectra_csv
+from lorun_engine.io import OpenOptions, RoleTable, replacing, write_cube, write_spectra_csv
 from lorun_engine.io.options import COMPANIONS, FLAGS, as_flag
 from lorun_engine.io.reading import READING
 
 from .. import render
 from ..kinds import Stretch
-
-if TYPE_CHECKING:
-    from .session import Recipe
+from .recipe import Recipe
+from .session import Session
 
 CUBE_SUFFIXES = {"HDF5": ".h5", "MATLAB": ".mat", "TIFF": ".tif", "ENVI": ".hdr", "NumPy": ".npy"}
+
+
+class Exports(QObject):
+    """Writes what was decoded in a worker, and says so."""
+
+    exported = Signal(str)  # the path
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+
+    def export_cube(self, path: Path | str, *, stage: int | None = None) -> None:
+        """Writes the newest stage, or `stage`, as a cube; the format follows from the suffix."""
+        session = self._session
+        if not len(session.stages):
+            return
+        row = session.stages.row(len(session.stages) - 1 if stage is None else stage)
+        attributes = {
+            "adapter": session.recipe.title,
+            "source": str(session.measurement.path or session.name),
+            "intensity_scale": row.input_scale,
+            "dark_level": session.measurement.dark_level,
+        }
+        image, wavelengths_nm, inputs = session.stages.image(row.index), self._wavelengths_nm, session.recipe.paths
+        self.write(
+            Path(path),
+            lambda target: write_cube(
+                target, image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs
+            ),
+        )
+
+    def export_spectra(self, path: Path | str, *, side: int = 1) -> None:
+        """Writes the spectra at the pinned pixel, means over `side` x `side` pixels, as CSV: one column per stage.
+
+        Of photographs it writes the values along the row of that pixel, means over channels and `side` rows.
+        """
+        session, pixel = self._session, self._session.selection.pixel
+        if pixel is None or not len(session.stages):
+            return
+        columns = {f"stage_{row.index}": partial(session.stages.image, row.index) for row in session.stages.rows()}
+        if session.measurement.reference is not None:
+            columns["reference"] = partial(np.asarray, session.measurement.reference)
+        inputs = session.recipe.paths
+        if session.kind.is_photograph:
+            work = partial(write_profiles, row=pixel[0])
+        else:
+            work = partial(write_spectra, pixel=pixel, wavelengths_nm=self._wavelengths_nm)
+        self.write(Path(path), lambda target: work(target, columns, side=side, protected=inputs))
+
+    def export_picture(self, path: Path | str) -> None:
+        """Writes the chosen stage as a picture in its colours, with the stretch of the display."""
+        session, selection = self._session, self._session.selection
+        if not len(session.stages):
+            return
+        image = session.stages.image(selection.stage)
+        work = partial(
+            write_picture,
+            image=image,
+            wavelengths_nm=self._wavelengths_nm,
+            is_photograph=session.kind.is_photograph,
+            composite=selection.composite,
+            levels_from=session.stages.image(len(session.stages) - 1) if selection.shared_stretch else image,
+            stretch=selection.stretch,
+            protected=session.recipe.paths,
+        )
+        self.write(Path(path), work)
+
+    def command(self) -> str | None:
+        """The `lorun restore` line that does the decode again; None while nothing is open."""
+        session = self._session
+        if session.measurement is None or session.setup.choice is None:
+            return None
+        recipe = session.recipe or session.setup.recipe(session.paths, session.options)
+        return restore_command(recipe, session.role_table)
+
+    def write(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Lets `write` make a file in a worker, and says so."""
+        lanes = self._session.lanes
+        job = lanes.run(partial(write, path), doing=f"writing {path.name}", then=lambda job: self._written(path))
+        job.failed.connect(lambda: lanes.refuse(job))
+
+    def _written(self, path: Path) -> None:
+        self._session.lanes.log(f"Wrote {path}")
+        self.exported.emit(str(path))
+
+    @property
+    def _wavelengths_nm(self) -> np.ndarray | None:
+        return self._session.measurement.wavelengths_nm
 
 
 def write_spectra(

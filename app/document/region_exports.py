@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from lorun_engine.io import replacing, write_spectra_csv
 from lorun_engine.io.spectra import write_library
 
 from .. import render
-
-if TYPE_CHECKING:
-    from .regions import Region
+from .region import Region
 
 
 def score_box(image: np.ndarray, reference: np.ndarray, *, task: str) -> dict[str, float]:

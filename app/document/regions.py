@@ -10,80 +10,22 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from .. import render
+from ..job import Job
+from .exports import Exports
+from .region import ON_PHOTOGRAPHS, SHAPES, Region, Shape, shape_words
 from .region_exports import score_box, write_curves, write_figures
-
-if TYPE_CHECKING:
-    from ..job import Job
-    from .session import Session
-
-Shape = Literal["point", "rectangle", "ellipse", "polygon"]
-SHAPES: tuple[Shape, ...] = ("point", "rectangle", "ellipse", "polygon")
-ON_PHOTOGRAPHS: tuple[Shape, ...] = ("point", "rectangle")
+from .session import Session
 
 AT_ONCE = 300_000  # numbers that are measured while the user waits, in some 5 ms
 KEPT_BYTES = 32 << 20  # of what was measured
 REGION_SUFFIXES = {"CSV, mean and deviation": ".csv", "ENVI spectral library": ".sli"}
-
-Corners = tuple[tuple[float, float], ...]  # (y, x) in pixels
-
-
-@dataclass(frozen=True)
-class Region:
-    """A place in the scene; `number` gives its name and its colour.
-
-    `corners` are (y, x) in pixels, 0, 0 being the upper left corner of the picture: two opposite corners of a
-    rectangle or of the box around an ellipse, the corners of a polygon, and of a point the pixel itself.
-    """
-
-    number: int
-    shape: Shape
-    corners: Corners
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """(y, x) of the first corner of the box around it and of the last."""
-        ys, xs = zip(*self.corners, strict=True)
-        reach = 1 if self.shape == "point" else 0
-        return min(ys), min(xs), max(ys) + reach, max(xs) + reach
-
-    @property
-    def area(self) -> float:
-        """Of the box around it, in pixels."""
-        y0, x0, y1, x1 = self.bounds
-        return (y1 - y0) * (x1 - x0)
-
-    def moved(self, dy: float, dx: float) -> Region:
-        """The same elsewhere."""
-        return replace(self, corners=tuple((y + dy, x + dx) for y, x in self.corners))
-
-    def pixels(self, size: tuple[int, int], *, side: int = 1) -> tuple[tuple[slice, slice], np.ndarray]:
-        """The window of a (height, width) picture that holds it, and which pixels of that window belong to it.
-
-        A point has `side` x `side` pixels around it. To a region belong the pixels whose middle lies in it.
-        """
-        (y0, x0, y1, x1), (height, width) = self.bounds, size
-        if self.shape == "point":
-            reach = side // 2
-            y0, x0, y1, x1 = y0 - reach, x0 - reach, y1 + reach, x1 + reach
-        rows = slice(max(0, int(np.floor(y0))), max(0, min(height, int(np.ceil(y1)))))
-        columns = slice(max(0, int(np.floor(x0))), max(0, min(width, int(np.ceil(x1)))))
-        y = np.arange(rows.start, rows.stop)[:, None] + 0.5
-        x = np.arange(columns.start, columns.stop)[None, :] + 0.5
-        if self.shape == "ellipse":
-            radii = max((y1 - y0) / 2, 1e-9), max((x1 - x0) / 2, 1e-9)
-            is_inside = ((y - (y0 + y1) / 2) / radii[0]) ** 2 + ((x - (x0 + x1) / 2) / radii[1]) ** 2 <= 1
-        elif self.shape == "polygon":
-            is_inside = _inside_polygon(y, x, self.corners)
-        else:
-            is_inside = (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
-        return (rows, columns), is_inside
 
 
 @dataclass(frozen=True)
@@ -95,20 +37,15 @@ class Curve:
     num_pixels: int
 
 
-def shape_words(shape: Shape, *, is_photograph: bool) -> str:
-    """What a shape is called: on a photograph a row of pixels and a zoom box."""
-    return {"point": "row", "rectangle": "zoom box"}.get(shape, shape) if is_photograph else shape
-
-
 class Regions(QObject):
     """The places of what is open, which of them is chosen, and the tool that draws more."""
 
     changed = Signal()  # places, what was measured there, or which is chosen
     tool_changed = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, exports: Exports) -> None:
         super().__init__(session)
-        self._session = session
+        self._session, self._exports = session, exports
         self._stack: QUndoStack | None = None
         self._kept = render.Cache(KEPT_BYTES)
         self._wanted: set[Hashable] = set()  # what the worker measures
@@ -264,7 +201,7 @@ class Regions(QObject):
             return self._kept.get(key, measure, lambda _: 1024)
         if key not in self._wanted:
             self._wanted.add(key)
-            self._session.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
+            self._session.lanes.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
         return None
 
     def _take(self, of: tuple, key: Hashable, job: Job) -> None:
@@ -301,7 +238,7 @@ class Regions(QObject):
                 wavelengths_nm=session.measurement.wavelengths_nm,
             )
         inputs = session.recipe.paths
-        session.write_file(path, lambda target: work(target, protected=inputs))
+        self._exports.write(path, lambda target: work(target, protected=inputs))
 
     # ---- keeping -------------------------------------------------------------------------------------------------
 
@@ -370,13 +307,3 @@ class _Change(QUndoCommand):
             return False
         self._after, self._chosen_after = other._after, other._chosen_after
         return True
-
-
-def _inside_polygon(y: np.ndarray, x: np.ndarray, corners: Corners) -> np.ndarray:
-    """Which of (H, 1) by (1, W) points a polygon encloses, by the even-odd rule."""
-    is_inside = np.zeros((len(y), x.shape[1]), dtype=bool)
-    for (y0, x0), (y1, x1) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        if y0 != y1:
-            crosses = (y0 <= y) != (y1 <= y)
-            is_inside ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
-    return is_inside

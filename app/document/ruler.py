@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-if TYPE_CHECKING:
-    from .session import Selection, Session
+from .looking import Looking
+from .selection import Selection
 
 REACH = 2  # bands to either side of the one looked at, where a key lays the ruler down
 WORDS = "the range of bands"
@@ -27,11 +26,11 @@ def range_title(bands: Range, wavelengths_nm: np.ndarray | None, *, digits: int 
 
 
 class BandRuler(QObject):
-    """Its verbs change the selection, and can be taken back; the session owns it."""
+    """Its verbs change the selection, and can be taken back."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._session = session
+    def __init__(self, looking: Looking) -> None:
+        super().__init__(looking)
+        self._looking, self._session = looking, looking.session
         self._stack: QUndoStack | None = None
 
     def record_on(self, stack: QUndoStack) -> None:
@@ -76,7 +75,7 @@ class BandRuler(QObject):
     def move(self, bands: int) -> None:
         """Moves the range by as many bands, no further than they go; without one, looks at another band."""
         if self.range is None:
-            self._session.select_band(self._session.selection.band + bands)
+            self._looking.select_band(self._session.selection.band + bands)
             return
         first, last = self.range
         way = min(max(bands, -first), self._num_bands - 1 - last)
@@ -92,31 +91,31 @@ class BandRuler(QObject):
         if bands == self.range and (bands is None or not before.in_colour):
             return
         if self._stack is None:
-            self._session.select_bands(bands)
+            self._looking.select_bands(bands)
         else:
-            self._stack.push(_Change(self._session, bands, drag))
+            self._stack.push(_Change(self._looking, bands, drag))
 
 
 class _Change(QUndoCommand):
     """From one range to another; the way back leads to the mode that was left for it, if it was."""
 
-    def __init__(self, session: Session, after: Range | None, drag: Hashable) -> None:
+    def __init__(self, looking: Looking, after: Range | None, drag: Hashable) -> None:
         super().__init__(WORDS)
-        self._session, self._after, self._drag = session, after, drag
-        self._before: Selection = session.selection
+        self._looking, self._after, self._drag = looking, after, drag
+        self._before: Selection = looking.session.selection
         self._mode_after = self._before.mode
 
     def redo(self) -> None:
-        self._session.select_bands(self._after)
-        self._mode_after = self._session.selection.mode
+        self._looking.select_bands(self._after)
+        self._mode_after = self._looking.session.selection.mode
 
     def undo(self) -> None:
-        before, session = self._before, self._session
-        session.select_bands(before.band_range)
+        before, looking, session = self._before, self._looking, self._looking.session
+        looking.select_bands(before.band_range)
         if before.mode != self._mode_after == session.selection.mode:
-            session.set_mode(before.mode)
+            looking.set_mode(before.mode)
         elif before.in_colour and before.mode == session.selection.mode:
-            session.set_in_colour(True)
+            looking.set_in_colour(True)
 
     def id(self) -> int:
         return 2

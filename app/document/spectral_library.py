@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -14,11 +13,9 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import GeometryError, LorunError
 from lorun_engine.io.spectra import SpectralLibrary, read_library, spectral_angles
 
+from ..job import Job
 from ..problems import explain
-
-if TYPE_CHECKING:
-    from ..job import Job
-    from .session import Session
+from .session import Session
 
 CLOSE_DEGREES = 5.0  # within it two spectra are said to match
 
@@ -51,7 +48,7 @@ class LibraryBeside(QObject):
     def open(self, path: Path | str) -> None:
         """Reads an ENVI library or a CSV table; one that cannot be read leaves the open one as it is."""
         path = Path(path)
-        job = self._session.run_aside(partial(read_library, path), doing=f"reading {path.name}", then=self._take)
+        job = self._session.lanes.run_aside(partial(read_library, path), doing=f"reading {path.name}", then=self._take)
         self._reading = job
         job.failed.connect(lambda: self._refuse(job))
 
@@ -98,7 +95,7 @@ class LibraryBeside(QObject):
     def _take(self, job: Job) -> None:
         if job is self._reading:
             self._reading, self.library, self.shown = None, job.result, None
-            self._session.log(f"Opened the spectral library {self.library.path.name}")
+            self._session.lanes.log(f"Opened the spectral library {self.library.path.name}")
             self._resample()
 
     def _refuse(self, job: Job) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -22,9 +22,9 @@ from lorun_engine.measurement import Measurement, Scene
 
 from ..job import Job
 from .decoders import Choice, Decoders
-
-if TYPE_CHECKING:
-    from .session import Restoration, Session, SetAside
+from .exports import Exports
+from .recipe import Restoration, SetAside
+from .session import Session
 
 Source = Literal["result", "reference", "file"]
 State = Literal["idle", "simulating", "decoding", "comparing", "done", "failed"]
@@ -67,9 +67,9 @@ class WhatIf(QObject):
 
     changed = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, exports: Exports) -> None:
         super().__init__(session)
-        self._session = session
+        self._session, self._exports = session, exports
         self.state: State = "idle"
         self.problem = ""
         self.scores: tuple[Score, ...] = ()
@@ -127,7 +127,7 @@ class WhatIf(QObject):
         self._number += 1
         target = self._new_path()
         work = partial(_simulate, plan, base, image_of, input_scale, target)
-        job = session.run_job(work, doing="simulating a measurement", then=partial(self._simulated, target))
+        job = session.lanes.run(work, doing="simulating a measurement", then=partial(self._simulated, target))
         job.failed.connect(lambda: self._fail(job))
         job.cancelled.connect(lambda: self._fail(job))
         self._job = job
@@ -158,7 +158,7 @@ class WhatIf(QObject):
         plan, measurement = self.plan, self.simulated
         inputs = [*self._session.paths, *(self.aside.paths if self.aside is not None else ())]
         inputs += [plan.path] if plan.path is not None else []
-        self._session.write_file(path, lambda target: _write(target, measurement, plan, protected=inputs))
+        self._exports.write(path, lambda target: _write(target, measurement, plan, protected=inputs))
 
     def close(self) -> None:
         """Drops what was set aside and the temporary files."""
@@ -212,10 +212,10 @@ class WhatIf(QObject):
         session = self._session
         last = session.stages.row(len(session.stages) - 1)
         self.scores = (Score(session.recipe.title, restoration.num_stages, last.residual, dict(last.metrics)),)
-        others = [choice for choice in session.plain_choices if choice.name != session.recipe.decoder]
+        others = [choice for choice in session.setup.plain_choices if choice.name != session.recipe.decoder]
         self.waiting = tuple(choice.name for choice in others)
-        work = partial(_scores, session.decoders, others, session.measurement, session.recipe.device)
-        job = session.run_job(work, doing="decoding without weights", then=self._compared)
+        work = partial(_scores, session.setup.decoders, others, session.measurement, session.recipe.device)
+        job = session.lanes.run(work, doing="decoding without weights", then=self._compared)
         job.progressed.connect(lambda: self._take_scores(job))
         job.failed.connect(lambda: self._fail(job))
         job.cancelled.connect(lambda: self._fail(job))

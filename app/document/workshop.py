@@ -1,7 +1,7 @@
 """The adapter workshop: the library's sets, whether they suit what is open, what they change, and how much of it.
 
-The session owns it. Files are read aside from the session's worker, so that looking at sets waits for no decode, and
-written in it; the folders are searched again whenever one of their files comes or goes.
+Files are read aside from the decodes, so that looking at sets waits for none, and written in their lane; the folders
+are searched again whenever one of their files comes or goes.
 """
 
 from __future__ import annotations
@@ -34,16 +34,14 @@ from lorun_engine.library import (
 
 from ..job import Job
 from ..kinds import KINDS
+from .comparing import Comparing
 from .decoders import Choice, Decoders, Fit, first_fit
+from .looking import Looking
 
 if TYPE_CHECKING:
     from lorun_engine.inspection import ChangeTable
     from lorun_engine.measurement import Measurement
 
-    from .session import Session
-
-FULL = 100  # percent
-MOST_PERCENT = 150
 SETTLED_AFTER_S = 2.0  # a file written more recently may still grow
 _PAUSE_MS = 200  # files come in bursts
 _SHORT = 12  # letters of a hash that people compare
@@ -70,50 +68,18 @@ class Notice:
     offer: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True)
-class Adapting:
-    """How much of a set acts: `percent` of its differences, none in the `ablated` stages."""
-
-    percent: int = FULL
-    ablated: tuple[int, ...] = ()
-
-    @property
-    def scale(self) -> float:
-        """What the differences are multiplied by, as `--adapter-scale` takes it."""
-        return self.percent / 100
-
-    @property
-    def words(self) -> str:
-        """As " at 60 % without the adapters of stage 2"; nothing for the whole set."""
-        words = "" if self.percent == FULL else f" at {self.percent} %"
-        if self.ablated:
-            *first, last = map(str, self.ablated)
-            stages = f"stages {', '.join(first)} and {last}" if first else f"stage {last}"
-            words += f" without the adapters of {stages}"
-        return words
-
-    @property
-    def file_word(self) -> str:
-        """As "_60percent_without2"; nothing for the whole set."""
-        strength = "" if self.percent == FULL else f"_{self.percent}percent"
-        return strength + ("_without" + "-".join(map(str, self.ablated)) if self.ablated else "")
-
-
-WHOLE = Adapting()
-
-
 class Workshop(QObject):
-    """The library page and the strength slider show this and call its verbs."""
+    """The library page shows this and calls its verbs."""
 
     listed = Signal()  # other sets, or other files of them
     assessed = Signal()  # what is known of their fit
     inspected = Signal()  # the set that is looked at, or its table of changes
     layer_changed = Signal()
-    adapting_changed = Signal()
     noticed = Signal()
 
-    def __init__(self, session: Session, library: Sequence[Path], decoders: Decoders) -> None:
-        super().__init__(session)
+    def __init__(self, looking: Looking, comparing: Comparing, library: Sequence[Path]) -> None:
+        super().__init__(looking)
+        session = looking.session
         self.library = tuple(library)
         self.sets: tuple[LibrarySet, ...] = ()
         self.notice: Notice | None = None
@@ -122,14 +88,12 @@ class Workshop(QObject):
         self.trouble = ""  # why there is no table, in a sentence
         self.layer: str | None = None
         self.changes: tuple[np.ndarray | None, ...] = ()  # dW of the layer for every stage
-        self._session = session
-        self._decoders = decoders
-        self._adapting: dict[str, Adapting] = {}  # of the chosen decoder alone
+        self._session, self._looking, self._comparing = session, looking, comparing
         self._fits: dict[str, Fit] = {}  # by hash, to what is open
         self._tables: dict[str, ChangeTable] = {}  # by hash
         self._measurement: Measurement | None = None  # that the fits are to
         self._is_assessing = False
-        self._looking: Job | None = None
+        self._listing: Job | None = None
         self._is_look_wanted = False
         self._renamed: tuple[str, str] | None = None
         self._last_chosen: Path | None = None
@@ -139,7 +103,9 @@ class Workshop(QObject):
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self.refresh)
         session.opened_changed.connect(self._opened)
-        session.decoder_changed.connect(self._decoder_changed)
+        session.setup.changed.connect(self._decoder_changed)
+        session.setup.loaded.connect(self.start)
+        comparing.changed.connect(self.compared)
 
     # ---- the list ------------------------------------------------------------------------------------------------
 
@@ -161,13 +127,13 @@ class Workshop(QObject):
 
     def refresh(self) -> None:
         """Lists the library again."""
-        if self._looking is not None:
+        if self._listing is not None:
             self._is_look_wanted = True
             return
         self._is_look_wanted = False
-        work = partial(_look, self.library, self._decoders)
-        self._looking = self._session.run_aside(work, doing="listing the adapter sets", then=self._looked)
-        for ended in (self._looking.failed, self._looking.cancelled):
+        work = partial(_look, self.library, self._session.setup.decoders)
+        self._listing = self._session.lanes.run_aside(work, doing="listing the adapter sets", then=self._looked)
+        for ended in (self._listing.failed, self._listing.cancelled):
             ended.connect(self._look_ended)
 
     def set_of(self, name: str | None, task: str | None = None) -> LibrarySet | None:
@@ -179,7 +145,7 @@ class Workshop(QObject):
     @property
     def chosen(self) -> LibrarySet | None:
         """The set that the next decode takes; None where that is an algorithm without weights."""
-        return self.set_of(self._session.decoder_name)
+        return self.set_of(self._session.setup.decoder_name)
 
     def is_chosen(self, entry: LibrarySet) -> bool:
         """Whether the next decode takes this set."""
@@ -187,7 +153,7 @@ class Workshop(QObject):
 
     def _looked(self, job: Job) -> None:
         sets, choices, is_settled = job.result
-        self._looking = None
+        self._listing = None
         if not is_settled and self._watcher is not None:
             self._timer.start(int(SETTLED_AFTER_S * 1000))
         self._watch()
@@ -196,7 +162,7 @@ class Workshop(QObject):
             if entry not in self.sets:
                 self._fits.pop(entry.card.hash, None)  # a file that was damaged may have come whole
         is_new, self.sets = sets != self.sets, sets
-        self._session.take_choices(choices, renamed=renamed)
+        self._session.setup.take_choices(choices, renamed=renamed)
         if is_new:
             self.listed.emit()
         self._look_at_what_is_there(renamed)
@@ -206,7 +172,7 @@ class Workshop(QObject):
             self.refresh()
 
     def _look_ended(self) -> None:
-        self._looking = None
+        self._listing = None
 
     def _look_at_what_is_there(self, renamed: tuple[str, str] | None) -> None:
         """Keeps looking at the same set; at the chosen one, or the first, when it is gone."""
@@ -301,9 +267,9 @@ class Workshop(QObject):
             if choice.task == measurement.task
         ]
         if wanted:
-            work = partial(_fits, self._decoders, wanted, measurement)
+            work = partial(_fits, self._session.setup.decoders, wanted, measurement)
             then = partial(self._fits_found, measurement)
-            self._session.run_aside(work, doing="checking which adapter sets fit", then=then)
+            self._session.lanes.run_aside(work, doing="checking which adapter sets fit", then=then)
 
     def _fits_found(self, measurement: Measurement, job: Job) -> None:
         fits, tables = job.result
@@ -316,7 +282,7 @@ class Workshop(QObject):
         if entry.shadowed or entry.backbone is None:
             return None
         key = (entry.card.name, entry.card.task)
-        return next((choice for choice in self._session.choices if (choice.name, choice.task) == key), None)
+        return next((choice for choice in self._session.setup.choices if (choice.name, choice.task) == key), None)
 
     def _opened(self) -> None:
         if self._is_assessing:
@@ -324,7 +290,6 @@ class Workshop(QObject):
         self.assessed.emit()
 
     def _decoder_changed(self) -> None:
-        self._adapting = {name: kept for name, kept in self._adapting.items() if name == self._session.decoder_name}
         chosen = self.chosen
         if chosen is not None and chosen.card.path != self._last_chosen:  # what is chosen is what one wants to see
             if self._wanted is None:
@@ -350,7 +315,7 @@ class Workshop(QObject):
             return
         work = partial(_table, entry, self.library)
         doing = f"looking into {entry.card.name}"
-        job = self._session.run_aside(work, doing=doing, then=lambda job: self._take_table(entry, job.result))
+        job = self._session.lanes.run_aside(work, doing=doing, then=lambda job: self._take_table(entry, job.result))
         job.failed.connect(lambda: self._not_inspected(entry, job))
 
     def select_layer(self, layer: str) -> None:
@@ -361,7 +326,7 @@ class Workshop(QObject):
         self.layer_changed.emit()
         work = partial(_changes, entry, self.library, layer)
         then = partial(self._take_changes, entry, layer)
-        self._session.run_aside(work, doing=f"looking into {entry.card.name}", then=then)
+        self._session.lanes.run_aside(work, doing=f"looking into {entry.card.name}", then=then)
 
     def _take_shown(self, entry: LibrarySet | None) -> None:
         is_same = None not in (entry, self.shown) and entry.card.hash == self.shown.card.hash
@@ -400,70 +365,37 @@ class Workshop(QObject):
     def rivals(self, entry: LibrarySet) -> tuple[str, ...]:
         """The other decoders for what is open; the set that this one's training began with comes first."""
         start = (entry.card.fields.get("training") or {}).get("started_from")
-        others = [name for name in self._session.decoder_names if name != entry.card.name]
+        others = [name for name in self._session.setup.decoder_names if name != entry.card.name]
         return tuple(sorted(others, key=lambda name: name != start))
 
     def can_compare(self, entry: LibrarySet) -> bool:
         """Whether decoding with this set and another one would start now."""
         session = self._session
-        is_free = not (session.restoration.is_busy or session.is_opening or session.comparing.is_running)
+        is_free = not (session.restoration.is_busy or session.is_opening or self._comparing.is_running)
         is_open = session.measurement is not None and self.suitability(entry).is_usable
         return is_open and is_free and bool(self.rivals(entry))
 
     def compare(self, entry: LibrarySet, rival: str) -> None:
         """Decodes what is open with a set and with another decoder, and puts the two results side by side."""
-        comparing = self._session.comparing
+        comparing = self._comparing
         if rival not in self.rivals(entry) or not self.can_compare(entry):
             return
         pair = (entry.card.name, rival)
-        for name in self._session.decoder_names:
+        for name in self._session.setup.decoder_names:
             comparing.tick(name, name in pair)
         comparing.decode()
         self._pair = pair
-        self._session.set_mode("compare")
+        self._looking.set_mode("compare")
 
     def compared(self) -> None:
         """Shows the two results of a comparison once they are there."""
-        comparing, pair = self._session.comparing, self._pair
+        comparing, pair = self._comparing, self._pair
         if pair is None or comparing.is_running:
             return
         self._pair = None
         found = {outcome.name: outcome.result for outcome in comparing.progress.outcomes}
         if None not in (found.get(pair[0]), found.get(pair[1])):
             comparing.choose(left=found[pair[0]], right=found[pair[1]])
-
-    # ---- how much of it ------------------------------------------------------------------------------------------
-
-    @property
-    def is_adaptable(self) -> bool:
-        """Whether the chosen decoder has adapters to scale and ablate."""
-        choice = self._session.choice
-        return choice is not None and choice.is_adaptable
-
-    @property
-    def adapting(self) -> Adapting:
-        """How much of the chosen set the next decode takes."""
-        return self._adapting.get(self._session.decoder_name, WHOLE) if self.is_adaptable else WHOLE
-
-    def set_percent(self, percent: int) -> None:
-        """Takes `percent` of the set's differences in the next decode, 0 (the shared backbone) to 150."""
-        self._adapt(Adapting(max(0, min(percent, MOST_PERCENT)), self.adapting.ablated))
-
-    def set_ablated(self, stage: int, is_ablated: bool) -> None:
-        """Lets `stage` (from 1) run the shared backbone in the next decode, or its own weights again."""
-        others = set(self.adapting.ablated) - {stage}
-        self._adapt(Adapting(self.adapting.percent, tuple(sorted(others | {stage} if is_ablated else others))))
-
-    def take_whole(self) -> None:
-        """Takes the set as it is again, in all stages."""
-        self._adapt(WHOLE)
-
-    def _adapt(self, adapting: Adapting) -> None:
-        choice = self._session.choice
-        if not self.is_adaptable or adapting == self.adapting or any(k > choice.num_stages for k in adapting.ablated):
-            return
-        self._adapting = {choice.name: adapting}
-        self.adapting_changed.emit()
 
     # ---- files ---------------------------------------------------------------------------------------------------
 
@@ -546,14 +478,14 @@ class Workshop(QObject):
 
     def _do(self, work: Callable, *, doing: str, then: Callable) -> Job:
         """Gives `work` to the worker; `then` gets what it returned, and a refusal becomes the notice."""
-        job = self._session.run_job(work, doing=doing, then=lambda job: then(job.result))
+        job = self._session.lanes.run(work, doing=doing, then=lambda job: then(job.result))
         job.failed.connect(lambda: self._say(Notice(str(job.error), "warn")))
         return job
 
     def _say(self, notice: Notice | None) -> None:
         self.notice = notice
         if notice is not None and notice.look == "good":
-            self._session.log(notice.sentence)
+            self._session.lanes.log(notice.sentence)
         self.noticed.emit()
 
 

@@ -29,12 +29,12 @@ from PySide6.QtWidgets import (
 
 from lorun_engine.library import LibrarySet
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..document.workshop import Notice, Workshop, short
 from ..kinds import KINDS
-from ..panels.model import set_look
 from ..quantities import breakable, number, plural
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.theme import Theme
 from .changes import HeatMap, MatrixWall, layer_words
 
@@ -54,10 +54,9 @@ class AdaptersPage(QWidget):
     import_requested = Signal()
     export_requested = Signal(object)  # LibrarySet
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
-        self._workshop = session.workshop
+        self._workshop = parts.workshop
         self.setAccessibleName("Adapter sets")
         heading = QLabel("Adapter sets")
         heading.setObjectName("title")
@@ -72,8 +71,8 @@ class AdaptersPage(QWidget):
         top.addWidget(self.bring)
         top.addWidget(self.back)
         self.notice = NoticeBar(self._workshop)
-        self.library = LibraryList(session)
-        self.card = SetCard(session)
+        self.library = LibraryList(parts)
+        self.card = SetCard(parts)
         self.card.export_requested.connect(self.export_requested)
         self.card.compared.connect(self.closed)
         self.changes = ChangesView(self._workshop, tokens)
@@ -158,10 +157,10 @@ class NoticeBar(QFrame):
 class LibraryList(QWidget):
     """All sets grouped by task; Return or a double click takes the set that is looked at."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
-        self._workshop = session.workshop
+        self._parts, self._session = parts, parts.session
+        self._workshop = parts.workshop
         self._items: dict[Path, QTreeWidgetItem] = {}
         self._most_rows = MOST_ROWS
         frame, column = theme.card("")
@@ -195,7 +194,7 @@ class LibraryList(QWidget):
         self.tree.itemActivated.connect(lambda item, _: self._take(item))
         workshop = self._workshop
         workshop.listed.connect(self.refresh)
-        for changed in (workshop.assessed, workshop.adapting_changed, session.restoration_changed):
+        for changed in (workshop.assessed, parts.setup.adapting_changed, parts.session.restoration_changed):
             changed.connect(self._show_fits)
         workshop.inspected.connect(self._mark_shown)
         self.refresh()
@@ -257,7 +256,7 @@ class LibraryList(QWidget):
             if item is None:
                 continue
             suitability, is_chosen = self._workshop.suitability(entry), self._workshop.is_chosen(entry)
-            in_use = f"In use{self._workshop.adapting.words}. " if is_chosen else ""
+            in_use = f"In use{self._parts.setup.adapting.words}. " if is_chosen else ""
             is_known = self._session.measurement is not None or not suitability.is_usable
             words = in_use + (suitability.sentence if is_known else "")
             item.setText(1, words)
@@ -281,8 +280,8 @@ class LibraryList(QWidget):
 
     def _take(self, item: QTreeWidgetItem) -> None:
         entry = self._entry(item)
-        if entry is not None and can_switch(self._session, entry):
-            self._session.switch_decoder(entry.card.name)
+        if entry is not None and can_switch(self._parts, entry):
+            self._parts.setup.switch_decoder(entry.card.name)
 
     @staticmethod
     def _bold(item: QTreeWidgetItem, is_bold: bool) -> None:
@@ -297,10 +296,9 @@ class SetCard(QWidget):
     export_requested = Signal(object)  # LibrarySet
     compared = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
-        self._workshop = session.workshop
+        self._parts, self._workshop = parts, parts.workshop
         self._shown: tuple[Path, str] | None = None
         self._facts_of: LibrarySet | None = None
         self.setFixedWidth(CARD_WIDTH)
@@ -316,7 +314,7 @@ class SetCard(QWidget):
         column.addWidget(self.fit)
         self.use = QPushButton("Use this set")
         self.use.setObjectName("primary")
-        self.use.clicked.connect(lambda: session.switch_decoder(self._workshop.shown.card.name))
+        self.use.clicked.connect(lambda: parts.setup.switch_decoder(self._workshop.shown.card.name))
         column.addWidget(self.use)
         self._facts = QWidget()
         self._facts.setObjectName("column")
@@ -333,7 +331,7 @@ class SetCard(QWidget):
         workshop = self._workshop
         for changed in (workshop.inspected, workshop.listed):
             changed.connect(self._show)
-        for changed in (workshop.assessed, session.restoration_changed):
+        for changed in (workshop.assessed, parts.session.restoration_changed):
             changed.connect(self._show_fit)
         self._show()
 
@@ -437,7 +435,7 @@ class SetCard(QWidget):
         suitability, is_chosen = self._workshop.suitability(entry), self._workshop.is_chosen(entry)
         set_look(self.fit, suitability.sentence, suitability.look)
         self.use.setText("In use" if is_chosen else "Use this set")
-        self.use.setEnabled(can_switch(self._session, entry))
+        self.use.setEnabled(can_switch(self._parts, entry))
         self.compare.setEnabled(self._workshop.can_compare(entry))
 
     def _list_rivals(self) -> None:
@@ -558,10 +556,10 @@ class ChangesView(QWidget):
             self.wall.show_changes(workshop.changes)
 
 
-def can_switch(session: Session, entry: LibrarySet) -> bool:
+def can_switch(parts: Parts, entry: LibrarySet) -> bool:
     """Whether one may switch to this set now."""
-    workshop = session.workshop
-    is_free = session.is_engine_loaded and not session.restoration.is_busy
+    workshop = parts.workshop
+    is_free = parts.setup.is_engine_loaded and not parts.session.restoration.is_busy
     return is_free and workshop.suitability(entry).is_usable and not workshop.is_chosen(entry)
 
 

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from ..actions import Corrections
+from ..assembly import Parts
 from ..document.checking import Found, Reach
-from ..document.session import Session
-from ..panels.model import set_look
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import Theme
 
@@ -41,9 +41,9 @@ class AlignmentPage(QWidget):
 
     closed = Signal()
 
-    def __init__(self, session: Session, corrections: Corrections, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, corrections: Corrections, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._corrections = session, corrections
+        self._parts, self._session, self._corrections = parts, parts.session, corrections
         self.setAccessibleName("Alignment of the mask")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.back = QPushButton("Back to the restoration")
@@ -70,7 +70,11 @@ class AlignmentPage(QWidget):
         corrections.canUndoChanged.connect(self.undo.setEnabled)
         self._shown: Found | None = None
         self._lay_out()
-        for changed in (session.checking.alignment_changed, session.opened_changed, session.restoration_changed):
+        for changed in (
+            parts.checking.alignment_changed,
+            parts.session.opened_changed,
+            parts.session.restoration_changed,
+        ):
             changed.connect(self._show)
         self.set_theme(tokens)
 
@@ -172,7 +176,7 @@ class AlignmentPage(QWidget):
     # ---- what it shows -------------------------------------------------------------------------------------------
 
     def _show(self) -> None:
-        session, checking = self._session, self._session.checking
+        session, checking = self._session, self._parts.checking
         is_running = checking.alignment_state == "running"
         is_cassi = session.measurement is not None and session.kind.measures == "plane"
         self.search.setText("Cancel" if is_running else "Search")
@@ -202,7 +206,7 @@ class AlignmentPage(QWidget):
         self._show_apply()
 
     def _state(self, *, is_cassi: bool, is_running: bool) -> tuple[str, str]:
-        checking = self._session.checking
+        checking = self._parts.checking
         if not is_cassi:
             return "Open a CASSI capture: only there a mask is dispersed.", "dim"
         if is_running:
@@ -254,7 +258,7 @@ class AlignmentPage(QWidget):
     # ---- what it does --------------------------------------------------------------------------------------------
 
     def _search_or_cancel(self) -> None:
-        checking = self._session.checking
+        checking = self._parts.checking
         if checking.alignment_state == "running":
             checking.cancel_search()
         else:

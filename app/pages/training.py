@@ -16,12 +16,12 @@ from PySide6.QtWidgets import (
 
 from lorun_engine.library import LibrarySet
 
-from ..document.session import Session
-from ..panels.model import set_look
+from ..assembly import Parts
 from ..quantities import duration
 from ..training.runs import Run
 from ..training.training import Training
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.theme import Theme
 from .training_plan import PlanPanel
 from .training_run import RunPanel
@@ -33,10 +33,9 @@ class TrainingPage(QWidget):
     closed = Signal()
     open_requested = Signal()
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
-        self._training = session.training
+        self._training = parts.training
         self.setAccessibleName("Adapt a set")
         heading = QLabel("Adapt a set")
         heading.setObjectName("title")
@@ -49,13 +48,13 @@ class TrainingPage(QWidget):
         top.addStretch(1)
         top.addWidget(self.another)
         top.addWidget(self.back)
-        self.unfinished = UnfinishedRuns(session)
-        self.plan = PlanPanel(session)
+        self.unfinished = UnfinishedRuns(parts)
+        self.plan = PlanPanel(parts)
         self.plan.start_requested.connect(self._start)
         self.plan.open_requested.connect(self.open_requested)
-        self.result = ResultPanel(session)
+        self.result = ResultPanel(parts)
         self.result.used.connect(self.closed)
-        self.run = RunPanel(session, tokens)
+        self.run = RunPanel(parts, tokens)
         below = QWidget()
         run = QVBoxLayout(below)
         run.setContentsMargins(0, 0, 0, 0)
@@ -106,10 +105,10 @@ class ResultPanel(QWidget):
 
     used = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
-        self._training = session.training
+        self._parts, self._session = parts, parts.session
+        self._training = parts.training
         frame, column = theme.card("Result")
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
@@ -140,7 +139,7 @@ class ResultPanel(QWidget):
         whole.addWidget(frame)
         self._kept: str | None = None
         self._named: Run | None = None
-        for changed in (self._training.changed, session.workshop.listed, session.restoration_changed):
+        for changed in (self._training.changed, parts.workshop.listed, parts.session.restoration_changed):
             changed.connect(self._show)
         self._training.kept.connect(self._was_kept)
         self._show()
@@ -164,7 +163,7 @@ class ResultPanel(QWidget):
         self.use.setVisible(is_kept)
         self.use.setEnabled(entry is not None)
         self.compare.setVisible(is_kept and self._session.measurement is not None)
-        self.compare.setEnabled(entry is not None and self._session.workshop.can_compare(entry))
+        self.compare.setEnabled(entry is not None and self._parts.workshop.can_compare(entry))
         self.resume.setVisible(progress.outcome != "finished" and run.is_resumable and not is_kept)
         self.report.setVisible(run.report is not None)
         set_look(self.sentence, *self._sentence())
@@ -196,10 +195,10 @@ class ResultPanel(QWidget):
 
     def _kept_set(self) -> LibrarySet | None:
         """The set that was kept, once the library lists it."""
-        return None if self._kept is None else self._session.workshop.set_of(self._kept, self._training.run.task)
+        return None if self._kept is None else self._parts.workshop.set_of(self._kept, self._training.run.task)
 
     def _compare(self) -> None:
-        self._session.workshop.compare(self._kept_set(), self._training.run.starting_set)
+        self._parts.workshop.compare(self._kept_set(), self._training.run.starting_set)
         self.used.emit()
 
     def _open_report(self) -> None:
@@ -209,9 +208,9 @@ class ResultPanel(QWidget):
 class UnfinishedRuns(QWidget):
     """Trainings that a crash or a closed window left behind, and what can be done with each."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._training = session.training
+        self._training = parts.training
         self._frame, self._column = theme.card("Unfinished trainings")
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)

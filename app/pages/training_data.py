@@ -21,13 +21,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..job import Job
 from ..panels.files import ask_open_files
-from ..panels.model import set_look
 from ..quantities import plural
 from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile, Wanted, checked, files_among, summary
 from ..widgets import theme
+from ..widgets.labels import set_look
 
 ROW = 40  # px
 USES = {"learn": "to learn from", "check": "withheld", "out": "left out"}
@@ -39,9 +39,9 @@ class DataList(QWidget):
 
     changed = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self._wanted: Wanted | None = None
         self._paths: tuple[Path, ...] = ()
         self._job: Job | None = None
@@ -103,7 +103,7 @@ class DataList(QWidget):
         if not paths:
             return
         self._num_searches += 1
-        job = self._session.run_job(
+        job = self._parts.lanes.run(
             partial(files_among, paths), doing="looking for files", then=partial(self._found, tuple(paths))
         )
         for ended in (job.failed, job.cancelled):
@@ -160,7 +160,7 @@ class DataList(QWidget):
             self.files = ()
         else:
             doing = f"looking at {plural(len(self._paths), 'file')}"
-            job = self._session.run_job(partial(checked, self._paths, self._wanted), doing=doing, then=self._checked)
+            job = self._parts.lanes.run(partial(checked, self._paths, self._wanted), doing=doing, then=self._checked)
             job.progressed.connect(lambda: self._progressed(job))
             self._job = job
         self._show()

@@ -24,15 +24,15 @@ from lorun_engine.errors import LorunError
 from lorun_engine.io.reading import READING
 from lorun_engine.io.sr import GALLERY
 
+from ..assembly import Parts
 from ..document.decoders import Choice
 from ..document.exports import camera_words
-from ..document.session import Session
 from ..kinds import KINDS
-from ..panels.model import set_look
 from ..quantities import gibibytes, roughly
 from ..training.plan import Plan, Probe, capture_of, companions_of, stated_noise, suggested_title
 from ..training.scenes import Wanted
 from ..widgets import theme
+from ..widgets.labels import set_look
 from .training_advanced import AdvancedForm, Situation
 from .training_data import DataList
 from .training_options import OptionRow
@@ -70,10 +70,10 @@ class PlanPanel(QWidget):
     start_requested = Signal(object)  # Plan
     open_requested = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
-        self._training = session.training
+        self._parts, self._session = parts, parts.session
+        self._training = parts.training
         self.form: AdvancedForm | None = None
         self._noise_from: tuple | None = None  # the files that the noise was taken from
         self._probe_soon = QTimer(self, singleShot=True, interval=PROBE_AFTER_MS)
@@ -95,7 +95,7 @@ class PlanPanel(QWidget):
         whole.setSpacing(theme.GRID)
         whole.addWidget(area, 1)
         whole.addLayout(self._last_line())
-        for changed in (session.opened_changed, session.decoder_changed):
+        for changed in (parts.session.opened_changed, parts.setup.changed):
             changed.connect(self._show)
         self._training.changed.connect(self._show_state)
         self._training.probe_changed.connect(self._show_probe)
@@ -176,7 +176,7 @@ class PlanPanel(QWidget):
         frame, column = theme.card("2   From which data?")
         self.routes = OptionRow(ROUTES, name="Kind of data")
         self.routes.chosen.connect(lambda _: self._show())
-        self.data = DataList(self._session)
+        self.data = DataList(self._parts)
         self.data.changed.connect(self._show_state)
         column.addWidget(self.routes)
         column.addWidget(self.data, 1)
@@ -252,7 +252,7 @@ class PlanPanel(QWidget):
             capture=() if self.source.currentData() else capture_of(session.role_table),
             noise=self.noise_text() if self.routes.value == "scenes" else "",
             preset=preset,
-            device=session.device,
+            device=self._parts.setup.device,
             settings=() if self.form is None else self.form.settings,
         )
         probe = self._training.probe_result
@@ -271,7 +271,7 @@ class PlanPanel(QWidget):
     def missing(self) -> str:
         """What stands in the way of a start, in a sentence; nothing when nothing does."""
         session = self._session
-        if not session.is_engine_loaded:
+        if not self._parts.setup.is_engine_loaded:
             return "Loading the engine…"
         if self.task is None:
             kind = "" if session.role_table is None else f" for {session.kind.short} measurements"
@@ -332,7 +332,7 @@ class PlanPanel(QWidget):
         """The sets to start from: for what is open, or all of them while nothing is."""
         session = self._session
         task = None if session.role_table is None else session.role_table.task
-        return [choice for choice in session.choices if choice.has_weights and task in (None, choice.task)]
+        return [choice for choice in self._parts.setup.choices if choice.has_weights and task in (None, choice.task)]
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -346,7 +346,9 @@ class PlanPanel(QWidget):
         chosen = self.starting_set.currentData()
         names = [choice.name for choice in choices]
         if chosen not in names:
-            chosen = session.decoder_name if session.decoder_name in names else next(iter(names), None)
+            chosen = (
+                self._parts.setup.decoder_name if self._parts.setup.decoder_name in names else next(iter(names), None)
+            )
         _fill(self.starting_set, names, chosen)
         task = self.task or ("cassi" if session.role_table is None else session.role_table.task)
         self.aims.options["degradation"].show_title(NEW.get(task, AIMS["degradation"][0]))
@@ -415,7 +417,7 @@ class PlanPanel(QWidget):
         if self.form is not None:
             self.form.show_situation(self._situation())
         missing, is_free = self.missing(), not self._training.has_child
-        self.advanced.setEnabled(self._session.is_engine_loaded)
+        self.advanced.setEnabled(self._parts.setup.is_engine_loaded)
         self.start.setEnabled(not missing and is_free)
         self.copy.setVisible(not missing)
         self.why_not.setText(missing or ("" if is_free else "Another training is under way."))

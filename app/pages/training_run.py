@@ -16,11 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ..document.session import Session
-from ..panels.model import set_look
+from ..assembly import Parts
 from ..quantities import duration, gibibytes, roughly
 from ..training.training import Progress
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.theme import Theme
 from .training_curves import TrainingCurves
 
@@ -36,10 +36,10 @@ STATES = {
 class RunPanel(QWidget):
     """Redraws on the training's signals; its buttons are the training's verbs."""
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
-        self._training = session.training
+        self._parts = parts
+        self._training = parts.training
         self.title = QLabel()
         self.title.setObjectName("heading")
         self.bar = QProgressBar()
@@ -145,7 +145,7 @@ class RunPanel(QWidget):
         """What the training runs on, in words; nothing while nothing runs."""
         if not self._training.progress.is_under_way:
             return ""
-        titles = {device.name: device.title for device in self._session.devices}
+        titles = {device.name: device.title for device in self._parts.setup.devices}
         return titles.get(self._training.run.device, self._training.run.device)
 
     def _show_curves_soon(self) -> None:

@@ -28,12 +28,12 @@ from PySide6.QtWidgets import (
 
 from lorun_engine.io.sr import GALLERY
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..document.what_if import Plan, Score
 from ..panels.files import ask_save_file
-from ..panels.model import set_look
-from ..quantities import breakable, number, plural
+from ..quantities import breakable, number
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.theme import Theme
 
 SOURCES = {"result": "The result", "reference": "The true scene", "file": "A file…"}
@@ -47,9 +47,9 @@ class WhatIfPage(QWidget):
 
     closed = Signal()
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self._path: Path | None = None
         self._wanted_source: str | None = None
         self._shown_base: object = None
@@ -58,7 +58,7 @@ class WhatIfPage(QWidget):
         self.back = QPushButton("Back to the restoration")
         self.back.clicked.connect(self.closed)
         self.base = QPushButton("Back")
-        self.base.clicked.connect(session.what_if.go_back)
+        self.base.clicked.connect(parts.what_if.go_back)
         self.start = QPushButton("Simulate and decode")
         self.start.setObjectName("primary")
         self.start.clicked.connect(self._start_or_cancel)
@@ -74,10 +74,10 @@ class WhatIfPage(QWidget):
         self.table = _table()
         self._lay_out()
         for changed in (
-            session.what_if.changed,
-            session.opened_changed,
-            session.restoration_changed,
-            session.decoder_changed,
+            parts.what_if.changed,
+            parts.session.opened_changed,
+            parts.session.restoration_changed,
+            parts.setup.changed,
         ):
             changed.connect(self._show)
         self._show()
@@ -102,7 +102,7 @@ class WhatIfPage(QWidget):
             seed=self.seed.value(),
         )
         if task == "cassi":
-            dispersion = self._session.what_if.base.physics.dispersion
+            dispersion = self._parts.what_if.base.physics.dispersion
             step, direction = round(self.step.value(), 3), self.direction.currentData()
             return replace(
                 plan,
@@ -248,11 +248,11 @@ class WhatIfPage(QWidget):
 
     @property
     def _task(self) -> str | None:
-        base = self._session.what_if.base
+        base = self._parts.what_if.base
         return None if base is None else base.task
 
     def _show(self) -> None:
-        session, what_if = self._session, self._session.what_if
+        session, what_if = self._session, self._parts.what_if
         base = what_if.base
         self._show_sources()
         if base is not self._shown_base:
@@ -261,7 +261,7 @@ class WhatIfPage(QWidget):
         is_busy, has_aside = what_if.is_busy, what_if.aside is not None
         self.start.setText("Cancel" if is_busy else "Simulate and decode")
         is_free = base is not None and not session.restoration.is_busy and not session.is_opening
-        self.start.setEnabled(is_busy or (is_free and session.choice is not None))
+        self.start.setEnabled(is_busy or (is_free and self._parts.setup.choice is not None))
         self.base.setText(f"Back to {what_if.base_name}")
         self.base.setVisible(has_aside)
         kept = f"{what_if.base_name} is kept as you left it, with all its stages." if base is not None else ""
@@ -273,7 +273,7 @@ class WhatIfPage(QWidget):
 
     def _show_sources(self) -> None:
         known = [self.source.itemData(row) for row in range(self.source.count())]
-        wanted = list(self._session.what_if.sources)
+        wanted = list(self._parts.what_if.sources)
         if known != wanted:
             self.source.clear()
             for name in wanted:
@@ -286,7 +286,7 @@ class WhatIfPage(QWidget):
 
     def _show_camera(self) -> None:
         """The fields of the task, with what is open in them."""
-        base, task = self._session.what_if.base, self._task
+        base, task = self._parts.what_if.base, self._task
         for name, widgets in self._of_task.items():
             for widget in widgets:
                 widget.setVisible(name == task)
@@ -299,7 +299,7 @@ class WhatIfPage(QWidget):
             self.direction.setCurrentIndex(self.direction.findData(base.physics.dispersion.direction))
 
     def _state(self) -> tuple[str, str]:
-        what_if, restoration = self._session.what_if, self._session.restoration
+        what_if, restoration = self._parts.what_if, self._session.restoration
         if what_if.state == "simulating":
             return "Simulating the measurement…", "dim"
         if what_if.state == "decoding":
@@ -311,7 +311,7 @@ class WhatIfPage(QWidget):
         return "", "dim"
 
     def _show_scores(self) -> None:
-        what_if = self._session.what_if
+        what_if = self._parts.what_if
         scores = what_if.scores
         waiting = " and ".join(what_if.waiting)
         if scores:
@@ -371,7 +371,7 @@ class WhatIfPage(QWidget):
         self._show_sources()
 
     def _start_or_cancel(self) -> None:
-        what_if = self._session.what_if
+        what_if = self._parts.what_if
         if what_if.is_busy:
             what_if.cancel()
             return
@@ -382,50 +382,9 @@ class WhatIfPage(QWidget):
         what_if.start(self.plan)
 
     def _save(self) -> None:
-        suggested = Path.home() / f"{Path(self._session.what_if.base_name).stem}_simulated.h5"
+        suggested = Path.home() / f"{Path(self._parts.what_if.base_name).stem}_simulated.h5"
         if path := ask_save_file(self, "Save the simulated measurement", suggested, {"HDF5": ".h5"}):
-            self._session.what_if.save(Path(path))
-
-
-class AsideCard(QWidget):
-    """Says in the left column that a simulation is open, and goes back with one click."""
-
-    page_requested = Signal()
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        frame, column = theme.card("Simulated measurement")
-        self.sentence = QLabel()
-        self.sentence.setObjectName("dim")
-        self.sentence.setWordWrap(True)
-        self.back, self.scores = QPushButton("Back"), QPushButton("Scores…")
-        self.back.clicked.connect(session.what_if.go_back)
-        self.scores.clicked.connect(self.page_requested)
-        column.addWidget(self.sentence)
-        line = QHBoxLayout()
-        line.addWidget(self.back)
-        line.addWidget(self.scores)
-        line.addStretch(1)
-        column.addLayout(line)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(frame)
-        session.what_if.changed.connect(self._show)
-        session.opened_changed.connect(self._show)
-        self._show()
-
-    def _show(self) -> None:
-        what_if = self._session.what_if
-        self.setVisible(what_if.aside is not None)
-        if what_if.aside is None:
-            return
-        num_stages = len(what_if.aside.stages)
-        with_stages = f" with its {plural(num_stages, 'image')}" if num_stages else ""
-        self.sentence.setText(breakable(f"{what_if.base_name}{with_stages} is kept."))
-        self.back.setText(f"Back to {_short(what_if.base_name)}")
-        self.back.setAccessibleName(f"Back to {what_if.base_name}")
-        self.back.setToolTip(f"Back to {what_if.base_name}")
+            self._parts.what_if.save(Path(path))
 
 
 def _best(scores: tuple[Score, ...], name: str) -> int:
@@ -433,10 +392,6 @@ def _best(scores: tuple[Score, ...], name: str) -> int:
     sign = -1 if name == "sam" else 1
     values = [sign * score.metrics.get(name, -sign * float("inf")) for score in scores]
     return values.index(max(values))
-
-
-def _short(name: str, most: int = 18) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _real(low: float, high: float, decimals: int, unit: str) -> QDoubleSpinBox:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ..document.session import Session
-from ..quantities import number
+from ..assembly import Parts
+from ..document.checking import figure_of, words_of
 from ..widgets import theme
-from .model import set_look
-
-if TYPE_CHECKING:
-    from lorun_engine.remeasure import Remeasurement
-
-
-ROUNDING = 1e-5  # of the measurement; float32 leaves so much
+from ..widgets.labels import set_look
 
 
 class CheckCard(QWidget):
@@ -24,9 +16,9 @@ class CheckCard(QWidget):
 
     alignment_requested = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         frame, column = theme.card("Is it right?")
         self.verdict, self.figure = QLabel(), QLabel()
         self.verdict.setAccessibleName("Verdict on the result")
@@ -38,7 +30,7 @@ class CheckCard(QWidget):
         self.residual, self.alignment = QPushButton("Residual"), QPushButton("Alignment…")
         self.residual.setToolTip("Look at what the result leaves unexplained")
         self.alignment.setToolTip("Search where the mask really lies")
-        self.residual.clicked.connect(lambda: session.set_mode("residual"))
+        self.residual.clicked.connect(lambda: parts.looking.set_mode("residual"))
         self.alignment.clicked.connect(self.alignment_requested)
         line = QHBoxLayout()
         line.addWidget(self.residual)
@@ -48,21 +40,21 @@ class CheckCard(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(frame)
-        for changed in (session.checking.changed, session.opened_changed, session.restoration_changed):
+        for changed in (parts.checking.changed, parts.session.opened_changed, parts.session.restoration_changed):
             changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        session, checking = self._session, self._session.checking
+        session, checking = self._session, self._parts.checking
         result = checking.newest
         self.setVisible(session.measurement is not None and len(session.stages) > 0)
         self.residual.setEnabled(checking.is_possible)
         self.alignment.setVisible(session.kind.measures == "plane")
         if result is not None:
             is_judging = checking.state == "running" and result.camera is None and session.kind.measures == "plane"
-            words, look = ("Looking at the camera…", "dim") if is_judging else words_of(session, result)
+            words, look = ("Looking at the camera…", "dim") if is_judging else words_of(result, checking.unjudged)
             set_look(self.verdict, words, look)
-            self.figure.setText(figure_of(session, result))
+            self.figure.setText(figure_of(result))
         elif checking.state == "failed":
             set_look(self.verdict, f"The result could not be measured again. {checking.problem}", "warn")
             self.figure.setText("")
@@ -71,35 +63,3 @@ class CheckCard(QWidget):
             set_look(self.verdict, waiting, "dim")
             self.figure.setText("")
         self.figure.setVisible(bool(self.figure.text()))
-
-
-def words_of(session: Session, result: Remeasurement) -> tuple[str, str]:
-    """The verdict as one sentence, and its look; only where the camera can be judged is it green or amber."""
-    if result.is_fine is not None:
-        camera, is_right = result.camera, result.camera.is_fine
-        if not result.is_fine and is_right:
-            times = f"{result.scale:.2f}"
-            return f"Structured: the scale is off, {times} times the image explains the measurement.", "warn"
-        word = camera.word
-        return f"{word[0].upper()}{word[1:]}.", "good" if result.is_fine else "warn"
-    if session.checking.unjudged:
-        return session.checking.unjudged, "dim"
-    if result.relative_norm < ROUNDING:
-        return "Fine: only rounding is left. That alone does not make a good picture.", "dim"
-    if result.is_white:
-        return "Fine: what is left looks like white noise.", "dim"
-    return "Structured: what is left is more than white noise, detail that the decoder left out.", "dim"
-
-
-def share_of(result: Remeasurement) -> str:
-    """The residual in percent of the measurement."""
-    share = result.relative_norm
-    return f"{share:.2%}" if share >= 1e-4 or share == 0 else f"{number(100 * share)} %"
-
-
-def figure_of(session: Session, result: Remeasurement) -> str:
-    """The number behind the verdict."""
-    figure = f"Residual {share_of(result)} of the measurement"
-    if result.camera is not None:
-        return f"{figure}  ·  the mask explains {result.camera.alignment.explained_as_opened:.0%} of the fine pattern"
-    return figure

@@ -7,18 +7,18 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QW
 
 from lorun_engine.errors import DeviceError
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..quantities import duration, number, plural
 from ..widgets import theme
-from .model import set_look
+from ..widgets.labels import set_look
 
 
 class DecodeCard(QWidget):
     """Decode and Cancel are the same button, so that nobody has to look for either."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self.button = QPushButton("Decode")
         self.button.setObjectName("primary")
         self.button.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -36,7 +36,8 @@ class DecodeCard(QWidget):
         column.setSpacing(theme.GRID)
         for widget in (self.button, self.progress, self.sentence, self.on_cpu):
             column.addWidget(widget)
-        for changed in (session.opened_changed, session.decoder_changed, session.restoration_changed):
+        session = parts.session
+        for changed in (session.opened_changed, parts.setup.changed, session.restoration_changed, session.held_changed):
             changed.connect(self._show)
         self._show()
 
@@ -47,7 +48,7 @@ class DecodeCard(QWidget):
             self._session.restore()
 
     def _decode_on_cpu(self) -> None:
-        self._session.set_device("cpu")
+        self._parts.setup.set_device("cpu")
         self._session.restore()
 
     def _show(self) -> None:
@@ -60,7 +61,7 @@ class DecodeCard(QWidget):
         # Stage 0 costs about as much as a stage: it counts, and a bar that moves at once is believed.
         self.progress.setRange(0, restoration.num_stages + 1)
         self.progress.setValue(restoration.done_stages + 1 if len(session.stages) else 0)
-        self.on_cpu.setVisible(isinstance(restoration.error, DeviceError) and session.device != "cpu")
+        self.on_cpu.setVisible(isinstance(restoration.error, DeviceError) and self._parts.setup.device != "cpu")
         set_look(self.sentence, *self._state())
 
     def _state(self) -> tuple[str, str]:
@@ -91,8 +92,8 @@ class DecodeCard(QWidget):
             return "Reading the files…"
         if session.measurement is None:
             return "Correct the measurement first." if session.paths else "Open a measurement first."
-        if session.comparing.is_running:
+        if self._parts.comparing.is_running:
             return "Several decoders are being run for Compare."
-        if session.choice is None:
+        if self._parts.setup.choice is None:
             return "No decoder serves this task."
         return "This decoder does not fit the measurement."

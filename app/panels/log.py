@@ -7,7 +7,7 @@ from collections import deque
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
-from ..document.session import Session
+from ..assembly import Parts
 
 MOST_LINES = 5000
 
@@ -17,7 +17,7 @@ class LogDock(QDockWidget):
 
     report_requested = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__("Log")
         self.setObjectName("log")
         self.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
@@ -43,7 +43,7 @@ class LogDock(QDockWidget):
         column.addLayout(line)
         column.addWidget(self.text)
         self.setWidget(body)
-        session.log_added.connect(self.add)
+        parts.lanes.log_added.connect(self.add)
 
     @property
     def lines(self) -> list[str]:

@@ -13,6 +13,7 @@ from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.io.reading import READING
 
 from ..actions import Corrections
+from ..assembly import Parts
 from ..document.session import Session
 from ..quantities import breakable, plural, size
 from ..widgets import theme
@@ -31,9 +32,9 @@ class MeasurementCard(QWidget):
     add_requested = Signal()
     roles_requested = Signal()
 
-    def __init__(self, session: Session, corrections: Corrections) -> None:
+    def __init__(self, parts: Parts, corrections: Corrections) -> None:
         super().__init__()
-        self._session = session
+        self._session = parts.session
         frame, self._column = theme.card("Measurement")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -41,7 +42,7 @@ class MeasurementCard(QWidget):
         self.files = QLabel()
         self.geometry_ = QLabel()
         self.geometry_.setObjectName("dim")
-        self.misfit = Misfit(session, corrections, most_solutions=MOST_SOLUTIONS)
+        self.misfit = Misfit(parts, corrections, most_solutions=MOST_SOLUTIONS)
         for label in (self.files, self.geometry_):
             label.setWordWrap(True)
             self._column.addWidget(label)
@@ -54,7 +55,7 @@ class MeasurementCard(QWidget):
             line.addWidget(button)
         line.addStretch(1)
         self._column.addLayout(line)
-        session.opened_changed.connect(self._show)
+        parts.session.opened_changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
@@ -76,9 +77,9 @@ class MeasurementCard(QWidget):
 class Misfit(QWidget):
     """The amber sentence about files or geometry that do not fit, with one button for every way out."""
 
-    def __init__(self, session: Session, corrections: Corrections, *, most_solutions: int) -> None:
+    def __init__(self, parts: Parts, corrections: Corrections, *, most_solutions: int) -> None:
         super().__init__()
-        self._session, self._corrections = session, corrections
+        self._session, self._corrections = parts.session, corrections
         self._most_solutions = most_solutions
         self.sentence = QLabel()
         self.sentence.setObjectName("warn")
@@ -89,7 +90,7 @@ class Misfit(QWidget):
         self._column.setSpacing(theme.GRID // 2)
         self._column.addWidget(self.sentence)
         self.buttons: list[QPushButton] = []
-        session.opened_changed.connect(self._show)
+        parts.session.opened_changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:

@@ -7,10 +7,11 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpin
 
 from lorun_engine.execution import PRECISIONS
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..document.stage_store import LIMIT_BYTES
-from ..quantities import breakable, gibibytes, plural
+from ..quantities import gibibytes, plural
 from ..widgets import theme
+from ..widgets.labels import set_look
 from .strength import StrengthControl
 
 MOST_STAGES = 999
@@ -22,9 +23,9 @@ class ModelCard(QWidget):
     adapt_requested = Signal()
     library_requested = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._setup, self._session = parts.setup, parts.session
         frame, column = theme.card("Model")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -73,7 +74,7 @@ class ModelCard(QWidget):
             grid.addWidget(field, row, 1)
         self._precision_row = (label, self.precision)  # the last; only networks have one
         column.addLayout(grid)
-        self.strength = StrengthControl(session)
+        self.strength = StrengthControl(parts)
         column.addWidget(self.strength)
         column.addWidget(self.fit)
         column.addWidget(self.instead)
@@ -85,24 +86,28 @@ class ModelCard(QWidget):
         self.library.clicked.connect(self.library_requested)
         column.addWidget(self.library)
 
-        self.decoder.activated.connect(lambda _: session.switch_decoder(self.decoder.currentData()))
-        self.stages.valueChanged.connect(session.set_num_stages)
-        self.device.activated.connect(lambda _: session.set_device(self.device.currentData()))
-        self.precision.activated.connect(lambda _: session.set_precision(self.precision.currentData()))
-        for changed in (session.decoder_changed, session.opened_changed, session.restoration_changed):
+        self.decoder.activated.connect(lambda _: parts.setup.switch_decoder(self.decoder.currentData()))
+        self.stages.valueChanged.connect(parts.setup.set_num_stages)
+        self.device.activated.connect(lambda _: parts.setup.set_device(self.device.currentData()))
+        self.precision.activated.connect(lambda _: parts.setup.set_precision(self.precision.currentData()))
+        for changed in (parts.setup.changed, parts.session.opened_changed, parts.session.restoration_changed):
             changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        session = self._session
-        is_free = session.is_engine_loaded and not session.restoration.is_busy
-        _fill(self.decoder, [(name, name) for name in session.decoder_names], session.decoder_name)
-        _fill(self.device, [(_device_title(device), device.name) for device in session.devices], session.device)
-        _fill(self.precision, [(name, name) for name in PRECISIONS], session.precision)
+        setup = self._setup
+        is_free = setup.is_engine_loaded and not self._session.restoration.is_busy
+        _fill(self.decoder, [(name, name) for name in setup.decoder_names], setup.decoder_name)
+        _fill(
+            self.device,
+            [(_device_title(device), device.name) for device in setup.devices],
+            setup.device,
+        )
+        _fill(self.precision, [(name, name) for name in PRECISIONS], setup.precision)
         for widget in self._precision_row:
-            widget.setVisible(session.choice is not None and session.choice.has_weights)
+            widget.setVisible(setup.choice is not None and setup.choice.has_weights)
         with QSignalBlocker(self.stages):
-            self.stages.setValue(max(1, session.num_stages))
+            self.stages.setValue(max(1, setup.num_stages))
         for field in (self.decoder, self.stages, self.device, self.precision, self.strength):
             field.setEnabled(is_free)
         self._show_fit()
@@ -110,15 +115,15 @@ class ModelCard(QWidget):
         self.cost.setVisible(bool(self.cost.text()))
 
     def _show_fit(self) -> None:
-        session, fit = self._session, self._session.fit
+        setup, fit = self._setup, self._setup.fit
         other = None
         if fit is not None:
             sentence, look = fit.sentence, "good" if fit.is_good else "warn"
             if not fit.is_good:
-                other = session.fallback
-        elif not session.is_engine_loaded:
+                other = setup.fallback
+        elif not setup.is_engine_loaded:
             sentence, look = "Loading the engine…", "dim"
-        elif session.measurement is None:
+        elif self._session.measurement is None:
             sentence, look = "Open a measurement to see whether it fits.", "dim"
         else:
             sentence, look = "Checking whether it fits…", "dim"
@@ -128,32 +133,22 @@ class ModelCard(QWidget):
         self.instead.setText("Use another decoder" if other is None else f"Use {other.name}")
 
     def _take_the_other(self) -> None:
-        if self._session.fallback is not None:
-            self._session.switch_decoder(self._session.fallback.name)
+        if self._setup.fallback is not None:
+            self._setup.switch_decoder(self._setup.fallback.name)
 
     def _cost(self) -> str:
         """How much room the stages take, where that is more than goes without saying."""
-        session = self._session
-        if session.measurement is None or not session.num_stages:
+        measurement, num_stages = self._session.measurement, self._setup.num_stages
+        if measurement is None or not num_stages:
             return ""
-        bands, height, width = session.measurement.physics.scene_shape
-        num_bytes = 4 * bands * height * width * (session.num_stages + 1)
+        bands, height, width = measurement.physics.scene_shape
+        num_bytes = 4 * bands * height * width * (num_stages + 1)
         if num_bytes < LIMIT_BYTES:
             return ""
         return (
-            f"{plural(session.num_stages, 'stage')} of {bands} × {height} × {width} take {gibibytes(num_bytes)}; "
+            f"{plural(num_stages, 'stage')} of {bands} × {height} × {width} take {gibibytes(num_bytes)}; "
             f"what exceeds {gibibytes(LIMIT_BYTES)} is kept on the disk."
         )
-
-
-def set_look(label: QLabel, text: str, look: str) -> None:
-    """Shows `text` in one of the looks of the style sheet: "dim", "good" or "warn"."""
-    label.setText(breakable(text))
-    label.setVisible(bool(text))
-    if label.objectName() != look:
-        label.setObjectName(look)
-        label.style().unpolish(label)
-        label.style().polish(label)
 
 
 def _device_title(device) -> str:

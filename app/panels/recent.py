@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..quantities import breakable
 from ..settings import RecentJob
 from ..widgets import theme
@@ -22,17 +22,17 @@ class RecentCard(QWidget):
 
     locate_requested = Signal(object)  # RecentJob
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self.rows: list[QPushButton] = []
         self._frame, self._column = theme.card("Recent")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._frame)
         self._list: QWidget | None = None
-        session.settings_changed.connect(self._show)
-        session.opened_changed.connect(self._show)
+        parts.memory.changed.connect(self._show)
+        parts.session.opened_changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
@@ -46,9 +46,9 @@ class RecentCard(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         self.rows = []
-        for job in session.settings.recent[:SHOWN]:
+        for job in self._parts.memory.settings.recent[:SHOWN]:
             self._add(column, job)
-        if not session.settings.recent:
+        if not self._parts.memory.settings.recent:
             nothing = QLabel("What you open and decode will be listed here.")
             nothing.setObjectName("dim")
             nothing.setWordWrap(True)

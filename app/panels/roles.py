@@ -31,7 +31,7 @@ from lorun_engine.io.roles import UNUSED
 from lorun_engine.io.sr import GALLERY
 
 from ..actions import Corrections
-from ..document.session import Session
+from ..assembly import Parts
 from ..kinds import KINDS
 from ..quantities import number, size
 from ..widgets import theme
@@ -78,16 +78,16 @@ class RolesPage(QDialog):
 
     add_requested = Signal()
 
-    def __init__(self, session: Session, corrections: Corrections, parent: QWidget) -> None:
+    def __init__(self, parts: Parts, corrections: Corrections, parent: QWidget) -> None:
         super().__init__(parent)
-        self._session, self._corrections = session, corrections
+        self._session, self._corrections = parts.session, corrections
         self.setWindowTitle("Roles and geometry")
         self.setModal(False)
         self.resize(1080, 760)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 16, 16, 16)
         outer.setSpacing(theme.GRID)
-        self.misfit = Misfit(session, corrections, most_solutions=12)
+        self.misfit = Misfit(parts, corrections, most_solutions=12)
         outer.addWidget(self.misfit)
 
         frame, column = theme.card("What was found in the files")
@@ -109,7 +109,7 @@ class RolesPage(QDialog):
         column.addWidget(area)
         outer.addWidget(frame, 3)
         outer.addLayout(self._buttons())
-        session.opened_changed.connect(self._show)
+        parts.session.opened_changed.connect(self._show)
         self._show()
 
     def _buttons(self) -> QHBoxLayout:

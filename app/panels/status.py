@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar
 
+from ..assembly import Parts
 from ..document.ruler import range_title
-from ..document.session import MEASUREMENT, REFERENCE, Session
+from ..document.selection import MEASUREMENT, REFERENCE
 from ..kinds import RGB
 from ..quantities import duration, gibibytes, number, plural
 from ..viewers.grid import Cursor
@@ -18,9 +19,9 @@ MOST_VALUES = 4
 class StatusBar(QStatusBar):
     """Figures of one width, so that nothing jumps while the cursor moves."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self._hovered: Cursor | None = None
         self.setSizeGripEnabled(False)
         self.setContentsMargins(theme.GRID, 0, theme.GRID, 0)
@@ -35,9 +36,9 @@ class StatusBar(QStatusBar):
         self.addWidget(self.cursor, 1)
         self.addPermanentWidget(self.result)
         self.addPermanentWidget(self.device)
-        for changed in (session.selection_changed, session.opened_changed):
+        for changed in (parts.session.selection_changed, parts.session.opened_changed):
             changed.connect(self._show_cursor)
-        for changed in (session.decoder_changed, session.restoration_changed, session.opened_changed):
+        for changed in (parts.setup.changed, parts.session.restoration_changed, parts.session.opened_changed):
             changed.connect(self._show_result)
         self._show_cursor()
         self._show_result()
@@ -120,11 +121,11 @@ class StatusBar(QStatusBar):
 
     def _show_result(self) -> None:
         session, restoration = self._session, self._session.restoration
-        if not session.is_engine_loaded:
+        if not self._parts.setup.is_engine_loaded:
             self.result.setText("")
             self.device.setText("Loading the engine…")
             return
-        device = next(device for device in session.devices if device.name == session.device)
+        device = next(device for device in self._parts.setup.devices if device.name == self._parts.setup.device)
         free = "" if device.free_bytes is None else f"  ·  {gibibytes(device.free_bytes)} free"
         self.device.setText(f"    {device.title}{free}")
         how = "" if session.recipe is None else session.recipe.adapting.words

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QVBoxLayout, QWidget
 
-from ..document.session import Session
-from ..document.workshop import MOST_PERCENT
+from ..assembly import Parts
+from ..document.recipe import MOST_PERCENT
 from ..widgets import theme
 
 TICKS_ACROSS = 8  # stages in a row of the card
@@ -15,10 +15,9 @@ TICKS_ACROSS = 8  # stages in a row of the card
 class StrengthControl(QWidget):
     """A slider from 0 to 150 % and a tick for every stage; only trained sets have it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
-        self._workshop = session.workshop
+        self._setup = parts.setup
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName("Strength of the adapters in percent")
         self.slider.setToolTip("0 % is the shared backbone alone, 100 % the set as it was trained")
@@ -31,7 +30,7 @@ class StrengthControl(QWidget):
         self.percent.setFixedWidth(self.percent.fontMetrics().horizontalAdvance("150 %") + 4)
         self.whole = QPushButton("Use the whole set")
         self.whole.setObjectName("link")
-        self.whole.clicked.connect(self._workshop.take_whole)
+        self.whole.clicked.connect(self._setup.take_whole)
         line = QHBoxLayout()
         line.setSpacing(theme.GRID)
         line.addWidget(_dim("Adapter", self.slider))
@@ -51,17 +50,17 @@ class StrengthControl(QWidget):
         column.addLayout(line)
         column.addLayout(stages)
         column.addWidget(self.whole)
-        self.slider.valueChanged.connect(self._workshop.set_percent)
-        for changed in (self._workshop.adapting_changed, session.decoder_changed, session.opened_changed):
+        self.slider.valueChanged.connect(self._setup.set_percent)
+        for changed in (parts.setup.adapting_changed, parts.setup.changed, parts.session.opened_changed):
             changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        workshop, choice = self._workshop, self._session.choice
-        self.setVisible(workshop.is_adaptable)
-        if not workshop.is_adaptable:
+        setup, choice = self._setup, self._setup.choice
+        self.setVisible(setup.is_adaptable)
+        if not setup.is_adaptable:
             return
-        adapting = workshop.adapting
+        adapting = setup.adapting
         with QSignalBlocker(self.slider):
             self.slider.setValue(adapting.percent)
         self.percent.setText(f"{adapting.percent} %")
@@ -85,7 +84,7 @@ class StrengthControl(QWidget):
             tick.setObjectName("tick")
             tick.setAccessibleName(f"Adapters of stage {stage}")
             tick.setToolTip(f"Off: stage {stage} runs the shared backbone")
-            tick.clicked.connect(lambda on, stage=stage: self._workshop.set_ablated(stage, not on))
+            tick.clicked.connect(lambda on, stage=stage: self._setup.set_ablated(stage, not on))
             self.ticks.append(tick)
             self._grid.addWidget(tick, (stage - 1) // TICKS_ACROSS, (stage - 1) % TICKS_ACROSS)
 

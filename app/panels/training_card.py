@@ -13,10 +13,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QV
 
 from lorun_engine.errors import DeviceError
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..quantities import plural, roughly
 from ..widgets import theme
-from .model import set_look
+from ..widgets.labels import set_look
 
 
 class TrainingCard(QWidget):
@@ -24,9 +24,9 @@ class TrainingCard(QWidget):
 
     show_requested = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session, self._training = session, session.training
+        self._parts, self._session, self._training = parts, parts.session, parts.training
         self._decode_when: Literal["", "paused", "ended"] = ""
         frame, column = theme.card("Training")
         self.sentence = QLabel()
@@ -58,8 +58,8 @@ class TrainingCard(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
         for changed in (
-            session.restoration_changed,
-            session.decoder_changed,
+            parts.session.restoration_changed,
+            parts.setup.changed,
             self._training.changed,
             self._training.runs_changed,
         ):
@@ -89,7 +89,7 @@ class TrainingCard(QWidget):
         """Whether a decode failed for want of memory on the device that the training uses."""
         session, training = self._session, self._training
         is_full = isinstance(session.restoration.error, DeviceError)
-        return is_full and training.has_child and training.run.device == session.device
+        return is_full and training.has_child and training.run.device == self._parts.setup.device
 
     def _show(self) -> None:
         progress = self._training.progress

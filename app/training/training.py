@@ -12,22 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from lorun_engine.errors import FileError, LorunError
 
+from ..document.session import Session
+from ..job import Job
 from ..kinds import KINDS
-from ..problems import Problem, explain
+from ..problems import Problem
 from .child import Child, Follower
 from .plan import Plan, Probe, probe_from
 from .results import Preview, bring_in, read_preview
 from .runs import EVENTS, PREVIEW, EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
-
-if TYPE_CHECKING:
-    from ..document.session import Session
-    from ..job import Job
 
 State = Literal["idle", "starting", "running", "pausing", "paused", "stopping", "ended"]
 Outcome = Literal["", "finished", "stopped", "discarded", "broken"]
@@ -77,9 +75,10 @@ class Training(QObject):
     kept = Signal(str)  # the name of the set that is in the library now
     child_ended = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, library: Sequence[Path]) -> None:
+        """What is kept goes into the user's own folder of the `library`."""
         super().__init__(session)
-        self.session = session
+        self.session, self._library = session, tuple(library)
         self._folder: Path | None = None
         self._command: tuple[str, ...] | None = None
         self.run: Run | None = None
@@ -98,7 +97,7 @@ class Training(QObject):
         self._times: list[tuple[int, float]] = []  # step and elapsed_s of the latest steps
         self._wanted: Literal["", "keep", "discard", "leave"] = ""  # why it was asked to end
         self._wanted_decoder: str | None = None  # a set that was kept, until it is listed
-        session.decoder_changed.connect(self._take_decoder)
+        session.setup.changed.connect(self._take_decoder)
 
     @property
     def folder(self) -> Path:
@@ -353,7 +352,7 @@ class Training(QObject):
         self._is_finding = True
         is_photograph = KINDS[self.run.task].is_photograph
         work = partial(read_preview, self.run.folder / PREVIEW, is_photograph=is_photograph)
-        job = self.session.run_job(
+        job = self.session.lanes.run(
             work, doing="reading the preview", then=partial(self._preview_found, self.run.folder)
         )
         for ended in (job.failed, job.cancelled):
@@ -386,7 +385,7 @@ class Training(QObject):
                 self._settle(self.run)  # there is nothing to offer
         self._show(replace(self.progress, state="ended", outcome=outcome, sentence=sentence, seconds_left=None))
         if outcome == "broken":
-            self.session.log(sentence, level=logging.WARNING)
+            self.session.lanes.log(sentence, level=logging.WARNING)
         self.find_runs()
         self.child_ended.emit()
 
@@ -410,14 +409,14 @@ class Training(QObject):
 
     def find_runs(self) -> None:
         """Looks for trainings that were neither kept nor given up."""
-        self.session.run_job(
+        self.session.lanes.run(
             partial(find_runs, self.folder), doing="looking for unfinished trainings", then=self._runs_found
         )
 
     def keep(self, run: Run, name: str) -> None:
         """Copies what a training has so far into the library, under a name of its own."""
-        work = partial(bring_in, run, name, self.session.workshop.library)
-        job = self.session.run_job(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
+        work = partial(bring_in, run, name, self._library)
+        job = self.session.lanes.run(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
         job.failed.connect(lambda: self._not_kept(job))
 
     def look_at(self, run: Run) -> None:
@@ -451,7 +450,7 @@ class Training(QObject):
         """Moves the folder of an unfinished training to the trash."""
         work = partial(move_to_trash, run.folder)
         doing = f"moving {run.title} to the trash"
-        job = self.session.run_job(work, doing=doing, then=lambda _: self.find_runs())
+        job = self.session.lanes.run(work, doing=doing, then=lambda _: self.find_runs())
         job.failed.connect(lambda: self._not_kept(job))
 
     def _runs_found(self, job: Job) -> None:
@@ -461,22 +460,19 @@ class Training(QObject):
 
     def _was_kept(self, run: Run, job: Job) -> None:
         name: str = job.result
-        self.session.log(f"The adapter set {name} is in the library")
+        self.session.lanes.log(f"The adapter set {name} is in the library")
         self._settle(run)
-        self.session.workshop.refresh()
         self.find_runs()
         self.kept.emit(name)
 
     def _take_decoder(self) -> None:
         """Switches to the set that was just kept, once it is listed."""
-        if self._wanted_decoder in self.session.decoder_names:
+        if self._wanted_decoder in self.session.setup.decoder_names:
             name, self._wanted_decoder = self._wanted_decoder, None
-            self.session.switch_decoder(name)
+            self.session.setup.switch_decoder(name)
 
     def _not_kept(self, job: Job) -> None:
-        problem = explain(job.error, doing=job.title)
-        if not problem.is_bug:  # bugs are shown anyway
-            self.session.problem_raised.emit(problem)
+        self.session.lanes.refuse(job)
 
     def _settle(self, run: Run) -> None:
         """Notes that the training is not to be offered again."""
@@ -496,7 +492,7 @@ class Training(QObject):
         self.changed.emit()
 
     def _tell(self, error: LorunError) -> None:
-        self.session.problem_raised.emit(Problem(str(error)))
+        self.session.lanes.problem_raised.emit(Problem(str(error)))
 
     def close(self) -> None:
         """Ends what still runs at once; what was learned up to the last checkpoint stays."""

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..widgets.theme import GRID, Theme
 from .compare import CompareView
 from .composite import CompositeButton
@@ -45,24 +45,24 @@ class CentreView(QWidget):
     sample_requested = Signal(str)
     cursor_moved = Signal(object)  # grid.Cursor, or None when the mouse leaves the pictures
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self._opened = None
-        self.pictures = Pictures(session)
+        self.pictures = Pictures(parts)
         self.empty = EmptyState(tokens)
         self.empty.open_requested.connect(self.open_requested)
         self.empty.sample_requested.connect(self.sample_requested)
-        self.grid = PaneGrid(session, self.pictures, tokens)
+        self.grid = PaneGrid(parts, self.pictures, tokens)
         self.grid.cursor_moved.connect(self.cursor_moved)
-        self.montage = Montage(session, self.pictures, tokens)
-        self.stepping = SteppingCard(session, self.pictures, tokens)
+        self.montage = Montage(parts, self.pictures, tokens)
+        self.stepping = SteppingCard(parts, self.pictures, tokens)
         self._shown = QStackedWidget()
         self._shown.addWidget(_Scrolled(self.grid))
         self._shown.addWidget(self.montage)
-        self.residual = ResidualView(session, tokens)
+        self.residual = ResidualView(parts, tokens)
         self._shown.addWidget(self.residual)
-        self.compare = CompareView(session, self.pictures, self.grid.maps, self.grid.hub, tokens)
+        self.compare = CompareView(parts, self.pictures, self.grid.maps, self.grid.hub, tokens)
         self.compare.cursor_moved.connect(self.cursor_moved)
         self.grid.tools.attach(self.compare.pane, self.compare.pane.shows)
         self._shown.addWidget(self.compare)
@@ -81,10 +81,10 @@ class CentreView(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self._pages)
         for changed in (
-            session.opened_changed,
-            session.stage_added,
-            session.restoration_changed,
-            session.selection_changed,
+            parts.session.opened_changed,
+            parts.session.stage_added,
+            parts.session.restoration_changed,
+            parts.session.selection_changed,
         ):
             changed.connect(self.refresh)
         self.refresh()
@@ -133,21 +133,21 @@ class CentreView(QWidget):
     def blink(self) -> None:
         """Shows the other side, comparing if nothing is compared yet."""
         if self._session.selection.mode != "compare":
-            self._session.set_mode("compare")
-            self._session.comparing.show("blink")
+            self._parts.looking.set_mode("compare")
+            self._parts.comparing.show("blink")
         else:
-            self._session.comparing.blink()
+            self._parts.comparing.blink()
 
     def blink_by_itself(self) -> None:
         """Shows one side after the other, or stops."""
-        comparing = self._session.comparing
+        comparing = self._parts.comparing
         is_on = self._session.selection.mode == "compare" and comparing.look.blinks
-        self._session.set_mode("compare")
+        self._parts.looking.set_mode("compare")
         comparing.set_blinks(not is_on)
 
     def show_sets(self) -> None:
         """Shows the decoders that can be run one after another, beside the comparison."""
-        self._session.set_mode("compare")
+        self._parts.looking.set_mode("compare")
         self.compare.show_sets()
 
     def play(self) -> None:
@@ -165,12 +165,12 @@ class CentreView(QWidget):
             button.setCheckable(True)
             button.setProperty("mode", mode)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
-            button.clicked.connect(lambda _=False, mode=mode: self._session.set_mode(mode))
+            button.clicked.connect(lambda _=False, mode=mode: self._parts.looking.set_mode(mode))
             self.mode_buttons.addButton(button)
             bar.addWidget(button)
         bar.addStretch()
         bar.addStrut(self.mode_buttons.buttons()[0].sizeHint().height())  # as high while there are no modes
-        self.light = CompositeButton(self._session, self.pictures)
+        self.light = CompositeButton(self._parts, self.pictures)
         bar.addWidget(self.light)
         self.look = QComboBox()
         self.look.activated.connect(lambda _: self._set_look(self.look.currentData()))
@@ -182,7 +182,9 @@ class CentreView(QWidget):
             "Black and white of the display; the numbers are never changed.\n"
             "0 to 1 is meant for scenes: what a detector saw is shown by its percentiles then."
         )
-        self.stretch.activated.connect(lambda _: self._session.set_stretch(*STRETCHES[self.stretch.currentText()]))
+        self.stretch.activated.connect(
+            lambda _: self._parts.looking.set_stretch(*STRETCHES[self.stretch.currentText()])
+        )
         bar.addWidget(self.stretch)
         return bar
 
@@ -235,12 +237,12 @@ class CentreView(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Left and right step through the stages, up and down through the bands, Escape lets go of what was taken."""
-        session, selection = self._session, self._session.selection
+        selection = self._session.selection
         steps = {
-            Qt.Key.Key_Left: lambda: session.select_stage(selection.stage - 1),
-            Qt.Key.Key_Right: lambda: session.select_stage(selection.stage + 1),
-            Qt.Key.Key_Up: lambda: session.ruler.move(1),
-            Qt.Key.Key_Down: lambda: session.ruler.move(-1),
+            Qt.Key.Key_Left: lambda: self._parts.looking.select_stage(selection.stage - 1),
+            Qt.Key.Key_Right: lambda: self._parts.looking.select_stage(selection.stage + 1),
+            Qt.Key.Key_Up: lambda: self._parts.ruler.move(1),
+            Qt.Key.Key_Down: lambda: self._parts.ruler.move(-1),
             Qt.Key.Key_Escape: self._let_go,
         }
         step = steps.get(event.key())
@@ -251,10 +253,10 @@ class CentreView(QWidget):
 
     def _let_go(self) -> None:
         """Of the range of bands first, then of the pinned pixel."""
-        if self._session.ruler.range is not None:
-            self._session.ruler.clear()
+        if self._parts.ruler.range is not None:
+            self._parts.ruler.clear()
         else:
-            self._session.select_pixel(None)
+            self._parts.looking.select_pixel(None)
 
 
 class _Scrolled(QScrollArea):

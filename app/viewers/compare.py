@@ -18,8 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ..assembly import Parts
 from ..document.comparing import BLINK_S, CHOSEN, WAYS, Side
-from ..document.session import MEASUREMENT, Session
+from ..document.selection import MEASUREMENT
 from ..quantities import number, plural
 from ..widgets import theme
 from ..widgets.theme import GRID, Theme
@@ -40,9 +41,9 @@ class CompareView(QWidget):
 
     cursor_moved = Signal(object)  # grid.Cursor, or None when the mouse leaves the picture
 
-    def __init__(self, session: Session, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._comparing = session, session.comparing
+        self._parts, self._session, self._comparing = parts, parts.session, parts.comparing
         self._pictures, self._maps, self._hub = pictures, maps, hub
         self.left, self.right = _side_box("Left side"), _side_box("Right side")
         self.left.activated.connect(lambda _: self._comparing.choose(left=self.left.currentData()))
@@ -53,7 +54,7 @@ class CompareView(QWidget):
         self.bands = QComboBox()
         self.bands.setAccessibleName("Colour or a single band")
         self.bands.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.bands.activated.connect(lambda index: session.set_in_colour(index == 0))
+        self.bands.activated.connect(lambda index: parts.looking.set_in_colour(index == 0))
         self.blinks = QCheckBox("By itself")
         self.blinks.setToolTip("Shows one side after the other without a key")
         self.blinks.clicked.connect(self._comparing.set_blinks)
@@ -70,10 +71,10 @@ class CompareView(QWidget):
         self.words.setObjectName("heading")
         self.figures = FittingLabel(tokens)
         self.figures.setAccessibleName("Values of both sides at the cursor")
-        self.pane = ComparePane(session, pictures, maps, hub, tokens)
+        self.pane = ComparePane(parts, pictures, maps, hub, tokens)
         self.pane.hovered.connect(self._hover)
         self.pane.clicked.connect(self._click)
-        self.sets = SetsCard(session, tokens)
+        self.sets = SetsCard(parts, tokens)
         self.sets.hide()
         self._blinker = QTimer(self)
         self._blinker.setInterval(round(1000 * BLINK_S))
@@ -235,7 +236,7 @@ class CompareView(QWidget):
         self.cursor_moved.emit(None if pixel is None else Cursor(self._session.selection.stage, *pixel))
 
     def _click(self, pixel: tuple[int, int]) -> None:
-        self._session.select_pixel(pixel)
+        self._parts.looking.select_pixel(pixel)
 
     def _run_blinker(self, is_running: bool) -> None:
         if is_running != self._blinker.isActive():
@@ -249,9 +250,9 @@ class CompareView(QWidget):
 class ComparePane(ImagePane):
     """The picture of both sides; their line is dragged with the mouse; actions move it by keys."""
 
-    def __init__(self, session: Session, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
         super().__init__(hub, tokens)
-        self._session, self._comparing = session, session.comparing
+        self._session, self._comparing = parts.session, parts.comparing
         self._pictures, self._maps = pictures, maps
         self._is_line_taken = False
         self.sides: tuple[Pane | None, Pane | None] = (None, None)

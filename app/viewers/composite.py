@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidgetAction,
 )
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..kinds import RGB
 from ..render import ILLUMINANT, false_colour_bands
 from ..widgets.theme import GRID
@@ -23,9 +23,9 @@ from .pictures import Pictures
 class CompositeButton(QPushButton):
     """As "D65 · CIE 1931" or "R 630.0 · G 550.0 · B 450.0 nm"; its menu chooses the bands."""
 
-    def __init__(self, session: Session, pictures: Pictures) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._session, self._pictures = session, pictures
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         self.bands = [QComboBox() for _ in RGB]
         self.true_colour = QPushButton()
         self.true_colour.setAccessibleName("Leave the three bands")
@@ -82,8 +82,8 @@ class CompositeButton(QPushButton):
             combo.setCurrentIndex(band)
 
     def _take_bands(self) -> None:
-        self._session.set_composite(tuple(combo.currentIndex() for combo in self.bands))
+        self._parts.looking.set_composite(tuple(combo.currentIndex() for combo in self.bands))
 
     def _take_true_colour(self) -> None:
-        self._session.set_composite(None)
+        self._parts.looking.set_composite(None)
         self.menu().close()

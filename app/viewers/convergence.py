@@ -11,10 +11,10 @@ from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistent
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
-from ..document.session import Session
-from ..panels.model import set_look
+from ..assembly import Parts
 from ..quantities import number, plural
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
 from ..widgets.theme import Theme
 
@@ -56,9 +56,9 @@ AnyIndex = QModelIndex | QPersistentModelIndex
 class ConvergenceView(QWidget):
     """The card of figures; a row or a point of the curve chooses its stage."""
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
+        self._parts, self._session = parts, parts.session
         self.plot = new_plot("stage", name="Relative residual and PSNR per stage")
         self.plot.setMinimumHeight(110)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -81,9 +81,9 @@ class ConvergenceView(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
-        for changed in (session.stage_added, session.restoration_changed, session.opened_changed):
+        for changed in (parts.session.stage_added, parts.session.restoration_changed, parts.session.opened_changed):
             changed.connect(self.refresh)
-        session.selection_changed.connect(self._follow)
+        parts.session.selection_changed.connect(self._follow)
         self.set_theme(tokens)
 
     def set_theme(self, tokens: Theme) -> None:
@@ -171,12 +171,12 @@ class ConvergenceView(QWidget):
 
     def _choose(self, row: int) -> None:
         if row >= 0 and row != self._session.selection.stage:
-            self._session.select_stage(row)
+            self._parts.looking.select_stage(row)
 
     def _choose_point(self, event) -> None:
         box = self.plot.getPlotItem().getViewBox()
         if box.sceneBoundingRect().contains(event.scenePos()):
-            self._session.select_stage(round(box.mapSceneToView(event.scenePos()).x()))
+            self._parts.looking.select_stage(round(box.mapSceneToView(event.scenePos()).x()))
 
 
 class Figures(QAbstractTableModel):

@@ -11,7 +11,8 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from .. import render
-from ..document.session import MEASUREMENT, REFERENCE, Session
+from ..assembly import Parts
+from ..document.selection import MEASUREMENT, REFERENCE
 from ..quantities import duration, number, plural, size
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
@@ -43,14 +44,14 @@ class PaneGrid(QWidget):
 
     cursor_moved = Signal(object)  # Cursor, or None when the mouse leaves the pictures
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._pictures, self._theme = session, pictures, tokens
+        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
         self.hub = ViewHub()
         self.hub.cursor_changed.connect(self._show_values)
         pictures.making.made.connect(self._show_made)
-        self.maps = Maps(session, pictures)
-        self.tools = RegionTools(session, pictures, tokens)
+        self.maps = Maps(parts, pictures)
+        self.tools = RegionTools(parts, pictures, tokens)
         self.cards: list[PaneCard] = []
         self._expanded: int | None = None  # a position in the grid: what it shows may change
         self._layout = QGridLayout(self)
@@ -221,11 +222,11 @@ class PaneGrid(QWidget):
         self._expanded = position if self._expanded is None else None
         pane = self.cards[position].pane_id
         if self._expanded is not None and pane >= 0:
-            self._session.select_stage(pane)  # the stage keys and the slider go on from what is seen
+            self._parts.looking.select_stage(pane)  # the stage keys and the slider go on from what is seen
         self.refresh()
 
     def _close(self, pane: int) -> None:
-        self._session.set_panes([shown for shown in self._session.selection.panes if shown != pane])
+        self._parts.looking.set_panes([shown for shown in self._session.selection.panes if shown != pane])
 
     def _hover(self, pane: int, pixel: tuple[int, int] | None) -> None:
         self.hub.point_at(pixel if pane != MEASUREMENT else None)
@@ -235,9 +236,9 @@ class PaneGrid(QWidget):
         """Pins a pixel of the scene and turns to its stage; a pixel of the measurement has no spectrum."""
         if pane == MEASUREMENT:
             return
-        self._session.select_pixel(pixel)
+        self._parts.looking.select_pixel(pixel)
         if pane >= 0:
-            self._session.select_stage(pane)
+            self._parts.looking.select_stage(pane)
 
 
 class PaneCard(QFrame):

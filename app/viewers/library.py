@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..document.spectral_library import CLOSE_DEGREES, Match
 from ..quantities import breakable
 from ..widgets import theme
@@ -38,9 +38,9 @@ class LibraryPanel(QWidget):
 
     open_requested = Signal()
 
-    def __init__(self, session: Session, tokens: Theme, subject: Callable[[], Subject | None]) -> None:
+    def __init__(self, parts: Parts, tokens: Theme, subject: Callable[[], Subject | None]) -> None:
         super().__init__()
-        self._session, self._theme, self._subject = session, tokens, subject
+        self._parts, self._theme, self._subject = parts, tokens, subject
         self.matches: list[Match] = []
         self.name, self.words, self.of = QLabel(), QLabel(), QLabel()
         for label in (self.words, self.of):
@@ -55,9 +55,9 @@ class LibraryPanel(QWidget):
         self.open = QPushButton("Open library…")
         self.open.clicked.connect(self.open_requested)
         self.close_library = QPushButton("Close it")
-        self.close_library.clicked.connect(session.spectral_library.close)
+        self.close_library.clicked.connect(parts.spectral_library.close)
         self._lay_out()
-        session.spectral_library.changed.connect(self.refresh)
+        parts.spectral_library.changed.connect(self.refresh)
         self.refresh()
 
     def set_theme(self, tokens: Theme) -> None:
@@ -67,7 +67,7 @@ class LibraryPanel(QWidget):
 
     def refresh(self) -> None:
         """Ranks the spectra again; nothing is done while the panel is out of sight."""
-        beside = self._session.spectral_library
+        beside = self._parts.spectral_library
         has_library = beside.library is not None
         self.name.setText(breakable(beside.library.path.name) if has_library else "")
         self.name.setVisible(has_library)
@@ -102,7 +102,7 @@ class LibraryPanel(QWidget):
         whole.addWidget(frame)
 
     def _rank(self) -> None:
-        subject, beside = self._subject(), self._session.spectral_library
+        subject, beside = self._subject(), self._parts.spectral_library
         can_rank = subject is not None and beside.spectra is not None
         self.matches = beside.ranking(subject.curves, chosen=subject.stage, most=MOST) if can_rank else []
         self.of.setText(self._caption(subject))
@@ -133,7 +133,7 @@ class LibraryPanel(QWidget):
 
     def _toggle(self, row: int) -> None:
         """Draws a spectrum beside the curve, or takes it away again."""
-        beside = self._session.spectral_library
+        beside = self._parts.spectral_library
         if row < len(self.matches):
             index = self.matches[row].index
             beside.show(None if index == beside.shown else index)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..job import Job
 from ..render import Cache
 
@@ -26,15 +26,15 @@ class Making(QObject):
 
     made = Signal()  # something that was wanted is in its cache now
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._session = session
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
         self._wanted: dict[Wanted, Recipe] = {}  # the last one first
         self._ahead: dict[Wanted, Recipe] = {}
         self._at_work: Wanted | None = None
         self._is_awaited = False  # whether somebody waits for what is at work
         self._done: set[Wanted] = set()  # what a full cache drops of it is not made again and again
-        session.selection_changed.connect(self._done.clear)
+        parts.session.selection_changed.connect(self._done.clear)
         self._left = AT_ONCE
         self._turn = QTimer(self, singleShot=True, interval=0)
         self._turn.timeout.connect(self._begin_turn)
@@ -90,7 +90,7 @@ class Making(QObject):
         make, num_bytes = queue.pop(wanted)
         for old in list(self._wanted)[:-MOST_WANTED]:
             del self._wanted[old]
-        job = self._session.run_aside(make, doing="drawing a picture", then=partial(self._keep, wanted, num_bytes))
+        job = self._parts.lanes.run_aside(make, doing="drawing a picture", then=partial(self._keep, wanted, num_bytes))
         for ended in (job.failed, job.cancelled):
             ended.connect(partial(self._end, wanted))
 

@@ -15,8 +15,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from .. import render
+from ..assembly import Parts
 from ..document.comparing import Result, band_deviation
-from ..document.session import Session
 from ..quantities import number
 from ..widgets.theme import Theme
 from .pictures import Pane, Pictures, to_image, viridis
@@ -79,8 +79,8 @@ class Range:
 class Maps:
     """Makes the maps of the session's arrays and keeps them for a while; the numbers are never changed."""
 
-    def __init__(self, session: Session, pictures: Pictures) -> None:
-        self._session, self._pictures = session, pictures
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         self._planes = render.Cache(PLANE_BYTES)
         self._images = render.Cache(IMAGE_BYTES)
         self._highs: dict[tuple, float] = {}
@@ -154,7 +154,7 @@ class Maps:
         return None if image is None else self._pictures.plane(pane, self._bands or (0, len(image) - 1))
 
     def _spread(self, kind: Spread) -> np.ndarray | None:
-        comparing, bands = self._session.comparing, self._bands
+        comparing, bands = self._parts.comparing, self._bands
         known = comparing.disagreement
         if known is None or known.of != kind.of:
             return None

@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip
 
 from .. import render
-from ..document.session import Session
+from ..assembly import Parts
 from ..quantities import plural
 from ..widgets.theme import GRID, Theme
 from .pictures import Pictures, title_of
@@ -20,10 +20,10 @@ LABEL = 18  # under a tile
 class Montage(QFrame):
     """Paints the tiles at the size they are seen; the picture cache keeps them."""
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._session, self._pictures, self._theme = session, pictures, tokens
+        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
         pictures.making.made.connect(self.update)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -119,9 +119,9 @@ class Montage(QFrame):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if (band := self.band_at(event.position())) is not None:
-            self._session.select_band(band)
+            self._parts.looking.select_band(band)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if (band := self.band_at(event.position())) is not None:
-            self._session.select_band(band)
-            self._session.set_mode("band")
+            self._parts.looking.select_band(band)
+            self._parts.looking.set_mode("band")

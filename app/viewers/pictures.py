@@ -16,9 +16,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from .. import render
+from ..assembly import Parts
 from ..document.comparing import Result
 from ..document.ruler import range_title
-from ..document.session import MEASUREMENT, REFERENCE, Session
+from ..document.selection import MEASUREMENT, REFERENCE
 from ..kinds import PERCENTILES, RGB
 from ..quantities import number
 from .making import Making
@@ -55,9 +56,9 @@ class Pictures:
     `look` is how single bands are drawn, a key of LOOKS.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.making = Making(session)
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self._session = parts, parts.session
+        self.making = Making(parts)
         self._images = render.Cache(IMAGE_BYTES)
         self._linear = render.Cache(LINEAR_BYTES)
         self._levels: dict[tuple, tuple[float, float]] = {}
@@ -130,7 +131,7 @@ class Pictures:
         if session.measurement is None:
             return None
         if isinstance(pane, Result):
-            return session.comparing.image(pane)
+            return self._parts.comparing.image(pane)
         if isinstance(pane, Seen):
             return session.stages.denoiser_input(pane.stage) if pane.stage < len(session.stages) else None
         if pane == REFERENCE:

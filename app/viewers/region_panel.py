@@ -24,8 +24,9 @@ from PySide6.QtWidgets import (
 
 from lorun_engine.io.spectra import spectral_angles
 
+from ..assembly import Parts
 from ..document.regions import SHAPES, Region, Shape, shape_words
-from ..document.session import REFERENCE, Session
+from ..document.selection import REFERENCE
 from ..widgets import theme
 from ..widgets.theme import GRID, Theme
 from .pictures import title_of
@@ -45,9 +46,9 @@ class RegionPanel(QWidget):
 
     export_requested = Signal()
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._theme = session, tokens
+        self._parts, self._session, self._theme = parts, parts.session, tokens
         self.tools: dict[Shape, QPushButton] = {}
         self.table = _new_table()
         self.table.itemSelectionChanged.connect(self._choose)
@@ -55,19 +56,19 @@ class RegionPanel(QWidget):
         self.hint.setObjectName("dim")
         self.hint.setWordWrap(True)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.place = _PlaceEditor(session)
+        self.place = _PlaceEditor(parts)
         self.remove = QPushButton("Remove")
-        self.remove.clicked.connect(lambda: session.regions.remove(session.regions.chosen_number))
+        self.remove.clicked.connect(lambda: parts.regions.remove(parts.regions.chosen_number))
         self.export = QPushButton("Export all…")
         self.export.clicked.connect(self.export_requested)
         self._lay_out()
         for changed in (
-            session.regions.changed,
-            session.regions.tool_changed,
-            session.selection_changed,
-            session.stage_added,
-            session.restoration_changed,
-            session.opened_changed,
+            parts.regions.changed,
+            parts.regions.tool_changed,
+            parts.session.selection_changed,
+            parts.session.stage_added,
+            parts.session.restoration_changed,
+            parts.session.opened_changed,
         ):
             changed.connect(self.refresh)
         self.refresh()
@@ -79,7 +80,7 @@ class RegionPanel(QWidget):
 
     def refresh(self) -> None:
         """Shows the places as they are."""
-        session, regions = self._session, self._session.regions
+        session, regions = self._session, self._parts.regions
         is_photograph = session.kind.is_photograph
         for shape, button in self.tools.items():
             button.setText(shape_words(shape, is_photograph=is_photograph).capitalize())
@@ -114,7 +115,7 @@ class RegionPanel(QWidget):
             button.setCheckable(True)
             button.setToolTip(f"Draw on any pane ({KEYS[shape]}); Enter draws in the middle of the pane")
             button.setAccessibleName(f"Draw a {shape}")
-            button.clicked.connect(lambda _=False, shape=shape: self._session.regions.set_tool(shape))
+            button.clicked.connect(lambda _=False, shape=shape: self._parts.regions.set_tool(shape))
             self.tools[shape] = button
             row.addWidget(button)
         row.addStretch()
@@ -135,7 +136,7 @@ class RegionPanel(QWidget):
 
     def _words(self) -> str:
         """What to do with the tool in hand, or what the figures are of."""
-        regions, is_photograph = self._session.regions, self._session.kind.is_photograph
+        regions, is_photograph = self._parts.regions, self._session.kind.is_photograph
         if regions.tool is not None:
             return {
                 "point": "Click on a picture; every click keeps one. Esc ends it.",
@@ -163,7 +164,7 @@ class RegionPanel(QWidget):
 
     def _fill(self) -> None:
         """Writes the table: one row a place."""
-        regions, table = self._session.regions, self.table
+        regions, table = self._parts.regions, self.table
         table.blockSignals(True)
         self._write_headings(self._headings())
         table.setRowCount(len(regions.all))
@@ -196,14 +197,14 @@ class RegionPanel(QWidget):
             table.horizontalHeaderItem(column).setTextAlignment(_RIGHT)
 
     def _headings(self) -> list[str]:
-        has_reference = self._session.regions.has_reference
+        has_reference = self._parts.regions.has_reference
         if self._session.kind.is_photograph:
             return ["place", *(["PSNR dB", "SSIM"] if has_reference else ["px"])]
         return ["place", "px", "mean", "std", *(["to reference"] if has_reference else [])]
 
     def _figures(self, region: Region) -> list[str]:
         """What was measured of a place in the chosen stage; a dash while it is not known."""
-        session, regions = self._session, self._session.regions
+        session, regions = self._session, self._parts.regions
         num_columns = len(self._headings()) - 1
         if not num_stages(session):
             return num_columns * [NO_NUMBER]
@@ -229,15 +230,15 @@ class RegionPanel(QWidget):
     def _choose(self) -> None:
         row = self.table.currentRow()
         if row >= 0 and self.table.selectedItems():
-            self._session.regions.choose(self.table.item(row, 0).data(Qt.ItemDataRole.UserRole))
+            self._parts.regions.choose(self.table.item(row, 0).data(Qt.ItemDataRole.UserRole))
 
 
 class _PlaceEditor(QWidget):
     """The coordinates of the chosen place: x, y, width and height, or the corners of a polygon."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session = session
+        self._parts = parts
         self._region: Region | None = None
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -300,9 +301,9 @@ class _PlaceEditor(QWidget):
 
     def _edit(self, region: Region, corners: Sequence[tuple[float, float]]) -> None:
         """Takes numbers that make a place; others go back to what they were."""
-        self._session.regions.edit(region.number, corners)
+        self._parts.regions.edit(region.number, corners)
         self._region = None
-        self.show_region(self._session.regions.chosen)
+        self.show_region(self._parts.regions.chosen)
 
 
 def _new_table() -> QTableWidget:

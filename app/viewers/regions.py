@@ -22,8 +22,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from ..assembly import Parts
 from ..document.regions import Region, Shape
-from ..document.session import MEASUREMENT, Session
+from ..document.selection import MEASUREMENT
 from ..widgets.theme import Theme
 from .insets import paint_insets
 from .panes import DRAG_STARTS, ImagePane
@@ -49,9 +50,9 @@ def region_colour(tokens: Theme, number: int) -> str:
 class RegionTools(QObject):
     """The tool in hand, what is being drawn or dragged with it, and the sheets on which all that is seen."""
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._pictures, self._theme = session, pictures, tokens
+        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
         self._sheets: list[_Sheet] = []
         self.draft: list[Point] = []  # the corners so far; the last one follows the mouse
         self.dragged: Region | None = None  # where the region in the hand is now
@@ -65,8 +66,8 @@ class RegionTools(QObject):
             QEvent.Type.ShortcutOverride: self._claim,
             QEvent.Type.KeyPress: self._key,
         }
-        session.regions.changed.connect(self.update)
-        session.regions.tool_changed.connect(self._tool_changed)
+        parts.regions.changed.connect(self.update)
+        parts.regions.tool_changed.connect(self._tool_changed)
 
     def attach(self, pane: ImagePane, shows: Callable[[], object]) -> None:
         """Lets regions be seen and drawn on a pane; `shows` tells which stage, reference or measurement it shows."""
@@ -86,19 +87,19 @@ class RegionTools(QObject):
 
     def point_at(self, pane: ImagePane, position: QPointF) -> Point:
         """(y, x) of the scene under a point of the widget; beside the picture, the nearest of it."""
-        target, (height, width) = pane.target, self._session.regions.size
+        target, (height, width) = pane.target, self._parts.regions.size
         y = (position.y() - target.y()) / target.height() * height
         x = (position.x() - target.x()) / target.width() * width
         return min(max(y, 0.0), height), min(max(x, 0.0), width)
 
     def position_of(self, pane: ImagePane, point: Point) -> QPointF:
         """A point of the scene in coordinates of the widget."""
-        target, (height, width) = pane.target, self._session.regions.size
+        target, (height, width) = pane.target, self._parts.regions.size
         return QPointF(target.x() + point[1] / width * target.width(), target.y() + point[0] / height * target.height())
 
     def region_at(self, pane: ImagePane, position: QPointF) -> Region | None:
         """The region whose outline lies under a point of the widget; of the chosen one the inside counts too."""
-        regions = self._session.regions
+        regions = self._parts.regions
         stroker = QPainterPathStroker()
         stroker.setWidth(GRIP)
         for region in reversed(regions.all):
@@ -134,10 +135,10 @@ class RegionTools(QObject):
     def _can_draw_on(self, pane: ImagePane, shows: object) -> bool:
         """Whether a pane shows the scene, or a small picture of it."""
         is_scene = shows != MEASUREMENT or self._session.kind.measures == "picture"
-        return is_scene and self._session.regions.size is not None and not pane.target.isEmpty()
+        return is_scene and self._parts.regions.size is not None and not pane.target.isEmpty()
 
     def _press(self, pane: ImagePane, event: QMouseEvent) -> bool:
-        regions = self._session.regions
+        regions = self._parts.regions
         if event.button() != Qt.MouseButton.LeftButton:
             return False
         if regions.tool is None and pane.claims(event.position()):
@@ -162,7 +163,7 @@ class RegionTools(QObject):
             if (event.position() - self._pressed).manhattanLength() >= DRAG_STARTS or self.dragged is not None:
                 start = self.point_at(pane, self._pressed)
                 way = round(point[0] - start[0]), round(point[1] - start[1])
-                self.dragged = self._session.regions.shifted(self._taken, *way)
+                self.dragged = self._parts.regions.shifted(self._taken, *way)
         elif self.draft:
             self.draft[-1:] = [self.draft[-1], point] if len(self.draft) == 1 else [point]
         if self.draft or self.dragged is not None:
@@ -170,7 +171,7 @@ class RegionTools(QObject):
         return False  # the cursor and its values follow all the same
 
     def _release(self, pane: ImagePane, event: QMouseEvent) -> bool:
-        regions, tool = self._session.regions, self._session.regions.tool
+        regions, tool = self._parts.regions, self._parts.regions.tool
         if self._pressed is None or event.button() != Qt.MouseButton.LeftButton:
             return False
         self._pressed = None
@@ -192,7 +193,7 @@ class RegionTools(QObject):
 
     def _double_click(self, pane: ImagePane, event: QMouseEvent) -> bool:
         """Closes a polygon; with any tool it is two clicks of that tool, and fits nothing."""
-        tool = self._session.regions.tool
+        tool = self._parts.regions.tool
         if tool == "polygon" and len(self.draft) > 1:
             self._close_polygon()
         elif tool is not None:
@@ -214,7 +215,7 @@ class RegionTools(QObject):
 
     def _answer_to(self, pane: ImagePane, event: QKeyEvent) -> Callable[[], None] | None:
         """What a key does to regions now; None where it means nothing to them."""
-        regions, key = self._session.regions, event.key()
+        regions, key = self._parts.regions, event.key()
         if key == Qt.Key.Key_Escape:
             if self.draft:
                 return self._lay_down
@@ -235,7 +236,7 @@ class RegionTools(QObject):
 
     def _place(self, pane: ImagePane) -> None:
         """Puts what the tool draws into the middle of what is seen, a quarter as large as the picture."""
-        regions = self._session.regions
+        regions = self._parts.regions
         (height, width), tool = regions.size, regions.tool
         y, x = self.point_at(pane, QPointF(pane.width() / 2, pane.height() / 2))
         if tool == "point":
@@ -258,14 +259,14 @@ class RegionTools(QObject):
         digits = 1 if tool == "polygon" else 0
         rounded = [(round(y, digits), round(x, digits)) for y, x in corners]
         self.draft = []
-        if self._session.regions.add(tool, rounded) is not None:
-            self._session.regions.set_tool(None)
+        if self._parts.regions.add(tool, rounded) is not None:
+            self._parts.regions.set_tool(None)
 
     def _tool_changed(self) -> None:
         """Drops what was begun, and gives the keys to a pane that can be drawn on."""
         self._lay_down()
         seen = [sheet for sheet in self._sheets if sheet.isVisible()]
-        if seen and self._session.regions.tool is not None:
+        if seen and self._parts.regions.tool is not None:
             seen[0].parentWidget().setFocus()
 
     def _lay_down(self) -> None:
@@ -279,7 +280,7 @@ class RegionTools(QObject):
         """Paints the regions, what is being drawn, and on a photograph its zoom boxes."""
         if not self._can_draw_on(pane, shows):
             return
-        regions = self._session.regions
+        regions = self._parts.regions
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for region in regions.all:
             is_dragged = self.dragged is not None and region.number == self.dragged.number
@@ -311,7 +312,7 @@ class RegionTools(QObject):
 
     @property
     def _chosen_number(self) -> int | None:
-        return self._session.regions.chosen_number
+        return self._parts.regions.chosen_number
 
     def _outline(
         self, painter: QPainter, path: QPainterPath, colour: str, *, width: float = 1.75, is_dashed: bool = False

@@ -12,12 +12,12 @@ from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from .. import render
-from ..document.session import Session
+from ..assembly import Parts
+from ..document.checking import ROUNDING, share_of, words_of
 from ..kinds import RGB
-from ..panels.check import ROUNDING, share_of, words_of
-from ..panels.model import set_look
 from ..quantities import number
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import Theme
 from .pictures import title_of
@@ -35,9 +35,9 @@ MOST_PLOTTED = 2048  # points of a curve of means
 class ResidualView(QWidget):
     """Obeys the session: the stage that is looked at, measured again."""
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._drawn = session, None
+        self._parts, self._session, self._drawn = parts, parts.session, None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Residual of the result")
         self.images = [_Image(name) for name in ("Measurement y", "Φx of the result", "Residual y − Φx")]
@@ -57,7 +57,7 @@ class ResidualView(QWidget):
         self.whole.setToolTip("Zoom with the wheel and drag; the three images move together")
         self.whole.clicked.connect(self.show_whole)
         self._lay_out()
-        for changed in (session.checking.changed, session.selection_changed, session.opened_changed):
+        for changed in (parts.checking.changed, parts.session.selection_changed, parts.session.opened_changed):
             changed.connect(self.refresh)
         self.set_theme(tokens)
 
@@ -74,7 +74,7 @@ class ResidualView(QWidget):
         """Shows the stage that is looked at; nothing is drawn while nobody sees it."""
         if not self.isVisible():
             return
-        checking = self._session.checking
+        checking = self._parts.checking
         result = checking.shown
         if result is None:
             self._clear("" if checking.state == "failed" else "Measuring this stage again…")
@@ -84,7 +84,7 @@ class ResidualView(QWidget):
         if result is self._drawn:
             return
         self._drawn = result
-        words, look = words_of(self._session, result)
+        words, look = words_of(result, self._parts.checking.unjudged)
         set_look(self.verdict, words, look)
         self.figures.setText(self._figures(result))
         self._draw_images(result)

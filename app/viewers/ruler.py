@@ -7,8 +7,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 
+from ..assembly import Parts
 from ..document.ruler import Range
-from ..document.session import Session
 from ..widgets.plots import pen
 from ..widgets.theme import Theme
 from .panes import DRAG_STARTS
@@ -19,9 +19,9 @@ GRIP = 6  # px; how near to an end the mouse takes it
 class RulerOnPlot(QObject):
     """Draws the ruler of the session into a plot whose bands lie at given places, and lets the mouse move it."""
 
-    def __init__(self, plot: pg.PlotWidget, session: Session, tokens: Theme) -> None:
+    def __init__(self, plot: pg.PlotWidget, parts: Parts, tokens: Theme) -> None:
         super().__init__(plot)
-        self._plot, self._session = plot, session
+        self._plot, self._parts = plot, parts
         self._axis: np.ndarray | None = None
         self._pressed: QPointF | None = None
         self._is_dragging = False
@@ -46,8 +46,8 @@ class RulerOnPlot(QObject):
 
     def refresh(self, axis: np.ndarray | None) -> None:
         """Draws the range that the session has; `axis` are the places of the bands, None where there are none."""
-        self._axis = axis if self._session.ruler.is_possible else None
-        bands = self._session.ruler.range
+        self._axis = axis if self._parts.ruler.is_possible else None
+        bands = self._parts.ruler.range
         is_shown = self._axis is not None and bands is not None
         if is_shown:
             self.item.setRegion(self._ends(bands))
@@ -77,7 +77,7 @@ class RulerOnPlot(QObject):
         position = event.position()
         if event.button() != Qt.MouseButton.LeftButton or not self._is_inside(position):
             return False
-        bands = self._session.ruler.range
+        bands = self._parts.ruler.range
         self._pressed, self._drag, self._moved_from = position, object(), None
         self._held = self._x(position)
         if bands is not None:
@@ -105,13 +105,13 @@ class RulerOnPlot(QObject):
         if self._pressed is None or event.button() != Qt.MouseButton.LeftButton:
             return False
         if not self._is_dragging and self._moved_from is None:
-            self._session.ruler.clear()
+            self._parts.ruler.clear()
         self._pressed, self._is_dragging = None, False
         return True
 
     def _take(self, position: QPointF) -> None:
         """Takes the bands between the end that is held and the mouse, or moves all of them."""
-        ruler = self._session.ruler
+        ruler = self._parts.ruler
         if self._moved_from is not None:
             (first, last), start = self._moved_from
             way = min(max(self.band_at(position) - start, -first), len(self._axis) - 1 - last)
@@ -126,7 +126,7 @@ class RulerOnPlot(QObject):
     def _shape_at(self, position: QPointF) -> Qt.CursorShape:
         if not self._is_inside(position):
             return Qt.CursorShape.ArrowCursor
-        bands = self._session.ruler.range
+        bands = self._parts.ruler.range
         if bands is not None:
             low, high = self._ends(bands)
             if self._is_near(low, position) or self._is_near(high, position):

@@ -16,12 +16,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ..assembly import Parts
 from ..document.comparing import Outcome, Result
-from ..document.session import Session
-from ..panels.model import set_look
 from ..quantities import breakable, duration, number, plural
 from ..widgets import theme
 from ..widgets.icons import icon
+from ..widgets.labels import set_look
 from ..widgets.theme import GRID, Theme
 
 HEIGHT = 128  # px of the list before it scrolls
@@ -33,9 +33,9 @@ ROW_HEIGHT = 26
 class SetsCard(QWidget):
     """One row for every decoder of this task and for every result that is kept; ticked ones are run together."""
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._comparing, self._theme = session, session.comparing, tokens
+        self._parts, self._session, self._comparing, self._theme = parts, parts.session, parts.comparing, tokens
         self._shown: tuple = ()
         self.ticks: dict[str, QCheckBox] = {}
         self.drops: dict[Result, QToolButton] = {}
@@ -82,13 +82,13 @@ class SetsCard(QWidget):
 
     def refresh(self) -> None:
         """Shows decoders, results and progress."""
-        session, comparing = self._session, self._comparing
+        comparing = self._comparing
         results = tuple(comparing.results)
         outcomes = {outcome.name: outcome for outcome in comparing.progress.outcomes}
-        shown = (session.decoder_names, results, tuple(outcomes.values()))
+        shown = (self._parts.setup.decoder_names, results, tuple(outcomes.values()))
         if shown != self._shown:
             self._shown = shown
-            self._fill(session.decoder_names, results, outcomes)
+            self._fill(self._parts.setup.decoder_names, results, outcomes)
         for name, box in self.ticks.items():
             box.setChecked(name in comparing.ticked)
             box.setEnabled(not comparing.is_running)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..widgets.theme import GRID, Theme
 from .convergence import ConvergenceView
 from .library import LibraryPanel
@@ -19,22 +19,20 @@ class SideTabs(QWidget):
     export_requested = Signal()  # of what was measured in all regions
     library_requested = Signal()
 
-    def __init__(
-        self, session: Session, tokens: Theme, *, spectrum: SpectrumView, convergence: ConvergenceView
-    ) -> None:
+    def __init__(self, parts: Parts, tokens: Theme, *, spectrum: SpectrumView, convergence: ConvergenceView) -> None:
         super().__init__()
-        self._session = session
-        self.regions = RegionPanel(session, tokens)
+        self._parts, self._session = parts, parts.session
+        self.regions = RegionPanel(parts, tokens)
         self.regions.export_requested.connect(self.export_requested)
-        self.library = LibraryPanel(session, tokens, lambda: spectrum.subject)
+        self.library = LibraryPanel(parts, tokens, lambda: spectrum.subject)
         self.library.open_requested.connect(self.library_requested)
         spectrum.subject_changed.connect(self.library.refresh)
         self._cards = {"Convergence": convergence, "Regions": self.regions, "Library": self.library}
         self._had_regions = False
         self._lay_out()
-        session.opened_changed.connect(self._refresh)
-        session.regions.changed.connect(self._show_first)
-        session.regions.tool_changed.connect(self._show_tool)
+        parts.session.opened_changed.connect(self._refresh)
+        parts.regions.changed.connect(self._show_first)
+        parts.regions.tool_changed.connect(self._show_tool)
         self._refresh()
 
     def set_theme(self, tokens: Theme) -> None:
@@ -84,11 +82,11 @@ class SideTabs(QWidget):
             self.show_card("Convergence")
 
     def _show_first(self) -> None:
-        has_regions = bool(self._session.regions.all)
+        has_regions = bool(self._parts.regions.all)
         if has_regions and not self._had_regions:
             self.show_card("Regions")
         self._had_regions = has_regions
 
     def _show_tool(self) -> None:
-        if self._session.regions.tool is not None:
+        if self._parts.regions.tool is not None:
             self.show_card("Regions")

@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSize
 
 from lorun_engine.io.spectra import spectral_angles
 
+from ..assembly import Parts
 from ..document.ruler import range_title
-from ..document.session import Session
 from ..widgets import theme
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import GRID, Theme
@@ -40,16 +40,16 @@ class SpectrumView(QWidget):
     export_requested = Signal()
     subject_changed = Signal()
 
-    def __init__(self, session: Session, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._theme = session, tokens
+        self._parts, self._session, self._theme = parts, parts.session, tokens
         self._cursor: Pixel | None = None
         self.plot = new_plot("wavelength (nm)", name="Spectra")
         self.plot.setMinimumHeight(190)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()  # the band or the column looked at
         self.plot.addItem(self.here, ignoreBounds=True)
-        self.ruler = RulerOnPlot(self.plot, session, tokens)
+        self.ruler = RulerOnPlot(self.plot, parts, tokens)
         self.region_curves: dict[int, RegionCurve] = {}  # by the number of the region
         self.fan = Fan(self.plot)  # of the chosen region
         self.places = [Fan(self.plot), Fan(self.plot)]  # pinned, under the mouse
@@ -67,18 +67,18 @@ class SpectrumView(QWidget):
         self.mean.setCheckable(True)
         self.mean.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.mean.setAccessibleName("Mean over a range of bands")
-        self.mean.clicked.connect(session.ruler.toggle)
+        self.mean.clicked.connect(parts.ruler.toggle)
         self.csv = QPushButton("csv")
         self.csv.clicked.connect(self.export_requested)
         self._lay_out()
-        self._selection = session.selection
-        session.selection_changed.connect(self._follow)
+        self._selection = parts.session.selection
+        parts.session.selection_changed.connect(self._follow)
         for changed in (
-            session.stage_added,
-            session.restoration_changed,
-            session.opened_changed,
-            session.regions.changed,
-            session.spectral_library.changed,
+            parts.session.stage_added,
+            parts.session.restoration_changed,
+            parts.session.opened_changed,
+            parts.regions.changed,
+            parts.spectral_library.changed,
         ):
             changed.connect(self.refresh)
         self.set_theme(tokens)
@@ -130,12 +130,12 @@ class SpectrumView(QWidget):
         session = self._session
         x = self._axis() if num_stages(session) else None
         self._refresh_here(x)
-        self.subject = subject = subject_of(session, self._cursor, side=self.side)
+        self.subject = subject = subject_of(self._parts, self._cursor, side=self.side)
         if subject is None:
             self._clear(self._invitation(x is not None))
             self.subject_changed.emit()
             return
-        pinned, region = session.selection.pixel, session.regions.chosen
+        pinned, region = session.selection.pixel, self._parts.regions.chosen
         fans = {fan: () for fan in (self.fan, *self.places)}
         if self._cursor is not None:
             fans[self.places[1]] = subject.curves
@@ -179,17 +179,17 @@ class SpectrumView(QWidget):
     def _refresh_regions(self, x: np.ndarray | None) -> None:
         """One curve a region, that of the chosen stage."""
         session = self._session
-        shown = {} if x is None else {region.number: region for region in session.regions.all}
+        shown = {} if x is None else {region.number: region for region in self._parts.regions.all}
         if self._is_profile:  # boxes have figures, not curves
             shown = {number: region for number, region in shown.items() if region.shape == "point"}
         for number in self.region_curves.keys() - shown.keys():
             self.region_curves.pop(number).remove()
         stage = chosen_stage(session)
         for number, region in shown.items():
-            measured = region_curve(session, region, stage, side=self.side)
+            measured = region_curve(self._parts, region, stage, side=self.side)
             if number not in self.region_curves:
                 self.region_curves[number] = RegionCurve(self.plot)
-            curve, is_chosen = self.region_curves[number], number == session.regions.chosen_number
+            curve, is_chosen = self.region_curves[number], number == self._parts.regions.chosen_number
             width = 3.0 if is_chosen and not self._is_profile else 1.75
             curve.paint(region_colour(self._theme, number), width, tint_alpha=0.22 if is_chosen else 0.1)
             if measured is not None:
@@ -197,7 +197,7 @@ class SpectrumView(QWidget):
 
     def _take_side(self) -> None:
         """Averages over as many pixels as the box says, here and in the points."""
-        self._session.regions.set_side(self.side)
+        self._parts.regions.set_side(self.side)
         self.refresh()
 
     @property
@@ -232,7 +232,7 @@ class SpectrumView(QWidget):
     def _paint_fan(self) -> None:
         """Gives the fan of the chosen region the colour of its marker."""
         width = 0.6 if self._is_profile else 1.0
-        self.fan.paint(region_colour(self._theme, self._session.regions.chosen_number), width)
+        self.fan.paint(region_colour(self._theme, self._parts.regions.chosen_number), width)
 
     def _invitation(self, has_curves: bool) -> str:
         """What to do to see curves."""
@@ -263,13 +263,13 @@ class SpectrumView(QWidget):
         pixel = self._cursor or self._session.selection.pixel
         is_somewhere = x is not None and (not self._is_profile or pixel is not None)
         self._refresh_ruler(x)
-        self.here.setVisible(is_somewhere and self._session.ruler.range is None)
+        self.here.setVisible(is_somewhere and self._parts.ruler.range is None)
         if is_somewhere:
             self.here.setValue(x[pixel[1] if self._is_profile else self._session.selection.band])
 
     def _refresh_ruler(self, x: np.ndarray | None) -> None:
         """Draws the ruler, and says in its button which bands it covers."""
-        ruler, wavelengths_nm = self._session.ruler, None if x is None else self._session.measurement.wavelengths_nm
+        ruler, wavelengths_nm = self._parts.ruler, None if x is None else self._session.measurement.wavelengths_nm
         self.ruler.refresh(x)
         self.mean.setVisible(ruler.is_possible)
         self.mean.setChecked(ruler.range is not None)
@@ -283,7 +283,7 @@ class SpectrumView(QWidget):
     def _refresh_beside(self, x: np.ndarray, subject: Subject) -> None:
         """Draws the reference of the subject, and the spectrum of the library that was chosen."""
         none = np.array([])
-        true, library = subject.true, self._session.spectral_library
+        true, library = subject.true, self._parts.spectral_library
         self.reference.setData(none if true is None else x, none if true is None else true, connect="finite")
         has_spectrum = library.shown is not None and not self._is_profile
         self.beside.setVisible(has_spectrum)
@@ -303,10 +303,10 @@ class SpectrumView(QWidget):
             for pixel, words, colour in places
             if pixel is not None
         ]
-        region = session.regions.chosen
+        region = self._parts.regions.chosen
         if region is not None:
             colour = region_colour(self._theme, region.number)
-            words.append(f"<span style='color:{colour}'>●</span> {session.regions.title(region)}")
+            words.append(f"<span style='color:{colour}'>●</span> {self._parts.regions.title(region)}")
         self.where.setText("&nbsp;&nbsp; ".join(words))
         last = len(subject.curves) - 1
         parts = [f"<b>━</b> {title_of(subject.stage).lower()}"]

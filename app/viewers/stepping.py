@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
-from ..document.session import Session
+from ..assembly import Parts
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Theme
@@ -20,9 +20,9 @@ PLAY_MS = (80, 500)  # per stage
 class SteppingCard(QWidget):
     """Obeys the selection; every control calls one of the session's verbs."""
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._pictures, self._theme = session, pictures, tokens
+        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
         self.play = QPushButton()
         self.play.setFixedSize(36, 28)
         self.play.setIconSize(QSize(SIDE, SIDE))
@@ -35,12 +35,12 @@ class SteppingCard(QWidget):
         self.view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         for view, words in VIEWS.items():
             self.view.addItem(words, view)
-        self.view.activated.connect(lambda _: session.set_view(self.view.currentData()))
+        self.view.activated.connect(lambda _: parts.looking.set_view(self.view.currentData()))
         self.band_title, self.band_slider = _heading("Band"), _slider("Band")
         self.band_label = _figures("28 of 28  ·  000.0 nm")
-        self.stage_slider.valueChanged.connect(session.select_stage)
+        self.stage_slider.valueChanged.connect(parts.looking.select_stage)
         self.band_slider.valueChanged.connect(self._slide_band)
-        self.strip = StageStrip(session, pictures, tokens)
+        self.strip = StageStrip(parts, pictures, tokens)
         self._player = QTimer(self)
         self._player.timeout.connect(self._play_on)
         frame, column = theme.card("")
@@ -85,9 +85,9 @@ class SteppingCard(QWidget):
 
     def _slide_band(self, band: int) -> None:
         """A slider that is moved shows what it moves through: colour has no bands."""
-        self._session.select_band(band)
+        self._parts.looking.select_band(band)
         if self._session.selection.in_colour:
-            self._session.set_in_colour(False)
+            self._parts.looking.set_in_colour(False)
 
     def _toggle_play(self, is_playing: bool) -> None:
         self._name_play()
@@ -95,7 +95,7 @@ class SteppingCard(QWidget):
             self._player.stop()
             return
         if self._session.selection.stage >= self._pictures.num_stages - 1:
-            self._session.select_stage(0)
+            self._parts.looking.select_stage(0)
         shortest, longest = PLAY_MS
         self._player.start(int(min(max(1000 * PLAY_S / max(self._pictures.num_stages, 1), shortest), longest)))
 
@@ -104,7 +104,7 @@ class SteppingCard(QWidget):
         if stage >= self._pictures.num_stages - 1:
             self.play.setChecked(False)
         else:
-            self._session.select_stage(stage + 1)
+            self._parts.looking.select_stage(stage + 1)
 
     def _name_play(self) -> None:
         is_playing = self.play.isChecked()

@@ -6,8 +6,9 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QToolTip, QWidget
 
+from ..assembly import Parts
 from ..document.arranging import in_order
-from ..document.session import REFERENCE, Session
+from ..document.selection import REFERENCE
 from ..quantities import number
 from ..widgets.theme import GRID, Theme
 from .pictures import Pictures, title_of
@@ -22,11 +23,11 @@ BAR = 8  # height of the scroll bar
 class Strip(QWidget):
     """Paints what is visible; pictures are rendered one per turn of the event loop, those in sight first."""
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
-        self._session, self._pictures, self._theme = session, pictures, tokens
+        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
         self._images: dict[int, QImage] = {}
-        self._of = session.stages
+        self._of = parts.session.stages
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._render_one)
@@ -139,19 +140,19 @@ class Strip(QWidget):
         panes = self._session.selection.panes
         if pane == REFERENCE or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             others = [shown for shown in panes if shown != pane]
-            self._session.set_panes(others if pane in panes else in_order([*panes, pane]))
+            self._parts.looking.set_panes(others if pane in panes else in_order([*panes, pane]))
         else:
-            self._session.select_stage(pane)
+            self._parts.looking.select_stage(pane)
 
 
 class StageStrip(QScrollArea):
     """The strip in a frame that scrolls sideways and keeps the chosen stage in sight."""
 
-    def __init__(self, session: Session, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
         super().__init__()
-        self._session = session
+        self._session = parts.session
         self._stage = -1
-        self.strip = Strip(session, pictures, tokens)
+        self.strip = Strip(parts, pictures, tokens)
         self.setWidget(self.strip)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)

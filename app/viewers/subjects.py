@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import render
+from ..assembly import Parts
 from ..document.regions import Region
-from ..document.session import REFERENCE, Session
+from ..document.selection import REFERENCE
+from ..document.session import Session
 
 Pixel = tuple[int, int]  # (y, x)
 
@@ -42,21 +44,21 @@ def chosen_stage(session: Session) -> int:
     return max(min(session.selection.stage, num_stages(session) - 1), 0)
 
 
-def subject_of(session: Session, cursor: Pixel | None, *, side: int) -> Subject | None:
+def subject_of(parts: Parts, cursor: Pixel | None, *, side: int) -> Subject | None:
     """What is fanned out now; None where no place is looked at, or the worker still measures it."""
+    session, regions = parts.session, parts.regions
     stages = range(num_stages(session))
-    region = session.regions.chosen if cursor is None else None
+    region = regions.chosen if cursor is None else None
     if not stages:
         return None
     if region is not None:
-        curves = [region_curve(session, region, index, side=side) for index in stages]
+        curves = [region_curve(parts, region, index, side=side) for index in stages]
         if None in curves:
             return None
-        true = region_curve(session, region, REFERENCE, side=side)
+        true = region_curve(parts, region, REFERENCE, side=side)
         means = tuple(mean for mean, _ in curves)
-        return Subject(
-            f"region {session.regions.title(region)}", means, chosen_stage(session), None if true is None else true[0]
-        )
+        true = None if true is None else true[0]
+        return Subject(f"region {regions.title(region)}", means, chosen_stage(session), true)
     pixel = cursor or session.selection.pixel
     if pixel is None:
         return None
@@ -73,16 +75,15 @@ def pixel_curve(session: Session, image: np.ndarray, pixel: Pixel, *, side: int)
     return render.mean_spectrum(image, pixel, side)
 
 
-def region_curve(
-    session: Session, region: Region, pane: int, *, side: int
-) -> tuple[np.ndarray, np.ndarray | None] | None:
+def region_curve(parts: Parts, region: Region, pane: int, *, side: int) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Mean and deviation of a region in a stage or the reference; of a photograph its middle row.
 
     None without a reference, or while the worker measures it.
     """
+    session = parts.session
     if session.kind.is_photograph:
         image = session.measurement.reference if pane == REFERENCE else session.stages.image(pane)
         top, _, bottom, _ = region.bounds
         return None if image is None else (render.line_profile(image, int((top + bottom) / 2), side), None)
-    curve = session.regions.curve(region, pane)
+    curve = parts.regions.curve(region, pane)
     return None if curve is None else (curve.mean, curve.std if curve.num_pixels > 1 else None)

@@ -1,4 +1,4 @@
-"""A tiny CASSI snapshot on the disk, decoders that do as they are told, and sessions that end with their test."""
+"""A tiny CASSI snapshot on the disk, decoders that do as they are told, and parts that end with their test."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from app.assembly import Parts
 from app.document.decoders import Choice
-from app.document.session import Session
 from app.main_window import MainWindow
 from lorun_engine.errors import LorunError
 
@@ -137,66 +137,66 @@ def low_resolution(tmp_path) -> Path:
 
 
 @pytest.fixture
-def decode_photograph(qtbot, make_session):
-    """Opens a file in a session of its own and decodes it with three stages: stage k is 0.5^k everywhere."""
+def decode_photograph(qtbot, make_parts):
+    """Opens a file in parts of its own and decodes it with three stages: stage k is 0.5^k everywhere."""
 
-    def decode(path: Path, task: str) -> Session:
+    def decode(path: Path, task: str) -> Parts:
         decoder = FakeDecoder(num_stages=3)
         decoder.task = task
-        session = make_session(decoder)
-        with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-            session.open([path])
-        assert session.problem is None
-        with qtbot.waitSignal(session.worker_idle):
-            session.restore()
-        return session
+        parts = make_parts(decoder)
+        with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+            parts.session.open([path])
+        assert parts.session.problem is None
+        with qtbot.waitSignal(parts.lanes.idle):
+            parts.session.restore()
+        return parts
 
     return decode
 
 
 @pytest.fixture
-def make_session(qtbot, tmp_path):
-    """Makes sessions with a loaded engine; every one has ended when the test has."""
-    sessions = []
+def make_parts(qtbot, tmp_path):
+    """Makes parts with a loaded engine; every one has ended when the test has."""
+    made = []
 
-    def make(*decoders: FakeDecoder) -> Session:
+    def make(*decoders: FakeDecoder) -> Parts:
         """Without `decoders` it has the engine's own."""
         source = FakeDecoders(*decoders) if decoders else None
-        session = Session(decoders=source, settings_path=tmp_path / "settings.json")
-        sessions.append(session)
-        with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-            session.load_engine()
-        return session
+        parts = Parts(decoders=source, settings_path=tmp_path / "settings.json")
+        made.append(parts)
+        with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+            parts.setup.load_engine()
+        return parts
 
     yield make
-    for session in sessions:
-        assert session.close(timeout_s=20)
+    for parts in made:
+        assert parts.close(timeout_s=20)
 
 
 @pytest.fixture
-def opened(qtbot, make_session, fake, snapshot) -> Session:
-    """A session with the snapshot open and the fake decoder chosen."""
-    session = make_session(fake)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
-    assert session.measurement is not None
-    return session
+def opened(qtbot, make_parts, fake, snapshot) -> Parts:
+    """Parts with the snapshot open and the fake decoder chosen."""
+    parts = make_parts(fake)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    assert parts.session.measurement is not None
+    return parts
 
 
 @pytest.fixture
-def decoded(qtbot, opened) -> Session:
-    """A session with all stages of the fake decoder: stage k is 0.5^k everywhere."""
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.restore()
+def decoded(qtbot, opened) -> Parts:
+    """Parts with all stages of the fake decoder: stage k is 0.5^k everywhere."""
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.session.restore()
     return opened
 
 
 @pytest.fixture
 def show(qtbot):
-    """Shows a session in an active window of 1440 x 900 pixels."""
+    """Shows parts in an active window of 1440 x 900 pixels."""
 
-    def make(session: Session) -> MainWindow:
-        window = MainWindow(session)
+    def make(parts: Parts) -> MainWindow:
+        window = MainWindow(parts)
         qtbot.addWidget(window)
         window.resize(1440, 900)
         with qtbot.waitExposed(window):

@@ -22,9 +22,9 @@ from lorun_engine.restore import restore
 
 
 @pytest.fixture
-def make_window(qtbot, make_session):
+def make_window(qtbot, make_parts):
     def make(*decoders) -> MainWindow:
-        window = MainWindow(make_session(*decoders))
+        window = MainWindow(make_parts(*decoders))
         qtbot.addWidget(window)
         window.show()
         return window
@@ -36,13 +36,13 @@ def make_window(qtbot, make_session):
 def window(qtbot, make_window, fake, snapshot) -> MainWindow:
     """A window with the snapshot open and a fake decoder."""
     window = make_window(fake)
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         window.session.open([snapshot])
     return window
 
 
 def _decode(qtbot, window: MainWindow) -> None:
-    with qtbot.waitSignal(window.session.worker_idle, timeout=60_000):
+    with qtbot.waitSignal(window.parts.lanes.idle, timeout=60_000):
         window.decode_card.button.click()
 
 
@@ -68,12 +68,12 @@ def test_an_empty_window_says_what_to_do_and_why_decode_is_grey(make_window, fak
 
 def test_dropping_a_capture_and_its_mask_opens_them_and_offers_the_solutions(qtbot, make_window, fake, foreign):
     window = make_window(fake)
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         _drop(window, *foreign)
     buttons = {button.text(): button for button in window.measurement_card.misfit.buttons}
     assert "4 bands, step 2" in buttons
     assert window.decode_card.sentence.text() == "Correct the measurement first."
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         buttons["4 bands, step 2"].click()
     assert window.session.measurement.physics.scene_shape[0] == 4
     assert not window.measurement_card.misfit.isVisible()
@@ -82,37 +82,37 @@ def test_dropping_a_capture_and_its_mask_opens_them_and_offers_the_solutions(qtb
 
 def test_a_correction_is_undone_and_redone(qtbot, make_window, fake, foreign):
     window = make_window(fake)
-    session, undo, redo = window.session, window.actions_["undo"], window.actions_["redo"]
-    with qtbot.waitSignal(session.worker_idle):
-        session.open(foreign)
+    parts, undo, redo = window.parts, window.actions_["undo"], window.actions_["redo"]
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open(foreign)
     assert not undo.isEnabled()
-    with qtbot.waitSignal(session.worker_idle):
-        window.corrections.correct(replace(session.options, num_bands=4), text="4 bands")
-    assert session.measurement is not None and undo.text() == "Undo 4 bands"
-    with qtbot.waitSignal(session.worker_idle):
+    with qtbot.waitSignal(parts.lanes.idle):
+        window.corrections.correct(replace(parts.session.options, num_bands=4), text="4 bands")
+    assert parts.session.measurement is not None and undo.text() == "Undo 4 bands"
+    with qtbot.waitSignal(parts.lanes.idle):
         undo.trigger()
-    assert session.measurement is None and session.options == OpenOptions()
-    with qtbot.waitSignal(session.worker_idle):
+    assert parts.session.measurement is None and parts.session.options == OpenOptions()
+    with qtbot.waitSignal(parts.lanes.idle):
         redo.trigger()
-    assert session.measurement is not None and session.options.num_bands == 4
+    assert parts.session.measurement is not None and parts.session.options.num_bands == 4
 
 
 def test_roles_are_swapped_with_one_click(qtbot, make_window, fake, foreign):
     window = make_window(fake)
-    session = window.session
-    with qtbot.waitSignal(session.worker_idle):
-        session.open(foreign)
+    parts = window.parts
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open(foreign)
     window.show_roles()
     assert [box.currentText() for box in window.roles_page.roles] == ["measurement", "mask"]
     box = window.roles_page.roles[0]
-    with qtbot.waitSignal(session.worker_idle):
+    with qtbot.waitSignal(parts.lanes.idle):
         box.setCurrentText("mask")
         box.activated.emit(box.currentIndex())
-    assert session.role_table.row("mask").found.path == foreign[0]
-    assert session.role_table.row("measurement").found.path == foreign[1]
-    with qtbot.waitSignal(session.worker_idle):
+    assert parts.session.role_table.row("mask").found.path == foreign[0]
+    assert parts.session.role_table.row("measurement").found.path == foreign[1]
+    with qtbot.waitSignal(parts.lanes.idle):
         window.corrections.undo()
-    assert session.role_table.row("measurement").found.path == foreign[0]
+    assert parts.session.role_table.row("measurement").found.path == foreign[0]
 
 
 def test_a_field_of_the_geometry_form_corrects_and_shows_its_reason(qtbot, window):
@@ -123,12 +123,12 @@ def test_a_field_of_the_geometry_form_corrects_and_shows_its_reason(qtbot, windo
     step.line.setText("two")
     step.line.editingFinished.emit()
     assert "a number was expected" in step.reason.text()
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         step.line.setText("1.5")
         step.line.editingFinished.emit()
     assert window.session.problem is not None  # the capture is too wide for it
     assert page.misfit.isVisible() and step.reason.text() == ""
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         window.corrections.undo()
     assert window.session.problem is None and step.line.text() == ""
 
@@ -143,7 +143,7 @@ def test_decode_becomes_cancel_and_cancelling_while_it_runs(qtbot, window, fake,
     assert card.sentence.text().startswith("Stage 2 of 5")
     card.button.click()
     assert card.button.text() == "Cancelling…" and not card.button.isEnabled()
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         fake.gate.is_open.set()
     assert card.button.text() == "Decode" and card.button.isEnabled() and not card.progress.isVisible()
     assert card.sentence.text() == "Cancelled after stage 3 of 5. 4 images kept, marked partial."
@@ -153,27 +153,29 @@ def test_a_decoder_that_does_not_fit_offers_one_that_needs_no_weights(qtbot, mak
     trained, simple = fake_decoder_type("trained"), fake_decoder_type("simple")
     trained.refusal = simple.refusal = "Made for another camera. Choose another decoder."
     window = make_window(trained, simple)
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         window.session.open([snapshot])
     assert "another camera" in window.model_card.fit.text() and not window.decode_card.button.isEnabled()
     assert window.model_card.instead.text() == "Use simple"
     simple.refusal = ""
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         window.model_card.instead.click()
-    assert window.session.decoder_name == "simple" and window.decode_card.button.isEnabled()
+    assert window.parts.setup.decoder_name == "simple" and window.decode_card.button.isEnabled()
 
 
 def test_a_full_device_offers_the_cpu(qtbot, window, fake):
-    session = window.session
-    session.devices = (*session.devices, replace(session.devices[0], name="cuda:0", title="A GPU"))
-    session.device = "cuda:0"
-    session.recipe = None
-    session.restoration = replace(session.restoration, state="failed", error=DeviceError("The memory is full."))
-    session.restoration_changed.emit()
+    parts = window.parts
+    parts.setup.devices = (*parts.setup.devices, replace(parts.setup.devices[0], name="cuda:0", title="A GPU"))
+    parts.setup.device = "cuda:0"
+    parts.session.recipe = None
+    parts.session.restoration = replace(
+        parts.session.restoration, state="failed", error=DeviceError("The memory is full.")
+    )
+    parts.session.restoration_changed.emit()
     assert window.decode_card.on_cpu.isVisible()
-    with qtbot.waitSignal(session.worker_idle):
+    with qtbot.waitSignal(parts.lanes.idle):
         window.decode_card.on_cpu.click()
-    assert session.device == "cpu" and session.restoration.state == "done"
+    assert parts.setup.device == "cpu" and parts.session.restoration.state == "done"
 
 
 def test_a_mistake_of_the_program_shows_a_bar_with_a_report_and_blocks_nothing(qtbot, window, fake):
@@ -189,8 +191,8 @@ def test_a_mistake_of_the_program_shows_a_bar_with_a_report_and_blocks_nothing(q
 
 
 def test_the_log_is_filtered(window):
-    window.session.log("a line about masks")
-    window.session.log("another about bands")
+    window.parts.lanes.log("a line about masks")
+    window.parts.lanes.log("another about bands")
     window.log_dock.filter.setText("MASKS")
     assert "a line about masks" in window.log_dock.text.toPlainText()
     assert "bands" not in window.log_dock.text.toPlainText()
@@ -198,30 +200,30 @@ def test_the_log_is_filtered(window):
 
 def test_every_action_is_enabled_when_it_would_do_something(qtbot, make_window, fake, snapshot):
     window = make_window(fake)
-    session = window.session
+    parts = window.parts
 
     def enabled(*names: str) -> list[bool]:
         return [window.actions_[name].isEnabled() for name in names]
 
     assert enabled("open", "decode", "cancel", "export", "copy_command") == [True, False, False, False, False]
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
     assert enabled("decode", "cancel", "export", "copy_command") == [True, False, False, True]
     _decode(qtbot, window)
     assert enabled("decode", "export", "export_stage", "export_spectra") == [True, True, False, False]
-    session.select_stage(2)
-    session.select_pixel((1, 2))
+    parts.looking.select_stage(2)
+    parts.looking.select_pixel((1, 2))
     assert enabled("export_stage", "export_spectra") == [True, True]
     window.actions_["next_stage"].trigger()
-    assert session.selection.stage == 3
+    assert parts.session.selection.stage == 3
     window.actions_["montage"].trigger()
-    assert session.selection.mode == "montage"
+    assert parts.session.selection.mode == "montage"
 
 
 def test_the_status_bar_shows_the_values_under_the_cursor(qtbot, window):
     _decode(qtbot, window)
-    window.session.set_panes([1, 5])
-    window.session.select_pixel((3, 4))
+    window.parts.looking.set_panes([1, 5])
+    window.parts.looking.select_pixel((3, 4))
     text = window.statusBar().cursor.text()
     assert "x 4, y 3" in text and "560.0 nm" in text and "stage 1: 0.500" in text and "stage 5: 0.0312" in text
 
@@ -229,7 +231,7 @@ def test_the_status_bar_shows_the_values_under_the_cursor(qtbot, window):
 def test_exports_go_where_the_user_says(qtbot, window, tmp_path, monkeypatch):
     _decode(qtbot, window)
     monkeypatch.setattr(main_window, "ask_save_file", lambda *_: tmp_path / "result.npy")
-    with qtbot.waitSignal(window.session.exported):
+    with qtbot.waitSignal(window.parts.exports.exported):
         window.actions_["export"].trigger()
     assert np.load(tmp_path / "result.npy").shape == (16, 14, 4)
 
@@ -237,7 +239,7 @@ def test_exports_go_where_the_user_says(qtbot, window, tmp_path, monkeypatch):
 def test_light_and_dark_are_kept_and_every_view_follows(window):
     for choice, tokens in (("dark", theme.dark()), ("light", theme.light())):
         window.choose_theme(choice)
-        assert window.session.settings.theme == choice
+        assert window.parts.memory.settings.theme == choice
         assert QApplication.instance().palette().window().color().name() == tokens.background
 
 
@@ -261,7 +263,7 @@ def test_closing_while_a_stage_is_computed_waits_for_it_and_then_closes(qtbot, w
     assert window.isVisible()
     fake.gate.is_open.set()
     qtbot.waitUntil(lambda: not window.isVisible())
-    assert not window.session.is_busy
+    assert not window.parts.lanes.is_busy
 
 
 def test_closing_while_a_stage_hangs_asks_and_may_be_forced(qtbot, window, fake, gate_type):
@@ -279,40 +281,40 @@ def test_closing_while_a_stage_hangs_asks_and_may_be_forced(qtbot, window, fake,
 
 
 def test_problems_of_no_card_show_above_the_pictures(window):
-    window.session.problem_raised.emit(Problem("The folder takes no file. Choose another one."))
+    window.parts.lanes.problem_raised.emit(Problem("The folder takes no file. Choose another one."))
     assert window.problem_bar.isVisible() and not window.problem_bar.report_button.isVisible()
 
 
 def test_the_windows_decode_equals_the_engines_bit_for_bit(qtbot, make_window, snapshot):
     window = make_window()
-    session = window.session
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([snapshot])
-    assert session.decoder_name in session.decoder_names
-    session.switch_decoder("gap-tv")
+    parts = window.parts
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open([snapshot])
+    assert parts.setup.decoder_name in parts.setup.decoder_names
+    parts.setup.switch_decoder("gap-tv")
     window.model_card.stages.setValue(7)
     _decode(qtbot, window)
-    assert len(session.stages) == 8
-    decoder = session._decoders.open(session.choice)
+    assert len(parts.session.stages) == 8
+    decoder = parts.setup.decoders.open(parts.setup.choice)
     direct = restore(
-        decoder, open_measurement([snapshot], OpenOptions()), num_stages=7, device="cpu", threads=session.threads
+        decoder, open_measurement([snapshot], OpenOptions()), num_stages=7, device="cpu", threads=parts.setup.threads
     )
     for result in direct:
-        assert np.array_equal(session.stages.image(result.index), result.image)
-        assert session.stages.row(result.index).residual == result.residual
+        assert np.array_equal(parts.session.stages.image(result.index), result.image)
+        assert parts.session.stages.row(result.index).residual == result.residual
 
 
 def test_the_built_in_sample_opens_and_decodes(qtbot, make_window):
     window = make_window()
-    session = window.session
+    parts = window.parts
     assert resource_path("samples", "cassi.h5").is_file()
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
         window.centre.sample_requested.emit("cassi")
-    assert session.problem is None and not session.settings.recent
-    session.switch_decoder("gap-tv")
-    session.set_num_stages(2)
+    assert parts.session.problem is None and not parts.memory.settings.recent
+    parts.setup.switch_decoder("gap-tv")
+    parts.setup.set_num_stages(2)
     _decode(qtbot, window)
-    assert session.restoration.state == "done" and session.stages.image(2).shape == (28, 256, 256)
+    assert parts.session.restoration.state == "done" and parts.session.stages.image(2).shape == (28, 256, 256)
 
 
 def test_the_window_comes_back_where_it_was_and_as_large(qtbot, make_window):
@@ -322,9 +324,9 @@ def test_the_window_comes_back_where_it_was_and_as_large(qtbot, make_window):
     assert make_window().size() == first.size()
 
 
-def test_a_place_that_is_no_geometry_is_passed_over(qtbot, make_session):
-    session = make_session()
-    session.remember_window("not hex at all")
-    window = MainWindow(session)
+def test_a_place_that_is_no_geometry_is_passed_over(qtbot, make_parts):
+    parts = make_parts()
+    parts.memory.remember_window("not hex at all")
+    window = MainWindow(parts)
     qtbot.addWidget(window)
     assert (window.width(), window.height()) == (1440, 900)

@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QApplication
 
 from app import main_window
 from app.actions import ENTRIES
-from app.document.session import MEASUREMENT, REFERENCE, Session
+from app.assembly import Parts
+from app.document.selection import MEASUREMENT, REFERENCE
 from app.main_window import MainWindow
 
 NUM_ACTIONS = 200
@@ -21,7 +22,7 @@ LEFT_OUT = ("quit", "adapt", "self_test", "about", "open_cassi_sample", "open_cs
 
 
 @pytest.fixture
-def window(qtbot, make_session, fake_decoder_type, monkeypatch) -> MainWindow:
+def window(qtbot, make_parts, fake_decoder_type, monkeypatch) -> MainWindow:
     """A window with two decoders for every task, whose file dialogs are always left by Cancel."""
     decoders = []
     for task in ("cassi", "cs", "sr"):
@@ -32,7 +33,7 @@ def window(qtbot, make_session, fake_decoder_type, monkeypatch) -> MainWindow:
     for name in vars(main_window).copy():
         if name.startswith("ask_"):
             monkeypatch.setattr(main_window, name, lambda *arguments: None)
-    window = MainWindow(make_session(*decoders))
+    window = MainWindow(make_parts(*decoders))
     qtbot.addWidget(window)
     window.show()
     return window
@@ -41,29 +42,29 @@ def window(qtbot, make_session, fake_decoder_type, monkeypatch) -> MainWindow:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("measured", ["snapshot", "samples", "low_resolution"])
 def test_a_monkey_leaves_the_session_consistent(qtbot, request, window, measured, seed):
-    session, rng = window.session, random.Random(seed)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([request.getfixturevalue(measured)])
-    with qtbot.waitSignal(session.worker_idle, timeout=20_000):
-        session.restore()
+    parts, rng = window.parts, random.Random(seed)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([request.getfixturevalue(measured)])
+    with qtbot.waitSignal(parts.lanes.idle, timeout=20_000):
+        parts.session.restore()
     tricks = _tricks(window, rng)
     for _ in range(NUM_ACTIONS):
         rng.choice(tricks)()
         QApplication.processEvents()
         if rng.random() < 0.2:
-            qtbot.waitUntil(lambda: not session.is_busy, timeout=20_000)
-        _assert_consistent(session)
-    qtbot.waitUntil(lambda: not session.is_busy, timeout=20_000)
-    _assert_consistent(session)
+            qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=20_000)
+        _assert_consistent(parts)
+    qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=20_000)
+    _assert_consistent(parts)
     window.actions_.update()
     for entry in ENTRIES:
         if entry.name and entry.name not in ("recent", "theme", "undo", "redo"):
-            assert window.actions_[entry.name].isEnabled() == entry.rule(session), entry.name
+            assert window.actions_[entry.name].isEnabled() == entry.rule(parts), entry.name
 
 
 def _tricks(window: MainWindow, rng: random.Random) -> list[Callable[[], None]]:
     """All actions of the table, and what hands do beside them, sensible or not."""
-    session = window.session
+    parts = window.parts
     names = [e.name for e in ENTRIES if e.name and e.name not in ("recent", "theme", *LEFT_OUT)]
     keys = [
         Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down,
@@ -80,27 +81,27 @@ def _tricks(window: MainWindow, rng: random.Random) -> list[Callable[[], None]]:
         *(lambda name=name: window.actions_[name].trigger() for name in names),
         *(lambda key=key: QTest.keyClick(window.centre, key) for key in keys),
         *[click] * 8,
-        lambda: session.select_stage(rng.randrange(-2, 9)),
-        lambda: session.select_band(rng.randrange(-2, 9)),
-        lambda: session.select_pixel((rng.randrange(-3, 40), rng.randrange(-3, 40))),
-        lambda: session.select_pixel(None),
-        lambda: session.set_panes([rng.randrange(-3, 6) for _ in range(rng.randrange(5))]),
-        lambda: session.set_num_stages(rng.randrange(5)),
-        lambda: session.switch_decoder(rng.choice([*session.decoder_names, "nobody"])),
-        lambda: session.set_stretch((rng.choice([0.0, 1.0]), rng.choice([99.0, 100.0])), rng.random() < 0.5),
+        lambda: parts.looking.select_stage(rng.randrange(-2, 9)),
+        lambda: parts.looking.select_band(rng.randrange(-2, 9)),
+        lambda: parts.looking.select_pixel((rng.randrange(-3, 40), rng.randrange(-3, 40))),
+        lambda: parts.looking.select_pixel(None),
+        lambda: parts.looking.set_panes([rng.randrange(-3, 6) for _ in range(rng.randrange(5))]),
+        lambda: parts.setup.set_num_stages(rng.randrange(5)),
+        lambda: parts.setup.switch_decoder(rng.choice([*parts.setup.decoder_names, "nobody"])),
+        lambda: parts.looking.set_stretch((rng.choice([0.0, 1.0]), rng.choice([99.0, 100.0])), rng.random() < 0.5),
         lambda: window.resize(rng.randrange(1180, 1600), rng.randrange(640, 1000)),
     ]
 
 
-def _assert_consistent(session: Session) -> None:
+def _assert_consistent(parts: Parts) -> None:
     """Everything that is selected exists, and what is said of the decode is so."""
-    selection, restoration = session.selection, session.restoration
-    num_bands, height, width = session.measurement.physics.scene_shape
-    assert 0 <= selection.stage < max(1, len(session.stages))
+    selection, restoration = parts.session.selection, parts.session.restoration
+    num_bands, height, width = parts.session.measurement.physics.scene_shape
+    assert 0 <= selection.stage < max(1, len(parts.session.stages))
     assert 0 <= selection.band < num_bands
     assert selection.pixel is None or (0 <= selection.pixel[0] < height and 0 <= selection.pixel[1] < width)
     asked = restoration.num_stages  # the panes of a decode before wait for the stages of the next
     assert selection.panes and all(p in (MEASUREMENT, REFERENCE) or 0 <= p <= asked for p in selection.panes)
     assert restoration.done_stages <= restoration.num_stages
-    assert not (restoration.is_busy and session.can_restore)
-    assert session.decoder_name in session.decoder_names
+    assert not (restoration.is_busy and parts.session.can_restore)
+    assert parts.setup.decoder_name in parts.setup.decoder_names

@@ -37,16 +37,16 @@ import sys
 from pathlib import Path
 from PySide6.QtWidgets import QApplication
 from app.main_window import MainWindow
-from app.document.session import Session
+from app.assembly import Parts
 app = QApplication([])
-session = Session(settings_path=Path({str(tmp_path)!r}) / "settings.json")
-window = MainWindow(session)
+parts = Parts(settings_path=Path({str(tmp_path)!r}) / "settings.json")
+window = MainWindow(parts)
 seen = []
-window.first_painted.connect(lambda: (seen.append("torch" in sys.modules), session.load_engine()))
-session.worker_idle.connect(window.close)
+window.first_painted.connect(lambda: (seen.append("torch" in sys.modules), parts.setup.load_engine()))
+parts.lanes.idle.connect(window.close)
 window.show()
 app.exec()
-print(seen, "torch" in sys.modules, session.is_engine_loaded)
+print(seen, "torch" in sys.modules, parts.setup.is_engine_loaded)
 """
     assert _run(program) == "[False] True True"
 
@@ -56,8 +56,8 @@ def test_the_demo_opens_decodes_and_closes_in_the_middle_without_harm(tmp_path):
 from app import main_window
 seen = []
 class Window(main_window.MainWindow):
-    def __init__(self, session):
-        super().__init__(session)
+    def __init__(self, parts):
+        super().__init__(parts)
         self.session.stage_added.connect(lambda index: (seen.append(index), self.close()))
 main_window.MainWindow = Window
 print(main_window.run([], sample="cassi"), seen[0], len(seen) < 10)

@@ -39,9 +39,9 @@ class Driver:
 
     def look(self) -> None:
         window = next((w for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow)), None)
-        if window is None or window.session.fit is None or window.session.is_busy or not window.isVisible():
+        if window is None or window.parts.setup.fit is None or window.parts.lanes.is_busy or not window.isVisible():
             return
-        training, page = window.session.training, window.training_page
+        training, page = window.parts.training, window.training_page
         if page is None or not page.isVisible():
             window.actions_["adapt"].trigger()
         elif training.has_child:
@@ -68,7 +68,7 @@ class Driver:
 
     def settle(self, window: MainWindow) -> None:
         """Resumes what did not finish, and closes the window when it has."""
-        if window.session.training.progress.outcome == "finished":
+        if window.parts.training.progress.outcome == "finished":
             self.timer.stop()
             window.close()
         else:

@@ -21,7 +21,9 @@ from PySide6.QtCore import QDeadlineTimer, QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from scipy.io import savemat
 
-from app.document.session import REFERENCE, Restoration, Session
+from app.assembly import Parts
+from app.document.recipe import Restoration
+from app.document.selection import REFERENCE
 from app.main_window import MainWindow
 from app.viewers.centre import CentreView
 from app.viewers.convergence import ConvergenceView
@@ -40,15 +42,15 @@ REPEAT_MS = 33
 
 
 @pytest.fixture
-def session() -> Session:
+def parts() -> Parts:
     """A session with a synthetic result and what its denoiser saw, as if it had been decoded."""
-    session = Session()
+    parts = Parts()
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
     wavelengths_nm = np.linspace(450, 650, NUM_BANDS)
     centre_nm = 450 + 200 * (0.5 + 0.5 * np.sin(9 * x) * np.cos(7 * y))
     scene = np.exp(-(((wavelengths_nm[:, None, None] - centre_nm) / 40) ** 2)).astype(np.float32)
     noise = np.random.default_rng(1)
-    session.measurement = SimpleNamespace(
+    parts.session.measurement = SimpleNamespace(
         y=scene[:1],
         reference=scene,
         wavelengths_nm=wavelengths_nm,
@@ -57,70 +59,70 @@ def session() -> Session:
     for index in range(NUM_STAGES + 1):
         image = scene + noise.standard_normal(scene.shape, dtype=np.float32) * 0.5 ** (index / 2 + 1)
         seen = image if index else None
-        session.stages.append(
+        parts.session.stages.append(
             StageResult(index, image, 0.5 ** (index / 2), 0.4, denoiser_input=seen, metrics={"psnr": 20.0 + index})
         )
-    session._num_announced = NUM_STAGES + 1
-    session.restoration = Restoration("done", NUM_STAGES, NUM_STAGES)
-    session.selection = replace(session.selection, stage=NUM_STAGES, panes=(NUM_STAGES,))
-    yield session
-    session.close()
+    parts.session.num_announced = NUM_STAGES + 1
+    parts.session.restoration = Restoration("done", NUM_STAGES, NUM_STAGES)
+    parts.session.selection = replace(parts.session.selection, stage=NUM_STAGES, panes=(NUM_STAGES,))
+    yield parts
+    parts.close()
 
 
 @pytest.fixture
-def centre(qtbot, session) -> Iterator[CentreView]:
+def centre(qtbot, parts) -> Iterator[CentreView]:
     """The three viewers at the size that they have in the window."""
     theme.apply(QApplication.instance(), theme.light())
-    views = [view(session, theme.light()) for view in (CentreView, SpectrumView, ConvergenceView)]
+    views = [view(parts, theme.light()) for view in (CentreView, SpectrumView, ConvergenceView)]
     views[0].cursor_moved.connect(views[1].show_cursor)
     for view, (width, height) in zip(views, ((728, 850), (360, 400), (360, 440)), strict=True):
         qtbot.addWidget(view)
         view.resize(width, height)
         view.show()
-    session.select_pixel((SIDE // 2, SIDE // 2))
-    session.set_panes((1, 3, 6, NUM_STAGES))
+    parts.looking.select_pixel((SIDE // 2, SIDE // 2))
+    parts.looking.set_panes((1, 3, 6, NUM_STAGES))
     settle()
     yield views[0]  # all three live as long
 
 
-def test_scrubbing_stages_and_bands(session, centre):
+def test_scrubbing_stages_and_bands(parts, centre):
     stages, bands = cycle(range(NUM_STAGES + 1)), cycle(range(NUM_BANDS))
     ways = cycle([1] * 20 + [-1] * 20)
-    report("stage, colour, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
-    report("stage, colour", lambda: session.select_stage(next(stages)))
-    session.set_mode("band")
-    report("band, first time", lambda: session.select_band(next(bands)), runs=NUM_BANDS)
-    report("band", lambda: session.select_band(next(bands)))
-    session.ruler.take(0, 7)
-    report("mean over eight bands", lambda: session.ruler.move(next(ways)))
-    session.ruler.clear()
-    report("stage, one band", lambda: session.select_stage(next(stages)))
-    session.set_view("input")
-    report("stage beside its input", lambda: session.select_stage(next(stages)))
-    session.set_view("change")
-    report("change, band, first time", lambda: session.select_band(next(bands)), runs=NUM_BANDS)
-    session.set_mode("colour")
-    report("change, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
-    report("change", lambda: session.select_stage(next(stages)))
-    session.set_view("image")
-    session.set_mode("montage")
-    report("montage, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
-    report("montage", lambda: session.select_stage(next(stages)))
+    report("stage, colour, first time", lambda: parts.looking.select_stage(next(stages)), runs=NUM_STAGES)
+    report("stage, colour", lambda: parts.looking.select_stage(next(stages)))
+    parts.looking.set_mode("band")
+    report("band, first time", lambda: parts.looking.select_band(next(bands)), runs=NUM_BANDS)
+    report("band", lambda: parts.looking.select_band(next(bands)))
+    parts.ruler.take(0, 7)
+    report("mean over eight bands", lambda: parts.ruler.move(next(ways)))
+    parts.ruler.clear()
+    report("stage, one band", lambda: parts.looking.select_stage(next(stages)))
+    parts.looking.set_view("input")
+    report("stage beside its input", lambda: parts.looking.select_stage(next(stages)))
+    parts.looking.set_view("change")
+    report("change, band, first time", lambda: parts.looking.select_band(next(bands)), runs=NUM_BANDS)
+    parts.looking.set_mode("colour")
+    report("change, first time", lambda: parts.looking.select_stage(next(stages)), runs=NUM_STAGES)
+    report("change", lambda: parts.looking.select_stage(next(stages)))
+    parts.looking.set_view("image")
+    parts.looking.set_mode("montage")
+    report("montage, first time", lambda: parts.looking.select_stage(next(stages)), runs=NUM_STAGES)
+    report("montage", lambda: parts.looking.select_stage(next(stages)))
 
 
-def test_comparing(session, centre):
+def test_comparing(parts, centre):
     stages = cycle(range(NUM_STAGES + 1))
-    session.set_mode("compare")
-    report("split, stages", lambda: session.select_stage(next(stages)))
+    parts.looking.set_mode("compare")
+    report("split, stages", lambda: parts.looking.select_stage(next(stages)))
     dividers = cycle(np.linspace(0, 1, 30))
-    report("divider dragged", lambda: session.comparing.move_divider(float(next(dividers))))
-    session.comparing.show("difference")
-    report("difference, first time", lambda: session.select_stage(next(stages)), runs=NUM_STAGES)
-    report("difference", lambda: session.select_stage(next(stages)))
+    report("divider dragged", lambda: parts.comparing.move_divider(float(next(dividers))))
+    parts.comparing.show("difference")
+    report("difference, first time", lambda: parts.looking.select_stage(next(stages)), runs=NUM_STAGES)
+    report("difference", lambda: parts.looking.select_stage(next(stages)))
 
 
-def test_mouse_and_zoom(session, centre):
-    session.set_panes((1, 4, 8, NUM_STAGES, 0, REFERENCE))
+def test_mouse_and_zoom(parts, centre):
+    parts.looking.set_panes((1, 4, 8, NUM_STAGES, 0, REFERENCE))
     settle()
     places = cycle((y, y) for y in range(100, 500, 7))
     report("mouse moved", lambda: centre.grid.hub.point_at(next(places)))
@@ -130,12 +132,12 @@ def test_mouse_and_zoom(session, centre):
     report("zoom of six panes", lambda: centre.grid.hub.look_at(centre.grid.hub.centre, float(next(zooms))))
 
 
-def test_what_nine_stages_take(session, centre):
+def test_what_nine_stages_take(parts, centre):
     for stage in range(NUM_STAGES + 1):
-        session.select_stage(stage)
+        parts.looking.select_stage(stage)
         settle()
-    cubes = session.stages.num_bytes
-    kind = "some of them on the disk" if session.stages.is_spilled else "none on the disk"
+    cubes = parts.session.stages.num_bytes
+    kind = "some of them on the disk" if parts.session.stages.is_spilled else "none on the disk"
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     print(f"\n{NUM_STAGES} stages with their inputs: cubes of {cubes / 1e9:.3f} GB in memory, {kind};")
     print(f"the whole process with all that was drawn of them, and the files that it maps: {resident / 1e9:.3f} GB")
@@ -146,38 +148,39 @@ def test_what_nine_stages_take(session, centre):
 def test_opening_a_large_cube(qtbot, tmp_path, suffix):
     """A capture with its true scene of 2048 x 2048 x 31, while a timer watches how long the window stands still."""
     paths = write_large(tmp_path, suffix)
-    session = Session()
+    parts = Parts()
     options = OpenOptions(step=2.0, axis="x", direction="+", first_offset=0.0, num_bands=LARGE[2])
-    session.settings = session.settings.with_folder(tmp_path, options)
-    window = MainWindow(session)
+    parts.memory.settings = parts.memory.settings.with_folder(tmp_path, options)
+    session = parts.session
+    window = MainWindow(parts)
     qtbot.addWidget(window)
     window.resize(1440, 900)
     window.show()
-    with qtbot.waitSignal(session.worker_idle, timeout=300_000):
-        session.load_engine()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=300_000):
+        parts.setup.load_engine()
     with Heartbeat() as heartbeat:
         started = time.perf_counter(), time.process_time()
         session.open(paths)
-        qtbot.waitUntil(lambda: session.measurement is not None or session.problem is not None, timeout=300_000)
+        qtbot.waitUntil(lambda: (session.measurement or session.problem) is not None, timeout=300_000)
         elapsed = time.perf_counter() - started[0], time.process_time() - started[1]
-        qtbot.waitUntil(lambda: not session.is_busy, timeout=300_000)
+        qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=300_000)
         settle()
-    assert session.problem is None and session.measurement.reference is not None
+    assert parts.session.problem is None and parts.session.measurement.reference is not None
     took = f"open in {elapsed[0]:.2f} s, processor {elapsed[1]:.2f} s"
     print(f"\n{' x '.join(map(str, LARGE))} {suffix}: {took}; {heartbeat.words}")
-    keep_stages(session, [session.measurement.reference] * 2)
+    keep_stages(parts, [parts.session.measurement.reference] * 2)
     for mode, panes in (("colour", [REFERENCE]), ("colour", [0, 1, REFERENCE]), ("band", [0, 1, REFERENCE])):
         with Heartbeat() as heartbeat:
-            session.set_mode(mode)
-            session.set_panes(panes)
+            parts.looking.set_mode(mode)
+            parts.looking.set_panes(panes)
             settle()
-            qtbot.waitUntil(lambda: not session.is_busy, timeout=300_000)
+            qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=300_000)
             settle()
         print(f"{len(panes)} panes in {mode}: {heartbeat.words}")
     bands = cycle(range(LARGE[2]))
-    report("band of the large cube", lambda: session.select_band(next(bands)), runs=LARGE[2])
-    report("mean over bands", lambda: session.ruler.take(0, next(bands)), runs=LARGE[2])
-    assert session.close(timeout_s=60)
+    report("band of the large cube", lambda: parts.looking.select_band(next(bands)), runs=LARGE[2])
+    report("mean over bands", lambda: parts.ruler.take(0, next(bands)), runs=LARGE[2])
+    assert parts.close(timeout_s=60)
 
 
 class Heartbeat:
@@ -236,12 +239,12 @@ def write_large(folder: Path, suffix: str) -> list[Path]:
     return [path]
 
 
-def keep_stages(session: Session, images: list[np.ndarray]) -> None:
+def keep_stages(parts: Parts, images: list[np.ndarray]) -> None:
     """Gives a session stages as if it had decoded them."""
     for index, image in enumerate(images):
-        session.stages.append(StageResult(index, image, 0.5 ** (index / 2), 0.4))
-    session._num_announced = len(images)
-    session.restoration = Restoration("done", len(images) - 1, len(images) - 1)
+        parts.session.stages.append(StageResult(index, image, 0.5 ** (index / 2), 0.4))
+    parts.session.num_announced = len(images)
+    parts.session.restoration = Restoration("done", len(images) - 1, len(images) - 1)
 
 
 def report(name: str, change: Callable[[], object], *, runs: int = RUNS) -> None:

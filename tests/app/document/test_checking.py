@@ -15,9 +15,9 @@ from app.widgets import theme
 def window(qtbot):
     """A window on a session."""
 
-    def make(session) -> MainWindow:
-        made = MainWindow(session)
-        qtbot.addWidget(made, before_close_func=lambda window: session.cancel_all())
+    def make(parts) -> MainWindow:
+        made = MainWindow(parts)
+        qtbot.addWidget(made, before_close_func=lambda window: parts.cancel_all())
         made.resize(1440, 900)
         made.show()
         return made
@@ -30,22 +30,22 @@ def test_a_decode_is_followed_by_a_verdict_on_its_camera(decoded):
     assert checking.state == "done" and checking.camera is not None
     result = checking.newest
     assert result.camera is checking.camera
-    y = decoded.measurement.y
+    y = decoded.session.measurement.y
     np.testing.assert_allclose(result.phi_x + result.residual, y, atol=1e-5)
-    assert result.relative_norm == pytest.approx(decoded.stages.row(5).residual, rel=1e-4)
+    assert result.relative_norm == pytest.approx(decoded.session.stages.row(5).residual, rel=1e-4)
     assert checking.found.alignment is checking.camera.alignment
 
 
 @pytest.mark.parametrize(("kind", "task"), [("samples", "cs"), ("low_resolution", "sr")])
 def test_photographs_have_figures_and_whiteness_but_no_camera(request, decode_photograph, window, kind, task):
-    session = decode_photograph(request.getfixturevalue(kind), task)
-    result = session.checking.newest
-    assert result is not None and result.camera is None and session.checking.camera is None
-    shown = window(session)
+    parts = decode_photograph(request.getfixturevalue(kind), task)
+    result = parts.checking.newest
+    assert result is not None and result.camera is None and parts.checking.camera is None
+    shown = window(parts)
     card = shown.check_card
     assert card.isVisible() and not card.alignment.isVisible()
     assert "white noise" in card.verdict.text() and f"{result.relative_norm:.2%}" in card.figure.text()
-    session.set_mode("residual")
+    parts.looking.set_mode("residual")
     assert shown.centre.residual.isVisible()
     assert shown.centre.residual.images[0].size == planes(result.residual, task == "cs").shape[1:]
 
@@ -58,7 +58,7 @@ def test_the_card_says_the_verdict_and_its_buttons_go_deeper(qtbot, decoded, win
     assert ("Fine" if is_fine else "Structured") in card.verdict.text()
     assert card.verdict.objectName() == ("good" if is_fine else "warn")
     qtbot.mouseClick(card.residual, Qt.MouseButton.LeftButton)
-    assert decoded.selection.mode == "residual" and shown.centre.residual.isVisible()
+    assert decoded.session.selection.mode == "residual" and shown.centre.residual.isVisible()
     qtbot.mouseClick(card.alignment, Qt.MouseButton.LeftButton)
     assert shown.pages.currentWidget() is shown.alignment_page
     qtbot.keyClick(shown.alignment_page, Qt.Key.Key_Escape)
@@ -74,9 +74,9 @@ def test_another_stage_is_measured_again_when_it_is_looked_at(qtbot, decoded, wi
     shown.actions_["residual"].trigger()
     qtbot.waitUntil(lambda: decoded.checking.shown is not None)
     last = decoded.checking.shown
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.select_stage(2)
-    assert decoded.checking.shown.relative_norm == pytest.approx(decoded.stages.row(2).residual, rel=1e-4)
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.looking.select_stage(2)
+    assert decoded.checking.shown.relative_norm == pytest.approx(decoded.session.stages.row(2).residual, rel=1e-4)
     assert decoded.checking.newest is last and decoded.checking.shown.camera is decoded.checking.camera
     assert "Stage 2" in shown.centre.residual.figures.text()
 
@@ -92,7 +92,7 @@ def test_every_mode_has_its_button_and_the_residual_gives_way_to_them(qtbot, dec
 
 def test_the_plots_draw_what_was_measured(qtbot, decoded, window):
     shown = window(decoded)
-    decoded.set_mode("residual")
+    decoded.looking.set_mode("residual")
     view, result = shown.centre.residual, decoded.checking.shown
     down, across = view.correlation.getPlotItem().listDataItems()
     assert down.getData()[1] == pytest.approx(result.autocorrelation_y)
@@ -114,37 +114,37 @@ def test_the_plots_draw_what_was_measured(qtbot, decoded, window):
 
 def test_a_new_decode_and_another_file_forget_what_was_measured(qtbot, decoded, foreign):
     checking, camera = decoded.checking, decoded.checking.camera
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.restore()
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.restore()
         assert checking.newest is None
     assert checking.newest is not None and checking.camera is camera  # of the same capture
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open(foreign)
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open(foreign)
     assert checking.newest is None and checking.camera is None and checking.found is None
 
 
 def test_a_decode_does_not_wait_for_the_check(qtbot, decoded):
-    with qtbot.waitSignal(decoded.worker_idle):
+    with qtbot.waitSignal(decoded.lanes.idle):
         decoded.checking.search()
-        decoded.restore()
-    assert decoded.restoration.state == "done" and decoded.checking.alignment_state == "done"
+        decoded.session.restore()
+    assert decoded.session.restoration.state == "done" and decoded.checking.alignment_state == "done"
 
 
-def test_a_camera_that_cannot_be_judged_says_why(qtbot, make_session, fake, tmp_path, monkeypatch):
+def test_a_camera_that_cannot_be_judged_says_why(qtbot, make_parts, fake, tmp_path, monkeypatch):
     y = np.random.default_rng(0).random((8, 12)).astype(np.float32)
     np.savez(tmp_path / "flat.npz", meas=y, mask=np.full((8, 8), 0.5, np.float32))
-    session = make_session(fake)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([tmp_path / "flat.npz"])
-    if session.measurement is None:
+    parts = make_parts(fake)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([tmp_path / "flat.npz"])
+    if parts.session.measurement is None:
         from dataclasses import replace
 
-        with qtbot.waitSignal(session.worker_idle):
-            session.correct(replace(session.options, num_bands=3, step=2.0))
-    with qtbot.waitSignal(session.worker_idle):
-        session.restore()
-    assert session.checking.camera is None and "alike" in session.checking.unjudged
-    assert session.checking.newest is not None
+        with qtbot.waitSignal(parts.lanes.idle):
+            parts.session.correct(replace(parts.session.options, num_bands=3, step=2.0))
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.restore()
+    assert parts.checking.camera is None and "alike" in parts.checking.unjudged
+    assert parts.checking.newest is not None
 
 
 def test_the_ends_of_the_diverging_colours_are_alike_and_no_number_has_its_own():

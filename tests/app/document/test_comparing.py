@@ -10,8 +10,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
+from app.assembly import Parts
 from app.document.comparing import CHOSEN, Results, band_deviation, deviation, fits_scene, largest_angle
-from app.document.session import MEASUREMENT, REFERENCE, Session
+from app.document.selection import MEASUREMENT, REFERENCE
 from app.document.stage_store import StageStore
 from app.main_window import MainWindow
 from app.viewers.maps import Difference, Spread
@@ -32,14 +33,14 @@ def three(fake_decoder_type):
 
 
 @pytest.fixture
-def open_with(qtbot, make_session, snapshot):
+def open_with(qtbot, make_parts, snapshot):
     """Opens the snapshot in a session with these decoders."""
 
-    def make(*decoders) -> Session:
-        session = make_session(*decoders)
-        with qtbot.waitSignal(session.worker_idle):
-            session.open([snapshot])
-        return session
+    def make(*decoders) -> Parts:
+        parts = make_parts(*decoders)
+        with qtbot.waitSignal(parts.lanes.idle):
+            parts.session.open([snapshot])
+        return parts
 
     return make
 
@@ -83,7 +84,7 @@ def test_any_two_of_stages_results_and_reference_can_be_compared(qtbot, decoded,
 
 def test_the_side_of_the_chosen_stage_follows_the_scrubber(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     window.centre.stepping.stage_slider.setValue(2)
     assert decoded.comparing.pane_of(decoded.comparing.left) == 2
     assert window.centre.compare.left.currentText() == "Chosen stage (stage 2)"
@@ -91,7 +92,7 @@ def test_the_side_of_the_chosen_stage_follows_the_scrubber(qtbot, decoded, show)
 
 def test_the_sides_are_swapped_by_button_and_key(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     decoded.comparing.choose(left=1, right=4)
     qtbot.mouseClick(window.centre.compare.swap, Qt.MouseButton.LeftButton)
     assert (decoded.comparing.left, decoded.comparing.right) == (4, 1)
@@ -108,24 +109,24 @@ def test_a_measurement_is_a_side_only_where_its_pixels_cover_those_of_the_scene(
 def test_of_a_low_resolution_picture_the_measurement_is_compared_with_the_result(
     qtbot, decode_photograph, low_resolution, show
 ):
-    session = decode_photograph(low_resolution, "sr")
-    window = show(session)
-    session.set_mode("compare")
-    assert MEASUREMENT in session.comparing.sides()
-    session.comparing.choose(left=3, right=MEASUREMENT)
-    small = session.measurement.y.mean(axis=0)
+    parts = decode_photograph(low_resolution, "sr")
+    window = show(parts)
+    parts.looking.set_mode("compare")
+    assert MEASUREMENT in parts.comparing.sides()
+    parts.comparing.choose(left=3, right=MEASUREMENT)
+    small = parts.session.measurement.y.mean(axis=0)
     large = small.repeat(2, axis=0).repeat(2, axis=1)
     np.testing.assert_allclose(window.centre.grid.maps.plane(Difference(3, MEASUREMENT)), 0.125 - large, atol=1e-6)
     for way in ("split", "blink", "difference"):
-        session.comparing.show(way)
+        parts.comparing.show(way)
         window.grab()
 
 
 def test_samples_of_blocks_are_compared_without_their_measurement(decode_photograph, samples, show):
-    session = decode_photograph(samples, "cs")
-    window = show(session)
-    session.set_mode("compare")
-    assert MEASUREMENT not in session.comparing.sides() and window.centre.compare.isVisible()
+    parts = decode_photograph(samples, "cs")
+    window = show(parts)
+    parts.looking.set_mode("compare")
+    assert MEASUREMENT not in parts.comparing.sides() and window.centre.compare.isVisible()
     np.testing.assert_allclose(window.centre.grid.maps.plane(Difference(1, 3)), 0.5 - 0.125)
     window.grab()
 
@@ -135,7 +136,7 @@ def test_samples_of_blocks_are_compared_without_their_measurement(decode_photogr
 
 def test_the_line_is_dragged_with_the_mouse_and_moved_by_keys_while_the_picture_stays(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     pane, comparing, hub = window.centre.compare.pane, decoded.comparing, window.centre.grid.hub
     hub.look_at(hub.centre, 2.0)
     y, view = pane.height() // 2, (hub.centre, hub.zoom)
@@ -154,9 +155,9 @@ def test_the_line_is_dragged_with_the_mouse_and_moved_by_keys_while_the_picture_
 
 def test_left_of_the_line_is_the_left_side_and_right_of_it_the_right_one(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_stretch(None, True)
-    decoded.set_mode("compare")
-    decoded.set_in_colour(False)
+    decoded.looking.set_stretch(None, True)
+    decoded.looking.set_mode("compare")
+    decoded.looking.set_in_colour(False)
     decoded.comparing.choose(left=1, right=5)
     QApplication.processEvents()
     pane = window.centre.compare.pane
@@ -172,7 +173,7 @@ def test_b_blinks_between_the_sides_and_shift_b_does_so_by_itself(qtbot, decoded
     pane.setFocus()
     qtbot.keyClick(pane, Qt.Key.Key_B)
     comparing = decoded.comparing
-    assert decoded.selection.mode == "compare"
+    assert decoded.session.selection.mode == "compare"
     assert comparing.look.way == "blink" and not comparing.look.shows_right
     press(qtbot, window, Qt.Key.Key_B)
     assert comparing.look.shows_right
@@ -197,7 +198,7 @@ def test_blinking_ends_when_another_mode_is_shown(qtbot, decoded, show):
 
 def test_a_key_goes_through_the_ways_there_are(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     ways = []
     for _ in range(3):
         press(qtbot, window, Qt.Key.Key_V)
@@ -209,7 +210,7 @@ def test_zoom_and_cursor_are_those_of_the_panes(qtbot, decoded, show):
     window = show(decoded)
     hub, pane = window.centre.grid.hub, window.centre.compare.pane
     hub.look_at(hub.centre, 3.0)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     QApplication.processEvents()
     fitting = min(pane.width() / 14, pane.height() / 16)
     assert pane.target.width() == pytest.approx(3 * 14 * fitting)
@@ -228,10 +229,10 @@ def test_the_difference_is_left_minus_right_with_equal_ends_and_zero_in_the_midd
     images[0, :, 8:] = 0.5
     images[1, :, :2] = 0.25
     images[1, 1, 5, 5] = np.nan
-    decoded.stages = StageStore()
+    decoded.session.stages = StageStore()
     for index, image in enumerate(images):
-        decoded.stages.append(StageResult(index, image, 0.5, 0.1))
-    decoded.restoration = replace(decoded.restoration, done_stages=1)
+        decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
+    decoded.session.restoration = replace(decoded.session.restoration, done_stages=1)
     window = show(decoded)
     maps, kind = window.centre.grid.maps, Difference(0, 1)
     ends = maps.range(kind)
@@ -240,20 +241,20 @@ def test_the_difference_is_left_minus_right_with_equal_ends_and_zero_in_the_midd
     colours = [picture.pixelColor(3, y).getRgb()[:3] for y in (0, 4, 12)]
     assert colours == [tuple(diverging_map()[code]) for code in (64, 128, 255)]
     assert picture.pixelColor(5, 5) == QColor(*NAN_COLOUR)
-    decoded.set_mode("band")
-    decoded.select_band(2)
+    decoded.looking.set_mode("band")
+    decoded.looking.select_band(2)
     assert not maps.range(kind).has_nan  # the hole is in another band
 
 
 def test_moving_through_the_bands_compares_single_bands(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     window.centre.stepping.band_slider.setValue(3)
-    assert decoded.selection.mode == "compare" and not decoded.selection.in_colour
+    assert decoded.session.selection.mode == "compare" and not decoded.session.selection.in_colour
     choose_colour = window.centre.compare.bands
     choose_colour.setCurrentIndex(0)
     choose_colour.activated.emit(0)
-    assert decoded.selection.in_colour
+    assert decoded.session.selection.in_colour
 
 
 # ---- several decoders --------------------------------------------------------------------------------------------
@@ -263,94 +264,94 @@ def test_ticked_decoders_are_run_one_after_another_and_become_sides(qtbot, open_
     first, second, third = (
         fake_decoder_type(name, num_stages=count) for name, count in zip("abc", (1, 2, 3), strict=True)
     )
-    session = open_with(first, second, third)
-    window = show(session)
+    parts = open_with(first, second, third)
+    window = show(parts)
     window.actions_["several"].trigger()
     sets = window.centre.compare.sets
     assert sets.isVisible() and list(sets.ticks) == ["a", "b", "c"]
     qtbot.mouseClick(sets.ticks["b"], Qt.MouseButton.LeftButton, pos=QPoint(8, sets.ticks["b"].height() // 2))
-    assert session.comparing.ticked == ("a", "c")
-    with qtbot.waitSignal(session.worker_idle):
+    assert parts.comparing.ticked == ("a", "c")
+    with qtbot.waitSignal(parts.lanes.idle):
         qtbot.mouseClick(sets.decode, Qt.MouseButton.LeftButton)
-    results = list(session.comparing.results)
+    results = list(parts.comparing.results)
     assert [result.title for result in results] == ["a · 1 stage", "c · 3 stages"]
     assert (first.computed, second.computed, third.computed) == ([0, 1], [], [0, 1, 2, 3])
-    assert [float(session.comparing.image(result)[0, 0, 0]) for result in results] == [0.5, 0.125]
-    assert (session.comparing.left, session.comparing.right) == (results[0], REFERENCE)
-    assert len(session.stages) == 0  # nothing of the restoration was touched
+    assert [float(parts.comparing.image(result)[0, 0, 0]) for result in results] == [0.5, 0.125]
+    assert (parts.comparing.left, parts.comparing.right) == (results[0], REFERENCE)
+    assert len(parts.session.stages) == 0  # nothing of the restoration was touched
 
 
 def test_a_decoder_that_does_not_fit_says_why_and_the_others_go_on(qtbot, open_with, three, show):
     good, refusing, failing = three
-    session = open_with(good, refusing, failing)
-    window = show(session)
+    parts = open_with(good, refusing, failing)
+    window = show(parts)
     window.actions_["several"].trigger()
-    with qtbot.waitSignal(session.worker_idle):
-        session.comparing.decode()
-    outcomes = {outcome.name: outcome for outcome in session.comparing.progress.outcomes}
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.comparing.decode()
+    outcomes = {outcome.name: outcome for outcome in parts.comparing.progress.outcomes}
     assert outcomes["refusing"].sentence == refusing.refusal and outcomes["good"].result is not None
     assert "no longer finite" in outcomes["failing"].sentence
-    assert [result.title for result in session.comparing.results] == ["good · 2 stages"]
+    assert [result.title for result in parts.comparing.results] == ["good · 2 stages"]
     window.grab()
 
 
 def test_cancel_stops_within_one_stage_and_keeps_what_is_complete(qtbot, open_with, fake_decoder_type, gate_type, show):
     first, second = fake_decoder_type("a", num_stages=1), fake_decoder_type("b", num_stages=9)
     second.gate = gate_type(at=3)
-    session = open_with(first, second)
-    window = show(session)
+    parts = open_with(first, second)
+    window = show(parts)
     window.actions_["several"].trigger()
-    session.comparing.decode()
+    parts.comparing.decode()
     qtbot.waitUntil(second.gate.is_reached.is_set)
-    assert not session.can_restore and window.actions_["cancel"].isEnabled()
+    assert not parts.session.can_restore and window.actions_["cancel"].isEnabled()
     assert window.decode_card.sentence.text() == "Several decoders are being run for Compare."
     qtbot.mouseClick(window.centre.compare.sets.cancel, Qt.MouseButton.LeftButton)
-    with qtbot.waitSignal(session.worker_idle):
+    with qtbot.waitSignal(parts.lanes.idle):
         second.gate.is_open.set()
     assert second.computed == [0, 1, 2, 3]
-    assert [result.title for result in session.comparing.results] == ["a · 1 stage"]
-    assert session.can_restore and not session.comparing.is_running
+    assert [result.title for result in parts.comparing.results] == ["a · 1 stage"]
+    assert parts.session.can_restore and not parts.comparing.is_running
 
 
 def test_the_disagreement_of_results_is_shown_with_its_label(qtbot, open_with, fake_decoder_type, show):
-    session = open_with(fake_decoder_type("a", num_stages=1), fake_decoder_type("b", num_stages=3))
-    window = show(session)
+    parts = open_with(fake_decoder_type("a", num_stages=1), fake_decoder_type("b", num_stages=3))
+    window = show(parts)
     window.actions_["several"].trigger()
-    with qtbot.waitSignal(session.worker_idle):
-        session.comparing.decode()
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.comparing.decode()
     view = window.centre.compare
-    qtbot.waitUntil(lambda: session.comparing.disagreement is not None)
+    qtbot.waitUntil(lambda: parts.comparing.disagreement is not None)
     qtbot.mouseClick(view.ways.buttons()[3], Qt.MouseButton.LeftButton)
     assert view.words.text() == "Disagreement of 2 decoders, not an error bar"
-    of = tuple(session.comparing.results)
+    of = tuple(parts.comparing.results)
     np.testing.assert_allclose(window.centre.grid.maps.plane(Spread(of, False)), (0.5 - 0.125) / 2, rtol=1e-6)
     np.testing.assert_allclose(window.centre.grid.maps.plane(Spread(of, True)), 0, atol=1e-5)
     view.spread.setCurrentIndex(1)
     view.spread.activated.emit(1)
     assert window.centre.compare.pane.map_ == Spread(of, True)
     window.grab()
-    session.comparing.drop(of[0])
-    assert session.comparing.look.way == "split" and session.comparing.disagreement is None
+    parts.comparing.drop(of[0])
+    assert parts.comparing.look.way == "split" and parts.comparing.disagreement is None
 
 
 def test_another_measurement_forgets_the_results(qtbot, decoded, show, tmp_path, snapshot):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     assert len(decoded.comparing.results) == 1
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open([snapshot])
-    assert len(decoded.comparing.results) == 0 and decoded.selection.mode == "colour"
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open([snapshot])
+    assert len(decoded.comparing.results) == 0 and decoded.session.selection.mode == "colour"
     window.grab()
 
 
 def test_the_result_of_a_decode_stays_when_another_decoder_follows(qtbot, open_with, fake_decoder_type):
-    session = open_with(fake_decoder_type("a", num_stages=1), fake_decoder_type("b", num_stages=2))
+    parts = open_with(fake_decoder_type("a", num_stages=1), fake_decoder_type("b", num_stages=2))
     for name in ("a", "b", "a"):
-        session.switch_decoder(name)
-        qtbot.waitUntil(lambda: not session.is_busy)
-        with qtbot.waitSignal(session.worker_idle):
-            session.restore()
-    assert [result.title for result in session.comparing.results] == ["b · 2 stages", "a · 1 stage"]
+        parts.setup.switch_decoder(name)
+        qtbot.waitUntil(lambda: not parts.lanes.is_busy)
+        with qtbot.waitSignal(parts.lanes.idle):
+            parts.session.restore()
+    assert [result.title for result in parts.comparing.results] == ["b · 2 stages", "a · 1 stage"]
 
 
 def test_before_anything_is_decoded_the_comparison_says_what_to_do(qtbot, opened, show):
@@ -409,7 +410,7 @@ def colours_of(window: MainWindow) -> set[str]:
 @pytest.mark.parametrize("way", ["split", "blink", "difference"])
 def test_points_and_regions_are_seen_on_both_sides_of_the_comparison(qtbot, decoded, show, way):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     decoded.comparing.show(way)
     assert region_colour(theme.light(), 1) not in colours_of(window)
     decoded.regions.add("rectangle", [(2, 1), (6, 4)])
@@ -421,7 +422,7 @@ def test_points_and_regions_are_seen_on_both_sides_of_the_comparison(qtbot, deco
 
 def test_regions_are_drawn_and_moved_on_the_compared_picture_and_the_line_stays_in_reach(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_mode("compare")
+    decoded.looking.set_mode("compare")
     pane, tools = window.centre.compare.pane, window.centre.grid.tools
     press(qtbot, window, Qt.Key.Key_R)
     assert QApplication.focusWidget() is pane
@@ -445,13 +446,13 @@ def test_regions_are_drawn_and_moved_on_the_compared_picture_and_the_line_stays_
 
 @pytest.mark.parametrize(("measured", "task"), [("samples", "cs"), ("low_resolution", "sr")])
 def test_zoom_boxes_are_enlarged_where_one_side_is_seen_alone(qtbot, request, decode_photograph, show, measured, task):
-    session = decode_photograph(request.getfixturevalue(measured), task)
-    window = show(session)
-    session.set_mode("compare")
-    session.regions.add("rectangle", [(2, 1), (10, 9)])
+    parts = decode_photograph(request.getfixturevalue(measured), task)
+    window = show(parts)
+    parts.looking.set_mode("compare")
+    parts.regions.add("rectangle", [(2, 1), (10, 9)])
     pane = window.centre.compare.pane
     assert pane.shows() == pane.sides
     for way, shown in (("blink", pane.sides[0]), ("difference", Difference(*pane.sides)), ("split", pane.sides)):
-        session.comparing.show(way)
+        parts.comparing.show(way)
         assert pane.shows() == shown
         window.grab()

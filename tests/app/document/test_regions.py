@@ -10,8 +10,9 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QUndoStack
 
-from app.document.regions import AT_ONCE, Region
-from app.document.session import MEASUREMENT, REFERENCE
+from app.document.region import Region
+from app.document.regions import AT_ONCE
+from app.document.selection import MEASUREMENT, REFERENCE
 from app.viewers.centre import CentreView
 from app.viewers.insets import inset_places
 from app.viewers.regions import region_colour
@@ -31,8 +32,8 @@ def stack(decoded) -> QUndoStack:
 
 @pytest.fixture
 def show(qtbot):
-    def make(session) -> CentreView:
-        view = CentreView(session, theme.light())
+    def make(parts) -> CentreView:
+        view = CentreView(parts, theme.light())
         qtbot.addWidget(view)
         view.resize(900, 700)
         view.show()
@@ -45,7 +46,7 @@ def show(qtbot):
 def pane(decoded, show):
     """The only pane, with the last stage in it; a pixel of the scene is some 40 px wide."""
     view = show(decoded)
-    decoded.set_panes([5])
+    decoded.looking.set_panes([5])
     pane = view.grid.cards[0].pane
     pane.view = view
     pane.setFocus()
@@ -152,11 +153,11 @@ def test_the_number_of_a_removed_place_is_not_given_again_while_later_ones_stay(
 
 def test_another_measurement_has_no_places_and_the_same_one_keeps_them(qtbot, decoded, snapshot, samples):
     decoded.regions.add("point", [(3, 4)])
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open([snapshot])
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open([snapshot])
     assert len(decoded.regions.all) == 1
-    with qtbot.waitSignal(decoded.worker_idle, timeout=60_000):
-        decoded.open([samples])
+    with qtbot.waitSignal(decoded.lanes.idle, timeout=60_000):
+        decoded.session.open([samples])
     assert decoded.regions.all == () and decoded.regions.chosen is None
 
 
@@ -168,7 +169,7 @@ def test_the_point_tool_keeps_one_point_with_every_click(qtbot, decoded, pane):
     for y, x in ((2.5, 3.5), (8.5, 9.5)):
         qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=at(pane, y, x))
     assert [region.corners for region in decoded.regions.all] == [((2, 3),), ((8, 9),)]
-    assert decoded.selection.pixel is None  # that is what a click without a tool pins
+    assert decoded.session.selection.pixel is None  # that is what a click without a tool pins
 
 
 @pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
@@ -220,11 +221,12 @@ def test_enter_draws_in_the_middle_without_a_mouse_and_arrows_move_it(qtbot, dec
     qtbot.keyClick(pane, Qt.Key.Key_Right)
     after = decoded.regions.chosen.bounds
     np.testing.assert_allclose(np.subtract(after, before), [-1, 2, -1, 2], atol=1e-9)
-    assert (decoded.selection.stage, decoded.selection.band) == (5, 2)  # the arrows meant the region alone
+    selection = decoded.session.selection
+    assert (selection.stage, selection.band) == (5, 2)  # the arrows meant the region alone
     qtbot.keyClick(pane, Qt.Key.Key_Delete)
     assert decoded.regions.all == ()
     qtbot.keyClick(pane, Qt.Key.Key_Left)
-    assert decoded.selection.stage == 4
+    assert decoded.session.selection.stage == 4
 
 
 def test_an_outline_is_taken_and_dragged_and_everywhere_else_a_click_pins(qtbot, decoded, pane, stack):
@@ -232,7 +234,7 @@ def test_an_outline_is_taken_and_dragged_and_everywhere_else_a_click_pins(qtbot,
     regions.add("rectangle", [(2, 2), (6, 6)])
     regions.choose(None)
     qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=at(pane, 4.5, 4.5))
-    assert regions.chosen is None and decoded.selection.pixel == (4, 4)
+    assert regions.chosen is None and decoded.session.selection.pixel == (4, 4)
     drag(qtbot, pane, (2, 4), (5, 7))
     assert regions.chosen.corners == ((5, 5), (9, 9)) and pane.view.grid.hub.zoom == 1
     stack.undo()
@@ -240,14 +242,14 @@ def test_an_outline_is_taken_and_dragged_and_everywhere_else_a_click_pins(qtbot,
 
 
 def test_the_measurement_of_a_camera_with_a_prism_takes_no_regions(qtbot, decoded, pane):
-    decoded.set_panes([MEASUREMENT])
+    decoded.looking.set_panes([MEASUREMENT])
     decoded.regions.set_tool("point")
     qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=pane.rect().center())
     assert decoded.regions.all == ()
 
 
 def test_every_pane_shows_the_markers_in_the_colour_of_their_curves(decoded, pane):
-    decoded.set_panes([2, REFERENCE])
+    decoded.looking.set_panes([2, REFERENCE])
     decoded.regions.add("point", [(3, 4)])
     decoded.regions.add("rectangle", [(6, 6), (12, 12)])
     for card in pane.view.grid.cards:
@@ -261,9 +263,9 @@ def test_every_pane_shows_the_markers_in_the_colour_of_their_curves(decoded, pan
 
 
 def test_a_curve_is_the_mean_and_the_deviation_of_the_true_pixels_without_nan(decoded):
-    scene = decoded.measurement.reference.copy()
+    scene = decoded.session.measurement.reference.copy()
     scene[1, 3, 4] = np.nan
-    object.__setattr__(decoded.measurement, "reference", scene)
+    object.__setattr__(decoded.session.measurement, "reference", scene)
     region = decoded.regions.add("rectangle", [(2, 3), (5, 8)])
     curve = decoded.regions.curve(region, REFERENCE)
     window = scene[:, 2:5, 3:8].reshape(4, -1)
@@ -292,12 +294,12 @@ def test_all_places_are_exported_at_once_as_a_table_and_as_a_library_that_are_re
     regions.add("point", [(3, 4)])
     regions.add("ellipse", [(2, 2), (10, 9)])
     for name in ("places.csv", "places.sli"):
-        with qtbot.waitSignal(decoded.exported):
+        with qtbot.waitSignal(decoded.exports.exported):
             regions.export(tmp_path / name)
         library = read_library(tmp_path / name)
         assert library.names == ("1 point", "1 point reference", "2 ellipse", "2 ellipse reference")
         assert library.wavelengths_nm.tolist() == [450, 500, 560, 640]
-        window = decoded.measurement.reference[:, 2:5, 3:6]
+        window = decoded.session.measurement.reference[:, 2:5, 3:6]
         np.testing.assert_allclose(library.spectra[1], window.mean(axis=(1, 2)), rtol=1e-6)
         np.testing.assert_allclose(library.spectra[2], 4 * [0.5**5], rtol=1e-6)
     table = rows_of(tmp_path / "places.csv")
@@ -311,21 +313,21 @@ def test_all_places_are_exported_at_once_as_a_table_and_as_a_library_that_are_re
 def test_a_box_on_a_photograph_is_enlarged_in_every_pane_with_its_figures(
     qtbot, decode_photograph, low_resolution, show
 ):
-    session = decode_photograph(low_resolution, "sr")
-    assert session.regions.shapes == ("point", "rectangle")
-    view = show(session)
-    session.set_panes([MEASUREMENT, 1, REFERENCE])
-    session.regions.set_tool("rectangle")
+    parts = decode_photograph(low_resolution, "sr")
+    assert parts.regions.shapes == ("point", "rectangle")
+    view = show(parts)
+    parts.looking.set_panes([MEASUREMENT, 1, REFERENCE])
+    parts.regions.set_tool("rectangle")
     pane = view.grid.cards[1].pane
     drag(qtbot, pane, (1, 1), (5, 7))
-    region = session.regions.chosen
+    region = parts.regions.chosen
     assert region.corners == ((1, 1), (5, 7))
-    truth = session.measurement.reference[:, 1:5, 1:7]
+    truth = parts.session.measurement.reference[:, 1:5, 1:7]
     expected = score(np.full_like(truth, 0.5), truth, "sr")
-    assert session.regions.figures(region, 1, session.stages.image(1)) == pytest.approx(
+    assert parts.regions.figures(region, 1, parts.session.stages.image(1)) == pytest.approx(
         {name: expected[name] for name in ("psnr", "ssim")}
     )
-    assert session.regions.figures(region, MEASUREMENT, session.snapshot) is None  # of another size
+    assert parts.regions.figures(region, MEASUREMENT, parts.session.snapshot) is None  # of another size
     for card in view.grid.cards:  # the low-resolution picture among them
         target = card.pane.target
         seen = QRectF(QPointF(at(card.pane, 1, 1)), QPointF(at(card.pane, 5, 7)))
@@ -335,14 +337,14 @@ def test_a_box_on_a_photograph_is_enlarged_in_every_pane_with_its_figures(
 
 
 def test_the_figures_of_all_boxes_and_stages_are_exported(qtbot, decode_photograph, samples, tmp_path):
-    session = decode_photograph(samples, "cs")
-    session.regions.add("rectangle", [(0, 0), (8, 8)])
-    session.regions.add("point", [(2, 2)])
-    with qtbot.waitSignal(session.exported):
-        session.regions.export(tmp_path / "boxes.csv")
+    parts = decode_photograph(samples, "cs")
+    parts.regions.add("rectangle", [(0, 0), (8, 8)])
+    parts.regions.add("point", [(2, 2)])
+    with qtbot.waitSignal(parts.exports.exported):
+        parts.regions.export(tmp_path / "boxes.csv")
     rows = rows_of(tmp_path / "boxes.csv")
     assert [row["stage"] for row in rows] == ["0", "1", "2", "3"]
-    truth = session.measurement.reference[:, :8, :8]
+    truth = parts.session.measurement.reference[:, :8, :8]
     assert float(rows[2]["psnr_db"]) == pytest.approx(score(np.full_like(truth, 0.25), truth, "cs")["psnr"])
 
 

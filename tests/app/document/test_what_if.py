@@ -19,9 +19,9 @@ from lorun_engine.io import open_measurement, write_cube
 def window(qtbot):
     """A window on a session, with the page open."""
 
-    def make(session) -> MainWindow:
-        made = MainWindow(session)
-        qtbot.addWidget(made, before_close_func=lambda window: session.cancel_all())
+    def make(parts) -> MainWindow:
+        made = MainWindow(parts)
+        qtbot.addWidget(made, before_close_func=lambda window: parts.cancel_all())
         made.resize(1440, 900)
         made.show()
         made.actions_["what_if"].trigger()
@@ -32,10 +32,10 @@ def window(qtbot):
 
 def simulated(qtbot, window: MainWindow) -> MainWindow:
     """Presses the button and waits for the scores."""
-    what_if = window.session.what_if
+    what_if = window.parts.what_if
     qtbot.mouseClick(window.what_if_page.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not what_if.is_busy, timeout=60_000)
-    qtbot.waitUntil(lambda: not window.session.is_busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not window.parts.lanes.is_busy, timeout=60_000)
     assert what_if.state == "done", what_if.problem
     return window
 
@@ -49,71 +49,75 @@ def rows_of(window: MainWindow) -> dict[str, list[str]]:
 
 
 def test_the_result_is_simulated_opened_and_decoded_with_itself_as_the_truth(qtbot, decoded, window):
-    base, image = decoded.measurement, decoded.stages.image(5).copy()
+    base, image = decoded.session.measurement, decoded.session.stages.image(5).copy()
     shown = simulated(qtbot, window(decoded))
-    assert decoded.measurement is not base and decoded.what_if.is_open
-    np.testing.assert_array_equal(decoded.measurement.reference, image)
+    assert decoded.session.measurement is not base and decoded.what_if.is_open
+    np.testing.assert_array_equal(decoded.session.measurement.reference, image)
     expected = base.physics.forward(_tensor(image))[0].numpy()
-    np.testing.assert_allclose(decoded.measurement.y, expected, atol=1e-6)
+    np.testing.assert_allclose(decoded.session.measurement.y, expected, atol=1e-6)
     assert set(rows_of(shown)) == {"fake"}
     assert rows_of(shown)["fake"][0] == "5"
     assert shown.aside_card.isVisible() and "6 images" in shown.aside_card.sentence.text()
 
 
+def everything(session) -> tuple:
+    return session.measurement, session.stages, session.recipe, session.selection, session.paths, session.options
+
+
 def test_going_back_brings_everything_as_it_was(qtbot, decoded, window):
-    decoded.select_stage(3)
-    decoded.select_pixel((4, 5))
-    before = (decoded.measurement, decoded.stages, decoded.recipe, decoded.selection, decoded.paths, decoded.options)
-    recent = decoded.settings.recent
+    decoded.looking.select_stage(3)
+    decoded.looking.select_pixel((4, 5))
+    before = everything(decoded.session)
+    recent = decoded.memory.settings.recent
     shown = simulated(qtbot, window(decoded))
-    assert decoded.settings.recent == recent  # simulations are not remembered
+    assert decoded.memory.settings.recent == recent  # simulations are not remembered
     qtbot.mouseClick(shown.aside_card.back, Qt.MouseButton.LeftButton)
-    after = (decoded.measurement, decoded.stages, decoded.recipe, decoded.selection, decoded.paths, decoded.options)
-    assert after == before and len(decoded.stages) == 6 and decoded.restoration.state == "done"
-    np.testing.assert_array_equal(decoded.stages.image(1), 0.5)
+    after = everything(decoded.session)
+    assert after == before and len(decoded.session.stages) == 6 and decoded.session.restoration.state == "done"
+    np.testing.assert_array_equal(decoded.session.stages.image(1), 0.5)
     assert not shown.aside_card.isVisible() and not shown.what_if_page.base.isVisible()
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
 
 
 def test_a_second_simulation_starts_from_the_same_job(qtbot, decoded, window):
-    base = decoded.measurement
+    base = decoded.session.measurement
     shown = simulated(qtbot, window(decoded))
     page = shown.what_if_page
     page.source.setCurrentIndex(page.source.findData("reference"))
     page.source.activated.emit(page.source.currentIndex())
     page.step.setValue(1)
     simulated(qtbot, shown)
-    assert decoded.what_if.base is base and decoded.measurement.physics.dispersion.step == 1
-    np.testing.assert_array_equal(decoded.measurement.reference, base.reference)
+    assert decoded.what_if.base is base and decoded.session.measurement.physics.dispersion.step == 1
+    np.testing.assert_array_equal(decoded.session.measurement.reference, base.reference)
     page.base.click()
-    assert decoded.measurement is base
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    assert decoded.session.measurement is base
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
 
 
 def test_another_file_leaves_nothing_to_go_back_to(qtbot, decoded, window, foreign):
     shown = simulated(qtbot, window(decoded))
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open(foreign)
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open(foreign)
     assert decoded.what_if.aside is None and not decoded.what_if.is_open
     assert not shown.aside_card.isVisible()
 
 
-def test_the_engine_scores_the_set_and_gap_tv(qtbot, make_session, snapshot, window):
-    session = make_session()
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([snapshot])
-    page = window(session).what_if_page
-    assert session.decoder_name == "gap-tv" and page.source.currentData() == "reference"
-    session.set_num_stages(3)
+def test_the_engine_scores_the_set_and_gap_tv(qtbot, make_parts, snapshot, window):
+    parts = make_parts()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open([snapshot])
+    page = window(parts).what_if_page
+    assert parts.setup.decoder_name == "gap-tv" and page.source.currentData() == "reference"
+    parts.setup.set_num_stages(3)
     page.has_noise.setChecked(True)
     page.electrons.setValue(500)
     page.seed.setValue(7)
     shown = simulated(qtbot, page.window())
     stages, psnr, *_ = rows_of(shown)["gap-tv"]
-    assert stages == "3" and float(psnr) == pytest.approx(session.stages.row(3).metrics["psnr"], abs=0.01)
-    clean = session.measurement.physics.forward(_tensor(session.measurement.reference))[0].numpy()
-    assert 0 < np.abs(session.measurement.y - clean).max() < 0.5 * clean.max()
-    assert session.measurement.input_scale == 1
+    assert stages == "3" and float(psnr) == pytest.approx(parts.session.stages.row(3).metrics["psnr"], abs=0.01)
+    clean = parts.session.measurement.physics.forward(_tensor(parts.session.measurement.reference))[0].numpy()
+    assert 0 < np.abs(parts.session.measurement.y - clean).max() < 0.5 * clean.max()
+    assert parts.session.measurement.input_scale == 1
 
 
 def test_a_random_mask_and_another_direction_are_taken(qtbot, opened, window):
@@ -122,7 +126,7 @@ def test_a_random_mask_and_another_direction_are_taken(qtbot, opened, window):
     page.density.setValue(30)
     page.direction.setCurrentIndex(page.direction.findData("-"))
     simulated(qtbot, page.window())
-    physics = opened.measurement.physics
+    physics = opened.session.measurement.physics
     mask = physics.mask[0, 0].numpy()
     assert physics.dispersion.direction == "-" and set(np.unique(mask)) <= {0.0, 1.0} and 0.1 < mask.mean() < 0.5
 
@@ -134,31 +138,31 @@ def test_a_cube_of_a_file_is_brought_to_the_bands_of_the_camera(qtbot, opened, w
     page = window(opened).what_if_page
     page.take_file(tmp_path / "cube.h5")
     simulated(qtbot, page.window())
-    reference = opened.measurement.reference
+    reference = opened.session.measurement.reference
     assert reference.shape == (4, 16, 14)
-    np.testing.assert_allclose(reference[:, 0, 0], (opened.measurement.wavelengths_nm - 400) / 300, atol=1e-5)
+    np.testing.assert_allclose(reference[:, 0, 0], (opened.session.measurement.wavelengths_nm - 400) / 300, atol=1e-5)
 
 
 def test_a_file_that_does_not_suit_says_why_and_leaves_everything_open(qtbot, decoded, window, tmp_path):
     np.save(tmp_path / "two.npy", np.ones((20, 20, 2), np.float32))
     shown = window(decoded)
-    base, stages = decoded.measurement, decoded.stages
+    base, stages = decoded.session.measurement, decoded.session.stages
     shown.what_if_page.take_file(tmp_path / "two.npy")
-    with qtbot.waitSignal(decoded.worker_idle):
+    with qtbot.waitSignal(decoded.lanes.idle):
         shown.what_if_page.start.click()
     assert "2 bands" in shown.what_if_page.state.text() and shown.what_if_page.state.objectName() == "warn"
-    assert decoded.measurement is base and decoded.stages is stages and decoded.what_if.aside is None
+    assert decoded.session.measurement is base and decoded.session.stages is stages and decoded.what_if.aside is None
 
 
 def test_the_simulation_can_be_saved_and_opens_without_a_flag(qtbot, decoded, window, tmp_path, monkeypatch):
     shown = simulated(qtbot, window(decoded))
     target = tmp_path / "kept.h5"
     monkeypatch.setattr(panel, "ask_save_file", lambda *_: str(target))
-    with qtbot.waitSignal(decoded.exported):
+    with qtbot.waitSignal(decoded.exports.exported):
         qtbot.mouseClick(shown.what_if_page.save, Qt.MouseButton.LeftButton)
     again = open_measurement([target])
-    np.testing.assert_array_equal(again.y, decoded.measurement.y)
-    np.testing.assert_array_equal(again.reference, decoded.measurement.reference)
+    np.testing.assert_array_equal(again.y, decoded.session.measurement.y)
+    np.testing.assert_array_equal(again.reference, decoded.session.measurement.reference)
     with h5py.File(target) as file:
         assert file.attrs["noise"] == "none"
 
@@ -167,7 +171,7 @@ def test_saving_over_the_capture_is_refused(qtbot, decoded, window):
     simulated(qtbot, window(decoded))
     base = decoded.what_if.aside.paths[0]
     before = Path(base).read_bytes()
-    with qtbot.waitSignal(decoded.problem_raised):
+    with qtbot.waitSignal(decoded.lanes.problem_raised):
         decoded.what_if.save(base)
     assert Path(base).read_bytes() == before
 
@@ -177,15 +181,15 @@ def test_it_can_be_cancelled_while_it_decodes(qtbot, opened, fake, window, gate_
     fake.gate = gate = gate_type(at=2)
     shown.what_if_page.start.click()
     qtbot.waitUntil(gate.is_reached.is_set)
-    qtbot.waitUntil(lambda: opened.what_if.state == "decoding" and opened.restoration.state == "running")
+    qtbot.waitUntil(lambda: opened.what_if.state == "decoding" and opened.session.restoration.state == "running")
     assert shown.what_if_page.start.text() == "Cancel"
     shown.what_if_page.start.click()
     gate.is_open.set()
-    qtbot.waitUntil(lambda: not opened.is_busy)
+    qtbot.waitUntil(lambda: not opened.lanes.is_busy)
     assert opened.what_if.state == "failed" and "Cancelled" in opened.what_if.problem
     opened.what_if.go_back()
     assert not opened.what_if.is_open
-    qtbot.waitUntil(lambda: not opened.is_busy)
+    qtbot.waitUntil(lambda: not opened.lanes.is_busy)
 
 
 @pytest.mark.parametrize(
@@ -195,12 +199,12 @@ def test_it_can_be_cancelled_while_it_decodes(qtbot, opened, fake, window, gate_
         ("low_resolution", Plan("reference", kernel="gaussian 1.6", scale=4), {"bicubic", "tikhonov"}),
     ],
 )
-def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_session, window, request, kind, plan, decoders):
-    session = make_session()
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([request.getfixturevalue(kind)])
-    assert session.problem is None
-    page = window(session).what_if_page
+def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_parts, window, request, kind, plan, decoders):
+    parts = make_parts()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open([request.getfixturevalue(kind)])
+    assert parts.session.problem is None
+    page = window(parts).what_if_page
     if kind == "samples":
         assert not page.step.isVisible() and page.new_matrix.isVisible()
         page.new_matrix.setChecked(True)
@@ -214,7 +218,7 @@ def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_session, windo
         page.scale.setCurrentIndex(page.scale.findData(4))
     shown = simulated(qtbot, page.window())
     assert decoders <= set(rows_of(shown))
-    physics = session.measurement.physics
+    physics = parts.session.measurement.physics
     if kind == "samples":
         assert len(physics.sampling) == 32  # half of the 64 pixels of a block
     else:

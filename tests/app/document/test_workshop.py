@@ -14,8 +14,8 @@ import pytest
 import torch
 from PySide6.QtCore import QFile
 
-from app.document.session import Session
-from app.document.workshop import WHOLE, Adapting
+from app.assembly import Parts
+from app.document.recipe import WHOLE, Adapting
 from lorun_engine import cli
 from lorun_engine.io import open_measurement, write_measurement
 from lorun_engine.lora import SAMPLING, is_step, new_adapters
@@ -83,52 +83,52 @@ def library(tmp_path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def make_workshop(qtbot, tmp_path, library):
-    """Makes sessions with the library listed; every one has ended when the test has."""
-    sessions = []
+    """Makes parts with the library listed; every one has ended when the test has."""
+    made = []
 
-    def make(folders: tuple[Path, ...] = library) -> Session:
-        session = Session(library=folders, settings_path=tmp_path / "settings.json")
-        sessions.append(session)
-        session.load_engine()
-        qtbot.waitUntil(lambda: session.is_engine_loaded and not session.is_busy, timeout=60_000)
-        return session
+    def make(folders: tuple[Path, ...] = library) -> Parts:
+        parts = Parts(library=folders, settings_path=tmp_path / "settings.json")
+        made.append(parts)
+        parts.setup.load_engine()
+        qtbot.waitUntil(lambda: parts.setup.is_engine_loaded and not parts.lanes.is_busy, timeout=60_000)
+        return parts
 
     yield make
-    for session in sessions:
-        assert session.close(timeout_s=20)
+    for parts in made:
+        assert parts.close(timeout_s=20)
 
 
 @pytest.fixture
-def open_session(qtbot, tmp_path, make_workshop):
+def open_parts(qtbot, tmp_path, make_workshop):
     """A session with the measurement of a task open and its set chosen."""
 
-    def make(task: str = "cassi") -> Session:
-        session = make_workshop()
-        session.open([measurement_file(task, tmp_path)])
-        idle(qtbot, session)
-        assert session.problem is None and session.fit.is_good and session.choice.has_weights
-        return session
+    def make(task: str = "cassi") -> Parts:
+        parts = make_workshop()
+        parts.session.open([measurement_file(task, tmp_path)])
+        idle(qtbot, parts)
+        assert parts.session.problem is None and parts.setup.fit.is_good and parts.setup.choice.has_weights
+        return parts
 
     return make
 
 
-def idle(qtbot, session: Session) -> None:
+def idle(qtbot, parts: Parts) -> None:
     """Waits until the worker has nothing to do; things that follow from each other are queued at once."""
-    qtbot.waitUntil(lambda: not session.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=20_000)
 
 
-def decode(qtbot, session: Session) -> np.ndarray:
-    session.restore()
-    qtbot.waitUntil(lambda: session.restoration.state == "done", timeout=20_000)
-    return session.stages.image(len(session.stages) - 1)
+def decode(qtbot, parts: Parts) -> np.ndarray:
+    parts.session.restore()
+    qtbot.waitUntil(lambda: parts.session.restoration.state == "done", timeout=20_000)
+    return parts.session.stages.image(len(parts.session.stages) - 1)
 
 
-def named(session: Session, name: str):
-    return next(entry for entry in session.workshop.sets if entry.card.name == name)
+def named(parts: Parts, name: str):
+    return next(entry for entry in parts.workshop.sets if entry.card.name == name)
 
 
-def names(session: Session) -> set[str]:
-    return {entry.card.name for entry in session.workshop.sets}
+def names(parts: Parts) -> set[str]:
+    return {entry.card.name for entry in parts.workshop.sets}
 
 
 # ---- how much of it ----------------------------------------------------------------------------------------------
@@ -137,15 +137,15 @@ def names(session: Session) -> set[str]:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("adapting", [Adapting(60), Adapting(150, (2,)), Adapting(0), Adapting(100, (1, 2))])
 def test_a_scaled_or_ablated_decode_is_that_of_the_copied_command(
-    qtbot, open_session, library, tmp_path, monkeypatch, task, adapting
+    qtbot, open_parts, library, tmp_path, monkeypatch, task, adapting
 ):
-    session = open_session(task)
-    session.workshop.set_percent(adapting.percent)
+    parts = open_parts(task)
+    parts.setup.set_percent(adapting.percent)
     for stage in adapting.ablated:
-        session.workshop.set_ablated(stage, True)
-    image = decode(qtbot, session)
-    assert session.recipe.adapting == adapting
-    words = shlex.split(session.command())
+        parts.setup.set_ablated(stage, True)
+    image = decode(qtbot, parts)
+    assert parts.session.recipe.adapting == adapting
+    words = shlex.split(parts.exports.command())
     assert ("--adapter-scale" in words) == (adapting.percent != 100)
     assert [words[at + 1] for at, word in enumerate(words) if word == "--ablate-stage"] == list(
         map(str, adapting.ablated)
@@ -158,11 +158,11 @@ def test_a_scaled_or_ablated_decode_is_that_of_the_copied_command(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_percent_is_the_shared_backbone_bit_for_bit(qtbot, open_session, library, tmp_path, task):
-    session = open_session(task)
-    session.workshop.set_percent(0)
-    image = decode(qtbot, session)
-    model = load_model(named(session, session.decoder_name).card.path)
+def test_no_percent_is_the_shared_backbone_bit_for_bit(qtbot, open_parts, library, tmp_path, task):
+    parts = open_parts(task)
+    parts.setup.set_percent(0)
+    image = decode(qtbot, parts)
+    model = load_model(named(parts, parts.setup.decoder_name).card.path)
     bare = model.adapters.mapped({name: tensor for name, tensor in model.adapters.tensors.items() if is_step(name)})
     measurement = open_measurement([tmp_path / f"{task}.h5"])
     *_, shared = restore(model.with_adapters(bare), measurement)
@@ -171,68 +171,68 @@ def test_no_percent_is_the_shared_backbone_bit_for_bit(qtbot, open_session, libr
     assert not np.array_equal(image, whole.image)
 
 
-def test_the_strength_belongs_to_one_decoder_and_its_result_says_so(qtbot, open_session):
-    session = open_session()
-    session.workshop.set_percent(60)
-    session.workshop.set_ablated(2, True)
-    session.workshop.set_ablated(1, True)
-    decode(qtbot, session)
-    session.workshop.take_whole()
-    assert session.workshop.adapting == WHOLE
-    assert session.recipe.title == "general at 60 % without the adapters of stages 1 and 2"
-    assert session.recipe.file_word == "general_60percent_without1-2"
-    session.workshop.set_percent(40)
-    session.switch_decoder("gap-tv")
-    assert not session.workshop.is_adaptable and session.workshop.adapting == WHOLE
-    session.workshop.set_percent(40)
-    assert session.workshop.adapting == WHOLE
-    session.switch_decoder("general")
-    assert session.workshop.adapting == WHOLE  # nobody meets an old strength again by surprise
-    idle(qtbot, session)
+def test_the_strength_belongs_to_one_decoder_and_its_result_says_so(qtbot, open_parts):
+    parts = open_parts()
+    parts.setup.set_percent(60)
+    parts.setup.set_ablated(2, True)
+    parts.setup.set_ablated(1, True)
+    decode(qtbot, parts)
+    parts.setup.take_whole()
+    assert parts.setup.adapting == WHOLE
+    assert parts.session.recipe.title == "general at 60 % without the adapters of stages 1 and 2"
+    assert parts.session.recipe.file_word == "general_60percent_without1-2"
+    parts.setup.set_percent(40)
+    parts.setup.switch_decoder("gap-tv")
+    assert not parts.setup.is_adaptable and parts.setup.adapting == WHOLE
+    parts.setup.set_percent(40)
+    assert parts.setup.adapting == WHOLE
+    parts.setup.switch_decoder("general")
+    assert parts.setup.adapting == WHOLE  # nobody meets an old strength again by surprise
+    idle(qtbot, parts)
 
 
-def test_the_strength_stays_within_its_bounds_and_stages_within_the_sets(open_session):
-    session = open_session()
-    session.workshop.set_percent(400)
-    assert session.workshop.adapting.percent == 150
-    session.workshop.set_percent(-3)
-    session.workshop.set_ablated(3, True)  # the set has two
-    assert session.workshop.adapting == Adapting(0)
+def test_the_strength_stays_within_its_bounds_and_stages_within_the_sets(open_parts):
+    parts = open_parts()
+    parts.setup.set_percent(400)
+    assert parts.setup.adapting.percent == 150
+    parts.setup.set_percent(-3)
+    parts.setup.set_ablated(3, True)  # the set has two
+    assert parts.setup.adapting == Adapting(0)
 
 
 # ---- the list and the fit ----------------------------------------------------------------------------------------
 
 
-def test_a_set_that_appears_or_goes_is_noticed_without_asking(qtbot, open_session, library):
-    session = open_session()
+def test_a_set_that_appears_or_goes_is_noticed_without_asking(qtbot, open_parts, library):
+    parts = open_parts()
     path = save(new_model(seed=4), library[1], "trained")
-    qtbot.waitUntil(lambda: "trained" in names(session), timeout=20_000)
-    assert "trained" in session.decoder_names and not named(session, "trained").is_shipped
+    qtbot.waitUntil(lambda: "trained" in names(parts), timeout=20_000)
+    assert "trained" in parts.setup.decoder_names and not named(parts, "trained").is_shipped
     path.unlink()
-    qtbot.waitUntil(lambda: "trained" not in names(session), timeout=20_000)
-    assert "trained" not in session.decoder_names
-    idle(qtbot, session)
+    qtbot.waitUntil(lambda: "trained" not in names(parts), timeout=20_000)
+    assert "trained" not in parts.setup.decoder_names
+    idle(qtbot, parts)
 
 
 def test_a_folder_that_is_made_later_is_noticed(qtbot, make_workshop, tmp_path, library):
-    session = make_workshop((library[0], tmp_path / "a" / "b" / "own"))
+    parts = make_workshop((library[0], tmp_path / "a" / "b" / "own"))
     save_into = tmp_path / "a" / "b" / "own"
     save_into.parent.mkdir(parents=True)
     save(new_model(seed=4), save_into, "trained")
-    qtbot.waitUntil(lambda: "trained" in names(session), timeout=20_000)
-    idle(qtbot, session)
+    qtbot.waitUntil(lambda: "trained" in names(parts), timeout=20_000)
+    idle(qtbot, parts)
 
 
-def test_a_chosen_set_that_goes_gives_way_to_one_that_fits(qtbot, open_session, library):
+def test_a_chosen_set_that_goes_gives_way_to_one_that_fits(qtbot, open_parts, library):
     path = save(new_model(seed=4), library[1], "trained")
-    session = open_session()
-    session.switch_decoder("trained")
-    idle(qtbot, session)
+    parts = open_parts()
+    parts.setup.switch_decoder("trained")
+    idle(qtbot, parts)
     path.unlink()
-    session.workshop.refresh()
-    qtbot.waitUntil(lambda: session.decoder_name == "general", timeout=20_000)
-    idle(qtbot, session)
-    assert session.fit.is_good
+    parts.workshop.refresh()
+    qtbot.waitUntil(lambda: parts.setup.decoder_name == "general", timeout=20_000)
+    idle(qtbot, parts)
+    assert parts.setup.fit.is_good
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_chosen_set_that_goes_gives_way_to_one_that_fits(qtbot, open_session, 
         ("other", "Its backbone is", True),
     ],
 )
-def test_every_set_says_whether_a_switch_makes_sense(qtbot, open_session, library, name, words, is_usable):
+def test_every_set_says_whether_a_switch_makes_sense(qtbot, open_parts, library, name, words, is_usable):
     shutil.copy(library[0] / "general.safetensors", library[1] / "twin.safetensors")
     general = load_model(library[0] / "general.safetensors")
     zero = general.with_adapters(general.adapters.scaled(0))
@@ -254,29 +254,29 @@ def test_every_set_says_whether_a_switch_makes_sense(qtbot, open_session, librar
     save(new_model(seed=6), library[1], "lonely")
     (library[1] / "lonely-backbone.safetensors").unlink()
     save(new_model(seed=8), library[1], "other")
-    session = open_session()
-    session.workshop.assess()
-    idle(qtbot, session)
-    suitability = session.workshop.suitability(named(session, name))
+    parts = open_parts()
+    parts.workshop.assess()
+    idle(qtbot, parts)
+    suitability = parts.workshop.suitability(named(parts, name))
     assert words in suitability.sentence and suitability.is_usable is is_usable
 
 
-def test_a_set_of_other_bands_says_what_it_takes(qtbot, open_session, library):
+def test_a_set_of_other_bands_says_what_it_takes(qtbot, open_parts, library):
     model = new_model(seed=6)
     far = np.linspace(900, 1100, 9).tolist()
     card = {**model.card, "task_config": {**model.card["task_config"], "wavelengths_nm": far}}
     save(replace(model, card=card), library[1], "infrared")
-    session = open_session()
-    session.workshop.assess()
-    idle(qtbot, session)
-    suitability = session.workshop.suitability(named(session, "infrared"))
+    parts = open_parts()
+    parts.workshop.assess()
+    idle(qtbot, parts)
+    suitability = parts.workshop.suitability(named(parts, "infrared"))
     assert "bands from 890 to 1110 nm" in suitability.sentence and not suitability.is_usable
 
 
 def test_before_anything_is_open_the_fit_is_not_known(make_workshop):
-    session = make_workshop()
-    session.workshop.assess()
-    assert session.workshop.suitability(named(session, "general")).sentence.startswith("Open a measurement")
+    parts = make_workshop()
+    parts.workshop.assess()
+    assert parts.workshop.suitability(named(parts, "general")).sentence.startswith("Open a measurement")
 
 
 # ---- what a set changes ------------------------------------------------------------------------------------------
@@ -284,16 +284,16 @@ def test_before_anything_is_open_the_fit_is_not_known(make_workshop):
 
 @pytest.mark.parametrize("name", ["general", "cs-set", "sr-set"])
 def test_the_table_and_the_layer_of_a_set_come_from_the_worker(qtbot, make_workshop, name):
-    session = make_workshop()
-    workshop = session.workshop
-    workshop.show(named(session, name))
+    parts = make_workshop()
+    workshop = parts.workshop
+    workshop.show(named(parts, name))
     workshop.inspect()
-    idle(qtbot, session)
+    idle(qtbot, parts)
     assert workshop.table.num_stages == 2 and workshop.layer in workshop.table.layers
-    model = load_model(named(session, name).card.path)
+    model = load_model(named(parts, name).card.path)
     layer = next(key[2:-2] for key in model.adapters.tensors if key.endswith("/A"))
     workshop.select_layer(layer)
-    idle(qtbot, session)
+    idle(qtbot, parts)
     expected = model.adapters.tensors[f"2/{layer}/A"] @ model.adapters.tensors[f"2/{layer}/B"]
     assert np.allclose(workshop.changes[1], expected.numpy())
 
@@ -302,78 +302,78 @@ def test_a_damaged_set_says_so_instead_of_a_table_and_is_read_again_when_it_is_w
     path = save(new_model(seed=4), library[1], "trained")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    session = make_workshop()
-    session.workshop.show(named(session, "trained"))
-    session.workshop.inspect()
-    idle(qtbot, session)
-    assert "other numbers than its card states" in session.workshop.trouble and session.workshop.table is None
+    parts = make_workshop()
+    parts.workshop.show(named(parts, "trained"))
+    parts.workshop.inspect()
+    idle(qtbot, parts)
+    assert "other numbers than its card states" in parts.workshop.trouble and parts.workshop.table is None
     path.write_bytes(whole)
-    session.workshop.refresh()
-    idle(qtbot, session)
-    session.workshop.inspect()
-    idle(qtbot, session)
-    assert session.workshop.table is not None and not session.workshop.trouble
+    parts.workshop.refresh()
+    idle(qtbot, parts)
+    parts.workshop.inspect()
+    idle(qtbot, parts)
+    assert parts.workshop.table is not None and not parts.workshop.trouble
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
-def test_renaming_the_chosen_set_keeps_it_chosen(qtbot, open_session, library):
+def test_renaming_the_chosen_set_keeps_it_chosen(qtbot, open_parts, library):
     save(new_model(seed=4), library[1], "trained")
-    session = open_session()
-    session.switch_decoder("trained")
-    idle(qtbot, session)
-    session.workshop.show(named(session, "trained"))
-    session.workshop.rename(named(session, "trained"), "left camera")
-    qtbot.waitUntil(lambda: session.decoder_name == "left camera", timeout=20_000)
-    idle(qtbot, session)
+    parts = open_parts()
+    parts.setup.switch_decoder("trained")
+    idle(qtbot, parts)
+    parts.workshop.show(named(parts, "trained"))
+    parts.workshop.rename(named(parts, "trained"), "left camera")
+    qtbot.waitUntil(lambda: parts.setup.decoder_name == "left camera", timeout=20_000)
+    idle(qtbot, parts)
     assert (library[1] / "left camera.safetensors").exists() and not (library[1] / "trained.safetensors").exists()
-    assert session.workshop.shown.card.name == "left camera" and session.workshop.chosen is not None
-    assert decode(qtbot, session) is not None
-    idle(qtbot, session)
+    assert parts.workshop.shown.card.name == "left camera" and parts.workshop.chosen is not None
+    assert decode(qtbot, parts) is not None
+    idle(qtbot, parts)
 
 
 def test_a_taken_name_is_refused_in_words(qtbot, make_workshop, library):
     save(new_model(seed=4), library[1], "trained")
-    session = make_workshop()
-    session.workshop.rename(named(session, "trained"), "general")
-    idle(qtbot, session)
-    assert session.workshop.notice.look == "warn" and "another set named general" in session.workshop.notice.sentence
+    parts = make_workshop()
+    parts.workshop.rename(named(parts, "trained"), "general")
+    idle(qtbot, parts)
+    assert parts.workshop.notice.look == "warn" and "another set named general" in parts.workshop.notice.sentence
     assert (library[1] / "trained.safetensors").exists()
 
 
 def test_a_note_is_kept_in_the_card(qtbot, make_workshop, library):
     path = save(new_model(seed=4), library[1], "trained")
-    session = make_workshop()
-    digest = named(session, "trained").card.hash
-    session.workshop.annotate(named(session, "trained"), "summer, 5 nm filter")
-    idle(qtbot, session)
-    assert named(session, "trained").card.fields["note"] == "summer, 5 nm filter"
-    assert named(session, "trained").card.hash == digest
+    parts = make_workshop()
+    digest = named(parts, "trained").card.hash
+    parts.workshop.annotate(named(parts, "trained"), "summer, 5 nm filter")
+    idle(qtbot, parts)
+    assert named(parts, "trained").card.fields["note"] == "summer, 5 nm filter"
+    assert named(parts, "trained").card.hash == digest
     load_model(path)
 
 
 def test_verify_says_what_was_checked_or_what_is_wrong(qtbot, make_workshop, library):
-    session = make_workshop()
-    entry = named(session, "general")
-    session.workshop.verify(entry)
-    idle(qtbot, session)
-    notice = session.workshop.notice
+    parts = make_workshop()
+    entry = named(parts, "general")
+    parts.workshop.verify(entry)
+    idle(qtbot, parts)
+    notice = parts.workshop.notice
     assert notice.look == "good" and entry.card.hash[:12] in notice.sentence and "general-backbone" in notice.sentence
     path = library[0] / "general-backbone.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    session.workshop.verify(entry)
-    idle(qtbot, session)
-    assert session.workshop.notice.look == "warn" and "other numbers" in session.workshop.notice.sentence
+    parts.workshop.verify(entry)
+    idle(qtbot, parts)
+    assert parts.workshop.notice.look == "warn" and "other numbers" in parts.workshop.notice.sentence
 
 
 def test_an_exported_set_can_be_imported_into_another_library(qtbot, make_workshop, tmp_path):
-    session = make_workshop()
-    session.workshop.export(named(session, "general"), tmp_path / "mail")
-    idle(qtbot, session)
-    assert "Wrote general-backbone.safetensors and general.safetensors" in session.workshop.notice.sentence
+    parts = make_workshop()
+    parts.workshop.export(named(parts, "general"), tmp_path / "mail")
+    idle(qtbot, parts)
+    assert "Wrote general-backbone.safetensors and general.safetensors" in parts.workshop.notice.sentence
     other = make_workshop((tmp_path / "none", tmp_path / "new"))
     other.workshop.import_files([tmp_path / "mail" / "general.safetensors"])
     idle(qtbot, other)
@@ -386,14 +386,14 @@ def test_an_exported_set_can_be_imported_into_another_library(qtbot, make_worksh
 
 def test_an_import_under_a_taken_name_offers_a_free_one(qtbot, make_workshop, library, tmp_path):
     path = save(new_model(seed=9), tmp_path / "mail", "general")
-    session = make_workshop()
-    session.workshop.import_files([path])
-    idle(qtbot, session)
-    assert session.workshop.notice.offered == "Import as general-2" and names(session) >= {"general"}
-    session.workshop.notice.offer()
-    idle(qtbot, session)
-    assert "general-2" in names(session)
-    assert named(session, "general").card.path.parent == library[0]
+    parts = make_workshop()
+    parts.workshop.import_files([path])
+    idle(qtbot, parts)
+    assert parts.workshop.notice.offered == "Import as general-2" and names(parts) >= {"general"}
+    parts.workshop.notice.offer()
+    idle(qtbot, parts)
+    assert "general-2" in names(parts)
+    assert named(parts, "general").card.path.parent == library[0]
 
 
 @pytest.mark.parametrize(
@@ -404,57 +404,57 @@ def test_a_file_that_is_no_set_is_refused_with_the_reason(qtbot, make_workshop, 
     path = tmp_path / "x.safetensors"
     if content is not None:
         path.write_bytes(content)
-    session = make_workshop()
-    session.workshop.import_files([path])
-    idle(qtbot, session)
-    assert words in session.workshop.notice.sentence and not list(library[1].iterdir())
+    parts = make_workshop()
+    parts.workshop.import_files([path])
+    idle(qtbot, parts)
+    assert words in parts.workshop.notice.sentence and not list(library[1].iterdir())
 
 
 def test_a_set_without_its_backbone_is_refused_and_taken_when_both_come(qtbot, make_workshop, library, tmp_path):
     path = save(new_model(seed=9), tmp_path / "mail", "guest")
     (tmp_path / "apart").mkdir()
     backbone = (tmp_path / "mail" / "guest-backbone.safetensors").rename(tmp_path / "apart" / "b.safetensors")
-    session = make_workshop()
-    session.workshop.import_files([path])
-    idle(qtbot, session)
-    assert "neither beside it nor in the library" in session.workshop.notice.sentence
-    session.workshop.import_files([backbone])
-    idle(qtbot, session)
-    assert "holds a backbone, not an adapter set" in session.workshop.notice.sentence
-    session.workshop.import_files([backbone, path])
-    idle(qtbot, session)
-    assert "guest" in names(session) and (library[1] / "b.safetensors").exists()
+    parts = make_workshop()
+    parts.workshop.import_files([path])
+    idle(qtbot, parts)
+    assert "neither beside it nor in the library" in parts.workshop.notice.sentence
+    parts.workshop.import_files([backbone])
+    idle(qtbot, parts)
+    assert "holds a backbone, not an adapter set" in parts.workshop.notice.sentence
+    parts.workshop.import_files([backbone, path])
+    idle(qtbot, parts)
+    assert "guest" in names(parts) and (library[1] / "b.safetensors").exists()
 
 
 def test_the_users_set_goes_to_the_trash_and_a_shipped_one_stays(qtbot, make_workshop, library, monkeypatch):
     trash: list[str] = []
     monkeypatch.setattr(QFile, "moveToTrash", lambda path: (trash.append(path), Path(path).unlink())[0] is None)
     path = save(new_model(seed=4), library[1], "trained")
-    session = make_workshop()
-    session.workshop.trash(named(session, "general"))
-    idle(qtbot, session)
-    assert "came with LoRun and cannot be moved to the trash" in session.workshop.notice.sentence and not trash
-    session.workshop.trash(named(session, "trained"))
-    idle(qtbot, session)
-    assert trash == [str(path)] and "trained" not in names(session)
+    parts = make_workshop()
+    parts.workshop.trash(named(parts, "general"))
+    idle(qtbot, parts)
+    assert "came with LoRun and cannot be moved to the trash" in parts.workshop.notice.sentence and not trash
+    parts.workshop.trash(named(parts, "trained"))
+    idle(qtbot, parts)
+    assert trash == [str(path)] and "trained" not in names(parts)
     assert (library[1] / "trained-backbone.safetensors").exists()
 
 
 def test_without_a_trash_nothing_is_deleted(qtbot, make_workshop, library, monkeypatch):
     monkeypatch.setattr(QFile, "moveToTrash", lambda path: False)
     path = save(new_model(seed=4), library[1], "trained")
-    session = make_workshop()
-    session.workshop.trash(named(session, "trained"))
-    idle(qtbot, session)
-    assert path.exists() and "could not be moved to the trash" in session.workshop.notice.sentence
+    parts = make_workshop()
+    parts.workshop.trash(named(parts, "trained"))
+    idle(qtbot, parts)
+    assert path.exists() and "could not be moved to the trash" in parts.workshop.notice.sentence
 
 
-def test_two_decoders_are_compared_on_what_is_open(qtbot, open_session, library):
+def test_two_decoders_are_compared_on_what_is_open(qtbot, open_parts, library):
     save(new_model(seed=4), library[1], "trained")
-    session = open_session()
-    session.workshop.compare(named(session, "trained"), "general")
-    assert session.comparing.is_running
-    idle(qtbot, session)
-    left, right = session.comparing.left, session.comparing.right
+    parts = open_parts()
+    parts.workshop.compare(named(parts, "trained"), "general")
+    assert parts.comparing.is_running
+    idle(qtbot, parts)
+    left, right = parts.comparing.left, parts.comparing.right
     assert (left.title.split(" ")[0], right.title.split(" ")[0]) == ("trained", "general")
-    assert session.selection.mode == "compare"
+    assert parts.session.selection.mode == "compare"

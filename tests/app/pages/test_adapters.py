@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
 )
 
-from app.document.session import Session
-from app.document.workshop import Adapting
+from app.assembly import Parts
+from app.document.recipe import Adapting
 from app.job import Job
 from app.main_window import MainWindow
 from app.pages.adapters import AdaptersPage, facts
@@ -34,22 +34,22 @@ from tests.app.document.test_workshop import (  # noqa: F401 (fixtures)
     measurement_file,
     named,
     names,
-    open_session,
+    open_parts,
 )
 from tests.engine.test_model import new_model, save
 
 
 @pytest.fixture
-def open_window(qtbot, open_session, library):  # noqa: F811
+def open_window(qtbot, open_parts, library):  # noqa: F811
     """A window with a measurement open, a set of the user's in the library, and the page shown."""
 
     def make(task: str = "cassi") -> MainWindow:
         save(new_model(seed=4), library[1], "trained")
-        window = MainWindow(open_session(task))
+        window = MainWindow(open_parts(task))
         qtbot.addWidget(window)
         window.show()
         window.actions_["adapters"].trigger()
-        idle(qtbot, window.session)
+        idle(qtbot, window.parts)
         return window
 
     return make
@@ -62,23 +62,23 @@ def window(open_window) -> MainWindow:
 
 @dataclass(frozen=True)
 class Seen:
-    """The page alone with its session: it needs no window around it."""
+    """The page alone with its parts: it needs no window around it."""
 
-    session: Session
+    parts: Parts
     adapters_page: AdaptersPage
 
 
 @pytest.fixture
-def seen(qtbot, open_session, library) -> Seen:  # noqa: F811
+def seen(qtbot, open_parts, library) -> Seen:  # noqa: F811
     """The page with a measurement open and a set of the user's in the library."""
     save(new_model(seed=4), library[1], "trained")
-    session = open_session()
-    page = AdaptersPage(session, theme.light())
+    parts = open_parts()
+    page = AdaptersPage(parts, theme.light())
     qtbot.addWidget(page)
     page.resize(1100, 840)
     page.show()
-    idle(qtbot, session)
-    return Seen(session, page)
+    idle(qtbot, parts)
+    return Seen(parts, page)
 
 
 def page(window: MainWindow | Seen) -> AdaptersPage:
@@ -90,7 +90,7 @@ def click_set(qtbot, window: MainWindow | Seen, name: str) -> None:
     tree = page(window).library.tree
     (item,) = tree.findItems(name, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)
     qtbot.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=tree.visualItemRect(item).center())
-    idle(qtbot, window.session)
+    idle(qtbot, window.parts)
 
 
 def words_of(window: MainWindow | Seen, name: str) -> list[str]:
@@ -121,7 +121,7 @@ def test_the_key_shows_the_page_and_escape_brings_the_restoration_back(qtbot, wi
     assert window.pages.currentWidget() is page(window)
     page(window).back.click()
     assert window.pages.currentIndex() == 0
-    idle(qtbot, window.session)
+    idle(qtbot, window.parts)
 
 
 def test_the_list_groups_sets_by_task_and_says_which_one_fits(seen):
@@ -139,16 +139,16 @@ def test_a_click_shows_the_card_and_a_second_one_switches(qtbot, seen):
     card = page(seen).card
     assert card.name.text() == "trained" and card.use.isEnabled() and card.fit.objectName() == "good"
     card.use.click()
-    assert seen.session.decoder_name == "trained" and card.use.text() == "In use"
-    idle(qtbot, seen.session)
-    assert seen.session.fit.is_good and words_of(seen, "trained")[1].startswith("In use.")
+    assert seen.parts.setup.decoder_name == "trained" and card.use.text() == "In use"
+    idle(qtbot, seen.parts)
+    assert seen.parts.setup.fit.is_good and words_of(seen, "trained")[1].startswith("In use.")
 
 
 def test_return_in_the_list_switches_too(qtbot, seen):
     click_set(qtbot, seen, "trained")
     qtbot.keyClick(page(seen).library.tree, Qt.Key.Key_Return)
-    assert seen.session.decoder_name == "trained"
-    idle(qtbot, seen.session)
+    assert seen.parts.setup.decoder_name == "trained"
+    idle(qtbot, seen.parts)
 
 
 def test_a_set_that_does_not_fit_cannot_be_switched_to(qtbot, seen):
@@ -156,25 +156,25 @@ def test_a_set_that_does_not_fit_cannot_be_switched_to(qtbot, seen):
     card = page(seen).card
     assert not card.use.isEnabled() and not card.compare.isEnabled() and "For SR" in card.fit.text()
     qtbot.keyClick(page(seen).library.tree, Qt.Key.Key_Return)
-    assert seen.session.decoder_name == "general"
+    assert seen.parts.setup.decoder_name == "general"
 
 
 def test_a_new_set_appears_on_the_page_by_itself(qtbot, seen, library):  # noqa: F811
     save(new_model(seed=7), library[1], "just made")
-    qtbot.waitUntil(lambda: "just made" in names(seen.session), timeout=20_000)
-    idle(qtbot, seen.session)
+    qtbot.waitUntil(lambda: "just made" in names(seen.parts), timeout=20_000)
+    idle(qtbot, seen.parts)
     assert "Fits" in words_of(seen, "just made")[1]
 
 
 def test_the_heat_map_is_walked_by_keys_and_shows_the_layer(qtbot, seen):
-    view, workshop = page(seen).changes.heat_map.view, seen.session.workshop
+    view, workshop = page(seen).changes.heat_map.view, seen.parts.workshop
     assert workshop.table is not None and workshop.layer is not None
     rows = page(seen).changes.heat_map.model.rows
     at = next(at for at, row in enumerate(rows) if row.layer == workshop.layer)
     assert view.currentIndex().row() == at
     key, towards = (Qt.Key.Key_Down, 1) if at < len(rows) - 1 and rows[at + 1].layer else (Qt.Key.Key_Up, -1)
     qtbot.keyClick(view, key)
-    idle(qtbot, seen.session)
+    idle(qtbot, seen.parts)
     assert workshop.layer == rows[at + towards].layer
     assert page(seen).changes.heading.text() == layer_words(workshop.layer)
     assert len(workshop.changes) == 2 and "‖ΔW‖ / ‖W‖" in page(seen).changes.heat_map.value.text()
@@ -182,14 +182,12 @@ def test_the_heat_map_is_walked_by_keys_and_shows_the_layer(qtbot, seen):
 
 def test_a_click_on_a_cell_shows_the_change_of_that_layer(qtbot, seen):
     heat_map = page(seen).changes.heat_map
-    row = next(
-        at for at, row in enumerate(heat_map.model.rows) if row.layer and row.layer != seen.session.workshop.layer
-    )
+    row = next(at for at, row in enumerate(heat_map.model.rows) if row.layer and row.layer != seen.parts.workshop.layer)
     index = heat_map.model.index(row, 1)
     heat_map.view.scrollTo(index)
     qtbot.mouseClick(heat_map.view.viewport(), Qt.MouseButton.LeftButton, pos=heat_map.view.visualRect(index).center())
-    idle(qtbot, seen.session)
-    assert seen.session.workshop.layer == heat_map.model.rows[row].layer
+    idle(qtbot, seen.parts)
+    assert seen.parts.workshop.layer == heat_map.model.rows[row].layer
     assert heat_map.value.text().startswith("Stage 2")
 
 
@@ -202,11 +200,11 @@ def test_slider_and_ticks_set_how_much_of_the_adapters_acts(qtbot, open_window, 
     for _ in range(8):
         qtbot.keyClick(strength.slider, Qt.Key.Key_Left)
     qtbot.mouseClick(strength.ticks[1], Qt.MouseButton.LeftButton)
-    assert window.session.workshop.adapting == Adapting(60, (2,)) and strength.percent.text() == "60 %"
+    assert window.parts.setup.adapting == Adapting(60, (2,)) and strength.percent.text() == "60 %"
     window.show_page(None)
     window.actions_["decode"].trigger()
     qtbot.waitUntil(lambda: window.session.restoration.state == "done", timeout=20_000)
-    idle(qtbot, window.session)
+    idle(qtbot, window.parts)
     words = "at 60 % without the adapters of stage 2"
     assert words in window.decode_card.sentence.text() and words in window.windowTitle()
     assert words in window.statusBar().result.text() and words in window.session.recipe.title
@@ -215,8 +213,8 @@ def test_slider_and_ticks_set_how_much_of_the_adapters_acts(qtbot, open_window, 
 
 
 def test_decoders_without_weights_have_no_strength(qtbot, window):
-    window.session.switch_decoder("gap-tv")
-    idle(qtbot, window.session)
+    window.parts.setup.switch_decoder("gap-tv")
+    idle(qtbot, window.parts)
     assert not window.model_card.strength.isVisible() and not window.actions_["whole_adapter"].isEnabled()
 
 
@@ -227,7 +225,7 @@ def test_renaming_by_hand_moves_the_file(qtbot, seen, library):  # noqa: F811
     assert card.renaming.text() == "trained"
     card.renaming.setText("left camera")
     qtbot.keyClick(card.renaming, Qt.Key.Key_Return)
-    idle(qtbot, seen.session)
+    idle(qtbot, seen.parts)
     assert (library[1] / "left camera.safetensors").exists()
     assert card.name.text() == "left camera" and "is called left camera now" in page(seen).notice.sentence.text()
 
@@ -247,8 +245,8 @@ def test_a_note_is_written_and_seen_again(qtbot, seen):
     qtbot.keyClicks(card.note, "summer")
     assert card.keep_note.isVisible()
     card.keep_note.click()
-    idle(qtbot, seen.session)
-    assert named(seen.session, "trained").card.fields["note"] == "summer" and card.note.toPlainText() == "summer"
+    idle(qtbot, seen.parts)
+    assert named(seen.parts, "trained").card.fields["note"] == "summer" and card.note.toPlainText() == "summer"
     assert not card.keep_note.isVisible()
 
 
@@ -256,14 +254,14 @@ def test_listing_again_does_not_take_away_a_note_that_is_being_written(qtbot, se
     click_set(qtbot, seen, "trained")
     qtbot.keyClicks(page(seen).card.note, "half a sent")
     save(new_model(seed=7), library[1], "just made")
-    qtbot.waitUntil(lambda: "just made" in names(seen.session), timeout=20_000)
-    idle(qtbot, seen.session)
+    qtbot.waitUntil(lambda: "just made" in names(seen.parts), timeout=20_000)
+    idle(qtbot, seen.parts)
     assert page(seen).card.note.toPlainText() == "half a sent"
 
 
 def test_verify_is_one_click_and_its_result_can_be_dismissed(qtbot, seen):
     page(seen).card.verify.click()
-    idle(qtbot, seen.session)
+    idle(qtbot, seen.parts)
     notice = page(seen).notice
     assert notice.isVisible() and notice.sentence.text().startswith("Verified")
     notice.close_button.click()
@@ -274,13 +272,13 @@ def test_export_and_import_go_through_the_dialogs(qtbot, window, tmp_path, monke
     (tmp_path / "mail").mkdir()
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *words: str(tmp_path / "mail"))
     page(window).card.export.click()
-    idle(qtbot, window.session)
+    idle(qtbot, window.parts)
     assert (tmp_path / "mail" / "general.safetensors").exists()
     (tmp_path / "mail" / "general.safetensors").rename(tmp_path / "mail" / "copy.safetensors")
     chosen = [str(tmp_path / "mail" / "copy.safetensors")]
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *words: (chosen, ""))
     page(window).bring.click()
-    idle(qtbot, window.session)
+    idle(qtbot, window.parts)
     assert "already" in page(window).notice.sentence.text()  # the same numbers
 
 
@@ -288,8 +286,8 @@ def test_a_dropped_set_is_imported_and_a_dropped_measurement_opened(qtbot, windo
     path = save(new_model(seed=9), tmp_path / "mail", "guest")
     window.show_page(None)
     drop(window, path, measurement_file("sr", tmp_path))
-    qtbot.waitUntil(lambda: "guest" in names(window.session), timeout=20_000)
-    idle(qtbot, window.session)
+    qtbot.waitUntil(lambda: "guest" in names(window.parts), timeout=20_000)
+    idle(qtbot, window.parts)
     assert window.pages.currentWidget() is page(window) and page(window).card.name.text() == "guest"
     assert window.session.measurement.task == "sr" and words_of(window, "guest")[2] == "imported"
     assert (library[1] / "guest.safetensors").exists()
@@ -297,12 +295,12 @@ def test_a_dropped_set_is_imported_and_a_dropped_measurement_opened(qtbot, windo
 
 def test_a_taken_name_is_offered_another_by_a_button(qtbot, window, tmp_path):
     drop(window, save(new_model(seed=9), tmp_path / "mail", "trained"))
-    idle(qtbot, window.session)
+    idle(qtbot, window.parts)
     notice = page(window).notice
     assert notice.offer.text() == "Import as trained-2"
     notice.offer.click()
-    idle(qtbot, window.session)
-    assert "trained-2" in names(window.session) and not notice.offer.isVisible()
+    idle(qtbot, window.parts)
+    assert "trained-2" in names(window.parts) and not notice.offer.isVisible()
 
 
 def test_the_trash_button_is_for_the_users_sets(qtbot, seen, monkeypatch):
@@ -311,8 +309,8 @@ def test_the_trash_button_is_for_the_users_sets(qtbot, seen, monkeypatch):
     assert not card.trash.isEnabled() and "came with LoRun" in card.trash.toolTip()
     click_set(qtbot, seen, "trained")
     card.trash.click()
-    qtbot.waitUntil(lambda: "trained" not in names(seen.session), timeout=20_000)
-    idle(qtbot, seen.session)
+    qtbot.waitUntil(lambda: "trained" not in names(seen.parts), timeout=20_000)
+    idle(qtbot, seen.parts)
     assert card.name.text() == "general"
 
 
@@ -322,8 +320,8 @@ def test_compare_with_decodes_both_and_shows_them_side_by_side(qtbot, window):
     card.rivals.aboutToShow.emit()
     assert [action.text() for action in card.rivals.actions()] == ["general", "gap-tv"]
     card.rivals.actions()[0].trigger()
-    idle(qtbot, window.session)
-    comparing = window.session.comparing
+    idle(qtbot, window.parts)
+    comparing = window.parts.comparing
     assert window.pages.currentIndex() == 0 and window.session.selection.mode == "compare"
     assert (comparing.left.title.split(" ")[0], comparing.right.title.split(" ")[0]) == ("trained", "general")
 
@@ -394,7 +392,7 @@ def test_matrices_are_on_one_scale_and_the_cursor_reads_them(qtbot):
 
 
 def test_a_card_that_lacks_fields_says_what_it_has(seen):
-    said = facts(named(seen.session, "general"))
+    said = facts(named(seen.parts, "general"))
     assert said["Stages"] == "2" and said["Backbone"].startswith("general-backbone (") and "Trained" not in said
 
 
@@ -403,35 +401,35 @@ def test_a_card_that_lacks_fields_says_what_it_has(seen):
 
 @pytest.fixture
 def hold(qtbot):
-    """Keeps a session's worker busy, as a long decode would, until the test has ended."""
+    """Keeps the lane of the decodes busy, as a long decode would, until the test has ended."""
     gates = []
 
-    def make(session: Session) -> Job:
+    def make(parts: Parts) -> Job:
         gate = threading.Event()
-        gates.append((gate, session))
-        return session.run_job(lambda: gate.wait(60), doing="decoding", then=lambda _: None)
+        gates.append((gate, parts))
+        return parts.lanes.run(lambda: gate.wait(60), doing="decoding", then=lambda _: None)
 
     yield make
-    for gate, session in gates:
+    for gate, parts in gates:
         gate.set()
-        idle(qtbot, session)
+        idle(qtbot, parts)
 
 
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
-def test_cards_fits_and_tables_do_not_wait_for_the_decode_that_runs(qtbot, open_session, library, hold, task):  # noqa: F811
-    session = open_session(task)
-    workshop, job = session.workshop, hold(session)
-    page = AdaptersPage(session, theme.light())
+def test_cards_fits_and_tables_do_not_wait_for_the_decode_that_runs(qtbot, open_parts, library, hold, task):  # noqa: F811
+    parts = open_parts(task)
+    workshop, job = parts.workshop, hold(parts)
+    page = AdaptersPage(parts, theme.light())
     qtbot.addWidget(page)
     page.show()
     name = {"cassi": "general"}.get(task, f"{task}-set")
-    workshop.show(named(session, name))
+    workshop.show(named(parts, name))
     qtbot.waitUntil(lambda: workshop.table is not None and len(workshop.changes) > 0, timeout=20_000)
-    assert workshop.suitability(named(session, name)).look == "good"
+    assert workshop.suitability(named(parts, name)).look == "good"
     save(new_model(seed=4), library[1], "trained")
-    qtbot.waitUntil(lambda: "trained" in names(session), timeout=20_000)
+    qtbot.waitUntil(lambda: "trained" in names(parts), timeout=20_000)
     if task == "cassi":
-        qtbot.waitUntil(lambda: workshop.suitability(named(session, "trained")).look == "good", timeout=20_000)
-        session.switch_decoder("trained")
-        qtbot.waitUntil(lambda: session.fit is not None and session.fit.is_good, timeout=20_000)
-    assert job in session._worker.jobs and session.is_busy
+        qtbot.waitUntil(lambda: workshop.suitability(named(parts, "trained")).look == "good", timeout=20_000)
+        parts.setup.switch_decoder("trained")
+        qtbot.waitUntil(lambda: parts.setup.fit is not None and parts.setup.fit.is_good, timeout=20_000)
+    assert job in parts.lanes._decodes.jobs and parts.lanes.is_busy

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from scipy import ndimage
 
-from app.document.session import Session
+from app.assembly import Parts
 from app.main_window import MainWindow
 from app.pages.alignment import sentences
 from app.widgets import theme
@@ -48,20 +48,20 @@ def misaligned(tmp_path, scene) -> Path:
 
 
 @pytest.fixture
-def session(qtbot, make_session, misaligned) -> Session:
+def parts(qtbot, make_parts, misaligned) -> Parts:
     """The engine's own decoders, with the misaligned capture open."""
-    made = make_session()
-    with qtbot.waitSignal(made.worker_idle, timeout=60_000):
-        made.open([misaligned])
-    assert made.decoder_name == "gap-tv"
-    made.set_num_stages(12)
+    made = make_parts()
+    with qtbot.waitSignal(made.lanes.idle, timeout=60_000):
+        made.session.open([misaligned])
+    assert made.setup.decoder_name == "gap-tv"
+    made.setup.set_num_stages(12)
     return made
 
 
 @pytest.fixture
-def window(qtbot, session) -> MainWindow:
-    made = MainWindow(session)
-    qtbot.addWidget(made, before_close_func=lambda window: session.cancel_all())
+def window(qtbot, parts) -> MainWindow:
+    made = MainWindow(parts)
+    qtbot.addWidget(made, before_close_func=lambda window: parts.cancel_all())
     made.resize(1440, 900)
     made.show()
     made.actions_["alignment"].trigger()
@@ -69,15 +69,15 @@ def window(qtbot, session) -> MainWindow:
 
 
 def searched(qtbot, window: MainWindow) -> MainWindow:
-    with qtbot.waitSignal(window.session.worker_idle, timeout=60_000):
+    with qtbot.waitSignal(window.parts.lanes.idle, timeout=60_000):
         qtbot.mouseClick(window.alignment_page.search, Qt.MouseButton.LeftButton)
         assert window.alignment_page.search.text() == "Cancel"
     return window
 
 
-def test_the_mask_is_found_drawn_and_said(qtbot, session, window):
+def test_the_mask_is_found_drawn_and_said(qtbot, parts, window):
     page = searched(qtbot, window).alignment_page
-    best = session.checking.found.alignment.best
+    best = parts.checking.found.alignment.best
     assert (best.shift_y, best.shift_x) == pytest.approx(SHIFT, abs=0.25)
     (cross,) = page._cross.points()
     assert (cross.pos().y(), cross.pos().x()) == pytest.approx((best.shift_y, best.shift_x))
@@ -88,27 +88,27 @@ def test_the_mask_is_found_drawn_and_said(qtbot, session, window):
     assert page.findings.text()
 
 
-def test_applying_it_decodes_better_reproduces_as_a_command_and_can_be_taken_back(qtbot, session, window, tmp_path):
+def test_applying_it_decodes_better_reproduces_as_a_command_and_can_be_taken_back(qtbot, parts, window, tmp_path):
     page = searched(qtbot, window).alignment_page
     page.takes_direction.setChecked(False)
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.restore()
-    before = session.stages.row(12).metrics["psnr"]
-    assert not session.checking.newest.is_fine and "Structured" in window.check_card.verdict.text()
-    opened = session.options
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.restore()
+    before = parts.session.stages.row(12).metrics["psnr"]
+    assert not parts.checking.newest.is_fine and "Structured" in window.check_card.verdict.text()
+    opened = parts.session.options
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
         qtbot.mouseClick(page.apply, Qt.MouseButton.LeftButton)
-    assert session.options.mask_shift == pytest.approx(SHIFT, abs=0.25)
-    session.set_num_stages(12)
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.restore()
-    after, image = session.stages.row(12).metrics["psnr"], session.stages.image(12)
+    assert parts.session.options.mask_shift == pytest.approx(SHIFT, abs=0.25)
+    parts.setup.set_num_stages(12)
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.restore()
+    after, image = parts.session.stages.row(12).metrics["psnr"], parts.session.stages.image(12)
     assert after > before + 1
-    assert session.checking.newest.is_fine and "Fine" in window.check_card.verdict.text()
-    np.testing.assert_array_equal(decoded_by(session.command(), tmp_path), image)
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+    assert parts.checking.newest.is_fine and "Fine" in window.check_card.verdict.text()
+    np.testing.assert_array_equal(decoded_by(parts.exports.command(), tmp_path), image)
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
         window.actions_["undo"].trigger()
-    assert session.options == opened and session.options.mask_shift is None
+    assert parts.session.options == opened and parts.session.options.mask_shift is None
 
 
 def decoded_by(command: str, folder: Path) -> np.ndarray:
@@ -124,27 +124,27 @@ def decoded_by(command: str, folder: Path) -> np.ndarray:
         return np.moveaxis(file["cube"][()], -1, 0)
 
 
-def test_a_search_can_be_cancelled_and_started_again(qtbot, session, window):
+def test_a_search_can_be_cancelled_and_started_again(qtbot, parts, window):
     page = window.alignment_page
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
         qtbot.mouseClick(page.search, Qt.MouseButton.LeftButton)
         qtbot.mouseClick(page.search, Qt.MouseButton.LeftButton)
-    assert session.checking.found is None and session.checking.alignment_state == "nothing"
+    assert parts.checking.found is None and parts.checking.alignment_state == "nothing"
     assert page.search.text() == "Search" and page.search.isEnabled()
     searched(qtbot, window)
-    assert session.checking.found is not None
+    assert parts.checking.found is not None
 
 
-def test_what_the_fields_say_limits_the_search(qtbot, session, window):
+def test_what_the_fields_say_limits_the_search(qtbot, parts, window):
     page = window.alignment_page
     page.shift.setValue(1)
     page.flips.setChecked(False)
     searched(qtbot, window)
-    best = session.checking.found.alignment.best
+    best = parts.checking.found.alignment.best
     assert max(abs(best.shift_y), abs(best.shift_x)) <= 1 and best.flip == ""
 
 
-def test_a_search_that_fails_says_why(qtbot, session, window, monkeypatch):
+def test_a_search_that_fails_says_why(qtbot, parts, window, monkeypatch):
     from lorun_engine.errors import LorunError
 
     def fail(*args, **kwargs):
@@ -158,23 +158,23 @@ def test_a_search_that_fails_says_why(qtbot, session, window, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "samples", "low_resolution"])
-def test_another_file_forgets_what_was_found(qtbot, session, window, request, kind):
+def test_another_file_forgets_what_was_found(qtbot, parts, window, request, kind):
     searched(qtbot, window)
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([request.getfixturevalue(kind)])
-    assert session.checking.found is None and not window.alignment_page.apply.isEnabled()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open([request.getfixturevalue(kind)])
+    assert parts.checking.found is None and not window.alignment_page.apply.isEnabled()
 
 
 @pytest.mark.parametrize("kind", ["samples", "low_resolution"])
-def test_photographs_have_no_mask_to_search(qtbot, make_session, request, kind):
-    session = make_session()
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([request.getfixturevalue(kind)])
-    made = MainWindow(session)
+def test_photographs_have_no_mask_to_search(qtbot, make_parts, request, kind):
+    parts = make_parts()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open([request.getfixturevalue(kind)])
+    made = MainWindow(parts)
     qtbot.addWidget(made)
     assert not made.actions_["alignment"].isEnabled()
-    session.checking.search()
-    assert session.checking.alignment_state == "nothing"
+    parts.checking.search()
+    assert parts.checking.alignment_state == "nothing"
 
 
 def test_the_sentences_name_flip_step_and_direction():

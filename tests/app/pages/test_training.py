@@ -13,7 +13,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox
 
-from app.document.session import Session
+from app.assembly import Parts
 from app.main_window import MainWindow
 from app.pages.training import TrainingPage
 from app.training.runs import Run, find_runs, new_folder, process_start
@@ -74,22 +74,22 @@ def make_window(qtbot, tmp_path, camera):
     save(new_model(), tmp_path / "library", "start")
 
     def make(*words: object) -> MainWindow:
-        session = Session(library=[tmp_path / "library"])
-        session.training.run_with(folder=tmp_path / "trainings", command=(*FAKE, *map(str, words)))
-        window = MainWindow(session)
+        parts = Parts(library=[tmp_path / "library"])
+        parts.training.run_with(folder=tmp_path / "trainings", command=(*FAKE, *map(str, words)))
+        window = MainWindow(parts)
         windows.append(window)
         qtbot.addWidget(window)
         window.show()
-        with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-            session.load_engine()
-        session.open([camera])
-        qtbot.waitUntil(lambda: session.fit is not None and not session.is_busy, timeout=60_000)
+        with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+            parts.setup.load_engine()
+        parts.session.open([camera])
+        qtbot.waitUntil(lambda: parts.setup.fit is not None and not parts.lanes.is_busy, timeout=60_000)
         window.actions_["adapt"].trigger()
         return window
 
     yield make
     for window in windows:
-        assert window.session.close(timeout_s=20)
+        assert window.parts.close(timeout_s=20)
 
 
 def add(qtbot, page: TrainingPage, paths: list[Path]) -> None:
@@ -213,7 +213,7 @@ def test_a_trial_says_how_long_it_takes_and_the_start_waits_for_answers(qtbot, m
 
 def test_a_run_is_shown_paused_kept_and_decoded_with(qtbot, make_window, scenes, best, tmp_path):
     window = make_window("--steps", 3, "--hold", 2, "--set", best)
-    page, training = start(qtbot, window, scenes), window.session.training
+    page, training = start(qtbot, window, scenes), window.parts.training
     panel = page.run
     qtbot.waitUntil(lambda: training.progress.step == 2, timeout=20_000)
     assert page.stack.currentIndex() == 1 and window.training_card.isVisible()
@@ -232,7 +232,7 @@ def test_a_run_is_shown_paused_kept_and_decoded_with(qtbot, make_window, scenes,
     assert (tmp_path / "library" / "lab camera.safetensors").exists()
     qtbot.waitUntil(lambda: page.result.use.isEnabled() and page.result.compare.isEnabled(), timeout=20_000)
     page.result.use.click()
-    qtbot.waitUntil(lambda: window.session.decoder_name == "lab camera", timeout=20_000)
+    qtbot.waitUntil(lambda: window.parts.setup.decoder_name == "lab camera", timeout=20_000)
     assert window.pages.currentIndex() == 0
     window.actions_["adapt"].trigger()
     page.another.click()
@@ -248,7 +248,8 @@ def test_ratio_kernel_and_factor_are_those_of_the_measurement_or_given(qtbot, tm
     window = make_window()
     plan = window.training_page.plan
     window.session.open([capture])
-    qtbot.waitUntil(lambda: window.session.kind.short.lower() == task and not window.session.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.kind.short.lower() == task, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.parts.lanes.is_busy, timeout=20_000)
     assert plan.task == task and plan.aims.value == "degradation"
     words = plan.plan().arguments(Path("run"))
     assert words[words.index("--like") + 1] == str(capture) and given[0] not in words
@@ -269,7 +270,7 @@ def test_ratio_kernel_and_factor_are_those_of_the_measurement_or_given(qtbot, tm
 
 def test_giving_up_what_was_learned_is_asked_first(qtbot, make_window, scenes):
     window = make_window("--steps", 3, "--hold", 2)
-    page, training = start(qtbot, window, scenes), window.session.training
+    page, training = start(qtbot, window, scenes), window.parts.training
     qtbot.waitUntil(lambda: training.progress.step == 2, timeout=20_000)
     page.run.discard.click()
     box = page.findChild(QMessageBox, "discard")
@@ -283,7 +284,7 @@ def test_giving_up_what_was_learned_is_asked_first(qtbot, make_window, scenes):
 
 def test_a_killed_child_is_resumed_from_the_window(qtbot, make_window, scenes):
     window = make_window("--steps", 4, "--die", 2)
-    page, training = start(qtbot, window, scenes), window.session.training
+    page, training = start(qtbot, window, scenes), window.parts.training
     qtbot.waitUntil(lambda: training.progress.outcome == "broken", timeout=20_000)
     assert page.result.resume.isVisible() and "resume to go on" in page.run.sentence.text().lower()
     training.run_with(command=(*FAKE, "--steps", "4"))
@@ -294,7 +295,7 @@ def test_a_killed_child_is_resumed_from_the_window(qtbot, make_window, scenes):
 
 def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_window, scenes, best, tmp_path):
     window = make_window("--steps", 4, "--hold", 2, "--set", best)
-    training = window.session.training
+    training = window.parts.training
     start(qtbot, window, scenes)
     qtbot.waitUntil(lambda: training.progress.step == 2, timeout=20_000)
     window.close()
@@ -302,7 +303,7 @@ def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_win
     (run,) = find_runs(tmp_path / "trainings")
     assert not run.is_alive and run.is_resumable
     window = make_window("--steps", 4)
-    page, training = window.training_page, window.session.training
+    page, training = window.training_page, window.parts.training
     training.find_runs()
     qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)
     assert "did not end" in window.training_card.sentence.text()
@@ -317,7 +318,7 @@ def test_a_training_that_ended_before_its_first_checkpoint_is_offered_to_begin_a
     folder = new_folder(tmp_path / "trainings", "early")
     Run(folder, "early", "cassi", "start", arguments=("train", "--out", str(folder))).save()
     window = make_window("--steps", 2)
-    page, training = window.training_page, window.session.training
+    page, training = window.training_page, window.parts.training
     training.find_runs()
     qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)
     (row,) = page.unfinished.rows.values()
@@ -361,7 +362,7 @@ def test_the_command_that_makes_the_same_set_can_be_copied(qtbot, make_window, s
 
 def test_an_unfinished_training_is_kept_or_moved_to_the_trash(qtbot, make_window, scenes, best, tmp_path):
     window = make_window("--steps", 4, "--die", 3, "--set", best)
-    page, training = start(qtbot, window, scenes), window.session.training
+    page, training = start(qtbot, window, scenes), window.parts.training
     qtbot.waitUntil(lambda: training.progress.outcome == "broken", timeout=20_000)
     page.another.click()
     qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)
@@ -383,7 +384,7 @@ def test_a_process_that_an_earlier_window_left_is_offered_to_be_watched(qtbot, m
     try:
         Run(folder, "left behind", "cassi", "start", pid=child.pid, began=process_start(child.pid)).save()
         window = make_window()
-        page, training = window.training_page, window.session.training
+        page, training = window.training_page, window.parts.training
         training.find_runs()
         qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)
         (row,) = page.unfinished.rows.values()
@@ -398,40 +399,40 @@ def test_a_process_that_an_earlier_window_left_is_offered_to_be_watched(qtbot, m
         child.wait()
 
 
-def test_without_memory_for_both_the_training_is_paused_for_the_decode(qtbot, make_session, snapshot, scenes, tmp_path):
+def test_without_memory_for_both_the_training_is_paused_for_the_decode(qtbot, make_parts, snapshot, scenes, tmp_path):
     fake = FakeDecoder()
     fake.fail = {1: DeviceError("The memory of the device is full.")}
-    session = make_session(fake)
-    session.training.run_with(folder=tmp_path / "trainings", command=(*FAKE, "--steps", "3", "--hold", "2"))
-    window = MainWindow(session)
+    parts = make_parts(fake)
+    parts.training.run_with(folder=tmp_path / "trainings", command=(*FAKE, "--steps", "3", "--hold", "2"))
+    window = MainWindow(parts)
     qtbot.addWidget(window)
     window.show()
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
-    training, card = session.training, window.training_card
-    run = Run(new_folder(tmp_path / "trainings", "mine"), "mine", "cassi", "fake", device=session.device)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    training, card = parts.training, window.training_card
+    run = Run(new_folder(tmp_path / "trainings", "mine"), "mine", "cassi", "fake", device=parts.setup.device)
     (run.folder / "checkpoint.safetensors").write_text("1")
     training.resume(run)
     qtbot.waitUntil(lambda: training.progress.step == 2, timeout=20_000)
     assert not card.pause_and_decode.isVisible()
     window.decode_card.button.click()
-    qtbot.waitUntil(lambda: session.restoration.state == "failed", timeout=20_000)
+    qtbot.waitUntil(lambda: parts.session.restoration.state == "failed", timeout=20_000)
     assert card.pause_and_decode.isVisible() and card.wait.isVisible()
     fake.fail = {}
     card.pause_and_decode.click()
-    qtbot.waitUntil(lambda: session.restoration.state == "done", timeout=20_000)
+    qtbot.waitUntil(lambda: parts.session.restoration.state == "done", timeout=20_000)
     assert training.progress.state == "paused" and not card.pause_and_decode.isVisible()
     card.pause.click()
     qtbot.waitUntil(lambda: not training.has_child, timeout=20_000)
 
 
-def test_the_model_card_leads_to_the_page_where_the_set_does_not_serve(qtbot, make_session, snapshot):
+def test_the_model_card_leads_to_the_page_where_the_set_does_not_serve(qtbot, make_parts, snapshot):
     fake = FakeDecoder()
     fake.refusal = "Trained for another camera."
-    window = MainWindow(make_session(fake))
+    window = MainWindow(make_parts(fake))
     qtbot.addWidget(window)
     window.show()
-    with qtbot.waitSignal(window.session.worker_idle):
+    with qtbot.waitSignal(window.parts.lanes.idle):
         window.session.open([snapshot])
     assert window.model_card.adapt.isVisible()
     window.model_card.adapt.click()

@@ -71,12 +71,12 @@ def adapt(qtbot, window: MainWindow) -> None:
     steps.editingFinished.emit()
     qtbot.waitUntil(lambda: plan.why_not.text() == "", timeout=PATIENCE_MS)
     plan.start.click()
-    qtbot.waitUntil(lambda: not window.session.training.has_child, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not window.parts.training.has_child, timeout=PATIENCE_MS)
 
 
 def require_kept_and_usable(qtbot, window: MainWindow, folder: Path, *, measured: bool = True) -> None:
     """The rise, the backbone, the library, the verification by the command line, and a decode."""
-    session, training, page = window.session, window.session.training, window.training_page
+    parts, training, page = window.parts, window.parts.training, window.training_page
     progress, run = training.progress, training.run
     assert progress.outcome == "finished", progress.sentence
     sys.stdout.write(
@@ -97,11 +97,11 @@ def require_kept_and_usable(qtbot, window: MainWindow, folder: Path, *, measured
     assert json.loads(told.stdout)["verified"]
     qtbot.waitUntil(lambda: page.result.use.isEnabled(), timeout=PATIENCE_MS)
     page.result.use.click()
-    qtbot.waitUntil(lambda: session.decoder_name == card.name and not session.is_busy, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: parts.setup.decoder_name == card.name and not parts.lanes.is_busy, timeout=PATIENCE_MS)
     if measured:
         window.decode_card.button.click()
-        qtbot.waitUntil(lambda: session.restoration.state == "done", timeout=PATIENCE_MS)
-        assert session.recipe.decoder == card.name
+        qtbot.waitUntil(lambda: parts.session.restoration.state == "done", timeout=PATIENCE_MS)
+        assert parts.session.recipe.decoder == card.name
 
 
 def test_the_shipped_cassi_set_learns_a_camera_of_another_density_direction_step_and_noise(

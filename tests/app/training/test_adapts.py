@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 
-from app.document.session import Session
+from app.assembly import Parts
 from app.main_window import MainWindow
 from app.pages.training import TrainingPage
 from app.resources import library_folders
@@ -48,21 +48,21 @@ def open_window(qtbot, library):
     windows = []
 
     def open_(capture: Path) -> MainWindow:
-        window = MainWindow(Session(library=library_folders()))
+        window = MainWindow(Parts(library=library_folders()))
         windows.append(window)
-        session = window.session
+        parts = window.parts
         qtbot.addWidget(window)
         window.show()
-        session.load_engine()
-        qtbot.waitUntil(lambda: session.is_engine_loaded and not session.is_busy, timeout=PATIENCE_MS)
-        session.open([capture])
-        qtbot.waitUntil(lambda: session.fit is not None and not session.is_busy, timeout=PATIENCE_MS)
+        parts.setup.load_engine()
+        qtbot.waitUntil(lambda: parts.setup.is_engine_loaded and not parts.lanes.is_busy, timeout=PATIENCE_MS)
+        parts.session.open([capture])
+        qtbot.waitUntil(lambda: parts.setup.fit is not None and not parts.lanes.is_busy, timeout=PATIENCE_MS)
         window.actions_["adapt"].trigger()
         return window
 
     yield open_
     for window in windows:
-        assert window.session.close(timeout_s=20)
+        assert window.parts.close(timeout_s=20)
 
 
 def begin(qtbot, window: MainWindow, task: str, files: list[Path], *, num_steps: int) -> TrainingPage:
@@ -84,7 +84,7 @@ def begin(qtbot, window: MainWindow, task: str, files: list[Path], *, num_steps:
 
 
 def wait_for_end(qtbot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.session.training.has_child, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not window.parts.training.has_child, timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
@@ -93,7 +93,7 @@ def test_a_set_is_adapted_kept_and_decoded_with_from_the_page_alone(qtbot, libra
     (backbone,) = [card for card in cards_in([library]) if card.kind == "backbone"]
     (capture,) = captures(task, tmp_path / "captures", count=1, known=True)
     window = open_window(capture)
-    session, training = window.session, window.session.training
+    parts, training = window.parts, window.parts.training
     page = begin(qtbot, window, task, scenes(task, tmp_path / "scenes"), num_steps=30)
     wait_for_end(qtbot, window)
     progress = training.progress
@@ -110,17 +110,17 @@ def test_a_set_is_adapted_kept_and_decoded_with_from_the_page_alone(qtbot, libra
     assert card.hash != read_card(start).hash
     load_model(card.path)  # checks both hashes
     page.result.use.click()
-    qtbot.waitUntil(lambda: session.decoder_name == card.name and session.can_restore, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: parts.setup.decoder_name == card.name and parts.session.can_restore, timeout=PATIENCE_MS)
     window.decode_card.button.click()
-    qtbot.waitUntil(lambda: session.restoration.state == "done", timeout=PATIENCE_MS)
-    assert session.recipe.decoder == card.name
+    qtbot.waitUntil(lambda: parts.session.restoration.state == "done", timeout=PATIENCE_MS)
+    assert parts.session.recipe.decoder == card.name
 
 
 def test_a_killed_process_and_a_closed_window_lose_nothing(qtbot, library, open_window, tmp_path):
     new_set("cassi", library)
     (capture,) = captures("cassi", tmp_path / "captures", count=1, known=True)
     window = open_window(capture)
-    training = window.session.training
+    training = window.parts.training
     page = begin(qtbot, window, "cassi", scenes("cassi", tmp_path / "scenes"), num_steps=400)
     qtbot.waitUntil(lambda: training.progress.step >= 5, timeout=PATIENCE_MS)
     os.kill(training.run.pid, signal.SIGKILL)
@@ -136,7 +136,7 @@ def test_a_killed_process_and_a_closed_window_lose_nothing(qtbot, library, open_
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=PATIENCE_MS)
     window = open_window(capture)
-    page, training = window.training_page, window.session.training
+    page, training = window.training_page, window.parts.training
     training.find_runs()
     qtbot.waitUntil(lambda: bool(page.unfinished.rows), timeout=PATIENCE_MS)
     (row,) = page.unfinished.rows.values()

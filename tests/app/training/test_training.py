@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.document.session import Session
+from app.assembly import Parts
 from app.pages.training_curves import TrainingCurves, running_mean
 from app.pages.training_run import score_sentence
 from app.training import child, runs
@@ -47,19 +47,19 @@ def best(tmp_path) -> Path:
 
 @pytest.fixture
 def make_training(qtbot, tmp_path, library):
-    """Makes sessions whose training is the fake one, told these words; every child has ended when the test has."""
-    sessions = []
+    """Makes parts whose training is the fake one, told these words; every child has ended when the test has."""
+    made = []
 
     def make(*words: object) -> Training:
-        session = Session(library=[library])
-        sessions.append(session)
-        training = session.training
+        parts = Parts(library=[library])
+        made.append(parts)
+        training = parts.training
         training.run_with(folder=tmp_path / "trainings", command=(*FAKE, *map(str, words)))
         return training
 
     yield make
-    for session in sessions:
-        assert session.close(timeout_s=20)
+    for parts in made:
+        assert parts.close(timeout_s=20)
 
 
 def plan(**changes) -> Plan:
@@ -76,7 +76,7 @@ def wait_for_end(qtbot, training: Training) -> None:
 
 
 def wait_until_idle(qtbot, training: Training) -> None:
-    qtbot.waitUntil(lambda: not training.session.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not training.session.lanes.is_busy, timeout=20_000)
 
 
 def test_a_training_is_followed_from_its_first_step_to_its_end(qtbot, make_training):
@@ -149,7 +149,7 @@ def test_a_name_that_is_taken_is_refused_and_the_file_stays(qtbot, make_training
     training.start(plan())
     wait_for_end(qtbot, training)
     before = (library / "start.safetensors").read_bytes()
-    with qtbot.waitSignal(training.session.problem_raised, timeout=20_000) as raised:
+    with qtbot.waitSignal(training.session.lanes.problem_raised, timeout=20_000) as raised:
         training.keep(training.run, "Start")
     assert "already has a set named Start" in raised.args[0].sentence
     assert (library / "start.safetensors").read_bytes() == before
@@ -160,7 +160,7 @@ def test_a_set_of_another_backbone_is_not_kept(qtbot, make_training, library, tm
     training = make_training("--steps", 1, "--set", stranger)
     training.start(plan())
     wait_for_end(qtbot, training)
-    with qtbot.waitSignal(training.session.problem_raised, timeout=20_000) as raised:
+    with qtbot.waitSignal(training.session.lanes.problem_raised, timeout=20_000) as raised:
         training.keep(training.run, "mine")
     assert "belongs to the backbone" in raised.args[0].sentence
     assert not (library / "mine.safetensors").exists()
@@ -298,7 +298,7 @@ def test_a_program_that_cannot_be_started_is_a_sentence(qtbot, make_training, tm
 def test_a_folder_that_takes_no_file_is_a_sentence_before_anything_starts(qtbot, make_training, tmp_path):
     (tmp_path / "trainings").write_text("a file where the folder should be")
     training = make_training("--steps", 1)
-    with qtbot.waitSignal(training.session.problem_raised) as raised:
+    with qtbot.waitSignal(training.session.lanes.problem_raised) as raised:
         training.start(plan())
     assert "cannot be made" in raised.args[0].sentence and not training.has_child
 

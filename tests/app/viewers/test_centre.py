@@ -10,7 +10,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from app.document.session import MEASUREMENT, REFERENCE, Session
+from app.assembly import Parts
+from app.document.selection import MEASUREMENT, REFERENCE
 from app.main_window import MainWindow
 from app.viewers import stepping
 from app.viewers.centre import MODES, STRETCHES, CentreView
@@ -21,8 +22,8 @@ from app.widgets import theme
 
 @pytest.fixture
 def show(qtbot):
-    def make(session: Session) -> CentreView:
-        centre = CentreView(session, theme.light())
+    def make(parts: Parts) -> CentreView:
+        centre = CentreView(parts, theme.light())
         qtbot.addWidget(centre)
         centre.resize(900, 700)
         centre.show()
@@ -39,9 +40,9 @@ def titles(centre: CentreView) -> list[str]:
     return [card.title.text() for card in shown_cards(centre)]
 
 
-def set_panes(session: Session, *panes: int) -> None:
+def set_panes(parts: Parts, *panes: int) -> None:
     """Shows panes and lets the layout place them."""
-    session.set_panes(panes)
+    parts.looking.set_panes(panes)
     QApplication.processEvents()
 
 
@@ -56,8 +57,8 @@ def lightness(image: QImage) -> int:
 # ---- before decoding ---------------------------------------------------------------------------------------------
 
 
-def test_without_a_measurement_the_drop_area_offers_files_and_samples(qtbot, make_session, fake, show):
-    centre = show(make_session(fake))
+def test_without_a_measurement_the_drop_area_offers_files_and_samples(qtbot, make_parts, fake, show):
+    centre = show(make_parts(fake))
     assert centre.empty.isVisible() and "Drop a measurement" in centre.empty.heading.text()
     card = centre.empty.samples["cassi"]
     with qtbot.waitSignal(centre.sample_requested) as asked:
@@ -76,10 +77,10 @@ def test_an_opened_measurement_is_shown_itself_with_nothing_that_needs_stages(op
     assert not any(button.isVisible() for button in centre.mode_buttons.buttons())
 
 
-def test_files_being_read_are_announced(qtbot, make_session, fake, show, snapshot):
-    session = make_session(fake)
-    centre = show(session)
-    session.open([snapshot])
+def test_files_being_read_are_announced(qtbot, make_parts, fake, show, snapshot):
+    parts = make_parts(fake)
+    centre = show(parts)
+    parts.session.open([snapshot])
     assert "Reading" in centre.empty.heading.text()
     qtbot.waitUntil(lambda: titles(centre) == ["Measurement"])
 
@@ -121,7 +122,7 @@ def test_one_pane_can_fill_the_centre_follow_the_stage_and_go_back(qtbot, decode
     set_panes(decoded, 1, 3)
     qtbot.mouseClick(centre.grid.cards[1].expand, Qt.MouseButton.LeftButton)
     assert titles(centre) == ["Stage 3"]
-    decoded.select_stage(4)
+    decoded.looking.select_stage(4)
     assert titles(centre) == ["Stage 4"]
     qtbot.mouseClick(centre.grid.cards[1].expand, Qt.MouseButton.LeftButton)
     assert titles(centre) == ["Stage 1", "Stage 4"]
@@ -131,7 +132,7 @@ def test_a_pane_can_be_closed_but_not_the_last_one(qtbot, decoded, show):
     centre = show(decoded)
     set_panes(decoded, 1, 3)
     qtbot.mouseClick(centre.grid.cards[0].close_button, Qt.MouseButton.LeftButton)
-    assert decoded.selection.panes == (3,)
+    assert decoded.session.selection.panes == (3,)
     assert not centre.grid.cards[0].close_button.isVisible()
 
 
@@ -139,9 +140,9 @@ def test_a_click_pins_a_pixel_and_turns_to_the_stage_of_its_pane(qtbot, decoded,
     centre = show(decoded)
     set_panes(decoded, 1, 3, REFERENCE)
     click_pixel(qtbot, centre.grid.cards[0].pane, (5, 6))
-    assert (decoded.selection.pixel, decoded.selection.stage) == ((5, 6), 1)
+    assert (decoded.session.selection.pixel, decoded.session.selection.stage) == ((5, 6), 1)
     click_pixel(qtbot, centre.grid.cards[2].pane, (7, 2))
-    assert (decoded.selection.pixel, decoded.selection.stage) == ((7, 2), 1)
+    assert (decoded.session.selection.pixel, decoded.session.selection.stage) == ((7, 2), 1)
 
 
 def test_hovering_tells_where_the_mouse_is_and_pins_nothing(qtbot, decoded, show):
@@ -152,7 +153,7 @@ def test_hovering_tells_where_the_mouse_is_and_pins_nothing(qtbot, decoded, show
     pane = centre.grid.cards[1].pane
     qtbot.mouseMove(pane, pane.point_of((2, 3)).toPoint())
     assert cursors == [Cursor(3, 2, 3)] and cursors[0].is_in_scene
-    assert centre.grid.hub.cursor == (2, 3) and decoded.selection.pixel is None
+    assert centre.grid.hub.cursor == (2, 3) and decoded.session.selection.pixel is None
 
 
 def test_in_the_window_spectra_and_status_bar_follow_the_mouse(qtbot, decoded):
@@ -160,7 +161,7 @@ def test_in_the_window_spectra_and_status_bar_follow_the_mouse(qtbot, decoded):
     qtbot.addWidget(window)
     window.show()
     set_panes(decoded, 1, 3)
-    decoded.select_pixel((5, 6))
+    decoded.looking.select_pixel((5, 6))
     pane = window.centre.grid.cards[0].pane
     qtbot.mouseMove(pane, pane.point_of((2, 3)).toPoint())
     assert (
@@ -179,7 +180,7 @@ def test_a_place_in_the_measurement_is_no_place_in_the_scene(qtbot, opened, show
     qtbot.mouseMove(pane, pane.point_of((2, 17)).toPoint())
     click_pixel(qtbot, pane, (2, 3))
     assert cursors[0] == Cursor(MEASUREMENT, 2, 17) and not cursors[0].is_in_scene
-    assert centre.grid.hub.cursor is None and opened.selection.pixel is None
+    assert centre.grid.hub.cursor is None and opened.session.selection.pixel is None
 
 
 def test_another_measurement_starts_with_the_whole_picture_and_no_cursor(qtbot, decoded, show, snapshot):
@@ -188,8 +189,8 @@ def test_another_measurement_starts_with_the_whole_picture_and_no_cursor(qtbot, 
     centre.cursor_moved.connect(cursors.append)
     centre.grid.hub.look_at(QPointF(0.2, 0.3), 5)
     centre.grid.hub.point_at((15, 13))
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open([snapshot])
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open([snapshot])
     assert (centre.grid.hub.zoom, centre.grid.hub.cursor, set(cursors)) == (1.0, None, {None})
 
 
@@ -201,43 +202,43 @@ def test_sliders_buttons_and_choices_move_the_selection(qtbot, decoded, show):
     stepping = centre.stepping
     stepping.stage_slider.setValue(2)
     stepping.band_slider.setValue(3)
-    assert (decoded.selection.stage, decoded.selection.band) == (2, 3)
+    assert (decoded.session.selection.stage, decoded.session.selection.band) == (2, 3)
     assert stepping.stage_label.text() == "2 of 5"
     assert stepping.band_label.text() == "4 of 4  ·  640.0 nm"
     for button, mode in zip(centre.mode_buttons.buttons(), MODES, strict=True):
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-        assert decoded.selection.mode == mode and button.isChecked()
+        assert decoded.session.selection.mode == mode and button.isChecked()
     for index, wanted in enumerate(STRETCHES.values()):
         centre.stretch.setCurrentIndex(index)
         centre.stretch.activated.emit(index)
-        assert (decoded.selection.stretch, decoded.selection.shared_stretch) == wanted
+        assert (decoded.session.selection.stretch, decoded.session.selection.shared_stretch) == wanted
         assert centre.stretch.currentIndex() == index
 
 
 def test_moving_through_the_bands_shows_them(decoded, show):
     centre = show(decoded)
     centre.stepping.band_slider.setValue(1)
-    assert decoded.selection.mode == "band"
-    decoded.set_mode("montage")
+    assert decoded.session.selection.mode == "band"
+    decoded.looking.set_mode("montage")
     centre.stepping.band_slider.setValue(0)
-    assert decoded.selection.mode == "montage"
+    assert decoded.session.selection.mode == "montage"
 
 
 def test_arrow_keys_step_through_stages_and_bands_and_escape_lets_the_pixel_go(qtbot, decoded, show):
     centre = show(decoded)
-    decoded.select_stage(2)
-    decoded.select_band(1)
-    decoded.select_pixel((3, 4))
+    decoded.looking.select_stage(2)
+    decoded.looking.select_band(1)
+    decoded.looking.select_pixel((3, 4))
     for mode in ("band", "montage"):
-        decoded.set_mode(mode)
+        decoded.looking.set_mode(mode)
         focused = centre.montage if mode == "montage" else shown_cards(centre)[0].pane
         for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Left):
             qtbot.keyClick(focused, key)
         for key in (Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down):
             qtbot.keyClick(focused, key)
-    assert (decoded.selection.stage, decoded.selection.band) == (4, 2)
+    assert (decoded.session.selection.stage, decoded.session.selection.band) == (4, 2)
     qtbot.keyClick(centre.montage, Qt.Key.Key_Escape)
-    assert decoded.selection.pixel is None
+    assert decoded.session.selection.pixel is None
 
 
 def test_a_click_on_the_strip_shows_a_stage_and_ctrl_click_adds_or_takes_away_a_pane(qtbot, decoded, show):
@@ -252,15 +253,15 @@ def test_a_click_on_the_strip_shows_a_stage_and_ctrl_click_adds_or_takes_away_a_
         qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, modifier, place)
 
     click(4)
-    assert decoded.selection.panes == (4,)
+    assert decoded.session.selection.panes == (4,)
     click(REFERENCE)
     click(1, with_control=True)
-    assert decoded.selection.panes == (1, 4, REFERENCE)
+    assert decoded.session.selection.panes == (1, 4, REFERENCE)
     click(4, with_control=True)
     click(REFERENCE)
-    assert decoded.selection.panes == (1,)
+    assert decoded.session.selection.panes == (1,)
     click(1, with_control=True)
-    assert decoded.selection.panes == (1,)  # something is always shown
+    assert decoded.session.selection.panes == (1,)  # something is always shown
 
 
 def test_thumbnails_come_one_by_one_after_the_event_and_are_made_anew_for_another_decode(qtbot, decoded, show):
@@ -268,8 +269,8 @@ def test_thumbnails_come_one_by_one_after_the_event_and_are_made_anew_for_anothe
     strip = centre.stepping.strip.strip
     assert len(strip.missing) == 7
     qtbot.waitUntil(lambda: not strip.missing)
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.restore()
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.restore()
     qtbot.waitUntil(lambda: len(strip.panes) == 7 and not strip.missing)
 
 
@@ -277,7 +278,7 @@ def test_playing_runs_through_the_stages_and_stops_at_the_last(qtbot, decoded, s
     monkeypatch.setattr(stepping, "PLAY_MS", (1, 1))
     centre = show(decoded)
     seen = []
-    decoded.selection_changed.connect(lambda: seen.append(decoded.selection.stage))
+    decoded.session.selection_changed.connect(lambda: seen.append(decoded.session.selection.stage))
     qtbot.mouseClick(centre.stepping.play, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not centre.stepping.play.isChecked(), timeout=10_000)
     assert seen == [0, 1, 2, 3, 4, 5]
@@ -286,28 +287,28 @@ def test_playing_runs_through_the_stages_and_stops_at_the_last(qtbot, decoded, s
 def test_the_newest_stage_is_followed_until_the_user_looks_elsewhere(qtbot, opened, fake, gate_type, show):
     centre = show(opened)
     fake.gate = gate_type(at=4)
-    opened.restore()
+    opened.session.restore()
     qtbot.waitUntil(lambda: centre.stepping.stage_label.text() == "3 of 5")
     centre.stepping.stage_slider.setValue(1)
-    with qtbot.waitSignal(opened.worker_idle):
+    with qtbot.waitSignal(opened.lanes.idle):
         fake.gate.is_open.set()
     assert centre.stepping.stage_label.text() == "1 of 5"
     assert centre.stepping.stage_slider.maximum() == 5
 
 
-def test_sixty_stages_are_no_trouble(qtbot, make_session, fake_decoder_type, snapshot, show):
-    session = make_session(fake_decoder_type(num_stages=60))
-    centre = show(session)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
-    with qtbot.waitSignal(session.worker_idle, timeout=20_000):
-        session.restore()
+def test_sixty_stages_are_no_trouble(qtbot, make_parts, fake_decoder_type, snapshot, show):
+    parts = make_parts(fake_decoder_type(num_stages=60))
+    centre = show(parts)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    with qtbot.waitSignal(parts.lanes.idle, timeout=20_000):
+        parts.session.restore()
     assert centre.stepping.stage_label.text() == "60 of 60"
     assert len(shown_cards(centre)) == 4
     strip = centre.stepping.strip
     qtbot.waitUntil(lambda: not strip.strip.missing)
     assert strip.horizontalScrollBar().value() > 0  # the newest is in sight
-    session.select_stage(0)
+    parts.looking.select_stage(0)
     assert strip.horizontalScrollBar().value() == 0
 
 
@@ -316,16 +317,16 @@ def test_sixty_stages_are_no_trouble(qtbot, make_session, fake_decoder_type, sna
 
 def test_the_montage_has_a_tile_for_every_band_and_a_click_chooses_one(qtbot, decoded, show):
     centre = show(decoded)
-    decoded.set_mode("montage")
+    decoded.looking.set_mode("montage")
     QApplication.processEvents()
     tiles = [centre.montage.tile_rect(band) for band in range(4)]
     inside = centre.montage.rect()
     assert all(inside.contains(tile.toAlignedRect()) for tile in tiles)
     assert not any(a.intersects(b) for a in tiles for b in tiles if a is not b)
     qtbot.mouseClick(centre.montage, Qt.MouseButton.LeftButton, pos=tiles[3].center().toPoint())
-    assert decoded.selection.band == 3
+    assert decoded.session.selection.band == 3
     qtbot.mouseDClick(centre.montage, Qt.MouseButton.LeftButton, pos=tiles[0].center().toPoint())
-    assert (decoded.selection.band, decoded.selection.mode) == (0, "band")
+    assert (decoded.session.selection.band, decoded.session.selection.mode) == (0, "band")
     assert centre.montage.band_at(QPointF(QPoint(1, 1))) is None
 
 
@@ -336,10 +337,10 @@ def test_a_shared_stretch_shows_equal_numbers_equally_in_all_panes(decoded):
     pictures = Pictures(decoded)
     set_panes(decoded, 1, 5, REFERENCE)
     for mode in ("colour", "band"):
-        decoded.set_mode(mode)
+        decoded.looking.set_mode(mode)
         for stretch in ((1, 99), (0, 100), None):
-            decoded.set_stretch(stretch, True)
-            bands = None if mode == "colour" else decoded.selection.bands
+            decoded.looking.set_stretch(stretch, True)
+            bands = None if mode == "colour" else decoded.session.selection.bands
             levels = {pictures.levels(pane, bands) for pane in (0, 1, 5, REFERENCE)}
             assert levels == {pictures.levels(5, bands)}
             assert lightness(pictures.picture(1)) > lightness(pictures.picture(5))  # it is 16 times as bright
@@ -347,80 +348,82 @@ def test_a_shared_stretch_shows_equal_numbers_equally_in_all_panes(decoded):
 
 def test_a_stretch_of_its_own_shows_every_pane_from_black_to_white(decoded):
     pictures = Pictures(decoded)
-    decoded.set_mode("band")
-    decoded.set_stretch((0, 100), False)
-    band = decoded.measurement.reference[decoded.selection.band]
-    assert pictures.levels(REFERENCE, decoded.selection.bands) == pytest.approx((band.min(), band.max()))
-    assert pictures.levels(1, decoded.selection.bands)[0] == 0.5
-    assert pictures.levels(5, decoded.selection.bands)[0] == 0.5**5
+    decoded.looking.set_mode("band")
+    decoded.looking.set_stretch((0, 100), False)
+    band = decoded.session.measurement.reference[decoded.session.selection.band]
+    assert pictures.levels(REFERENCE, decoded.session.selection.bands) == pytest.approx((band.min(), band.max()))
+    assert pictures.levels(1, decoded.session.selection.bands)[0] == 0.5
+    assert pictures.levels(5, decoded.session.selection.bands)[0] == 0.5**5
 
 
 def test_the_newest_stage_sets_the_shared_levels_while_stages_come(qtbot, opened, fake, gate_type):
     pictures = Pictures(opened)
-    opened.set_mode("band")
+    opened.looking.set_mode("band")
     fake.gate = gate_type(at=3)
-    opened.restore()
-    qtbot.waitUntil(lambda: opened.restoration.done_stages == 2)
+    opened.session.restore()
+    qtbot.waitUntil(lambda: opened.session.restoration.done_stages == 2)
     assert pictures.levels(0, (1, 1))[0] == 0.25
-    with qtbot.waitSignal(opened.worker_idle):
+    with qtbot.waitSignal(opened.lanes.idle):
         fake.gate.is_open.set()
     assert pictures.levels(0, (1, 1))[0] == 0.5**5
 
 
 def test_another_decode_is_drawn_anew(qtbot, decoded, fake):
     pictures = Pictures(decoded)
-    decoded.set_mode("band")
-    decoded.set_stretch((0, 100), False)
+    decoded.looking.set_mode("band")
+    decoded.looking.set_stretch((0, 100), False)
     before = pictures.picture(1)
     assert pictures.picture(1) is before
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.restore()
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.restore()
     assert pictures.picture(1) is not before
 
 
 def test_looking_never_changes_a_number(decoded, show):
-    stages = [decoded.stages.image(index).copy() for index in range(len(decoded.stages))]
-    reference, y = decoded.measurement.reference.copy(), decoded.measurement.y.copy()
+    stages = [decoded.session.stages.image(index).copy() for index in range(len(decoded.session.stages))]
+    reference, y = decoded.session.measurement.reference.copy(), decoded.session.measurement.y.copy()
     centre = show(decoded)
     for mode in MODES:
         for stretch in STRETCHES.values():
             for look in ("grey", "own", "viridis"):
-                decoded.set_mode(mode)
-                decoded.set_stretch(*stretch)
+                decoded.looking.set_mode(mode)
+                decoded.looking.set_stretch(*stretch)
                 centre.pictures.look = look
                 set_panes(decoded, 0, 2, REFERENCE, MEASUREMENT)
                 centre.grab()
-    assert all(np.array_equal(decoded.stages.image(index), image) for index, image in enumerate(stages))
-    assert np.array_equal(decoded.measurement.reference, reference) and np.array_equal(decoded.measurement.y, y)
+    assert all(np.array_equal(decoded.session.stages.image(index), image) for index, image in enumerate(stages))
+    assert np.array_equal(decoded.session.measurement.reference, reference) and np.array_equal(
+        decoded.session.measurement.y, y
+    )
 
 
 def test_nan_in_a_stage_is_drawn_without_an_error(qtbot, opened, fake, show):
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.restore()
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.session.restore()
     image = np.full((4, 16, 14), np.nan, np.float32)
     image[:, 8:] = 0.5
-    opened.measurement = replace_reference(opened, image)
+    opened.session.measurement = replace_reference(opened, image)
     centre = show(opened)
-    opened.set_panes((REFERENCE, 5))
+    opened.looking.set_panes((REFERENCE, 5))
     for mode in MODES:
         for stretch in STRETCHES.values():
-            opened.set_mode(mode)
-            opened.set_stretch(*stretch)
+            opened.looking.set_mode(mode)
+            opened.looking.set_stretch(*stretch)
             centre.grab()
             assert lightness(centre.pictures.picture(REFERENCE)) == 0
 
 
-def replace_reference(session: Session, image: np.ndarray):
+def replace_reference(parts: Parts, image: np.ndarray):
     """The measurement with a reference that no file could bring: what a diverging decode may leave."""
-    measurement = replace(session.measurement)
+    measurement = replace(parts.session.measurement)
     object.__setattr__(measurement, "reference", image)
     return measurement
 
 
 def test_bands_are_drawn_in_grey_in_their_own_colour_or_through_a_map(qtbot, decoded, show):
     centre = show(decoded)
-    decoded.set_mode("band")
-    decoded.select_band(3)  # 640 nm
+    decoded.looking.set_mode("band")
+    decoded.looking.select_band(3)  # 640 nm
     set_panes(decoded, REFERENCE)
     assert centre.look.isVisible() and not centre.light.isVisible()
     pixels = {}
@@ -439,12 +442,12 @@ def test_colour_names_its_illuminant_and_observer(decoded, show):
 
 
 def test_without_wavelengths_bands_have_an_index_and_colour_is_called_false(decoded, show):
-    decoded.measurement = replace(decoded.measurement, wavelengths_nm=None)
+    decoded.session.measurement = replace(decoded.session.measurement, wavelengths_nm=None)
     centre = show(decoded)
     assert centre.light.text() == "False colour · bands 4, 3, 1"
     centre.pictures.look = "own"  # chosen for another measurement
     for mode in MODES:
-        decoded.set_mode(mode)
+        decoded.looking.set_mode(mode)
         centre.grab()
     assert "band index" in centre.stepping.band_label.text()
     assert [centre.look.itemData(index) for index in range(centre.look.count())] == ["grey", "viridis"]
@@ -453,19 +456,19 @@ def test_without_wavelengths_bands_have_an_index_and_colour_is_called_false(deco
 def test_the_centre_changes_its_theme(decoded, show):
     centre = show(decoded)
     for mode in MODES:
-        decoded.set_mode(mode)
+        decoded.looking.set_mode(mode)
         centre.set_theme(theme.light())
         light = centre.grab().toImage()
         centre.set_theme(theme.dark())
         assert centre.grab().toImage() != light
 
 
-def test_a_snapshot_is_shown_while_its_geometry_is_still_in_question(qtbot, make_session, fake, foreign, show):
-    session = make_session(fake)
-    centre = show(session)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open(foreign)
-    assert session.measurement is None and session.role_table.solutions
+def test_a_snapshot_is_shown_while_its_geometry_is_still_in_question(qtbot, make_parts, fake, foreign, show):
+    parts = make_parts(fake)
+    centre = show(parts)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open(foreign)
+    assert parts.session.measurement is None and parts.session.role_table.solutions
     assert titles(centre) == ["Measurement"]
     assert centre.pictures.size(MEASUREMENT) == np.load(foreign[0]).shape
     assert lightness(centre.grid.cards[0].pane.grab().toImage()) > 0

@@ -9,7 +9,8 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication
 
-from app.document.session import MEASUREMENT, Session
+from app.assembly import Parts
+from app.document.selection import MEASUREMENT
 from app.viewers.convergence import ConvergenceView
 from app.viewers.grid import Cursor
 from app.viewers.spectrum import BOXES, SpectrumView
@@ -18,8 +19,8 @@ from app.widgets import theme
 
 @pytest.fixture
 def show(qtbot):
-    def make(view_class, session: Session):
-        view = view_class(session, theme.light())
+    def make(view_class, parts: Parts):
+        view = view_class(parts, theme.light())
         qtbot.addWidget(view)
         view.resize(360, 400)
         view.show()
@@ -42,35 +43,35 @@ WAVELENGTHS_NM = [450.0, 500.0, 560.0, 640.0]
 
 def test_the_fan_has_the_spectra_of_all_stages_and_the_chosen_last_and_true_ones_stand_out(decoded, show):
     view = show(SpectrumView, decoded)
-    decoded.select_stage(2)
-    decoded.select_pixel((3, 4))
+    decoded.looking.select_stage(2)
+    decoded.looking.select_pixel((3, 4))
     pinned = view.places[0]
     assert points(pinned.fan) == [6 * WAVELENGTHS_NM, np.repeat(0.5 ** np.arange(6), 4).tolist()]
     assert points(pinned.chosen) == [WAVELENGTHS_NM, 4 * [0.25]]
     assert points(pinned.last) == [WAVELENGTHS_NM, 4 * [0.5**5]]
-    np.testing.assert_allclose(points(view.reference)[1], decoded.measurement.reference[:, 3, 4])
+    np.testing.assert_allclose(points(view.reference)[1], decoded.session.measurement.reference[:, 3, 4])
     assert view.reference.opts["pen"].style() == Qt.PenStyle.DashLine
     assert "x 4, y 3" in view.where.text() and "reference" in view.what.text()
 
 
 def test_the_fan_leaves_a_gap_between_two_stages(decoded, show):
     view = show(SpectrumView, decoded)
-    decoded.select_pixel((3, 4))
+    decoded.looking.select_pixel((3, 4))
     x, _ = view.places[0].fan.getData()
     assert np.isnan(x[4::5]).all() and view.places[0].fan.opts["connect"] == "finite"
 
 
 def test_under_the_mouse_all_stages_are_shown_and_of_the_pinned_pixel_the_chosen_one(decoded, show):
     view = show(SpectrumView, decoded)
-    decoded.select_pixel((3, 4))
+    decoded.looking.select_pixel((3, 4))
     view.show_cursor(Cursor(5, 7, 2))
     pinned, hovered = view.places
     assert len(points(pinned.fan)[0]) == 4 and len(points(hovered.fan)[0]) == 24
-    np.testing.assert_allclose(points(view.reference)[1], decoded.measurement.reference[:, 7, 2])
+    np.testing.assert_allclose(points(view.reference)[1], decoded.session.measurement.reference[:, 7, 2])
     view.show_cursor(Cursor(MEASUREMENT, 7, 2))  # has no spectrum
     assert points(hovered.fan) == [[], []] and len(points(pinned.fan)[0]) == 24
     view.show_cursor(None)
-    decoded.select_pixel(None)
+    decoded.looking.select_pixel(None)
     assert points(pinned.chosen) == [[], []] and "Move over a picture" in view.where.text()
 
 
@@ -85,23 +86,23 @@ def test_the_curves_have_the_colours_of_their_markers(decoded, show):
 @pytest.mark.parametrize("words", list(BOXES))
 def test_a_box_averages_the_pixels_around_the_place_and_is_cut_at_the_border(decoded, show, words):
     view = show(SpectrumView, decoded)
-    decoded.select_pixel((0, 5))
+    decoded.looking.select_pixel((0, 5))
     view.box.setCurrentText(words)
     reach = BOXES[words] // 2
-    box = decoded.measurement.reference[:, : reach + 1, 5 - reach : 6 + reach]
+    box = decoded.session.measurement.reference[:, : reach + 1, 5 - reach : 6 + reach]
     np.testing.assert_allclose(points(view.reference)[1], box.mean(axis=(1, 2)), rtol=1e-6)
 
 
 def test_the_band_looked_at_is_marked_at_its_wavelength(decoded, show):
     view = show(SpectrumView, decoded)
-    decoded.select_band(3)
+    decoded.looking.select_band(3)
     assert view.here.value() == 640
 
 
 def test_without_wavelengths_the_axis_counts_bands(decoded, show):
-    decoded.measurement = replace(decoded.measurement, wavelengths_nm=None)
+    decoded.session.measurement = replace(decoded.session.measurement, wavelengths_nm=None)
     view = show(SpectrumView, decoded)
-    decoded.select_pixel((3, 4))
+    decoded.looking.select_pixel((3, 4))
     assert points(view.places[0].chosen)[0] == [1, 2, 3, 4]
     assert view.plot.getPlotItem().getAxis("bottom").labelText == "band index"
 
@@ -109,19 +110,19 @@ def test_without_wavelengths_the_axis_counts_bands(decoded, show):
 def test_the_card_says_what_is_missing_and_asks_for_a_file_once_there_is_something(qtbot, opened, show):
     view = show(SpectrumView, opened)
     assert "once a snapshot is decoded" in view.where.text() and not view.csv.isEnabled()
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.restore()
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.session.restore()
     assert not view.csv.isEnabled() and "Click a pixel" in view.csv.toolTip()
-    opened.select_pixel((1, 1))
+    opened.looking.select_pixel((1, 1))
     with qtbot.waitSignal(view.export_requested):
         view.csv.click()
 
 
 def test_another_measurement_has_no_spectra_yet(qtbot, decoded, show, snapshot):
     view = show(SpectrumView, decoded)
-    decoded.select_pixel((3, 4))
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open([snapshot])
+    decoded.looking.select_pixel((3, 4))
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open([snapshot])
     assert points(view.places[0].fan) == [[], []] and points(view.reference) == [[], []]
 
 
@@ -143,17 +144,17 @@ def test_the_table_lists_every_figure_there_is(decoded, show):
 
 
 def test_without_a_reference_there_is_neither_psnr_nor_its_axis(qtbot, opened, show):
-    opened.measurement = replace(opened.measurement, reference=None)
+    opened.session.measurement = replace(opened.session.measurement, reference=None)
     view = show(ConvergenceView, opened)
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.restore()
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.session.restore()
     assert view.figures.names == ["stage", "residual", "rho", "seconds"]
     assert points(view.psnr) == [[], []] and not view.plot.getPlotItem().getAxis("right").isVisible()
 
 
 def test_the_curves_are_those_of_the_rows(decoded, show):
     view = show(ConvergenceView, decoded)
-    rows = decoded.stages.rows()
+    rows = decoded.session.stages.rows()
     assert points(view.residual) == [[0, 1, 2, 3, 4, 5], [row.residual for row in rows]]
     assert points(view.psnr)[1] == [row.metrics["psnr"] for row in rows]
 
@@ -161,8 +162,8 @@ def test_the_curves_are_those_of_the_rows(decoded, show):
 def test_a_row_chooses_its_stage_and_the_stage_its_row(decoded, show):
     view = show(ConvergenceView, decoded)
     view.table.setCurrentIndex(view.figures.index(3, 2))
-    assert decoded.selection.stage == 3
-    decoded.select_stage(1)
+    assert decoded.session.selection.stage == 3
+    decoded.looking.select_stage(1)
     assert view.table.currentIndex().row() == 1 and view.here.value() == 1
 
 
@@ -173,22 +174,22 @@ def test_a_click_on_the_curve_chooses_the_nearest_stage(qtbot, decoded, show):
     for stage, x in ((2, 2.2), (4, 3.7)):
         place = view.plot.mapFromScene(box.mapViewToScene(QPointF(x, box.viewRect().center().y())))
         qtbot.mouseClick(view.plot.viewport(), Qt.MouseButton.LeftButton, pos=place)
-        assert decoded.selection.stage == stage
+        assert decoded.session.selection.stage == stage
 
 
 def test_sixty_rows_come_one_by_one_and_the_chosen_one_is_in_sight(
-    qtbot, make_session, fake_decoder_type, snapshot, show
+    qtbot, make_parts, fake_decoder_type, snapshot, show
 ):
-    session = make_session(fake_decoder_type(num_stages=60))
-    view, spectra = show(ConvergenceView, session), show(SpectrumView, session)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
-    session.select_pixel((2, 2))
-    with qtbot.waitSignal(session.worker_idle, timeout=20_000):
-        session.restore()
+    parts = make_parts(fake_decoder_type(num_stages=60))
+    view, spectra = show(ConvergenceView, parts), show(SpectrumView, parts)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    parts.looking.select_pixel((2, 2))
+    with qtbot.waitSignal(parts.lanes.idle, timeout=20_000):
+        parts.session.restore()
     assert view.figures.rowCount() == 61 and len(points(spectra.places[0].fan)[0]) == 61 * 4
     for stage in (60, 0, 30):
-        session.select_stage(stage)
+        parts.looking.select_stage(stage)
         place = view.table.visualRect(view.figures.index(stage, 0))
         assert view.table.viewport().rect().intersects(place)
 
@@ -197,8 +198,8 @@ def test_another_decode_starts_an_empty_table(qtbot, decoded, show):
     view = show(ConvergenceView, decoded)
     counts = []
     view.figures.modelReset.connect(lambda: counts.append(view.figures.rowCount()))
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.restore()
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.restore()
     assert counts[0] == 0 and view.figures.rowCount() == 6
 
 
@@ -210,7 +211,7 @@ def test_no_figure_is_cut(decoded, show):
 
 
 def test_both_cards_change_their_theme(decoded, show):
-    decoded.select_pixel((3, 4))
+    decoded.looking.select_pixel((3, 4))
     for view_class in (SpectrumView, ConvergenceView):
         view = show(view_class, decoded)
         light = view.grab().toImage()

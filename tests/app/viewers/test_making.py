@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtGui import QImage
 
 from app import render
-from app.document.session import REFERENCE
+from app.document.selection import REFERENCE
 from app.viewers.centre import CentreView
 from app.viewers.maps import Difference, Maps
 from app.viewers.pictures import Pictures
@@ -31,7 +31,7 @@ def pixels(image: QImage) -> np.ndarray:
 @pytest.mark.parametrize("mode", ["colour", "band", "range"])
 @pytest.mark.parametrize("factor", [1, 2, 5])
 def test_a_coarse_picture_of_the_same_size_stands_in_until_the_true_one_is_made(qtbot, decoded, slow, mode, factor):
-    decoded.set_mode("colour" if mode == "colour" else "band")
+    decoded.looking.set_mode("colour" if mode == "colour" else "band")
     if mode == "range":
         decoded.ruler.take(1, 3)
     expected = Pictures(decoded)
@@ -44,7 +44,7 @@ def test_a_coarse_picture_of_the_same_size_stands_in_until_the_true_one_is_made(
         return (pixels(slow.picture(REFERENCE, factor)) == pixels(true)).all()
 
     qtbot.waitUntil(is_made)
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
     assert is_made()
 
 
@@ -66,9 +66,9 @@ def test_what_a_full_cache_dropped_is_not_made_again_and_again(qtbot, decoded, s
         with qtbot.waitSignal(slow.making.made):
             assert want(name) is None
     assert want("one") is None and want("other") == "other"
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
     assert made == ["one", "other"]
-    decoded.select_stage(2)  # the user looks elsewhere
+    decoded.looking.select_stage(2)  # the user looks elsewhere
     with qtbot.waitSignal(slow.making.made):
         want("one")
     assert made == ["one", "other", "one"]
@@ -76,10 +76,10 @@ def test_what_a_full_cache_dropped_is_not_made_again_and_again(qtbot, decoded, s
 
 def test_pictures_of_another_measurement_are_dropped(qtbot, decoded, slow, snapshot):
     slow.picture(REFERENCE)
-    with qtbot.waitSignal(decoded.worker_idle):
-        decoded.open([snapshot])
+    with qtbot.waitSignal(decoded.lanes.idle):
+        decoded.session.open([snapshot])
     assert slow.picture(REFERENCE) is not None
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
 
 
 def test_a_picture_that_cannot_be_made_lets_the_others_be_made(qtbot, decoded, slow):
@@ -100,7 +100,7 @@ def test_the_window_shows_what_was_made_aside(qtbot, decoded, monkeypatch):
     qtbot.addWidget(view)
     view.resize(900, 700)
     view.show()
-    decoded.set_panes([REFERENCE])
+    decoded.looking.set_panes([REFERENCE])
     first = view.grid.cards[0].pane.grab().toImage()
     qtbot.waitUntil(lambda: view.grid.cards[0].pane.grab().toImage() != first)
 
@@ -110,7 +110,7 @@ def test_maps_of_large_cubes_wait_for_their_means(qtbot, decoded, slow):
     kind = Difference(5, REFERENCE)
     assert maps.plane(kind) is None and maps.range(kind) is None and maps.picture(kind) is None
     qtbot.waitUntil(lambda: maps.plane(kind) is not None)
-    expected = 0.5**5 - decoded.measurement.reference.mean(axis=0)
+    expected = 0.5**5 - decoded.session.measurement.reference.mean(axis=0)
     np.testing.assert_allclose(maps.plane(kind), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -125,10 +125,10 @@ def test_what_may_be_wanted_next_is_made_last_and_disturbs_nobody(qtbot, decoded
     for name in ("forgotten", "older", "newer"):
         slow.making.prepare(cache, name, make(name), lambda _: 1)
     slow.making.get(cache, "second", make("second"), lambda _: 1, cost=1)
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
     assert made == ["first", "second", "newer", "older"] and len(told) == 2
     slow.making.prepare(cache, "newer", make("newer"), lambda _: 1)
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
     assert len(made) == 4
 
 
@@ -142,10 +142,10 @@ def test_who_comes_to_wait_for_what_was_begun_ahead_is_told(qtbot, decoded, slow
 
 def test_the_colours_of_the_neighbours_of_a_stage_are_ready_before_they_are_shown(qtbot, decoded, monkeypatch):
     pictures, asked = Pictures(decoded), []
-    decoded.set_mode("colour")
-    decoded.select_stage(3)
+    decoded.looking.set_mode("colour")
+    decoded.looking.select_stage(3)
     pictures.picture(3, 1)
-    qtbot.waitUntil(lambda: not decoded.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
     monkeypatch.setattr("app.viewers.pictures._linear_colour", lambda *args: asked.append(args))
     for stage in (2, 4):
         assert pictures.picture(stage, 1) is not None

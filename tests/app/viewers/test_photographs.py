@@ -15,7 +15,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel
 
 from app import render, resources
-from app.document.session import MEASUREMENT, REFERENCE, Session
+from app.assembly import Parts
+from app.document.selection import MEASUREMENT, REFERENCE
 from app.main_window import MainWindow
 from app.viewers.centre import CentreView
 from app.viewers.empty import EmptyState
@@ -28,12 +29,12 @@ from lorun_engine.io import OpenOptions
 
 
 @pytest.fixture
-def grey(decode_photograph, samples) -> Session:
+def grey(decode_photograph, samples) -> Parts:
     return decode_photograph(samples, "cs")
 
 
 @pytest.fixture
-def colour(decode_photograph, low_resolution) -> Session:
+def colour(decode_photograph, low_resolution) -> Parts:
     return decode_photograph(low_resolution, "sr")
 
 
@@ -69,7 +70,7 @@ def test_a_photograph_is_shown_in_its_own_codes_without_a_gamma():
 
 def test_colours_are_those_of_the_picture_from_0_to_1(colour):
     pictures = Pictures(colour)
-    expected = np.rint(255 * np.moveaxis(colour.measurement.reference, 0, -1))
+    expected = np.rint(255 * np.moveaxis(colour.session.measurement.reference, 0, -1))
     assert np.abs(pixels(pictures.picture(REFERENCE)).astype(int) - expected).max() <= 1
     assert (pixels(pictures.picture(1)) == 128).all()
     assert (pixels(pictures.thumbnail(1, 8)) == 128).all()
@@ -77,12 +78,12 @@ def test_colours_are_those_of_the_picture_from_0_to_1(colour):
 
 def test_a_grey_picture_is_grey(grey):
     picture = pixels(Pictures(grey).picture(REFERENCE)).astype(int)
-    assert np.abs(picture - np.rint(255 * grey.measurement.reference[0])[..., None]).max() <= 1
+    assert np.abs(picture - np.rint(255 * grey.session.measurement.reference[0])[..., None]).max() <= 1
 
 
 def test_a_low_resolution_picture_has_its_colours_and_its_own_size(colour):
     pictures = Pictures(colour)
-    expected = np.rint(255 * np.moveaxis(colour.measurement.y, 0, -1))
+    expected = np.rint(255 * np.moveaxis(colour.session.measurement.y, 0, -1))
     assert pictures.size(MEASUREMENT) == (8, 12) and pictures.title(MEASUREMENT) == "Low resolution"
     assert np.abs(pixels(pictures.picture(MEASUREMENT)).astype(int) - expected).max() <= 1
 
@@ -90,24 +91,24 @@ def test_a_low_resolution_picture_has_its_colours_and_its_own_size(colour):
 def test_samples_are_a_matrix_with_a_row_per_sample_and_a_column_per_block(grey):
     pictures = Pictures(grey)
     assert pictures.size(MEASUREMENT) == (16, 6) and pictures.title(MEASUREMENT) == "Samples"
-    assert np.array_equal(pictures.array(MEASUREMENT)[0, :, 3], grey.measurement.y[:, 1, 0])
+    assert np.array_equal(pictures.array(MEASUREMENT)[0, :, 3], grey.session.measurement.y[:, 1, 0])
     values = pixels(pictures.picture(MEASUREMENT))
     assert values.min() == 0 and values.max() == 255  # by percentiles: samples have a unit of their own
 
 
 def test_percentiles_can_still_be_chosen(colour):
-    colour.set_stretch((0, 100), False)
-    reference = colour.measurement.reference
+    colour.looking.set_stretch((0, 100), False)
+    reference = colour.session.measurement.reference
     assert Pictures(colour).levels(REFERENCE, None) == pytest.approx((reference.min(), reference.max()))
 
 
 def test_every_kind_starts_with_its_own_stretch_and_keeps_what_was_chosen(qtbot, colour, low_resolution, snapshot):
-    assert colour.selection.stretch is None
-    colour.set_stretch((0, 100), False)
+    assert colour.session.selection.stretch is None
+    colour.looking.set_stretch((0, 100), False)
     for path, expected in ((low_resolution, (0, 100)), (snapshot, (1, 99)), (low_resolution, None)):
-        with qtbot.waitSignal(colour.worker_idle):
-            colour.open([path])
-        assert colour.selection.stretch == expected
+        with qtbot.waitSignal(colour.lanes.idle):
+            colour.session.open([path])
+        assert colour.session.selection.stretch == expected
 
 
 # ---- modes and channels ------------------------------------------------------------------------------------------
@@ -115,8 +116,8 @@ def test_every_kind_starts_with_its_own_stretch_and_keeps_what_was_chosen(qtbot,
 
 def test_a_grey_picture_has_no_channels_to_choose(grey, show):
     centre = show(CentreView(grey, theme.light()))
-    grey.set_mode("montage")
-    assert grey.selection.mode == "colour"
+    grey.looking.set_mode("montage")
+    assert grey.session.selection.mode == "colour"
     modes = [button.text() for button in centre.mode_buttons.buttons() if button.isVisible()]
     assert modes == ["Picture", "Residual", "Compare"]
     assert not centre.stepping.band_slider.isVisible() and not centre.light.isVisible()
@@ -127,8 +128,8 @@ def test_the_channels_of_a_colour_picture_are_red_green_and_blue(colour, show):
     centre = show(CentreView(colour, theme.light()))
     modes = [button.text() for button in centre.mode_buttons.buttons()]
     assert modes == ["Colour", "Channel", "Montage", "Residual", "Compare"]
-    colour.set_mode("band")
-    colour.select_band(0)
+    colour.looking.set_mode("band")
+    colour.looking.select_band(0)
     assert centre.stepping.band_label.text() == "1 of 3  ·  red"
     assert [centre.look.itemData(index) for index in range(centre.look.count())] == ["grey", "own", "viridis"]
     centre.pictures.look = "own"
@@ -139,14 +140,14 @@ def test_the_channels_of_a_colour_picture_are_red_green_and_blue(colour, show):
 
 def test_every_pane_of_a_photograph_can_be_drawn_in_every_mode(colour, show):
     centre = show(CentreView(colour, theme.dark()))
-    colour.set_panes([MEASUREMENT, 0, 3, REFERENCE])
+    colour.looking.set_panes([MEASUREMENT, 0, 3, REFERENCE])
     for mode in ("colour", "band", "montage"):
-        colour.set_mode(mode)
+        colour.looking.set_mode(mode)
         centre.grab()
 
 
 def test_before_and_after_stand_side_by_side(colour):
-    assert colour.selection.panes == (MEASUREMENT, 1, 2, 3)
+    assert colour.session.selection.panes == (MEASUREMENT, 1, 2, 3)
 
 
 # ---- line profile ------------------------------------------------------------------------------------------------
@@ -154,10 +155,10 @@ def test_before_and_after_stand_side_by_side(colour):
 
 def test_the_profile_is_the_mean_of_the_channels_along_the_row(colour, show):
     view = show(SpectrumView(colour, theme.light()))
-    colour.select_pixel((5, 20))
+    colour.looking.select_pixel((5, 20))
     x, y = view.reference.getData()
     assert x.tolist() == list(range(24)) and view.here.value() == 20
-    np.testing.assert_allclose(y, colour.measurement.reference[:, 5].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(y, colour.session.measurement.reference[:, 5].mean(axis=0), rtol=1e-6)
     assert view.places[0].chosen.getData()[1].tolist() == 24 * [0.125]
     assert view.heading.text() == "Line profile, mean of the channels"
     assert view.plot.getPlotItem().getAxis("bottom").labelText == "column (px)"
@@ -167,38 +168,38 @@ def test_the_profile_is_the_mean_of_the_channels_along_the_row(colour, show):
 @pytest.mark.parametrize("words", list(ROWS))
 def test_a_profile_averages_the_rows_around_and_is_cut_at_the_border(grey, show, words):
     view = show(SpectrumView(grey, theme.light()))
-    grey.select_pixel((0, 3))
+    grey.looking.select_pixel((0, 3))
     view.box.setCurrentText(words)
-    rows = grey.measurement.reference[0, : ROWS[words] // 2 + 1]
+    rows = grey.session.measurement.reference[0, : ROWS[words] // 2 + 1]
     np.testing.assert_allclose(view.reference.getData()[1], rows.mean(axis=0), rtol=1e-6)
     assert view.side == ROWS[words]
 
 
 def test_the_card_is_called_spectra_again_for_a_cube(qtbot, colour, show, snapshot):
     view = show(SpectrumView(colour, theme.light()))
-    with qtbot.waitSignal(colour.worker_idle):
-        colour.open([snapshot])
+    with qtbot.waitSignal(colour.lanes.idle):
+        colour.session.open([snapshot])
     assert view.heading.text() == "Spectra" and view.box.itemText(1) == "Mean of 3 × 3"
 
 
 def test_the_exported_profile_says_what_it_is(qtbot, colour, tmp_path):
-    colour.select_pixel((5, 20))
-    with qtbot.waitSignal(colour.exported):
-        colour.export_spectra(tmp_path / "profile.csv", side=3)
+    colour.looking.select_pixel((5, 20))
+    with qtbot.waitSignal(colour.exports.exported):
+        colour.exports.export_spectra(tmp_path / "profile.csv", side=3)
     with open(tmp_path / "profile.csv", newline="", encoding="utf-8") as stream:
         heading, *lines = csv.reader(stream)
     assert heading[0] == "column_px" and heading[-1] == "reference (y 5, mean of 3 rows)"
     assert [line[0] for line in lines] == [str(column) for column in range(24)]
-    expected = colour.measurement.reference[:, 4:7].mean(axis=(0, 1))
+    expected = colour.session.measurement.reference[:, 4:7].mean(axis=(0, 1))
     np.testing.assert_allclose([float(line[-1]) for line in lines], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "mode"), [("grey", "L"), ("colour", "RGB")])
 def test_the_exported_picture_is_the_photograph(qtbot, request, tmp_path, name, mode):
-    session = request.getfixturevalue(name)
-    session.select_stage(1)
-    with qtbot.waitSignal(session.exported):
-        session.export_picture(tmp_path / "picture.png")
+    parts = request.getfixturevalue(name)
+    parts.looking.select_stage(1)
+    with qtbot.waitSignal(parts.exports.exported):
+        parts.exports.export_picture(tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.mode == mode and (np.asarray(picture) == 128).all()
 
@@ -220,21 +221,21 @@ def test_a_grey_picture_offers_no_modes_in_the_menu(grey, show):
 
 def test_the_status_bar_shows_three_values_of_a_colour_and_one_of_a_channel(colour, show):
     window = show(MainWindow(colour))
-    colour.set_panes([MEASUREMENT, 1])
-    colour.select_pixel((5, 20))
-    low = " ".join(f"{value:.3f}" for value in colour.measurement.y[:, 2, 10])
+    colour.looking.set_panes([MEASUREMENT, 1])
+    colour.looking.select_pixel((5, 20))
+    low = " ".join(f"{value:.3f}" for value in colour.session.measurement.y[:, 2, 10])
     assert window.statusBar().cursor.text().startswith("x 20, y 5   low resolution: ")
     assert window.statusBar().cursor.text().endswith("stage 1: 0.500 0.500 0.500")
     assert all(value[:4] in window.statusBar().cursor.text() for value in low.split())
-    colour.set_mode("band")
-    colour.select_band(2)
+    colour.looking.set_mode("band")
+    colour.looking.select_band(2)
     assert window.statusBar().cursor.text().split("   ")[1] == "blue"
     assert window.statusBar().cursor.text().endswith("stage 1: 0.500")
 
 
 def test_the_status_bar_counts_samples_and_blocks(grey, show):
     window = show(MainWindow(grey))
-    grey.set_panes([MEASUREMENT, 1])
+    grey.looking.set_panes([MEASUREMENT, 1])
     window.centre.cursor_moved.emit(Cursor(MEASUREMENT, 2, 3))
     assert window.statusBar().cursor.text().startswith("sample 3, block 4   samples: ")
     window.centre.cursor_moved.emit(Cursor(1, 2, 3))
@@ -242,26 +243,26 @@ def test_the_status_bar_counts_samples_and_blocks(grey, show):
 
 
 @pytest.mark.parametrize("name", ["samples", "low_resolution"])
-def test_decoders_without_weights_say_what_they_take(qtbot, request, make_session, name):
-    session = make_session()
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open([request.getfixturevalue(name)])
-    assert session.fit.sentence == session.kind.untrained and "mask" not in session.fit.sentence
+def test_decoders_without_weights_say_what_they_take(qtbot, request, make_parts, name):
+    parts = make_parts()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open([request.getfixturevalue(name)])
+    assert parts.setup.fit.sentence == parts.session.kind.untrained and "mask" not in parts.setup.fit.sentence
 
 
-def test_only_samples_that_are_there_are_offered(qtbot, make_session, fake, show, tmp_path, monkeypatch, snapshot):
+def test_only_samples_that_are_there_are_offered(qtbot, make_parts, fake, show, tmp_path, monkeypatch, snapshot):
     (tmp_path / "samples").mkdir()
     for name in ("cassi", "sr"):
         shutil.copy(snapshot, tmp_path / "samples" / f"{name}.h5")
     monkeypatch.setattr(resources, "resource_path", lambda *parts: tmp_path.joinpath(*parts))
     assert list(EmptyState(theme.light()).samples) == ["cassi", "sr"]
-    window = show(MainWindow(make_session(fake)))
+    window = show(MainWindow(make_parts(fake)))
     offered = [name for name in ("cassi", "cs", "sr") if window.actions_[f"open_{name}_sample"].isVisible()]
     assert offered == ["cassi", "sr"]
 
 
 @pytest.mark.parametrize("kernel", ["own", "file", "named", "estimated"])
-def test_the_copied_command_enlarges_the_same_way(qtbot, make_session, low_resolution, tmp_path, monkeypatch, kernel):
+def test_the_copied_command_enlarges_the_same_way(qtbot, make_parts, low_resolution, tmp_path, monkeypatch, kernel):
     with h5py.File(low_resolution) as file:
         picture = np.moveaxis(np.round(255 * file["measurement"][()]).astype(np.uint8), 0, -1)
     Image.fromarray(np.tile(picture, (4, 3, 1))).save(tmp_path / "small.png")  # larger than the kernels of the gallery
@@ -269,73 +270,73 @@ def test_the_copied_command_enlarges_the_same_way(qtbot, make_session, low_resol
     options = OpenOptions(task="sr", kernel="gaussian 0.7" if kernel == "named" else None)
     paths = [low_resolution if kernel == "own" else tmp_path / "small.png"]
     paths += [tmp_path / "kernel.npy"] if kernel == "file" else []
-    session = make_session()
-    session.settings = session.settings.with_folder(tmp_path, options)
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.open(paths)
-    assert session.problem is None
-    with qtbot.waitSignal(session.worker_idle, timeout=60_000):
-        session.restore()
-    words = shlex.split(session.command())
+    parts = make_parts()
+    parts.memory.settings = parts.memory.settings.with_folder(tmp_path, options)
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.open(paths)
+    assert parts.session.problem is None
+    with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
+        parts.session.restore()
+    words = shlex.split(parts.exports.command())
     assert ("--kernel" in words) == (kernel in ("file", "named"))
     monkeypatch.chdir(tmp_path)
     assert cli.main(words[1:]) == 0
     with h5py.File(words[words.index("-o") + 1]) as file:
-        assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), session.stages.image(1))
+        assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), parts.session.stages.image(1))
 
 
 # ---- opening -----------------------------------------------------------------------------------------------------
 
 
-def test_new_samples_take_over_the_matrix_that_is_open(qtbot, make_session, fake, tmp_path):
+def test_new_samples_take_over_the_matrix_that_is_open(qtbot, make_parts, fake, tmp_path):
     from lorun_engine.tasks import cs
 
     matrix = cs.random_sampling(25, block_size=8)
     np.save(tmp_path / "phi.npy", matrix)
     for number in (1, 2):
         np.save(tmp_path / f"y{number}.npy", matrix @ np.random.default_rng(number).random((64, 4)))
-    session = make_session(fake)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([tmp_path / "y1.npy", tmp_path / "phi.npy"])
-    assert session.role_table.task == "cs" and session.measurement is not None
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([tmp_path / "y2.npy"])
-    assert session.role_table.task == "cs" and session.measurement.path == tmp_path / "y2.npy"
-    assert session.paths == (tmp_path / "y2.npy", tmp_path / "phi.npy")
+    parts = make_parts(fake)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([tmp_path / "y1.npy", tmp_path / "phi.npy"])
+    assert parts.session.role_table.task == "cs" and parts.session.measurement is not None
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([tmp_path / "y2.npy"])
+    assert parts.session.role_table.task == "cs" and parts.session.measurement.path == tmp_path / "y2.npy"
+    assert parts.session.paths == (tmp_path / "y2.npy", tmp_path / "phi.npy")
 
 
-def test_a_matrix_that_follows_its_samples_joins_them(qtbot, make_session, fake, tmp_path):
+def test_a_matrix_that_follows_its_samples_joins_them(qtbot, make_parts, fake, tmp_path):
     from lorun_engine.tasks import cs
 
     matrix = cs.random_sampling(25, block_size=8)
     np.save(tmp_path / "phi.npy", matrix)
     np.save(tmp_path / "y.npy", matrix @ np.random.default_rng(1).random((64, 4)))
-    session = make_session(fake)
+    parts = make_parts(fake)
     for name in ("y.npy", "phi.npy"):
-        with qtbot.waitSignal(session.worker_idle):
-            session.open([tmp_path / name])
-    assert session.role_table.task == "cs" and session.measurement is not None
+        with qtbot.waitSignal(parts.lanes.idle):
+            parts.session.open([tmp_path / name])
+    assert parts.session.role_table.task == "cs" and parts.session.measurement is not None
 
 
 def test_a_photograph_keeps_nothing_of_a_snapshot(qtbot, opened, low_resolution):
-    with qtbot.waitSignal(opened.worker_idle):
-        opened.open([low_resolution])
-    assert opened.paths == (low_resolution,) and opened.role_table.task == "sr"
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.session.open([low_resolution])
+    assert opened.session.paths == (low_resolution,) and opened.session.role_table.task == "sr"
 
 
-def test_the_task_can_be_corrected_and_roles_it_does_not_know_are_found_again(qtbot, make_session, fake, show, foreign):
-    session = make_session(fake)
-    window = show(MainWindow(session))
-    with qtbot.waitSignal(session.worker_idle):
-        session.open(foreign)
-    with qtbot.waitSignal(session.worker_idle):
-        session.correct(replace(session.options, num_bands=4, roles=((str(foreign[1]), "mask"),)))
-    assert session.role_table.task == "cassi" and session.measurement is not None
+def test_the_task_can_be_corrected_and_roles_it_does_not_know_are_found_again(qtbot, make_parts, fake, show, foreign):
+    parts = make_parts(fake)
+    window = show(MainWindow(parts))
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open(foreign)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.correct(replace(parts.session.options, num_bands=4, roles=((str(foreign[1]), "mask"),)))
+    assert parts.session.role_table.task == "cassi" and parts.session.measurement is not None
     box = window.roles_page.form.editors["task"].box
     assert box.currentText() == "CASSI snapshot (found)"
-    with qtbot.waitSignal(session.worker_idle):
+    with qtbot.waitSignal(parts.lanes.idle):
         box.activated.emit(box.findData("sr"))
-    assert session.role_table.task == "sr" and session.options.roles == ()
-    with qtbot.waitSignal(session.worker_idle):
+    assert parts.session.role_table.task == "sr" and parts.session.options.roles == ()
+    with qtbot.waitSignal(parts.lanes.idle):
         window.corrections.undo()
-    assert session.role_table.task == "cassi" and session.measurement is not None
+    assert parts.session.role_table.task == "cassi" and parts.session.measurement is not None

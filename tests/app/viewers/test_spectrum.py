@@ -9,8 +9,9 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.actions import ENTRIES
-from app.document.regions import Region
-from app.document.session import REFERENCE, Session
+from app.assembly import Parts
+from app.document.region import Region
+from app.document.selection import REFERENCE
 from app.document.spectral_library import first_stages
 from app.main_window import MainWindow
 from app.viewers.centre import CentreView
@@ -54,9 +55,9 @@ def library(tmp_path) -> Path:
     return path
 
 
-def open_library(qtbot, session: Session, path: Path) -> None:
-    with qtbot.waitSignal(session.spectral_library.changed):
-        session.spectral_library.open(path)
+def open_library(qtbot, parts: Parts, path: Path) -> None:
+    with qtbot.waitSignal(parts.spectral_library.changed):
+        parts.spectral_library.open(path)
 
 
 def y_of(curve) -> list[float]:
@@ -71,7 +72,7 @@ def test_every_region_has_the_mean_of_the_chosen_stage_in_the_colour_of_its_mark
     view = show(SpectrumView(decoded, theme.light()))
     decoded.regions.add("point", [(3, 4)])
     decoded.regions.add("rectangle", [(1, 1), (6, 6)])
-    decoded.select_stage(2)
+    decoded.looking.select_stage(2)
     for tokens in (theme.light(), theme.dark()):
         view.set_theme(tokens)
         for number, curve in view.region_curves.items():
@@ -86,7 +87,7 @@ def test_the_tint_reaches_one_deviation_to_either_side_and_leaves_out_what_is_no
     scene = np.full((4, 16, 14), 0.5, np.float32)
     scene[0, :, 0], scene[0, :, 1] = 0.25, 0.75
     scene[2] = np.nan
-    decoded.stages._images[5] = scene
+    decoded.session.stages._images[5] = scene
     view = show(SpectrumView(decoded, theme.light()))
     decoded.regions.add("rectangle", [(0, 0), (4, 2)])
     box = view.region_curves[1].band.path().boundingRect()
@@ -97,7 +98,7 @@ def test_the_tint_reaches_one_deviation_to_either_side_and_leaves_out_what_is_no
 
 def test_the_stages_of_the_chosen_region_are_a_fan_until_the_mouse_is_on_a_picture(decoded, show):
     view = show(SpectrumView(decoded, theme.light()))
-    decoded.select_pixel((8, 8))
+    decoded.looking.select_pixel((8, 8))
     decoded.regions.add("ellipse", [(2, 2), (9, 9)])
     assert len(y_of(view.fan.fan)) == 6 * 5 and len(y_of(view.places[0].fan)) == 5
     region = decoded.regions.chosen
@@ -107,11 +108,11 @@ def test_the_stages_of_the_chosen_region_are_a_fan_until_the_mouse_is_on_a_pictu
     assert "1 ellipse" in view.where.text() and f"{angle:.2f}° away" in view.what.text()
     view.show_cursor(Cursor(5, 3, 3))
     assert y_of(view.fan.fan) == [] and len(y_of(view.places[1].fan)) == 6 * 5
-    np.testing.assert_allclose(y_of(view.reference), decoded.measurement.reference[:, 3, 3], rtol=1e-6)
+    np.testing.assert_allclose(y_of(view.reference), decoded.session.measurement.reference[:, 3, 3], rtol=1e-6)
 
 
 def test_a_pixel_without_a_single_number_has_no_angle_and_breaks_nothing(decoded, show):
-    decoded.stages._images[5] = np.full((4, 16, 14), np.nan, np.float32)
+    decoded.session.stages._images[5] = np.full((4, 16, 14), np.nan, np.float32)
     view = show(SpectrumView(decoded, theme.light()))
     view.show_cursor(Cursor(5, 3, 3))
     assert "°" not in view.what.text()
@@ -127,13 +128,13 @@ def test_points_are_means_over_the_box_that_is_chosen_above(decoded, show):
 
 
 def test_a_row_of_a_photograph_keeps_its_profile_and_a_box_has_none(decode_photograph, samples, show):
-    session = decode_photograph(samples, "cs")
-    view = show(SpectrumView(session, theme.light()))
-    session.regions.add("point", [(3, 4)])
-    session.regions.add("rectangle", [(1, 1), (6, 6)])
+    parts = decode_photograph(samples, "cs")
+    view = show(SpectrumView(parts, theme.light()))
+    parts.regions.add("point", [(3, 4)])
+    parts.regions.add("rectangle", [(1, 1), (6, 6)])
     assert list(view.region_curves) == [1] and len(y_of(view.region_curves[1].mean)) == 24
-    session.regions.choose(1)
-    np.testing.assert_allclose(y_of(view.reference), session.measurement.reference[0, 3], rtol=1e-6)
+    parts.regions.choose(1)
+    np.testing.assert_allclose(y_of(view.reference), parts.session.measurement.reference[0, 3], rtol=1e-6)
     assert "1 row" in view.where.text()
 
 
@@ -142,7 +143,7 @@ def test_a_row_of_a_photograph_keeps_its_profile_and_a_box_has_none(decode_photo
 
 def test_the_list_has_pixels_mean_deviation_and_angle_of_every_place(decoded, show):
     panel = show(RegionPanel(decoded, theme.light()))
-    decoded.select_band(1)
+    decoded.looking.select_band(1)
     region = decoded.regions.add("rectangle", [(0, 0), (4, 2)])
     true = decoded.regions.curve(region, REFERENCE).mean
     angle = spectral_angles(true, np.full((1, 4), 0.5**5))[0]
@@ -179,12 +180,12 @@ def test_the_corners_of_a_polygon_are_typed_and_nonsense_goes_back(qtbot, decode
 
 
 def test_the_figures_of_zoom_boxes_are_listed_for_the_chosen_stage(decode_photograph, low_resolution, show):
-    session = decode_photograph(low_resolution, "sr")
-    panel = show(RegionPanel(session, theme.light()))
+    parts = decode_photograph(low_resolution, "sr")
+    panel = show(RegionPanel(parts, theme.light()))
     assert not panel.tools["ellipse"].isVisible() and panel.tools["rectangle"].text() == "Zoom box"
-    region = session.regions.add("rectangle", [(0, 0), (8, 8)])
-    session.select_stage(2)
-    figures = session.regions.figures(region, 2, session.stages.image(2))
+    region = parts.regions.add("rectangle", [(0, 0), (8, 8)])
+    parts.looking.select_stage(2)
+    figures = parts.regions.figures(region, 2, parts.session.stages.image(2))
     texts = [panel.table.item(0, column).text() for column in range(3)]
     assert texts == ["1 zoom box", f"{figures['psnr']:.2f}", f"{figures['ssim']:.3f}"]
 
@@ -215,7 +216,7 @@ def test_a_click_draws_a_spectrum_of_the_library_scaled_to_the_mean_of_the_curve
     panel = show(LibraryPanel(decoded, theme.light(), lambda: spectrum.subject))
     spectrum.subject_changed.connect(panel.refresh)
     open_library(qtbot, decoded, library)
-    decoded.select_pixel((3, 3))
+    decoded.looking.select_pixel((3, 3))
     row = [match.name for match in panel.matches].index("rising")
     place = panel.table.visualItemRect(panel.table.item(row, 0)).center()
     qtbot.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -255,20 +256,20 @@ def test_three_bands_become_red_green_and_blue_and_the_bar_says_which(qtbot, dec
     centre = show(CentreView(decoded, theme.light()), 1000, 700)
     cube = np.zeros((4, 16, 14), np.float32)
     cube[3], cube[0, :, 7:] = 1, 1
-    decoded.stages._images[5] = cube
-    decoded.set_panes([5])
-    decoded.set_stretch(None, True)
-    decoded.set_composite((3, 1, 0))
+    decoded.session.stages._images[5] = cube
+    decoded.looking.set_panes([5])
+    decoded.looking.set_stretch(None, True)
+    decoded.looking.set_composite((3, 1, 0))
     assert centre.light.text() == "R 640 · G 500 · B 450 nm"
     picture = centre.pictures.picture(5)
     assert [picture.pixelColor(x, 3).getRgb()[:3] for x in (2, 12)] == [(255, 0, 0), (255, 0, 255)]
     centre.light.bands[1].setCurrentIndex(0)
     centre.light.bands[1].activated.emit(0)
-    assert decoded.selection.composite == (3, 0, 0)
+    assert decoded.session.selection.composite == (3, 0, 0)
     centre.light.true_colour.click()
-    assert centre.light.text() == "D65 · CIE 1931" and decoded.selection.composite is None
-    decoded.set_composite((4, 0, 0))  # there is no fifth band
-    assert decoded.selection.composite is None
+    assert centre.light.text() == "D65 · CIE 1931" and decoded.session.selection.composite is None
+    decoded.looking.set_composite((4, 0, 0))  # there is no fifth band
+    assert decoded.session.selection.composite is None
 
 
 # ---- the window --------------------------------------------------------------------------------------------------
@@ -314,7 +315,7 @@ def test_the_tool_buttons_draw_and_the_list_exports(qtbot, window, decoded, monk
     qtbot.mouseClick(panel.tools["point"], Qt.MouseButton.LeftButton)
     assert decoded.regions.tool is None
     monkeypatch.setattr("app.main_window.ask_save_file", lambda *args: tmp_path / "places.csv")
-    with qtbot.waitSignal(decoded.exported):
+    with qtbot.waitSignal(decoded.exports.exported):
         qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
     assert (tmp_path / "places.csv").read_text().startswith("wavelength_nm,1 point mean,1 point std,1 point n")
     qtbot.mouseClick(panel.remove, Qt.MouseButton.LeftButton)
@@ -333,8 +334,8 @@ def test_a_library_is_opened_by_the_button_and_shown(qtbot, window, decoded, lib
 
 def test_a_photograph_offers_no_library_and_no_ellipse(qtbot, window, decoded, samples):
     window.side_tabs.show_card("Library")
-    with qtbot.waitSignal(decoded.worker_idle, timeout=60_000):
-        decoded.open([samples])
+    with qtbot.waitSignal(decoded.lanes.idle, timeout=60_000):
+        decoded.session.open([samples])
     assert window.side_tabs.title == "Convergence" and not window.side_tabs.buttons["Library"].isVisibleTo(window)
     assert not window.actions_["draw_ellipse"].isEnabled() and window.actions_["draw_rectangle"].isEnabled()
     assert window.actions_["draw_rectangle"].text() == "Draw a zoom box"
@@ -360,13 +361,13 @@ def test_the_keys_of_regions_stand_for_nothing_else():
 def test_every_view_of_a_cube_with_holes_is_drawn(decoded, show, mode, hole):
     cube = np.full((4, 16, 14), 0.5, np.float32)
     cube[{"a pixel": (slice(None), 2, 3), "a band": 1, "everything": ...}[hole]] = np.nan
-    decoded.stages._images[5] = cube
+    decoded.session.stages._images[5] = cube
     centre = show(CentreView(decoded, theme.light()), 900, 700)
-    decoded.set_mode(mode)
-    decoded.set_composite((3, 1, 0))
+    decoded.looking.set_mode(mode)
+    decoded.looking.set_composite((3, 1, 0))
     decoded.regions.add("ellipse", [(0, 0), (8, 8)])
     for stretch, shared in ((None, True), ((1.0, 99.0), True), ((1.0, 99.0), False)):
-        decoded.set_stretch(stretch, shared)
+        decoded.looking.set_stretch(stretch, shared)
         assert not centre.grab().isNull()
     is_known = np.isfinite(decoded.regions.curve(decoded.regions.chosen, 5).mean)
     assert (

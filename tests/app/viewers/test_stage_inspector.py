@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from app.document.session import MEASUREMENT, REFERENCE
+from app.document.selection import MEASUREMENT, REFERENCE
 from app.document.stage_store import LIMIT_BYTES, StageStore, mean_change
 from app.main_window import MainWindow
 from app.viewers import stepping
@@ -52,41 +52,41 @@ def press(qtbot, window: MainWindow, key: Qt.Key, modifier=Qt.KeyboardModifier.N
 
 def test_keys_add_panes_take_them_away_show_all_and_reset(qtbot, decoded, show):
     window = show(decoded)
-    default = decoded.selection.panes
-    decoded.set_panes([2])
+    default = decoded.session.selection.panes
+    decoded.looking.set_panes([2])
     press(qtbot, window, Qt.Key.Key_A)
-    assert (decoded.selection.panes, decoded.selection.stage) == ((2, 3), 3)
+    assert (decoded.session.selection.panes, decoded.session.selection.stage) == ((2, 3), 3)
     press(qtbot, window, Qt.Key.Key_A)
-    assert decoded.selection.panes == (2, 3, 4)
+    assert decoded.session.selection.panes == (2, 3, 4)
     press(qtbot, window, Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
-    assert (decoded.selection.panes, decoded.selection.stage) == ((2, 3), 3)
+    assert (decoded.session.selection.panes, decoded.session.selection.stage) == ((2, 3), 3)
     press(qtbot, window, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
-    assert decoded.selection.panes == (0, 1, 2, 3, 4, 5, REFERENCE)
+    assert decoded.session.selection.panes == (0, 1, 2, 3, 4, 5, REFERENCE)
     assert len(cards(window)) == 7
     press(qtbot, window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    assert decoded.selection.panes == default
+    assert decoded.session.selection.panes == default
 
 
 def test_the_last_pane_stays_and_a_chosen_stage_beside_the_reference_is_added_first(decoded, show):
     window = show(decoded)
-    decoded.set_panes([3])
+    decoded.looking.set_panes([3])
     window.actions_["remove_pane"].trigger()
-    assert decoded.selection.panes == (3,)
-    decoded.set_panes([REFERENCE])
+    assert decoded.session.selection.panes == (3,)
+    decoded.looking.set_panes([REFERENCE])
     window.actions_["add_pane"].trigger()
-    assert decoded.selection.panes == (3, REFERENCE)
+    assert decoded.session.selection.panes == (3, REFERENCE)
 
 
 def test_more_panes_than_fit_are_scrolled_to_and_the_window_keeps_its_size(
-    qtbot, make_session, fake_decoder_type, snapshot, show
+    qtbot, make_parts, fake_decoder_type, snapshot, show
 ):
-    session = make_session(fake_decoder_type(num_stages=40))
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
-    window = show(session)
+    parts = make_parts(fake_decoder_type(num_stages=40))
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    window = show(parts)
     size = window.size()
-    with qtbot.waitSignal(session.worker_idle, timeout=20_000):
-        session.restore()
+    with qtbot.waitSignal(parts.lanes.idle, timeout=20_000):
+        parts.session.restore()
     window.actions_["all_panes"].trigger()
     QApplication.processEvents()
     assert len(cards(window)) == 42 and window.size() == size
@@ -117,21 +117,23 @@ def test_fifty_resizes_of_the_window_leave_all_panes_at_the_same_place(qtbot, de
 
 def test_every_pane_says_its_value_at_the_cursor_and_without_one_at_the_pinned_pixel(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_panes([0, 2, 5, REFERENCE])
-    decoded.select_band(1)
+    decoded.looking.set_panes([0, 2, 5, REFERENCE])
+    decoded.looking.select_band(1)
     window.centre.grid.hub.point_at((3, 4))
     assert [card.value.text() for card in cards(window)[:3]] == ["1.00", "0.250", "0.0312"]
-    assert float(cards(window)[3].value.text()) == pytest.approx(decoded.measurement.reference[1, 3, 4], abs=1e-3)
+    assert float(cards(window)[3].value.text()) == pytest.approx(
+        decoded.session.measurement.reference[1, 3, 4], abs=1e-3
+    )
     window.centre.grid.hub.point_at(None)
     assert not any(card.value.isVisible() for card in cards(window))
-    decoded.select_pixel((0, 0))
+    decoded.looking.select_pixel((0, 0))
     assert cards(window)[0].value.text() == "1.00"
 
 
 @pytest.mark.parametrize(("path", "task"), [("samples", "cs"), ("low_resolution", "sr")])
 def test_values_changes_and_panes_work_for_photographs(request, decode_photograph, show, path, task):
-    session = decode_photograph(request.getfixturevalue(path), task)
-    window = show(session)
+    parts = decode_photograph(request.getfixturevalue(path), task)
+    window = show(parts)
     window.actions_["all_panes"].trigger()
     window.centre.grid.hub.point_at((3, 4))
     by_title = {card.title.text(): card.value.text() for card in cards(window)}
@@ -149,7 +151,7 @@ def test_space_plays_the_stages_and_pauses(qtbot, decoded, show, monkeypatch):
     monkeypatch.setattr(stepping, "PLAY_MS", (10_000, 10_000))
     window = show(decoded)
     press(qtbot, window, Qt.Key.Key_Space)
-    assert window.centre.stepping.play.isChecked() and decoded.selection.stage == 0
+    assert window.centre.stepping.play.isChecked() and decoded.session.selection.stage == 0
     press(qtbot, window, Qt.Key.Key_Space)
     assert not window.centre.stepping.play.isChecked()
 
@@ -159,7 +161,7 @@ def test_space_still_presses_the_button_that_has_the_focus(qtbot, decoded, show)
     button = window.centre.mode_buttons.buttons()[1]
     button.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(button, Qt.Key.Key_Space)
-    assert decoded.selection.mode == "band" and not window.centre.stepping.play.isChecked()
+    assert decoded.session.selection.mode == "band" and not window.centre.stepping.play.isChecked()
 
 
 # ---- where it changed --------------------------------------------------------------------------------------------
@@ -173,20 +175,20 @@ def test_the_change_is_the_mean_over_bands_in_colour_and_the_bands_own_alone(qtb
     before, after = np.zeros((4, 2, 2), np.float32), np.zeros((4, 2, 2), np.float32)
     after[1, 0, 1] = -2
     np.testing.assert_allclose(mean_change(after, before), [[0, 0.5], [0, 0]])
-    decoded.stages = StageStore()
+    decoded.session.stages = StageStore()
     for index, image in enumerate((before, after)):
-        decoded.stages.append(StageResult(index, image, 0.5, 0.1))
-    decoded.set_mode("band")
-    decoded.select_band(1)
+        decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
+    decoded.looking.set_mode("band")
+    decoded.looking.select_band(1)
     np.testing.assert_allclose(maps.plane(Change(1)), [[0, 2], [0, 0]])
-    decoded.select_band(2)
+    decoded.looking.select_band(2)
     np.testing.assert_allclose(maps.plane(Change(1)), 0)
 
 
 def test_a_shared_contrast_gives_all_changes_one_range_and_one_of_its_own_gives_each_its_own(decoded):
     maps = Maps(decoded, Pictures(decoded))
     assert {maps.range(Change(stage)).high for stage in (1, 3, 5)} == {0.5}
-    decoded.set_stretch((1, 99), False)
+    decoded.looking.set_stretch((1, 99), False)
     assert [maps.range(Change(stage)).high for stage in (1, 3)] == [0.5, 0.125]
 
 
@@ -194,10 +196,10 @@ def test_what_is_no_number_in_a_change_has_a_colour_of_its_own(decoded):
     images = np.zeros((2, 4, 16, 14), np.float32)
     images[1, :, 8:] = 1
     images[1, 2, 0, 0] = np.nan
-    decoded.stages = StageStore()
+    decoded.session.stages = StageStore()
     for index, image in enumerate(images):
-        decoded.stages.append(StageResult(index, image, 0.5, 0.1))
-    decoded.restoration = replace(decoded.restoration, done_stages=1)
+        decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
+    decoded.session.restoration = replace(decoded.session.restoration, done_stages=1)
     maps = Maps(decoded, Pictures(decoded))
     picture = maps.picture(Change(1))
     assert picture.pixelColor(0, 0).getRgb()[:3] == NAN_COLOUR
@@ -208,12 +210,12 @@ def test_what_is_no_number_in_a_change_has_a_colour_of_its_own(decoded):
 
 def test_a_key_shows_where_it_changed_with_its_range_and_again_the_stages(qtbot, decoded, show):
     window = show(decoded)
-    decoded.set_panes([0, 2, 4])
+    decoded.looking.set_panes([0, 2, 4])
     press(qtbot, window, Qt.Key.Key_C)
     assert titles(window) == ["Start", "Change in stage 2", "Change in stage 4"]
     assert "0 to 0.500" in cards(window)[1].figures.toolTip()
     assert window.centre.stepping.view.currentText() == "Where it changed"
-    decoded.select_stage(3)
+    decoded.looking.select_stage(3)
     assert titles(window) == ["Start", "Change in stage 2", "Change in stage 3"]
     window.grab()
     press(qtbot, window, Qt.Key.Key_C)
@@ -223,23 +225,21 @@ def test_a_key_shows_where_it_changed_with_its_range_and_again_the_stages(qtbot,
 # ---- what the denoiser saw ---------------------------------------------------------------------------------------
 
 
-def test_the_denoisers_input_is_kept_on_demand_and_stands_beside_its_output(
-    qtbot, make_session, seeing, snapshot, show
-):
-    session = make_session(seeing)
-    with qtbot.waitSignal(session.worker_idle):
-        session.open([snapshot])
-    window = show(session)
-    with qtbot.waitSignal(session.worker_idle):
-        session.restore()
-    session.set_panes([0, 3])
-    assert session.stages.denoiser_input(3) is None
+def test_the_denoisers_input_is_kept_on_demand_and_stands_beside_its_output(qtbot, make_parts, seeing, snapshot, show):
+    parts = make_parts(seeing)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    window = show(parts)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.restore()
+    parts.looking.set_panes([0, 3])
+    assert parts.session.stages.denoiser_input(3) is None
     press(qtbot, window, Qt.Key.Key_D)
     assert titles(window) == ["Start", "Stage 3"]
     assert "not kept" in window.centre.notice.text() and window.centre.keep_input.isVisible()
-    with qtbot.waitSignal(session.worker_idle):
+    with qtbot.waitSignal(parts.lanes.idle):
         qtbot.mouseClick(window.centre.keep_input, Qt.MouseButton.LeftButton)
-    session.set_panes([0, 3])
+    parts.looking.set_panes([0, 3])
     assert titles(window) == ["Start", "Input of stage 3", "Stage 3"] and not window.centre.notice.isVisible()
     np.testing.assert_allclose(window.centre.pictures.array(Seen(3)), 1.125)
     window.centre.grid.hub.point_at((1, 1))
@@ -249,7 +249,7 @@ def test_the_denoisers_input_is_kept_on_demand_and_stands_beside_its_output(
 def test_a_decoder_that_does_not_tell_what_its_denoiser_saw_says_so(qtbot, decoded, show):
     window = show(decoded)
     window.actions_["input"].trigger()
-    with qtbot.waitSignal(decoded.worker_idle):
+    with qtbot.waitSignal(decoded.lanes.idle):
         qtbot.mouseClick(window.centre.keep_input, Qt.MouseButton.LeftButton)
     assert "has no denoiser" in window.centre.notice.text() and not window.centre.keep_input.isVisible()
 
@@ -295,8 +295,8 @@ def test_the_range_of_a_change_is_not_deceived_by_the_grid_of_an_enlargement(dec
     """An interpolation leaves every other pixel as it was: those alone would say that nothing changed."""
     images = np.zeros((2, 4, 400, 512), np.float32)
     images[1, :, 1::2, 1::2] = 1
-    decoded.stages = StageStore()
+    decoded.session.stages = StageStore()
     for index, image in enumerate(images):
-        decoded.stages.append(StageResult(index, image, 0.5, 0.1))
-    decoded.restoration = replace(decoded.restoration, done_stages=1)
+        decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
+    decoded.session.restoration = replace(decoded.session.restoration, done_stages=1)
     assert Maps(decoded, Pictures(decoded)).range(Change(1)).high == 1

@@ -1,0 +1,84 @@
+"""The session and everything that works on it, made in order and closed in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from .document.checking import Checking
+from .document.comparing import Comparing
+from .document.decoders import Decoders, LibraryDecoders
+from .document.exports import Exports
+from .document.lanes import Lanes
+from .document.looking import Looking
+from .document.memory import Memory
+from .document.regions import Regions
+from .document.ruler import BandRuler
+from .document.session import Session
+from .document.setup import Setup
+from .document.spectral_library import LibraryBeside
+from .document.what_if import WhatIf
+from .document.workshop import Workshop
+from .training.training import Training
+
+
+class Parts(QObject):
+    """What the widgets are given. Each part knows those above it and listens to their signals."""
+
+    def __init__(
+        self,
+        *,
+        library: Sequence[Path] = (),
+        settings_path: Path | None = None,
+        decoders: Decoders | None = None,
+        parent: QObject | None = None,
+    ) -> None:
+        """`library` are the folders with adapter sets, or `decoders` stands in for them and for the engine's own.
+
+        With `settings_path` None nothing is remembered on the disk.
+        """
+        super().__init__(parent)
+        self.lanes = Lanes(self)
+        self.memory = Memory(settings_path, self)
+        self.setup = Setup(decoders or LibraryDecoders(library), self.lanes, self)
+        self.session = Session(self.lanes, self.memory, self.setup, self)
+        self.looking = Looking(self.session)
+        self.exports = Exports(self.session)
+        self.regions = Regions(self.session, self.exports)
+        self.ruler = BandRuler(self.looking)
+        self.checking = Checking(self.session)
+        self.what_if = WhatIf(self.session, self.exports)
+        self.comparing = Comparing(self.session)
+        self.workshop = Workshop(self.looking, self.comparing, library)
+        self.training = Training(self.session, library)
+        self.training.kept.connect(self.workshop.refresh)
+        self.spectral_library = LibraryBeside(self.session)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is left to do before the window can close."""
+        return self.lanes.is_busy or self.training.has_child
+
+    def tasks(self) -> list[str]:
+        """What is being done, in words."""
+        return [*self.lanes.titles(), *self.training.tasks()]
+
+    def cancel_all(self) -> None:
+        """Asks everything that runs or waits to stop."""
+        self.session.cancel()
+        self.lanes.cancel_all()
+        self.training.leave()
+
+    def close(self, *, timeout_s: float = 5.0) -> bool:
+        """Stops everything and ends the workers; False if one was still busy after `timeout_s`."""
+        self.training.close()
+        self.workshop.close()
+        self.memory.save()
+        has_ended = self.lanes.stop(timeout_s=timeout_s)
+        if has_ended:
+            self.session.stages.close()
+            self.comparing.results.clear()
+            self.what_if.close()
+        return has_ended

@@ -1,0 +1,91 @@
+"""Slow work in lanes of their own beside the window, and what is told of it: lines of the log, and problems.
+
+One lane is for decodes and whatever belongs to one, one thing after another. What somebody waits for and takes little
+runs in a second one, aside, so that it does not wait for a decode.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal
+
+from ..job import Job, Worker
+from ..problems import LOG, Problem, explain
+
+
+class Lanes(QObject):
+    """The worker threads; what goes wrong in them is logged, and shown when it is a bug."""
+
+    idle = Signal()  # nothing is left to do in any lane
+    log_added = Signal(str)
+    problem_raised = Signal(object)  # Problem
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._decodes, self._aside = Worker(self), Worker(self)
+        self._workers = (self._aside, self._decodes)
+        for worker in self._workers:
+            worker.idle.connect(self._tell_if_idle)
+
+    def run(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """Does slow `work` in the lane of the decodes; `then` gets the job in this thread once it has succeeded."""
+        return self._give(self._decodes, work, doing, then)
+
+    def run_aside(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """As `run`, for work of less than a second that decodes nothing and that a decode may not keep waiting."""
+        return self._give(self._aside, work, doing, then)
+
+    def decode(self, job: Job) -> None:
+        """Does a decode; whoever gave it tells of its end, see `fail`."""
+        self._decodes.give(job)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a lane has anything to do."""
+        return any(worker.jobs for worker in self._workers)
+
+    def titles(self) -> list[str]:
+        """What is being done and waits, in words."""
+        return [job.title for worker in reversed(self._workers) for job in worker.jobs]
+
+    def cancel_all(self) -> None:
+        """Asks everything that runs or waits to stop."""
+        for worker in self._workers:
+            worker.cancel_all()
+
+    def stop(self, *, timeout_s: float) -> bool:
+        """Stops everything and ends the threads; False if one was still busy after `timeout_s`."""
+        return all([worker.stop(timeout_s=timeout_s) for worker in self._workers])
+
+    def log(self, sentence: str, *, level: int = logging.INFO) -> None:
+        """Adds a line to the log."""
+        LOG.log(level, sentence)
+        self.log_added.emit(f"{time.strftime('%H:%M:%S')}  {sentence}")
+
+    def fail(self, job: Job) -> Problem:
+        """Tells why a job failed."""
+        problem = explain(job.error, doing=job.title)
+        self.log(problem.sentence, level=logging.WARNING)
+        if problem.is_bug:
+            LOG.error("unexpected error while %s", job.title, exc_info=job.error)
+            self.problem_raised.emit(problem)
+        return problem
+
+    def refuse(self, job: Job) -> None:
+        """Shows why a job failed; bugs are shown anyway."""
+        problem = explain(job.error, doing=job.title)
+        if not problem.is_bug:
+            self.problem_raised.emit(problem)
+
+    def _give(self, worker: Worker, work: Callable, doing: str, then: Callable[[Job], None]) -> Job:
+        job = Job(work, title=doing)
+        job.succeeded.connect(lambda: then(job))
+        job.failed.connect(lambda: self.fail(job))
+        return worker.give(job)
+
+    def _tell_if_idle(self) -> None:
+        if not self.is_busy:
+            self.idle.emit()

@@ -1,0 +1,61 @@
+"""What is remembered between runs, as it is now; every change is written at once where there is a place for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from lorun_engine.io import OpenOptions
+
+from .. import settings
+from ..settings import RecentJob, Settings
+
+
+class Memory(QObject):
+    """The settings, with a verb for everything that changes them."""
+
+    changed = Signal()
+
+    def __init__(self, path: Path | None, parent: QObject | None = None) -> None:
+        """With `path` None nothing is remembered on the disk."""
+        super().__init__(parent)
+        self._path = path
+        self.settings = Settings() if path is None else settings.load(path)
+
+    def options_of(self, folder: Path) -> OpenOptions:
+        """The corrections that were made for the files of a folder."""
+        return self.settings.folders.get(str(folder), OpenOptions())
+
+    def set_theme(self, choice: str) -> None:
+        """Remembers "system", "light" or "dark"."""
+        self._take(replace(self.settings, theme=choice))
+
+    def remember_window(self, geometry: str) -> None:
+        """Remembers where the window was and how large, as Qt's geometry in hex; `save` writes it."""
+        self.settings = replace(self.settings, window=geometry)
+
+    def remember_job(self, job: RecentJob) -> None:
+        """Puts a job in front of the recent ones."""
+        self._take(self.settings.with_recent(job))
+
+    def remember_folder(self, folder: Path, options: OpenOptions) -> None:
+        """Remembers the corrections for the files of a folder."""
+        self._take(self.settings.with_folder(folder, options))
+
+    def relocate(self, job: RecentJob, folder: Path) -> RecentJob:
+        """A recent job with its missing files looked for in `folder`, from now on in its place."""
+        moved = job.relocated(folder)
+        self._take(self.settings.without_recent(job).with_recent(moved))
+        return moved
+
+    def save(self) -> None:
+        """Writes the settings where there is a place for them."""
+        if self._path is not None:
+            settings.save(self._path, self.settings)
+        self.changed.emit()
+
+    def _take(self, changed: Settings) -> None:
+        self.settings = changed
+        self.save()

@@ -1,0 +1,114 @@
+"""What a decode depends on and how far it is, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lorun_engine.errors import LorunError
+from lorun_engine.io import OpenOptions, RoleTable
+from lorun_engine.measurement import Measurement
+
+from .decoders import Fit
+from .selection import Selection
+from .stage_store import StageStore
+
+FULL = 100  # percent
+MOST_PERCENT = 150
+
+State = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """How much of a set acts: `percent` of its differences, none in the `ablated` stages."""
+
+    percent: int = FULL
+    ablated: tuple[int, ...] = ()
+
+    @property
+    def scale(self) -> float:
+        """What the differences are multiplied by, as `--adapter-scale` takes it."""
+        return self.percent / 100
+
+    @property
+    def words(self) -> str:
+        """As " at 60 % without the adapters of stage 2"; nothing for the whole set."""
+        words = "" if self.percent == FULL else f" at {self.percent} %"
+        if self.ablated:
+            *first, last = map(str, self.ablated)
+            stages = f"stages {', '.join(first)} and {last}" if first else f"stage {last}"
+            words += f" without the adapters of {stages}"
+        return words
+
+    @property
+    def file_word(self) -> str:
+        """As "_60percent_without2"; nothing for the whole set."""
+        strength = "" if self.percent == FULL else f"_{self.percent}percent"
+        return strength + ("_without" + "-".join(map(str, self.ablated)) if self.ablated else "")
+
+
+WHOLE = Adapting()
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """How far the decode is. `partial` says that the stages kept are not all that were asked for."""
+
+    state: State = "idle"
+    done_stages: int = 0
+    num_stages: int = 0
+    started: float | None = None  # time.monotonic()
+    seconds: float = 0.0
+    seconds_left: float | None = None
+    partial: bool = False
+    keeps_denoiser_input: bool = False
+    message: str = ""
+    error: LorunError | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the worker is on it."""
+        return self.state in ("running", "cancelling")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a decode depends on, so that it can be said and done again."""
+
+    paths: tuple[Path, ...]
+    options: OpenOptions
+    decoder: str
+    num_stages: int
+    device: str
+    threads: int | None
+    precision: str | None  # of the network; None where the decoder has none
+    adapting: Adapting = WHOLE
+
+    @property
+    def title(self) -> str:
+        """As "cassi-any-mask at 60 %"."""
+        return f"{self.decoder}{self.adapting.words}"
+
+    @property
+    def file_word(self) -> str:
+        """The decoder as names of files have it, e.g. "cassi-any-mask_60percent"."""
+        return f"{self.decoder}{self.adapting.file_word}"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A job that waits with everything that was computed while another one is open."""
+
+    paths: tuple[Path, ...]
+    options: OpenOptions
+    role_table: RoleTable
+    measurement: Measurement
+    decoder_name: str | None
+    fit: Fit | None
+    num_stages: int
+    restoration: Restoration
+    stages: StageStore
+    recipe: Recipe | None
+    selection: Selection

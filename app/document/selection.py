@@ -1,0 +1,75 @@
+"""What is looked at, as a value: a stage, a band, a pixel, the panes side by side, and how they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..kinds import PERCENTILES, Kind, Stretch
+
+REFERENCE = -1  # the pane that shows the true scene
+MEASUREMENT = -2  # the pane that shows y
+
+Mode = Literal["colour", "band", "montage", "compare", "residual"]
+View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is looked at: `panes` are stage indices, REFERENCE or MEASUREMENT; without a `stretch` 0 to 1 is shown.
+
+    `in_colour` says whether pictures have all bands or one: modes such as "compare" know both. `is_arranged` says that
+    the user chose the panes.
+    """
+
+    stage: int = 0
+    band: int = 0
+    pixel: tuple[int, int] | None = None  # (y, x) of the scene
+    panes: tuple[int, ...] = (MEASUREMENT,)
+    mode: Mode = "colour"
+    in_colour: bool = True
+    view: View = "image"
+    band_range: tuple[int, int] | None = None  # the first and the last band of those whose mean stands for the band
+    composite: tuple[int, int, int] | None = None  # the bands shown as red, green and blue; None for true colour
+    stretch: Stretch = PERCENTILES
+    shared_stretch: bool = True
+    follow_newest: bool = True
+    is_arranged: bool = False
+
+    @property
+    def bands(self) -> tuple[int, int]:
+        """The first and the last band that pictures of single bands show, the mean where they are several."""
+        return self.band_range or (self.band, self.band)
+
+
+def milestones(num_stages: int) -> tuple[int, ...]:
+    """Four stages, the first and the last among them, that stand side by side when nobody chose others."""
+    return tuple(dict.fromkeys(round(1 + part * (num_stages - 1) / 3) for part in range(4)))
+
+
+def default_panes(newest: int, num_stages: int, kind: Kind) -> tuple[int, ...]:
+    """The panes that stand side by side when nobody chose others, once stage `newest` of `num_stages` is there."""
+    panes = (*(stage for stage in milestones(num_stages) if stage < newest), newest)
+    return (MEASUREMENT, *panes[-3:]) if kind.measures == "picture" else panes  # before and after
+
+
+def followed(selection: Selection, newest: int, panes: tuple[int, ...]) -> Selection:
+    """The selection moved to the newest stage, with the default `panes`, unless the user looks elsewhere."""
+    if not selection.follow_newest:
+        return selection
+    if selection.is_arranged:
+        panes = selection.panes
+        if selection.stage in panes:
+            panes = tuple(newest if pane == selection.stage else pane for pane in panes)
+    return replace(selection, stage=newest, panes=panes)
+
+
+def fresh(selection: Selection, kind: Kind, *, before: Kind, num_bands: int) -> Selection:
+    """What is looked at first: the measurement; mode and stretch stay where they suit what is open now."""
+    selection = replace(selection, stage=0, band=num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True)
+    selection = replace(selection, composite=None, band_range=None)  # other bands
+    if kind.is_photograph != before.is_photograph:
+        selection = replace(selection, stretch=kind.stretch, shared_stretch=True)
+    if selection.mode == "compare":  # of sides that are gone
+        selection = replace(selection, mode="colour" if selection.in_colour else "band")
+    return replace(selection, mode="colour", in_colour=True) if kind.is_photograph else selection

@@ -1,0 +1,262 @@
+"""With what the next decode is made: the decoder, its number of stages, the device, the precision and the strength.
+
+It knows of what is open only its task and its measurement, which the session tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from lorun_engine.execution import PRECISIONS
+from lorun_engine.io import OpenOptions
+from lorun_engine.measurement import Measurement
+
+from ..job import Job
+from .decoders import Choice, Decoders, Fit, first_fit
+from .lanes import Lanes
+from .recipe import MOST_PERCENT, WHOLE, Adapting, Recipe
+
+if TYPE_CHECKING:
+    from lorun_engine.device import Device
+
+
+class Setup(QObject):
+    """Everything about the next decode that can be chosen, with a verb for each choice."""
+
+    changed = Signal()
+    adapting_changed = Signal()
+    loaded = Signal()  # the engine
+
+    def __init__(self, decoders: Decoders, lanes: Lanes, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.decoders = decoders  # for the worker threads
+        self.choices: tuple[Choice, ...] = ()
+        self.decoder_name: str | None = None
+        self.fit: Fit | None = None  # of the chosen decoder to what is open; None while that is not known
+        self.num_stages = 0
+        self.device = "cpu"
+        self.devices: tuple[Device, ...] = ()
+        self.precision = PRECISIONS[0]
+        self.threads: int | None = None
+        self._lanes = lanes
+        self._task: str | None = None  # of what is open
+        self._measurement: Measurement | None = None
+        self._is_wanted = False  # the user asked for the decoder by name
+        self._adapting: dict[str, Adapting] = {}  # of the chosen decoder alone
+
+    # ---- the engine ----------------------------------------------------------------------------------------------
+
+    def load_engine(self) -> None:
+        """Imports torch in the worker and finds decoders and devices; call it once the window is on the screen."""
+        job = self._lanes.run(partial(_load_engine, self.decoders), doing="loading the engine", then=self._take_engine)
+        job.failed.connect(lambda: self._miss_engine(job))
+
+    @property
+    def is_engine_loaded(self) -> bool:
+        """Whether decoders and devices are known."""
+        return bool(self.devices)
+
+    def look_at_devices(self) -> None:
+        """Finds out how much memory is free now."""
+        self._lanes.run(_list_devices, doing="looking at the devices", then=self._take_devices)
+
+    def _take_engine(self, job: Job) -> None:
+        self.choices, self.devices, self.threads = job.result
+        if self.device not in [device.name for device in self.devices]:
+            self.device = self.devices[0].name
+        if self.choices and self.decoder_name is None:
+            self._take_choice(self.choices[0], fit=None)
+        self._lanes.log(f"The engine is loaded: {', '.join(self.decoder_names)} on {self.devices[0].title}")
+        self._tell()
+        self.loaded.emit()
+
+    def _miss_engine(self, job: Job) -> None:
+        self.fit = Fit(False, f"The engine did not load: {job.error}. Reinstall LoRun, or copy the report to tell us.")
+        self._tell()
+
+    def _take_devices(self, job: Job) -> None:
+        self.devices = job.result
+        self._tell()
+
+    # ---- the decoder ---------------------------------------------------------------------------------------------
+
+    @property
+    def decoder_names(self) -> tuple[str, ...]:
+        """The decoders for the task of what is open; all of them while nothing is."""
+        return tuple(choice.name for choice in self._choices_here())
+
+    @property
+    def choice(self) -> Choice | None:
+        """The chosen decoder."""
+        return next((choice for choice in self._choices_here() if choice.name == self.decoder_name), None)
+
+    @property
+    def wanted_name(self) -> str | None:
+        """The chosen decoder, where the user asked for it by name."""
+        return self.decoder_name if self._is_wanted else None
+
+    @property
+    def fallback(self) -> Choice | None:
+        """A decoder for what is open that needs no weights and is not the chosen one."""
+        return next((choice for choice in self.plain_choices if choice.name != self.decoder_name), None)
+
+    @property
+    def plain_choices(self) -> tuple[Choice, ...]:
+        """The decoders for what is open that need no weights."""
+        return tuple(choice for choice in self._choices_here() if not choice.has_weights)
+
+    def switch_decoder(self, name: str) -> None:
+        """Takes another decoder, with its own number of stages; the stages that are there stay."""
+        if name == self.decoder_name or name not in self.decoder_names:
+            return
+        self._is_wanted = True
+        self._take_choice(next(choice for choice in self._choices_here() if choice.name == name), fit=None)
+        if self._measurement is not None:
+            work = partial(first_fit, self.decoders, [self.choice], self._measurement)
+            self._lanes.run_aside(work, doing=f"opening {name}", then=partial(self._take_fit, self._measurement))
+
+    def set_num_stages(self, num_stages: int) -> None:
+        """Asks for `num_stages` stages in the next decode."""
+        if num_stages >= 1 and num_stages != self.num_stages:
+            self.num_stages = num_stages
+            self._tell()
+
+    def set_device(self, name: str) -> None:
+        """Decodes on the device of this name from now on."""
+        if name != self.device and name in [device.name for device in self.devices]:
+            self.device = name
+            self._tell()
+
+    def set_precision(self, name: str) -> None:
+        """Runs networks in this precision from now on; the physics stays in float32."""
+        if name != self.precision and name in PRECISIONS:
+            self.precision = name
+            self._tell()
+
+    def take_choices(self, choices: Sequence[Choice], *, renamed: tuple[str, str] | None = None) -> None:
+        """Takes over what the library holds now; a chosen set that is gone gives way to the first that suits.
+
+        A set that was `renamed` (from, to) stays chosen.
+        """
+        if tuple(choices) == self.choices:
+            return
+        self.choices = tuple(choices)
+        if renamed is not None and self.decoder_name == renamed[0]:
+            self.decoder_name = renamed[1]
+        self._tell()
+        if self.choice is not None:
+            return
+        if self._measurement is None:
+            self._take_choice(next(iter(self._choices_here()), None), fit=None)
+            return
+        work = partial(first_fit, self.decoders, self._choices_here(), self._measurement)
+        then = partial(self._take_first_fit, self._measurement)
+        self._lanes.run_aside(work, doing="finding a decoder that fits", then=then)
+
+    def _take_first_fit(self, measurement: Measurement, job: Job) -> None:
+        if measurement is self._measurement and self.choice is None:
+            choice, fit = job.result
+            self._take_choice(choice, fit=fit)
+
+    def _take_fit(self, measurement: Measurement, job: Job) -> None:
+        choice, fit = job.result
+        if choice == self.choice and measurement is self._measurement:
+            self.fit = fit
+            self._tell()
+
+    def _take_choice(self, choice: Choice | None, *, fit: Fit | None) -> None:
+        if choice is None or choice.name != self.decoder_name:
+            self.num_stages = 0 if choice is None else choice.num_stages
+        self.decoder_name, self.fit = (None if choice is None else choice.name), fit
+        self._tell()
+
+    def _choices_here(self) -> tuple[Choice, ...]:
+        return tuple(choice for choice in self.choices if self._task in (None, choice.task))
+
+    def _tell(self) -> None:
+        self._adapting = {name: kept for name, kept in self._adapting.items() if name == self.decoder_name}
+        self.changed.emit()
+
+    # ---- how much of it ------------------------------------------------------------------------------------------
+
+    @property
+    def is_adaptable(self) -> bool:
+        """Whether the chosen decoder has adapters to scale and ablate."""
+        return self.choice is not None and self.choice.is_adaptable
+
+    @property
+    def adapting(self) -> Adapting:
+        """How much of the chosen set the next decode takes."""
+        return self._adapting.get(self.decoder_name, WHOLE) if self.is_adaptable else WHOLE
+
+    def set_percent(self, percent: int) -> None:
+        """Takes `percent` of the set's differences in the next decode, 0 (the shared backbone) to 150."""
+        self._adapt(Adapting(max(0, min(percent, MOST_PERCENT)), self.adapting.ablated))
+
+    def set_ablated(self, stage: int, is_ablated: bool) -> None:
+        """Lets `stage` (from 1) run the shared backbone in the next decode, or its own weights again."""
+        others = set(self.adapting.ablated) - {stage}
+        self._adapt(Adapting(self.adapting.percent, tuple(sorted(others | {stage} if is_ablated else others))))
+
+    def take_whole(self) -> None:
+        """Takes the set as it is again, in all stages."""
+        self._adapt(WHOLE)
+
+    def _adapt(self, adapting: Adapting) -> None:
+        choice = self.choice
+        if not self.is_adaptable or adapting == self.adapting or any(k > choice.num_stages for k in adapting.ablated):
+            return
+        self._adapting = {choice.name: adapting}
+        self.adapting_changed.emit()
+
+    # ---- for what is open ----------------------------------------------------------------------------------------
+
+    def suit(self, task: str, measurement: Measurement | None, *, choice: Choice | None, fit: Fit | None) -> None:
+        """Takes the decoder that was found for what is open now; without a measurement the chosen one stays."""
+        self._task, self._measurement = task, measurement
+        if measurement is None:
+            self._take_choice(self.choice, fit=None)
+        else:
+            self._take_choice(choice, fit=fit)
+
+    def take_back(
+        self, task: str, measurement: Measurement, *, decoder_name: str | None, fit: Fit | None, num_stages: int
+    ) -> None:
+        """Takes what was chosen for a measurement that is open again."""
+        self._task, self._measurement = task, measurement
+        self.decoder_name, self.fit, self.num_stages = decoder_name, fit, num_stages
+        self._tell()
+
+    def recipe(self, paths: tuple[Path, ...], options: OpenOptions) -> Recipe:
+        """The decode of these files as it would be made now."""
+        return Recipe(
+            paths,
+            options,
+            self.decoder_name,
+            self.num_stages,
+            self.device,
+            self.threads if self.device == "cpu" else None,
+            self.precision if self.choice.has_weights else None,
+            self.adapting,
+        )
+
+
+# ---- in the worker thread ----------------------------------------------------------------------------------------
+
+
+def _load_engine(decoders: Decoders) -> tuple:
+    """Choices, devices, and the number of CPU threads."""
+    import torch
+
+    return decoders.choices(), _list_devices(), torch.get_num_threads()
+
+
+def _list_devices() -> tuple[Device, ...]:
+    from lorun_engine.device import list_devices
+
+    return tuple(list_devices())
