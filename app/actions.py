@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtGui import QAction, QKeySequence, QUndoCommand, QUndoStack
 
 from lorun_engine.io import OpenOptions
@@ -231,6 +231,8 @@ class Actions(QObject):
         if {entry.name for entry in named} != set(verbs):
             raise ValueError(f"entries and verbs differ: {sorted({entry.name for entry in named} ^ set(verbs))}")
         self._actions: dict[str, QAction] = {}
+        self._timer = QTimer(self, singleShot=True, interval=0)
+        self._timer.timeout.connect(self.update)
         for entry in named:
             action = QAction(entry.text, parent)
             action.setObjectName(entry.name)
@@ -251,17 +253,24 @@ class Actions(QObject):
             parts.setup.adapting_changed,
             parts.workshop.inspected,
         ):
-            changed.connect(self.update)
+            changed.connect(self._update_soon)
         self.update()
 
     def __getitem__(self, name: str) -> QAction:
+        if self._timer.isActive():  # nobody is given a rule of before
+            self.update()
         return self._actions[name]
 
     def update(self) -> None:
         """Enables every action as its rule says."""
+        self._timer.stop()
         for entry in ENTRIES:
             if entry.name in self._actions and entry.name not in ("undo", "redo"):  # the undo stack knows about these
                 self._actions[entry.name].setEnabled(entry.rule(self._parts))
+
+    def _update_soon(self) -> None:
+        """Rules are read once when what is going on has come to rest: one change sends several signals."""
+        self._timer.start()
 
 
 class Corrections(QUndoStack):

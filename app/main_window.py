@@ -276,6 +276,7 @@ class MainWindow(QMainWindow):
         parts, session = self.parts, self.session
         session.opened_changed.connect(self._show_document)
         session.restoration_changed.connect(self._show_document)
+        session.stage_added.connect(self._show_curves)
         parts.memory.changed.connect(self._show_recent)
         parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
         parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
@@ -430,7 +431,10 @@ class MainWindow(QMainWindow):
         if session.recipe is not None and session.recipe.adapting != WHOLE:
             name += f", {session.recipe.title}"  # whatever is seen of the result is not the set as it was trained
         self.setWindowTitle(f"{name} – LoRun" if name else "LoRun")
-        self._right.setVisible(len(session.stages) > 0)  # empty plots say nothing
+        self._show_curves()
+
+    def _show_curves(self) -> None:
+        self._right.setVisible(len(self.session.stages) > 0)  # empty plots say nothing
 
     def _show_recent(self) -> None:
         self._recent_menu.clear()

@@ -150,7 +150,6 @@ class Checking(QObject):
             self._kept.clear()
             self._stop_measuring()
             self.state, self.problem = "nothing", ""
-            self.changed.emit()
         if session.restoration.is_busy:
             self._stop_measuring()
             self.cancel_search()

@@ -382,7 +382,6 @@ class Comparing(QObject):
         """A decode that is done adds its last image; the stages themselves go with the next decode."""
         session, recipe = self._session, self._session.recipe
         if session.restoration.state != "done" or recipe is self._kept_recipe or recipe is None:
-            self.changed.emit()  # more stages to compare
             return
         self._kept_recipe = recipe
         store, measurement = session.stages, session.measurement

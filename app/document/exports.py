@@ -100,7 +100,7 @@ class Exports(QObject):
     def write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Lets `write` make a file in a worker, and says so."""
         lanes = self._session.lanes
-        job = lanes.run(partial(write, path), doing=f"writing {path.name}", then=lambda job: self._written(path))
+        job = lanes.run_file(partial(write, path), doing=f"writing {path.name}", then=lambda job: self._written(path))
         job.failed.connect(lambda: lanes.refuse(job))
 
     def _written(self, path: Path) -> None:

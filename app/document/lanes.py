@@ -1,7 +1,7 @@
 """Slow work in lanes of their own beside the window, and what is told of it: lines of the log, and problems.
 
-One lane is for decodes and whatever belongs to one, one thing after another. What somebody waits for and takes little
-runs in a second one, aside, so that it does not wait for a decode.
+One lane is for decodes and whatever belongs to one, one thing after another. Short jobs with files have a second one:
+an export or an import is not kept waiting by a decode. What the window needs to draw runs in a third, aside.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ class Lanes(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._decodes, self._aside = Worker(self), Worker(self)
-        self._workers = (self._aside, self._decodes)
+        self._decodes, self._files, self._aside = Worker(self), Worker(self), Worker(self)
+        self._workers = (self._decodes, self._files, self._aside)
         for worker in self._workers:
             worker.idle.connect(self._tell_if_idle)
 
     def run(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
         """Does slow `work` in the lane of the decodes; `then` gets the job in this thread once it has succeeded."""
         return self._give(self._decodes, work, doing, then)
+
+    def run_file(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """As `run`, for short work with files that decodes nothing."""
+        return self._give(self._files, work, doing, then)
 
     def run_aside(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, for work of less than a second that decodes nothing and that a decode may not keep waiting."""
@@ -49,7 +53,7 @@ class Lanes(QObject):
 
     def titles(self) -> list[str]:
         """What is being done and waits, in words."""
-        return [job.title for worker in reversed(self._workers) for job in worker.jobs]
+        return [job.title for worker in self._workers for job in worker.jobs]
 
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
@@ -58,7 +62,7 @@ class Lanes(QObject):
 
     def stop(self, *, timeout_s: float) -> bool:
         """Stops everything and ends the threads; False if one was still busy after `timeout_s`."""
-        return all([worker.stop(timeout_s=timeout_s) for worker in self._workers])
+        return all([worker.stop(timeout_s=timeout_s) for worker in reversed(self._workers)])
 
     def log(self, sentence: str, *, level: int = logging.INFO) -> None:
         """Adds a line to the log."""

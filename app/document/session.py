@@ -37,12 +37,15 @@ from .stage_store import StageStore
 
 
 class Session(QObject):
-    """Measurement, stages and selection, with one signal for each; it opens, decodes and cancels."""
+    """Measurement, stages and selection, with one signal for each; it opens, decodes and cancels.
+
+    A signal is sent once everything has moved, and a stage is one signal: restoration and selection go with it.
+    """
 
     opened_changed = Signal()
     restoration_changed = Signal()
     stage_added = Signal(int)
-    selection_changed = Signal()
+    selection_changed = Signal()  # and nothing else
     cancelled = Signal()  # nothing is to be decoded any more, by whatever part
     held_changed = Signal()
 
@@ -311,7 +314,7 @@ class Session(QObject):
         self.restoration = Restoration(
             "running", num_stages=setup.num_stages, started=time.monotonic(), keeps_denoiser_input=kept
         )
-        self.select(replace(self.selection, stage=0, follow_newest=True, is_arranged=False))
+        self.selection = replace(self.selection, stage=0, follow_newest=True, is_arranged=False)
         self.restoration_changed.emit()
         self.lanes.log(f"Decoding with {self.recipe.title}, {setup.num_stages} stages, on {setup.device}")
         job = Job(work, title=f"decoding {self.name}")
@@ -335,19 +338,14 @@ class Session(QObject):
         """Announces every stage up to `newest`; the mailbox may have skipped some."""
         if job is not self._decoding:
             return
-        first = self.num_announced
-        for index in range(first, newest + 1):
-            self.num_announced = index + 1
-            self.select(followed(self.selection, index, self.default_panes(index)))
-            self.stage_added.emit(index)
-        if newest >= first:
+        for index in range(self.num_announced, newest + 1):
             elapsed = time.monotonic() - self.restoration.started
-            left = (self.restoration.num_stages - newest) * elapsed / newest if newest else None
-            is_running = self.restoration.state == "running"
-            self.restoration = replace(
-                self.restoration, done_stages=newest, seconds=elapsed, seconds_left=left if is_running else None
-            )
-            self.restoration_changed.emit()
+            is_timed = index > 0 and self.restoration.state == "running"
+            left = (self.restoration.num_stages - index) * elapsed / index if is_timed else None
+            self.num_announced = index + 1
+            self.restoration = replace(self.restoration, done_stages=index, seconds=elapsed, seconds_left=left)
+            self.selection = followed(self.selection, index, self.default_panes(index))
+            self.stage_added.emit(index)
 
     def _decode_ended(self, job: Job, state: State) -> None:
         if job is not self._decoding:

@@ -1,7 +1,7 @@
 """The adapter workshop: the library's sets, whether they suit what is open, what they change, and how much of it.
 
-Files are read aside from the decodes, so that looking at sets waits for none, and written in their lane; the folders
-are searched again whenever one of their files comes or goes.
+Files are read and written beside the decodes, so that looking at sets waits for none; the folders are searched again
+whenever one of their files comes or goes.
 """
 
 from __future__ import annotations
@@ -477,8 +477,8 @@ class Workshop(QObject):
             self._say(Notice(sentence, "warn", f"Import as {free}", offer))
 
     def _do(self, work: Callable, *, doing: str, then: Callable) -> Job:
-        """Gives `work` to the worker; `then` gets what it returned, and a refusal becomes the notice."""
-        job = self._session.lanes.run(work, doing=doing, then=lambda job: then(job.result))
+        """Gives `work` with files to a worker; `then` gets what it returned, and a refusal becomes the notice."""
+        job = self._session.lanes.run_file(work, doing=doing, then=lambda job: then(job.result))
         job.failed.connect(lambda: self._say(Notice(str(job.error), "warn")))
         return job
 

@@ -103,7 +103,7 @@ class DataList(QWidget):
         if not paths:
             return
         self._num_searches += 1
-        job = self._parts.lanes.run(
+        job = self._parts.lanes.run_file(
             partial(files_among, paths), doing="looking for files", then=partial(self._found, tuple(paths))
         )
         for ended in (job.failed, job.cancelled):
@@ -160,7 +160,9 @@ class DataList(QWidget):
             self.files = ()
         else:
             doing = f"looking at {plural(len(self._paths), 'file')}"
-            job = self._parts.lanes.run(partial(checked, self._paths, self._wanted), doing=doing, then=self._checked)
+            job = self._parts.lanes.run_file(
+                partial(checked, self._paths, self._wanted), doing=doing, then=self._checked
+            )
             job.progressed.connect(lambda: self._progressed(job))
             self._job = job
         self._show()

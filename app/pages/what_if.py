@@ -77,6 +77,7 @@ class WhatIfPage(QWidget):
             parts.what_if.changed,
             parts.session.opened_changed,
             parts.session.restoration_changed,
+            parts.session.stage_added,
             parts.setup.changed,
         ):
             changed.connect(self._show)

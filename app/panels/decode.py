@@ -37,7 +37,13 @@ class DecodeCard(QWidget):
         for widget in (self.button, self.progress, self.sentence, self.on_cpu):
             column.addWidget(widget)
         session = parts.session
-        for changed in (session.opened_changed, parts.setup.changed, session.restoration_changed, session.held_changed):
+        for changed in (
+            session.opened_changed,
+            session.restoration_changed,
+            session.stage_added,
+            session.held_changed,
+            parts.setup.changed,
+        ):
             changed.connect(self._show)
         self._show()
 

@@ -36,10 +36,12 @@ class StatusBar(QStatusBar):
         self.addWidget(self.cursor, 1)
         self.addPermanentWidget(self.result)
         self.addPermanentWidget(self.device)
-        for changed in (parts.session.selection_changed, parts.session.opened_changed):
+        session = parts.session
+        for changed in (session.selection_changed, session.opened_changed, session.restoration_changed):
             changed.connect(self._show_cursor)
-        for changed in (parts.setup.changed, parts.session.restoration_changed, parts.session.opened_changed):
+        for changed in (parts.setup.changed, session.restoration_changed, session.opened_changed):
             changed.connect(self._show_result)
+        session.stage_added.connect(self._show_stage)
         self._show_cursor()
         self._show_result()
 
@@ -47,6 +49,10 @@ class StatusBar(QStatusBar):
         """Shows the values under the mouse; those at the pinned pixel when it is nowhere."""
         self._hovered = cursor
         self._show_cursor()
+
+    def _show_stage(self) -> None:
+        self._show_cursor()
+        self._show_result()
 
     def _show_cursor(self) -> None:
         session, selection, hovered = self._session, self._session.selection, self._hovered

@@ -352,7 +352,7 @@ class Training(QObject):
         self._is_finding = True
         is_photograph = KINDS[self.run.task].is_photograph
         work = partial(read_preview, self.run.folder / PREVIEW, is_photograph=is_photograph)
-        job = self.session.lanes.run(
+        job = self.session.lanes.run_file(
             work, doing="reading the preview", then=partial(self._preview_found, self.run.folder)
         )
         for ended in (job.failed, job.cancelled):
@@ -409,14 +409,14 @@ class Training(QObject):
 
     def find_runs(self) -> None:
         """Looks for trainings that were neither kept nor given up."""
-        self.session.lanes.run(
+        self.session.lanes.run_file(
             partial(find_runs, self.folder), doing="looking for unfinished trainings", then=self._runs_found
         )
 
     def keep(self, run: Run, name: str) -> None:
         """Copies what a training has so far into the library, under a name of its own."""
         work = partial(bring_in, run, name, self._library)
-        job = self.session.lanes.run(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
+        job = self.session.lanes.run_file(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
         job.failed.connect(lambda: self._not_kept(job))
 
     def look_at(self, run: Run) -> None:
@@ -450,7 +450,7 @@ class Training(QObject):
         """Moves the folder of an unfinished training to the trash."""
         work = partial(move_to_trash, run.folder)
         doing = f"moving {run.title} to the trash"
-        job = self.session.lanes.run(work, doing=doing, then=lambda _: self.find_runs())
+        job = self.session.lanes.run_file(work, doing=doing, then=lambda _: self.find_runs())
         job.failed.connect(lambda: self._not_kept(job))
 
     def _runs_found(self, job: Job) -> None:

@@ -34,7 +34,8 @@ class Making(QObject):
         self._at_work: Wanted | None = None
         self._is_awaited = False  # whether somebody waits for what is at work
         self._done: set[Wanted] = set()  # what a full cache drops of it is not made again and again
-        parts.session.selection_changed.connect(self._done.clear)
+        for changed in (parts.session.selection_changed, parts.session.stage_added):
+            changed.connect(self._look_again)
         self._left = AT_ONCE
         self._turn = QTimer(self, singleShot=True, interval=0)
         self._turn.timeout.connect(self._begin_turn)
@@ -77,6 +78,9 @@ class Making(QObject):
         self._ahead.clear()
         self._done.clear()
         self._at_work = None
+
+    def _look_again(self) -> None:
+        self._done.clear()
 
     def _begin_turn(self) -> None:
         self._left = AT_ONCE

@@ -111,6 +111,7 @@ class SpectrumView(QWidget):
 
     def refresh(self) -> None:
         """Draws the curves of all places."""
+        self._selection = self._session.selection
         has_stages = num_stages(self._session) > 0
         self._refresh_names()
         self._refresh_export(has_stages=has_stages, has_pixel=self._session.selection.pixel is not None)
