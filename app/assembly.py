@@ -21,6 +21,8 @@ from .document.setup import Setup
 from .document.spectral_library import LibraryBeside
 from .document.what_if import WhatIf
 from .document.workshop import Workshop
+from .training.planning import Planning
+from .training.probing import Probing
 from .training.training import Training
 
 
@@ -54,6 +56,8 @@ class Parts(QObject):
         self.workshop = Workshop(self.looking, self.comparing, library)
         self.training = Training(self.session, library)
         self.training.kept.connect(self.workshop.refresh)
+        self.probing = Probing(self.training)
+        self.planning = Planning(self.session, self.probing)
         self.spectral_library = LibraryBeside(self.session)
 
     @property
@@ -63,16 +67,19 @@ class Parts(QObject):
 
     def tasks(self) -> list[str]:
         """What is being done, in words."""
-        return [*self.lanes.titles(), *self.training.tasks()]
+        training = [f"training {self.training.run.title}"] if self.training.has_child else []
+        return [*self.lanes.titles(), *training]
 
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
         self.session.cancel()
         self.lanes.cancel_all()
+        self.probing.close()
         self.training.leave()
 
     def close(self, *, timeout_s: float = 5.0) -> bool:
         """Stops everything and ends the workers; False if one was still busy after `timeout_s`."""
+        self.probing.close()
         self.training.close()
         self.workshop.close()
         self.memory.save()

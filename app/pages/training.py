@@ -178,7 +178,8 @@ class ResultPanel(QWidget):
             return words + more, "warn"
         if progress.gain is None:
             return "The set can be kept under a name of your choice.", "plain"
-        where = "scenes that it did not learn from" if self._training.has_truth else "withheld pixels of the sensor"
+        has_truth = self._training.record.has_truth
+        where = "scenes that it did not learn from" if has_truth else "withheld pixels of the sensor"
         words = f"The new set is {progress.gain:.2f} dB better on {where}."
         return f"{words} It took {duration(progress.elapsed_s)}.", "good"
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, make_dataclass
+from dataclasses import make_dataclass
 from typing import Any
 
 from ..resources import resource_path
-from ..training.scenes import Route
+from ..training.planning import Situation
 from ..widgets.forms import Field, Form, Found, text_of
 
 KINDS = {"int": int, "float": float, "choice": str, "ints": str}
 OF_ROUTES = {"built_in": "scenes", "random_masks": "scenes", "withheld": "captures", "equivariance": "captures"}
 OF_CASSI = ("random_masks",)
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What the values and the choice of the fields depend on."""
-
-    preset: str
-    task: str
-    route: Route
-    has_scenes: bool
 
 
 class AdvancedForm(Form):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QIcon, QImage, QKeySequence, QPalette, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,10 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from ..assembly import Parts
-from ..job import Job
 from ..panels.files import ask_open_files
-from ..quantities import plural
-from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile, Wanted, checked, files_among, summary
+from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile, summary
 from ..widgets import theme
 from ..widgets.labels import set_look
 
@@ -35,19 +31,11 @@ COLUMNS = ("", "File", "Use", "What it holds")
 
 
 class DataList(QWidget):
-    """Files are chosen or dropped here; they are looked at in the worker and shown as they come."""
-
-    changed = Signal()
+    """Files are chosen or dropped here, and shown as they are looked at."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._parts, self._session = parts, parts.session
-        self._wanted: Wanted | None = None
-        self._paths: tuple[Path, ...] = ()
-        self._job: Job | None = None
-        self._num_searches = 0  # of folders, under way
-        self._nothing_in: tuple[Path, ...] = ()  # what was added last, where no file was found in it
-        self.files: tuple[DataFile, ...] = ()
+        self._session, self.material = parts.session, parts.planning.material
         self.setAcceptDrops(True)
         self.add_files = QPushButton("Add files…")
         self.add_files.clicked.connect(self._ask_files)
@@ -80,49 +68,13 @@ class DataList(QWidget):
         column.addWidget(self.hint, 1)
         column.addWidget(self.table, 1)
         column.addWidget(self.sentence)
+        for changed in (self.material.changed, self.material.progressed):
+            changed.connect(self._show)
         self._show()
 
-    @property
-    def is_checking(self) -> bool:
-        """Whether files are still being looked for or at."""
-        return self._job is not None or self._num_searches > 0
-
-    def used(self, use: str) -> tuple[Path, ...]:
-        """The files of one use, "learn" or "check"."""
-        return tuple(file.path for file in self.files if file.use == use)
-
-    def set_wanted(self, wanted: Wanted, hint: str) -> None:
-        """Says what the training asks of its files; those of the list are looked at again where that is new."""
+    def show_hint(self, hint: str) -> None:
+        """Says in the empty list what it is for."""
         self.hint.setText(hint)
-        if wanted != self._wanted:
-            self._wanted = wanted
-            self._check()
-
-    def add(self, paths: Sequence[Path]) -> None:
-        """Adds files, and those in folders, which may be large: the worker looks for them."""
-        if not paths:
-            return
-        self._num_searches += 1
-        job = self._parts.lanes.run_file(
-            partial(files_among, paths), doing="looking for files", then=partial(self._found, tuple(paths))
-        )
-        for ended in (job.failed, job.cancelled):
-            ended.connect(self._search_ended)
-        self._show()
-        self.changed.emit()
-
-    def _found(self, asked: tuple[Path, ...], job: Job) -> None:
-        self._nothing_in = () if job.result else asked
-        more = [path for path in job.result if path not in self._paths]
-        if more:
-            self._paths = (*self._paths, *more)
-            self._check()
-        self._search_ended()
-
-    def _search_ended(self) -> None:
-        self._num_searches -= 1
-        self._show()
-        self.changed.emit()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():
@@ -130,72 +82,42 @@ class DataList(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
-        self.add([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+        self.material.add([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
 
     def _ask_files(self) -> None:
-        self.add(ask_open_files(self, "Files to learn from", self._folder()))
+        self.material.add(ask_open_files(self, "Files to learn from", self._folder()))
 
     def _ask_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Folder to learn from", str(self._folder() or "")):
-            self.add([Path(folder)])
+            self.material.add([Path(folder)])
 
     def _folder(self) -> Path | None:
-        if self._paths:
-            return self._paths[-1].parent
+        if self.material.paths:
+            return self.material.paths[-1].parent
         return self._session.paths[0].parent if self._session.paths and not self._session.is_sample else None
 
     def _remove_chosen(self) -> None:
         rows = {index.row() for index in self.table.selectedIndexes()}
-        gone = {file.path for row, file in enumerate(self.files) if row in rows}
-        if gone:
-            self._paths = tuple(path for path in self._paths if path not in gone)
-            self._check()
-
-    def _check(self) -> None:
-        """Looks at all files in the worker; an earlier look that is not over no longer counts."""
-        if self._job is not None:
-            self._job.cancel()
-        self._job = None
-        if self._wanted is None or not self._paths:
-            self.files = ()
-        else:
-            doing = f"looking at {plural(len(self._paths), 'file')}"
-            job = self._parts.lanes.run_file(
-                partial(checked, self._paths, self._wanted), doing=doing, then=self._checked
-            )
-            job.progressed.connect(lambda: self._progressed(job))
-            self._job = job
-        self._show()
-        self.changed.emit()
-
-    def _progressed(self, job: Job) -> None:
-        if job is self._job:
-            self.files = job.progress
-            self._show()
-
-    def _checked(self, job: Job) -> None:
-        if job is self._job:
-            self._job, self.files = None, job.result
-            self._show()
-            self.changed.emit()
+        self.material.remove([file.path for row, file in enumerate(self.material.files) if row in rows])
 
     def _show(self) -> None:
-        self.hint.setVisible(not self._paths)
-        self.table.setVisible(bool(self._paths))
-        self.table.setRowCount(len(self.files))
-        for row, file in enumerate(self.files):
+        material = self.material
+        self.hint.setVisible(not material.paths)
+        self.table.setVisible(bool(material.paths))
+        self.table.setRowCount(len(material.files))
+        for row, file in enumerate(material.files):
             _show_row(self.table, row, file)
-        if self._job is not None:
-            set_look(self.sentence, f"Looking at file {len(self.files)} of {len(self._paths)}…", "dim")
-        elif self._num_searches:
+        if material.is_looking:
+            set_look(self.sentence, f"Looking at file {len(material.files)} of {len(material.paths)}…", "dim")
+        elif material.is_checking:
             set_look(self.sentence, "Looking for files…", "dim")
-        elif self._nothing_in:
-            names = ", ".join(path.name or str(path) for path in self._nothing_in)
+        elif material.nothing_in:
+            names = ", ".join(path.name or str(path) for path in material.nothing_in)
             known = ", ".join(SUFFIXES)
             set_look(self.sentence, f"There is no file to learn from in {names}. Known are {known}.", "warn")
-        elif self._paths:
-            serves = any(file.serves for file in self.files)
-            set_look(self.sentence, summary(self.files), "dim" if serves else "warn")
+        elif material.paths:
+            serves = any(file.serves for file in material.files)
+            set_look(self.sentence, summary(material.files), "dim" if serves else "warn")
         else:
             set_look(self.sentence, "", "dim")
         self._show_buttons()

@@ -20,20 +20,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.errors import LorunError
 from lorun_engine.io.reading import READING
 from lorun_engine.io.sr import GALLERY
 
 from ..assembly import Parts
-from ..document.decoders import Choice
-from ..document.exports import camera_words
-from ..kinds import KINDS
 from ..quantities import gibibytes, roughly
-from ..training.plan import Plan, Probe, capture_of, companions_of, stated_noise, suggested_title
-from ..training.scenes import Wanted
+from ..training.plan import Probe
+from ..training.planning import Answers
 from ..widgets import theme
 from ..widgets.labels import set_look
-from .training_advanced import AdvancedForm, Situation
+from .training_advanced import AdvancedForm
 from .training_data import DataList
 from .training_options import OptionRow
 
@@ -60,7 +56,6 @@ HINTS = {
 NEW = {"cs": "A new ratio or matrix", "sr": "A new kernel or factor"}
 GIVEN = {"cs": "a new matrix, ratio in %", "sr": "a kernel and factor"}  # in place of the open measurement
 NOISES = {"none": "", "shot noise, electrons at the peak": "shot", "Gaussian, standard deviation": "gaussian"}
-USUAL_LEVELS = {"shot": "200", "gaussian": "0.02"}
 PROBE_AFTER_MS = 400  # answers come in bursts
 
 
@@ -73,9 +68,8 @@ class PlanPanel(QWidget):
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts, self._session = parts, parts.session
-        self._training = parts.training
+        self.planning, self._training = parts.planning, parts.training
         self.form: AdvancedForm | None = None
-        self._noise_from: tuple | None = None  # the files that the noise was taken from
         self._probe_soon = QTimer(self, singleShot=True, interval=PROBE_AFTER_MS)
         self._probe_soon.timeout.connect(self._probe)
         questions = QWidget()
@@ -95,10 +89,9 @@ class PlanPanel(QWidget):
         whole.setSpacing(theme.GRID)
         whole.addWidget(area, 1)
         whole.addLayout(self._last_line())
-        for changed in (parts.session.opened_changed, parts.setup.changed):
-            changed.connect(self._show)
+        self.planning.changed.connect(self._show)
         self._training.changed.connect(self._show_state)
-        self._training.probe_changed.connect(self._show_probe)
+        parts.probing.changed.connect(self._show_probe)
         self._show()
 
     # ---- making --------------------------------------------------------------------------------------------------
@@ -106,11 +99,13 @@ class PlanPanel(QWidget):
     def _first_question(self) -> QFrame:
         frame, column = theme.card("1   What should the set adapt to?")
         self.aims = OptionRow(AIMS, name="What the set adapts to")
-        self.aims.chosen.connect(lambda _: self._show())
+        self.aims.chosen.connect(lambda aim: self.planning.take(replace(self._answers, aim=aim)))
         column.addWidget(self.aims)
         self.starting_set = QComboBox()
         self.starting_set.setAccessibleName("Starting set")
-        self.starting_set.activated.connect(lambda _: self._show())
+        self.starting_set.activated.connect(
+            lambda _: self.planning.take(replace(self._answers, starting_set=self.starting_set.currentData()))
+        )
         self.camera = QLabel()
         self.camera.setWordWrap(True)
         self.open = QPushButton("Open a measurement…")
@@ -120,11 +115,16 @@ class PlanPanel(QWidget):
         self.noise.setAccessibleName("Noise of the camera")
         for text, kind in NOISES.items():
             self.noise.addItem(text, kind)
-        self.noise.activated.connect(self._noise_chosen)
+        self.noise.activated.connect(
+            lambda _: self.planning.take(replace(self._answers, noise=self.noise.currentData()))
+        )
         self.level = QLineEdit()
         self.level.setAccessibleName("Noise level")
         self.level.setMaximumWidth(96)
-        self.level.editingFinished.connect(self._show_state)
+        self.level.textChanged.connect(
+            lambda text: self.planning.take(replace(self._answers, level=text), is_typing=True)
+        )
+        self.level.editingFinished.connect(self.planning.tell)
         grid = QGridLayout()
         grid.setHorizontalSpacing(12)
         grid.setColumnStretch(1, 1)
@@ -157,11 +157,14 @@ class PlanPanel(QWidget):
         self.source.setAccessibleName("Where the degradation is taken from")
         self.source.addItem("the open measurement", "")
         self.source.addItem("", "given")
-        self.source.activated.connect(lambda _: self._show())
-        self.ratio = QLineEdit("25")
+        self.source.activated.connect(lambda index: self.planning.take(replace(self._answers, is_given=index == 1)))
+        self.ratio = QLineEdit(self.planning.answers.ratio)
         self.ratio.setAccessibleName("Sampling ratio in percent")
         self.ratio.setMaximumWidth(72)
-        self.ratio.editingFinished.connect(self._show_state)
+        self.ratio.textChanged.connect(
+            lambda text: self.planning.take(replace(self._answers, ratio=text), is_typing=True)
+        )
+        self.ratio.editingFinished.connect(self.planning.tell)
         self.kernel = QComboBox()
         self.kernel.setAccessibleName("Blur kernel")
         self.kernel.addItems(GALLERY)
@@ -169,15 +172,16 @@ class PlanPanel(QWidget):
         self.scale.setAccessibleName("Factor")
         for factor in (2, 3, 4):
             self.scale.addItem(f"× {factor}", factor)
-        for box in (self.kernel, self.scale):
-            box.activated.connect(lambda _: self._show_state())
+        self.kernel.currentTextChanged.connect(lambda text: self.planning.take(replace(self._answers, kernel=text)))
+        self.scale.currentIndexChanged.connect(
+            lambda _: self.planning.take(replace(self._answers, scale=self.scale.currentData()))
+        )
 
     def _second_question(self) -> QFrame:
         frame, column = theme.card("2   From which data?")
         self.routes = OptionRow(ROUTES, name="Kind of data")
-        self.routes.chosen.connect(lambda _: self._show())
+        self.routes.chosen.connect(lambda route: self.planning.take(replace(self._answers, route=route)))
         self.data = DataList(self._parts)
-        self.data.changed.connect(self._show_state)
         column.addWidget(self.routes)
         column.addWidget(self.data, 1)
         return frame
@@ -185,8 +189,7 @@ class PlanPanel(QWidget):
     def _third_question(self) -> QFrame:
         frame, column = theme.card("3   For how long?")
         self.lengths = OptionRow(LENGTHS, name="How long")
-        self.lengths.choose("standard")
-        self.lengths.chosen.connect(lambda _: self._show_state())
+        self.lengths.chosen.connect(lambda preset: self.planning.take(replace(self._answers, preset=preset)))
         self.verdict = QLabel()
         self.verdict.setWordWrap(True)
         self.verdict.setAccessibleName("What a short trial says")
@@ -204,6 +207,9 @@ class PlanPanel(QWidget):
         self.title = QLineEdit()
         self.title.setAccessibleName("Name of the training")
         self.title.setFixedWidth(280)
+        self.title.textChanged.connect(
+            lambda text: self.planning.take(replace(self._answers, title=text), is_typing=True)
+        )
         self.start = QPushButton("Start adapting")
         self.start.setObjectName("primary")
         self.start.setMinimumWidth(200)
@@ -227,112 +233,9 @@ class PlanPanel(QWidget):
         line.addWidget(self.start)
         return line
 
-    # ---- what is asked for ---------------------------------------------------------------------------------------
-
     @property
-    def task(self) -> str | None:
-        """The task of the starting set; None while there is no set."""
-        choice = self._starting_choice()
-        return None if choice is None else choice.task
-
-    def plan(self) -> Plan | None:
-        """What the answers come to; None while something is missing, see `missing`."""
-        if self.missing():
-            return None
-        session, preset = self._session, self.lengths.value
-        plan = Plan(
-            title=self.title.text().strip() or self.title.placeholderText(),
-            task=self.task,
-            starting_set=self.starting_set.currentData(),
-            aim=self.aims.value,
-            route=self.routes.value,
-            learn=self.data.used("learn"),
-            check=self.data.used("check"),
-            camera=tuple(self._camera_words()),
-            capture=() if self.source.currentData() else capture_of(session.role_table),
-            noise=self.noise_text() if self.routes.value == "scenes" else "",
-            preset=preset,
-            device=self._parts.setup.device,
-            settings=() if self.form is None else self.form.settings,
-        )
-        probe = self._training.probe_result
-        cost = probe.cost(preset) if probe is not None and probe.key == plan.probe_key else None
-        return plan if cost is None else replace(plan, num_steps=cost.num_steps)
-
-    def _camera_words(self) -> list[str]:
-        """The flags that say how the instrument measures."""
-        session = self._session
-        if not self.source.currentData():
-            return camera_words(session.options, session.role_table, companions=("mask", "sampling"))
-        if self.task == "cs":
-            return ["--ratio", self.ratio.text().strip()]
-        return ["--kernel", self.kernel.currentText(), "--scale", str(self.scale.currentData())]
-
-    def missing(self) -> str:
-        """What stands in the way of a start, in a sentence; nothing when nothing does."""
-        session = self._session
-        if not self._parts.setup.is_engine_loaded:
-            return "Loading the engine…"
-        if self.task is None:
-            kind = "" if session.role_table is None else f" for {session.kind.short} measurements"
-            return f"There is no adapter set{kind} to start from. Import one into the library first."
-        if not self._is_camera_open and not self.source.currentData():
-            return f"Open a {KINDS[self.task].short} measurement of your camera first."
-        try:
-            self._camera_words()
-        except LorunError as error:
-            return str(error)
-        if self._ratio_problem():
-            return self._ratio_problem()
-        if self._noise_problem():
-            return self._noise_problem()
-        if self.data.is_checking:
-            return "The files are being looked at…"
-        is_built_in = self.routes.value == "scenes" and self.aims.value != "scenes" and not self.data.files
-        if not self.data.used("learn") and not is_built_in:
-            return "Add data to learn from."
-        return ""
-
-    @property
-    def _is_camera_open(self) -> bool:
-        measurement = self._session.measurement
-        return measurement is not None and measurement.task == self.task
-
-    def _ratio_problem(self) -> str:
-        if self.task != "cs" or not self.source.currentData():
-            return ""
-        try:
-            is_fine = 0 < float(self.ratio.text()) <= 100
-        except ValueError:
-            is_fine = False
-        return (
-            "" if is_fine else f"The ratio {self.ratio.text()!r} was given; a number above 0, up to 100, was expected."
-        )
-
-    def noise_text(self) -> str:
-        """The noise as the command line takes it, as "shot:200"; nothing without noise."""
-        kind = self.noise.currentData()
-        return f"{kind}:{self.level.text().strip()}" if kind else ""
-
-    def _noise_problem(self) -> str:
-        if not self.noise.currentData():
-            return ""
-        try:
-            is_fine = 0 < float(self.level.text()) < float("inf")
-        except ValueError:
-            is_fine = False
-        wanted = "electrons at the brightest pixel" if self.noise.currentData() == "shot" else "a standard deviation"
-        return "" if is_fine else f"The noise level {self.level.text()!r} was given; {wanted} above 0 was expected."
-
-    def _starting_choice(self) -> Choice | None:
-        name = self.starting_set.currentData()
-        return next((choice for choice in self._choices() if choice.name == name), None)
-
-    def _choices(self) -> list[Choice]:
-        """The sets to start from: for what is open, or all of them while nothing is."""
-        session = self._session
-        task = None if session.role_table is None else session.role_table.task
-        return [choice for choice in self._parts.setup.choices if choice.has_weights and task in (None, choice.task)]
+    def _answers(self) -> Answers:
+        return self.planning.answers
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -342,81 +245,56 @@ class PlanPanel(QWidget):
 
     def _show(self) -> None:
         """After another measurement, decoder or answer."""
-        session, choices = self._session, self._choices()
-        chosen = self.starting_set.currentData()
-        names = [choice.name for choice in choices]
-        if chosen not in names:
-            chosen = (
-                self._parts.setup.decoder_name if self._parts.setup.decoder_name in names else next(iter(names), None)
-            )
-        _fill(self.starting_set, names, chosen)
-        task = self.task or ("cassi" if session.role_table is None else session.role_table.task)
-        self.aims.options["degradation"].show_title(NEW.get(task, AIMS["degradation"][0]))
-        self.aims.show_only(("camera", "scenes") if task == "cassi" else ("degradation", "scenes"))
+        self.planning.keep_starting_set()
+        planning, answers = self.planning, self.planning.answers
+        _fill(self.starting_set, [choice.name for choice in planning.choices], answers.starting_set)
+        self.aims.options["degradation"].show_title(NEW.get(planning.task, AIMS["degradation"][0]))
+        self.aims.show_only(planning.aims)
+        for row, value in ((self.aims, answers.aim), (self.routes, answers.route), (self.lengths, answers.preset)):
+            row.choose(value)
         self._show_camera()
-        self.title.setPlaceholderText(suggested_title(session.paths, chosen))
-        self.data.set_wanted(self._wanted(), HINTS[self.routes.value])
+        self._show_noise()
+        self.title.setPlaceholderText(planning.suggested_title)
+        self.data.show_hint(HINTS[answers.route])
         self._show_state()
 
     def _show_camera(self) -> None:
-        session, table = self._session, self._session.role_table
-        is_known, is_given = self._is_camera_open, bool(self.source.currentData())
-        self.source.setVisible(self.task in ("cs", "sr"))
-        _rename(self.source, GIVEN.get(self.task, ""))
+        session, planning, is_given = self._session, self.planning, self.planning.answers.is_given
+        self.source.setVisible(planning.task in GIVEN)
+        self.source.setItemText(1, GIVEN.get(planning.task, ""))
+        self.source.setCurrentIndex(int(is_given))
         for widget, task in ((self.ratio, "cs"), (self.kernel, "sr"), (self.scale, "sr")):
-            widget.setVisible(is_given and self.task == task)
+            widget.setVisible(is_given and planning.task == task)
         if is_given:
             words, look = "", "dim"
-        elif is_known:
+        elif planning.is_camera_open:
             files = ", ".join(dict.fromkeys(path.name for path in session.paths))
+            table = session.role_table
             words, look = f"{READING[table.task].described(table.geometry)}  ·  {files}", "plain"
         else:
             words, look = "Nothing is open yet.", "dim"
         set_look(self.camera, words, look)
-        self.open.setVisible(not is_known and not is_given)
-        if session.paths != self._noise_from:
-            self._noise_from = session.paths
-            self._take_noise("" if table is None else stated_noise(table))
+        self.open.setVisible(not planning.is_camera_open and not is_given)
+
+    def _show_noise(self) -> None:
+        answers = self.planning.answers
+        self.noise.setCurrentIndex(self.noise.findData(answers.noise))
+        self.level.setVisible(bool(answers.noise))
+        if self.level.text() != answers.level:
+            with QSignalBlocker(self.level):
+                self.level.setText(answers.level)
         for widget in self._noise_row:
-            widget.setEnabled(self.routes.value == "scenes")  # the others bring their own
-
-    def _take_noise(self, text: str) -> None:
-        kind, _, level = text.partition(":")
-        index = self.noise.findData(kind)
-        self.noise.setCurrentIndex(max(0, index))
-        self.level.setText(level if index > 0 else "")
-        self.level.setVisible(index > 0)
-
-    def _noise_chosen(self) -> None:
-        kind = self.noise.currentData()
-        self.level.setVisible(bool(kind))
-        if kind:
-            self.level.setText(USUAL_LEVELS[kind])
-        self._show_state()
-
-    def _wanted(self) -> Wanted | None:
-        """What the files have to be like; None while nothing is open."""
-        session = self._session
-        if self.task is None:
-            return None
-        if not self._is_camera_open:
-            return Wanted(self.task, self.routes.value)
-        wavelengths_nm = session.measurement.wavelengths_nm
-        return Wanted(
-            self.task,
-            self.routes.value,
-            wavelengths_nm=None if wavelengths_nm is None else tuple(map(float, wavelengths_nm)),
-            companions=tuple(dict.fromkeys(path for _, path in companions_of(session.role_table))),
-            options=session.options,
-        )
+            widget.setEnabled(answers.route == "scenes")  # the others bring their own
 
     def _show_state(self) -> None:
         """After anything that decides whether it can start; nobody looks while a training runs."""
         if not self.isVisible():
             return
+        planning = self.planning
         if self.form is not None:
-            self.form.show_situation(self._situation())
-        missing, is_free = self.missing(), not self._training.has_child
+            self.form.show_situation(planning.situation)
+            self.planning.take(replace(self._answers, settings=self.form.settings), is_typing=True)
+        missing, is_free = planning.missing(), not self._training.has_child
         self.advanced.setEnabled(self._parts.setup.is_engine_loaded)
         self.start.setEnabled(not missing and is_free)
         self.copy.setVisible(not missing)
@@ -426,13 +304,13 @@ class PlanPanel(QWidget):
         self._show_probe()
 
     def _start(self) -> None:
-        plan = self.plan()
+        plan = self.planning.plan()
         if plan is not None:
             self._probe_soon.stop()
             self.start_requested.emit(plan)
 
     def _copy(self) -> None:
-        plan = self.plan()
+        plan = self.planning.plan()
         if plan is not None:
             QGuiApplication.clipboard().setText(plan.command)
             self.why_not.setText("The command is on the clipboard.")
@@ -441,40 +319,33 @@ class PlanPanel(QWidget):
 
     def _probe(self) -> None:
         """Measures on this computer what the answers ask for, unless that has been done."""
-        plan = self.plan()
+        plan = self.planning.plan()
         if plan is not None and self.isVisible():
-            self._training.probe(plan)
+            self._parts.probing.start(plan)
 
     def _show_advanced(self, is_wanted: bool) -> None:
         """Opens the fields; they are made when they are first wanted, as the engine names them."""
         if is_wanted and self.form is None:
-            self.form = AdvancedForm(self._situation())
-            self.form.edited.connect(lambda *_: self._show_state())
+            self.form = AdvancedForm(self.planning.situation)
+            self.form.edited.connect(lambda *_: self.planning.take(replace(self._answers, settings=self.form.settings)))
             self._third.addWidget(self.form)
             self._show_probe()
         if self.form is not None:
             self.form.setVisible(is_wanted)
 
-    def _situation(self) -> Situation:
-        """What decides on the values of the advanced fields."""
-        route = self.routes.value
-        has_scenes = route != "scenes" or bool(self.data.used("learn"))
-        return Situation(self.lengths.value, self.task or "cassi", route, has_scenes)
-
     def _show_probe(self) -> None:
-        probe, plan = self._training.probe_result, self.plan()
-        is_current = probe is not None and plan is not None and probe.key == plan.probe_key
+        probe = self.planning.probe()
         for name, option in self.lengths.options.items():
-            option.show_note(_estimate(probe, name) if is_current else "")
-        cost = probe.cost(self.lengths.value) if is_current else None
+            option.show_note("" if probe is None else _estimate(probe, name))
+        cost = None if probe is None else probe.cost(self.planning.answers.preset)
         if self.form is not None and cost is not None:
             self.form.show_steps(cost.num_steps)
-        if is_current:
+        if probe is not None:
             set_look(self.verdict, probe.sentence, "warn" if probe.is_needless else "dim")
-        elif self._training.is_probing:
+        elif self._parts.probing.is_running:
             set_look(self.verdict, "A short trial on this computer measures how long it takes…", "dim")
         else:
-            set_look(self.verdict, self._training.probe_trouble, "warn")
+            set_look(self.verdict, self._parts.probing.trouble, "warn")
 
 
 def _estimate(probe: Probe, preset: str) -> str:
@@ -488,13 +359,6 @@ def _estimate(probe: Probe, preset: str) -> str:
     if cost.memory_bytes:
         parts.append(gibibytes(cost.memory_bytes))
     return "  ·  ".join(parts)
-
-
-def _rename(box: QComboBox, text: str) -> None:
-    """Names the second entry; it is not offered, nor chosen, where it has no name."""
-    box.setItemText(1, text)
-    if not text:
-        box.setCurrentIndex(0)
 
 
 def _fill(box: QComboBox, names: Sequence[str], chosen: str | None) -> None:

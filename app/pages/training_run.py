@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from ..assembly import Parts
 from ..quantities import duration, gibibytes, roughly
-from ..training.training import Progress
+from ..training.record import Progress
 from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.theme import Theme
@@ -126,7 +126,7 @@ class RunPanel(QWidget):
         self.bar.setValue(progress.step)
         self.where.setText(_where(progress, self._device()))
         is_better = progress.is_under_way and (progress.gain or 0) > 0
-        words = score_sentence(progress, has_truth=training.has_truth)
+        words = score_sentence(progress, has_truth=training.record.has_truth)
         set_look(self.score, words, "good" if is_better else "dim")
         words = STATES.get(progress.state) or progress.sentence
         set_look(self.sentence, words, "warn" if progress.outcome == "broken" else "dim")
@@ -157,11 +157,11 @@ class RunPanel(QWidget):
         training = self._training
         progress = training.progress
         self.curves.show_training(
-            training.losses,
-            training.scores,
+            training.record.losses,
+            training.record.scores,
             start=progress.start_psnr,
             num_steps=progress.num_steps,
-            has_truth=training.has_truth,
+            has_truth=training.record.has_truth,
         )
 
     def _show_preview(self) -> None:

@@ -7,9 +7,8 @@ events of the process, gives it commands, and brings what it made into the libra
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -23,45 +22,10 @@ from ..job import Job
 from ..kinds import KINDS
 from ..problems import Problem
 from .child import Child, Follower
-from .plan import Plan, Probe, probe_from
+from .plan import Plan
+from .record import Progress, Record
 from .results import Preview, bring_in, read_preview
 from .runs import EVENTS, PREVIEW, EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
-
-State = Literal["idle", "starting", "running", "pausing", "paused", "stopping", "ended"]
-Outcome = Literal["", "finished", "stopped", "discarded", "broken"]
-
-RECENT = 20  # steps from which the time left is estimated
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the training is. `start_psnr` is the starting set's score on the withheld scenes, `best_psnr` the best.
-
-    `sentence` is the last thing the process said that people should read.
-    """
-
-    state: State = "idle"
-    outcome: Outcome = ""
-    step: int = 0
-    num_steps: int = 0
-    loss: float | None = None
-    start_psnr: float | None = None
-    best_psnr: float | None = None
-    best_step: int | None = None
-    elapsed_s: float = 0.0
-    seconds_left: float | None = None
-    memory_bytes: int | None = None
-    sentence: str = ""
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether a process works or waits."""
-        return self.state not in ("idle", "ended")
-
-    @property
-    def gain(self) -> float | None:
-        """By how much the best score exceeds that of the starting set, in dB."""
-        return None if None in (self.start_psnr, self.best_psnr) else self.best_psnr - self.start_psnr
 
 
 class Training(QObject):
@@ -71,7 +35,6 @@ class Training(QObject):
     curves_changed = Signal()
     preview_changed = Signal()
     runs_changed = Signal()
-    probe_changed = Signal()
     kept = Signal(str)  # the name of the set that is in the library now
     child_ended = Signal()
 
@@ -80,21 +43,14 @@ class Training(QObject):
         super().__init__(session)
         self.session, self._library = session, tuple(library)
         self._folder: Path | None = None
-        self._command: tuple[str, ...] | None = None
+        self.command: tuple[str, ...] | None = None  # in place of this program's own
         self.run: Run | None = None
         self.progress = Progress()
-        self.losses: list[tuple[int, float]] = []
-        self.scores: list[tuple[int, float]] = []
-        self.has_truth = True  # scores compare with true scenes, not with withheld pixels of the sensor
+        self.record = Record()
         self.preview: Preview | None = None
-        self.probe_result: Probe | None = None
-        self.probe_trouble = ""  # why there is none, in a sentence
         self.unfinished: tuple[Run, ...] = ()
-        self._prober: Child | None = None
-        self._probed_key: tuple[str, ...] = ()  # of the trial under way
         self._is_finding = False
         self._child: Child | Follower | None = None
-        self._times: list[tuple[int, float]] = []  # step and elapsed_s of the latest steps
         self._wanted: Literal["", "keep", "discard", "leave"] = ""  # why it was asked to end
         self._wanted_decoder: str | None = None  # a set that was kept, until it is listed
         session.setup.changed.connect(self._take_decoder)
@@ -107,47 +63,12 @@ class Training(QObject):
     def run_with(self, *, folder: Path | None = None, command: Sequence[str] | None = None) -> None:
         """Lets trainings lie in another folder, or another command stand in for this program's `lorun`."""
         self._folder = folder or self._folder
-        self._command = self._command if command is None else tuple(command)
+        self.command = self.command if command is None else tuple(command)
 
     @property
     def has_child(self) -> bool:
         """Whether a process of ours, or one that we follow, still runs."""
         return self._child is not None
-
-    # ---- before --------------------------------------------------------------------------------------------------
-
-    @property
-    def is_probing(self) -> bool:
-        """Whether a short trial is under way."""
-        return self._prober is not None
-
-    def probe(self, plan: Plan) -> None:
-        """Measures what a training would cost, in a process of its own; an earlier trial that is not over ends."""
-        known = None if self.probe_result is None else self.probe_result.key
-        if self.has_child or plan.probe_key == (self._probed_key if self.is_probing else known):
-            return
-        self._end_probe()
-        prober = Child(plan.probe_arguments(), self, command=self._command)
-        prober.came.connect(partial(self._probed, prober, plan))
-        prober.ended.connect(partial(self._probe_ended, prober))
-        self._prober, self._probed_key, self.probe_trouble = prober, plan.probe_key, ""
-        prober.start()
-        self.probe_changed.emit()
-
-    def _probed(self, prober: Child, plan: Plan, event: Mapping[str, Any]) -> None:
-        if prober is self._prober and event["event"] == "probe":
-            self.probe_result = probe_from(event, plan.probe_key)
-
-    def _probe_ended(self, prober: Child) -> None:
-        prober.deleteLater()
-        if prober is self._prober:
-            self._prober, self.probe_trouble = None, prober.complaint
-            self.probe_changed.emit()
-
-    def _end_probe(self) -> None:
-        prober, self._prober = self._prober, None
-        if prober is not None:
-            prober.kill()
 
     # ---- starting ------------------------------------------------------------------------------------------------
 
@@ -184,8 +105,7 @@ class Training(QObject):
         self._child.start()
 
     def _begin(self, run: Run, arguments: Sequence[str]) -> None:
-        self._end_probe()  # it would only slow the training down
-        child = Child(arguments, self, command=self._command)
+        child = Child(arguments, self, command=self.command)
         self._attach(run, child, run.events())
         self._show(replace(self.progress, state="starting"))
         pid = child.start()
@@ -197,9 +117,9 @@ class Training(QObject):
         self._forget_curves(run)
         self.progress = replace(self.progress, state="starting")
         for event in events:
-            self._take(event)
+            self.progress = self.record.take(event, self.progress)
         self.progress = replace(self.progress, outcome="", seconds_left=None)
-        self._times = []
+        self.record.restart_clock()
         self._child = child
         child.came.connect(self._come)
         child.ended.connect(partial(self._end, child))
@@ -210,7 +130,7 @@ class Training(QObject):
     def _forget_curves(self, run: Run | None) -> None:
         """Starts with nothing known of `run`."""
         self.run, self._wanted, self.preview = run, "", None
-        self.losses, self.scores, self._times = [], [], []
+        self.record = Record()
         self.progress = Progress(num_steps=0 if run is None else run.num_steps)
 
     # ---- commands ------------------------------------------------------------------------------------------------
@@ -254,10 +174,6 @@ class Training(QObject):
         else:
             self._stop("leave")
 
-    def tasks(self) -> list[str]:
-        """What the process is on, in words."""
-        return [f"training {self.run.title}"] if self.has_child else []
-
     def _stop(self, wanted: Literal["keep", "discard", "leave"]) -> None:
         if self._child is None:
             return
@@ -281,69 +197,12 @@ class Training(QObject):
 
     def _come(self, event: Mapping[str, Any]) -> None:
         """Takes an event over and shows what it changed."""
-        self._take(event)
+        self.progress = self.record.take(event, self.progress)
         if event["event"] in ("step", "validated", "started"):
             self.curves_changed.emit()
         if event["event"] == "preview":
             self._find_preview()
         self.changed.emit()
-
-    def _take(self, event: Mapping[str, Any]) -> None:
-        """Notes what an event says; lines of a version that says more are understood as far as they go."""
-        kind, step, message = event["event"], _whole(event.get("step")), event.get("message")
-        noted = {"sentence": message} if isinstance(message, str) else {}
-        elapsed_s = _finite(event.get("elapsed_s"))
-        if elapsed_s is not None:
-            noted["elapsed_s"] = elapsed_s
-        noted |= {name: event[name] for name in ("num_steps", "memory_bytes") if _whole(event.get(name))}
-        if kind == "step" and step is not None:
-            noted |= self._stepped(step, event)
-        elif kind == "validated" and step is not None:
-            noted |= self._validated(0 if event.get("is_start") is True else step, event.get("metrics"))
-        elif kind in ("paused", "continued"):
-            noted |= {"state": "paused" if kind == "paused" else "running", "seconds_left": None}
-            self._times = []
-        elif kind in ("stopped", "finished"):
-            noted |= {"outcome": _outcome(kind, event.get("reason")), "seconds_left": None}
-        self.progress = replace(self.progress, **noted)
-
-    def _stepped(self, step: int, event: Mapping[str, Any]) -> dict[str, Any]:
-        while self.losses and self.losses[-1][0] >= step:  # a resumed training goes back to its checkpoint
-            self.losses.pop()
-        self.scores = [score for score in self.scores if score[0] <= step]
-        loss, elapsed_s = _finite(event.get("loss")), _finite(event.get("elapsed_s"))
-        if loss is not None:
-            self.losses.append((step, loss))
-        if elapsed_s is not None:
-            self._times = [time for time in self._times if time[0] < step][1 - RECENT :] + [(step, elapsed_s)]
-        state = self.progress.state
-        return {
-            "state": "running" if state in ("starting", "paused") else state,
-            "outcome": "",
-            "step": step,
-            "loss": loss,
-            "seconds_left": self._seconds_left(step),
-        }
-
-    def _seconds_left(self, step: int) -> float | None:
-        """From the latest steps, so that validations and other programs count as much as they do now."""
-        if len(self._times) < 2 or not self.progress.num_steps:
-            return None
-        (first, began), (last, now) = self._times[0], self._times[-1]
-        return max(0, self.progress.num_steps - step) * (now - began) / (last - first)
-
-    def _validated(self, step: int, metrics: object) -> dict[str, Any]:
-        metrics = metrics if isinstance(metrics, Mapping) else {}
-        name = "psnr" if "psnr" in metrics else "withheld_psnr"
-        psnr = _finite(metrics.get(name))
-        if psnr is None:
-            return {}
-        self.has_truth = name == "psnr"
-        self.scores = [score for score in self.scores if score[0] < step] + [(step, psnr)]
-        if step == 0:
-            return {"start_psnr": psnr}
-        best_step, best_psnr = max(self.scores[1:] or self.scores, key=lambda score: score[1])
-        return {"best_psnr": best_psnr, "best_step": best_step}
 
     def _find_preview(self) -> None:
         """Reads the latest preview in the worker; one that is half written or gone is passed over."""
@@ -417,7 +276,7 @@ class Training(QObject):
         """Copies what a training has so far into the library, under a name of its own."""
         work = partial(bring_in, run, name, self._library)
         job = self.session.lanes.run_file(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
-        job.failed.connect(lambda: self._not_kept(job))
+        job.failed.connect(lambda: self.session.lanes.refuse(job))
 
     def look_at(self, run: Run) -> None:
         """Shows an unfinished training as it ended, with what can be kept of it."""
@@ -425,7 +284,7 @@ class Training(QObject):
             return
         self._forget_curves(run)
         for event in run.events():
-            self._take(event)
+            self.progress = self.record.take(event, self.progress)
         outcome = self.progress.outcome or "stopped"
         self._show(replace(self.progress, state="ended", outcome=outcome, seconds_left=None))
         self.curves_changed.emit()
@@ -451,7 +310,7 @@ class Training(QObject):
         work = partial(move_to_trash, run.folder)
         doing = f"moving {run.title} to the trash"
         job = self.session.lanes.run_file(work, doing=doing, then=lambda _: self.find_runs())
-        job.failed.connect(lambda: self._not_kept(job))
+        job.failed.connect(lambda: self.session.lanes.refuse(job))
 
     def _runs_found(self, job: Job) -> None:
         shown = None if self.run is None else self.run.folder
@@ -470,9 +329,6 @@ class Training(QObject):
         if self._wanted_decoder in self.session.setup.decoder_names:
             name, self._wanted_decoder = self._wanted_decoder, None
             self.session.setup.switch_decoder(name)
-
-    def _not_kept(self, job: Job) -> None:
-        self.session.lanes.refuse(job)
 
     def _settle(self, run: Run) -> None:
         """Notes that the training is not to be offered again."""
@@ -496,23 +352,6 @@ class Training(QObject):
 
     def close(self) -> None:
         """Ends what still runs at once; what was learned up to the last checkpoint stays."""
-        for child in (self._child, self._prober):
-            if child is not None:
-                child.kill(wait=True)
-        self._child = self._prober = None
-
-
-def _outcome(kind: str, reason: object) -> Outcome:
-    """A training that ended early because nothing improved is as good as one that took all its steps."""
-    if kind == "finished" or reason == "early":
-        return "finished"
-    return "broken" if reason in ("disk-full", "not-finite") else "stopped"
-
-
-def _finite(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+        if self._child is not None:
+            self._child.kill(wait=True)
+        self._child = None

@@ -53,13 +53,13 @@ class Driver:
             press(row.watch, row.resume, row.again, row.keep)
         elif not self.is_filled:
             self.fill(page.plan)
-        elif not page.plan.data.is_checking and page.plan.start.isEnabled():
+        elif not page.plan.data.material.is_checking and page.plan.start.isEnabled():
             press(page.plan.start)
 
     def fill(self, plan) -> None:
         """Answers the questions."""
         self.is_filled = True
-        plan.data.add(self.scenes)
+        plan.data.material.add(self.scenes)
         plan.advanced.click()
         for name, text in SETTINGS.items():
             line = plan.form.editors[name].line

@@ -98,7 +98,7 @@ def add(qtbot, page: TrainingPage, paths: list[Path]) -> None:
     mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     none = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
     page.plan.data.dropEvent(QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, mime, *none))
-    qtbot.waitUntil(lambda: not page.plan.data.is_checking, timeout=20_000)
+    qtbot.waitUntil(lambda: not page.plan.data.material.is_checking, timeout=20_000)
 
 
 def start(qtbot, window: MainWindow, scenes: list[Path]) -> TrainingPage:
@@ -114,9 +114,9 @@ def test_the_page_is_pre_filled_from_the_open_measurement(qtbot, make_window):
     assert window.pages.currentWidget() is page
     plan = page.plan
     assert plan.starting_set.currentData() == "start" and "step 3 px" in plan.camera.text()
-    assert plan.noise_text() == "shot:200"
+    assert window.parts.planning.noise_text == "shot:200"
     assert plan.title.placeholderText() == "start-lab camera"
-    words = plan.plan().arguments(Path("run"))
+    words = plan.planning.plan().arguments(Path("run"))
     assert words[:3] == ("train", "--adapt", "start") and words[words.index("--step") + 1] == "3"
     assert words[words.index("--like") + 1].endswith("lab camera.h5") and "--data" not in words
     assert words[words.index("--noise") + 1] == "shot:200"
@@ -147,7 +147,7 @@ def test_files_are_dropped_looked_at_and_split_and_misfits_say_why(qtbot, make_w
     page = make_window().training_page
     others = [tmp_path / name for name in ("twin.h5", "bright.h5", "infrared.h5", "notes.txt")]
     add(qtbot, page, [*scenes, *others])
-    found = {file.path.name: file for file in page.plan.data.files}
+    found = {file.path.name: file for file in page.plan.data.material.files}
     assert [found[path.name].use for path in scenes] == ["learn", "learn", "learn", "check"]
     assert found["twin.h5"].sentence == "The same scene as scene0.h5: counted once."
     assert "0 to 1 was expected" in found["bright.h5"].sentence
@@ -155,14 +155,14 @@ def test_files_are_dropped_looked_at_and_split_and_misfits_say_why(qtbot, make_w
     assert found["notes.txt"].use == "out"
     assert page.plan.data.sentence.text() == "3 to learn from, 1 withheld to check the result, 4 left out."
     assert page.plan.data.table.rowCount() == 8
-    words = page.plan.plan().arguments(Path("run"))
+    words = page.plan.planning.plan().arguments(Path("run"))
     learned = words[words.index("--data") + 1 : words.index("--check")]
     assert [Path(word).name for word in learned] == ["scene0.h5", "scene1.h5", "scene2.h5"]
     assert Path(words[words.index("--check") + 1]).name == "scene3.h5"
     page.plan.data.table.selectRow(0)
     page.plan.data.remove.click()
-    qtbot.waitUntil(lambda: not page.plan.data.is_checking, timeout=20_000)
-    uses = {file.path.name: file.use for file in page.plan.data.files}
+    qtbot.waitUntil(lambda: not page.plan.data.material.is_checking, timeout=20_000)
+    uses = {file.path.name: file.use for file in page.plan.data.material.files}
     assert "scene0.h5" not in uses and uses["twin.h5"] != "out"  # it is alone now
 
 
@@ -174,7 +174,7 @@ def test_a_folder_without_files_and_pictures_of_two_pixels_say_so(qtbot, make_wi
     qtbot.waitUntil(lambda: page.plan.data.sentence.text().startswith(words), timeout=20_000)
     write_cube(tmp_path / "tiny.h5", scene(1)[:, :2, :2], wavelengths_nm=BANDS, attributes={})
     add(qtbot, page, [tmp_path / "tiny.h5", tmp_path / "gone.h5"])
-    sentences = {file.path.name: file.sentence for file in page.plan.data.files}
+    sentences = {file.path.name: file.sentence for file in page.plan.data.material.files}
     assert "at least 16 × 16 was expected" in sentences["tiny.h5"] and "gone.h5" in sentences["gone.h5"]
     assert page.plan.data.sentence.text() == "No file here serves this training yet."
     assert not page.plan.start.isEnabled() and page.plan.why_not.text() == "Add data to learn from."
@@ -250,8 +250,8 @@ def test_ratio_kernel_and_factor_are_those_of_the_measurement_or_given(qtbot, tm
     window.session.open([capture])
     qtbot.waitUntil(lambda: window.session.kind.short.lower() == task, timeout=20_000)
     qtbot.waitUntil(lambda: not window.parts.lanes.is_busy, timeout=20_000)
-    assert plan.task == task and plan.aims.value == "degradation"
-    words = plan.plan().arguments(Path("run"))
+    assert plan.planning.task == task and plan.aims.value == "degradation"
+    words = plan.planning.plan().arguments(Path("run"))
     assert words[words.index("--like") + 1] == str(capture) and given[0] not in words
     plan.source.setCurrentIndex(1)
     plan.source.activated.emit(1)
@@ -263,7 +263,7 @@ def test_ratio_kernel_and_factor_are_those_of_the_measurement_or_given(qtbot, tm
     plan.ratio.editingFinished.emit()
     plan.kernel.setCurrentText("gaussian 1.2")
     plan.scale.setCurrentIndex(plan.scale.findData(3))
-    words = plan.plan().arguments(Path("run"))
+    words = plan.planning.plan().arguments(Path("run"))
     first = words.index(given[0])
     assert words[first : first + len(given)] == given and "--like" not in words
 
@@ -290,7 +290,7 @@ def test_a_killed_child_is_resumed_from_the_window(qtbot, make_window, scenes):
     training.run_with(command=(*FAKE, "--steps", "4"))
     page.result.resume.click()
     qtbot.waitUntil(lambda: training.progress.outcome == "finished", timeout=20_000)
-    assert [step for step, _ in training.losses] == [1, 2, 3, 4]
+    assert [step for step, _ in training.record.losses] == [1, 2, 3, 4]
 
 
 def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_window, scenes, best, tmp_path):
@@ -311,7 +311,7 @@ def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_win
     assert row.resume.isVisible() and row.keep.isVisible() and row.trash.isVisible()
     row.resume.click()
     qtbot.waitUntil(lambda: training.progress.outcome == "finished", timeout=20_000)
-    assert [step for step, _ in training.losses] == [1, 2, 3, 4]
+    assert [step for step, _ in training.record.losses] == [1, 2, 3, 4]
 
 
 def test_a_training_that_ended_before_its_first_checkpoint_is_offered_to_begin_again(qtbot, make_window, tmp_path):
@@ -325,7 +325,7 @@ def test_a_training_that_ended_before_its_first_checkpoint_is_offered_to_begin_a
     assert row.again.isVisible() and not row.resume.isVisible() and "had not begun to learn" in row.sentence.text()
     row.again.click()
     qtbot.waitUntil(lambda: training.progress.outcome == "finished", timeout=20_000)
-    assert training.run.folder == folder and [step for step, _ in training.losses] == [1, 2]
+    assert training.run.folder == folder and [step for step, _ in training.record.losses] == [1, 2]
 
 
 def test_the_fields_show_what_the_preset_has_for_this_task_and_data(qtbot, make_window, scenes, tmp_path):
@@ -357,7 +357,7 @@ def test_the_command_that_makes_the_same_set_can_be_copied(qtbot, make_window, s
     page.plan.title.setText("my lab's camera")
     page.plan.copy.click()
     words = shlex.split(QGuiApplication.clipboard().text())
-    assert words[0] == "lorun" and tuple(words[1:]) == page.plan.plan().arguments(Path("my-lab-s-camera"))[:-2]
+    assert words[0] == "lorun" and tuple(words[1:]) == page.plan.planning.plan().arguments(Path("my-lab-s-camera"))[:-2]
 
 
 def test_an_unfinished_training_is_kept_or_moved_to_the_trash(qtbot, make_window, scenes, best, tmp_path):

@@ -112,7 +112,7 @@ def test_the_shipped_cassi_set_learns_a_camera_of_another_density_direction_step
 ):
     window = open_window(lab_camera(tmp_path))
     plan = window.training_page.plan
-    assert plan.noise_text() == "shot:200" and "step 3 px" in plan.camera.text()
+    assert window.parts.planning.noise_text == "shot:200" and "step 3 px" in plan.camera.text()
     adapt(qtbot, window)
     require_kept_and_usable(qtbot, window, library)
 
@@ -132,7 +132,7 @@ def test_a_set_for_pictures_learns_the_blur_and_noise_of_a_camera(qtbot, library
     if not any(card.task == "sr" for card in cards_in(library_folders()) if card.kind == "adapters"):
         small_picture_set(library, tmp_path)
     window = open_window(shaken_camera(tmp_path))
-    assert window.training_page.plan.noise_text() == "gaussian:0.02"
+    assert window.parts.planning.noise_text == "gaussian:0.02"
     adapt(qtbot, window)
     require_kept_and_usable(qtbot, window, library)
 

@@ -71,13 +71,13 @@ def begin(qtbot, window: MainWindow, task: str, files: list[Path], *, num_steps:
     plan = page.plan
     plan.starting_set.setCurrentIndex(plan.starting_set.findData(task))
     plan.starting_set.activated.emit(plan.starting_set.currentIndex())
-    plan.data.add(files)
+    plan.data.material.add(files)
     plan.advanced.click()
     for name, text in {"adapter_steps": str(num_steps), **SETTINGS}.items():
         line = plan.form.editors[name].line
         line.setText(text)
         line.editingFinished.emit()
-    qtbot.waitUntil(lambda: not plan.data.is_checking, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not plan.data.material.is_checking, timeout=PATIENCE_MS)
     assert plan.why_not.text() == ""
     plan.start.click()
     return page
@@ -99,7 +99,7 @@ def test_a_set_is_adapted_kept_and_decoded_with_from_the_page_alone(qtbot, libra
     progress = training.progress
     assert progress.outcome == "finished", progress.sentence
     assert progress.step == progress.num_steps == 30 and progress.gain > 0
-    assert [step for step, _ in training.scores] == [0, 10, 20, 30]
+    assert [step for step, _ in training.record.scores] == [0, 10, 20, 30]
     qtbot.waitUntil(lambda: training.preview is not None, timeout=PATIENCE_MS)
     page.result.name.setText(f"my {task}")
     with qtbot.waitSignal(training.kept, timeout=PATIENCE_MS):
@@ -145,6 +145,6 @@ def test_a_killed_process_and_a_closed_window_lose_nothing(qtbot, library, open_
     page.run.keep.click()
     wait_for_end(qtbot, window)
     assert training.progress.outcome == "stopped" and training.run.is_keepable
-    steps = [step for step, _ in training.losses]
+    steps = [step for step, _ in training.record.losses]
     assert steps == list(range(1, steps[-1] + 1))  # none is missing, none is there twice
     assert training.run.report is not None

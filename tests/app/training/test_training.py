@@ -18,6 +18,7 @@ from app.pages.training_run import score_sentence
 from app.training import child, runs
 from app.training.child import Child
 from app.training.plan import Plan
+from app.training.probing import Probing
 from app.training.runs import EventFile, Run, find_runs, last_event, load_run, move_to_trash, new_folder, process_start
 from app.training.training import Training
 from app.widgets import theme
@@ -84,8 +85,8 @@ def test_a_training_is_followed_from_its_first_step_to_its_end(qtbot, make_train
     training.start(plan())
     assert training.progress.state == "starting"
     wait_for_end(qtbot, training)
-    assert training.losses == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
-    assert training.scores == [(0, 20.0), (4, 20.4)]
+    assert training.record.losses == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
+    assert training.record.scores == [(0, 20.0), (4, 20.4)]
     progress = training.progress
     assert (progress.state, progress.outcome, progress.step, progress.num_steps) == ("ended", "finished", 4, 4)
     assert progress.start_psnr == 20 and progress.gain == pytest.approx(0.4) and progress.best_step == 4
@@ -99,10 +100,11 @@ def test_pause_continue_validate_and_checkpoint_are_obeyed_between_steps(qtbot, 
     wait_for(qtbot, training, "paused")
     assert training.progress.seconds_left is None and training.has_child
     training.validate()  # nothing listens while it is paused
-    assert training.scores == [(0, 20.0)]
+    assert training.record.scores == [(0, 20.0)]
     training.go_on()
     wait_for_end(qtbot, training)
-    assert training.progress.outcome == "finished" and [step for step, _ in training.losses] == [1, 2, 3, 4, 5, 6]
+    assert training.progress.outcome == "finished"
+    assert [step for step, _ in training.record.losses] == [1, 2, 3, 4, 5, 6]
 
 
 def test_validate_and_checkpoint_happen_at_once(qtbot, make_training):
@@ -187,11 +189,11 @@ def test_a_killed_training_says_so_and_resumes_where_it_was(qtbot, make_training
     qtbot.waitUntil(lambda: [run.title for run in training.unfinished] == ["My camera"], timeout=20_000)
     training.run_with(command=(*FAKE, "--steps", "5"))
     training.resume(training.unfinished[0])
-    assert [step for step, _ in training.losses] == [1, 2, 3]  # of the first part
+    assert [step for step, _ in training.record.losses] == [1, 2, 3]  # of the first part
     wait_for_end(qtbot, training)
     assert training.progress.outcome == "finished"
-    assert [step for step, _ in training.losses] == [1, 2, 3, 4, 5]
-    assert training.scores[0] == (0, 20.0)
+    assert [step for step, _ in training.record.losses] == [1, 2, 3, 4, 5]
+    assert training.record.scores[0] == (0, 20.0)
 
 
 def test_steps_that_are_done_again_after_a_kill_replace_the_lost_ones(make_training, tmp_path):
@@ -205,7 +207,7 @@ def test_steps_that_are_done_again_after_a_kill_replace_the_lost_ones(make_train
         )
     )
     training.look_at(run)
-    assert training.losses == [(1, 0.1), (2, 0.2), (3, 0.3)] and training.scores == [(0, 20)]
+    assert training.record.losses == [(1, 0.1), (2, 0.2), (3, 0.3)] and training.record.scores == [(0, 20)]
 
 
 @pytest.mark.parametrize(("reason", "outcome"), [("early", "finished"), ("asked", "stopped"), ("disk-full", "broken")])
@@ -230,7 +232,7 @@ def test_without_any_truth_the_score_is_that_of_withheld_sensor_pixels(make_trai
     ]
     (run.folder / "events.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     training.look_at(run)
-    assert not training.has_truth
+    assert not training.record.has_truth
     assert training.progress.gain == 1.5 and training.progress.best_step == 5
     assert score_sentence(training.progress, has_truth=False) == (
         "The starting set reaches 30.00 dB at withheld pixels of the sensor, the new one 31.50 dB at step 5: +1.50 dB."
@@ -315,7 +317,7 @@ def test_a_process_that_an_earlier_window_left_is_watched_again(qtbot, make_trai
         assert training.unfinished[0].is_alive
         training.watch(training.unfinished[0])
         qtbot.waitUntil(lambda: training.progress.step == 2, timeout=20_000)
-        assert training.losses == [(1, 1.0), (2, 0.5)]
+        assert training.record.losses == [(1, 1.0), (2, 0.5)]
         training.stop_and_keep()
         child.wait(20)
         wait_for_end(qtbot, training)
@@ -376,9 +378,10 @@ def test_the_frozen_program_starts_itself(monkeypatch):
 
 def test_the_trial_says_what_every_preset_costs(qtbot, make_training):
     training = make_training()
-    training.probe(plan())
-    assert training.is_probing
-    qtbot.waitUntil(lambda: not training.is_probing, timeout=20_000)
-    probe = training.probe_result
+    probing = Probing(training)
+    probing.start(plan())
+    assert probing.is_running
+    qtbot.waitUntil(lambda: not probing.is_running, timeout=20_000)
+    probe = probing.result
     assert probe.num_parameters == 1234 and probe.cost("standard").seconds == 120 and probe.cost("thorough") is None
     assert probe.key == plan().probe_key != plan(noise="shot:200").probe_key
