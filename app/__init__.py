@@ -1,6 +1,7 @@
 """The window: PySide6 widgets bound to one session. It uses the engine; the engine knows nothing of it.
 
-    __main__  main_window  actions      the command; what is wired to what; everything one can do
+    __main__  main_window               the command; what is wired to what
+    actions  verbs                      everything one can do, in one table; what it does
     assembly                            makes the session and its parts in order, closes them in order
     job problems settings kinds         words that every room uses: work in a thread, sentences, what is remembered,
     quantities render resources         how tasks are shown, numbers in words, arrays as bytes, files that come along

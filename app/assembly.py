@@ -15,6 +15,7 @@ from .document.lanes import Lanes
 from .document.looking import Looking
 from .document.memory import Memory
 from .document.regions import Regions
+from .document.rivals import Rivals
 from .document.ruler import BandRuler
 from .document.session import Session
 from .document.setup import Setup
@@ -53,7 +54,8 @@ class Parts(QObject):
         self.checking = Checking(self.session)
         self.what_if = WhatIf(self.session, self.exports)
         self.comparing = Comparing(self.session)
-        self.workshop = Workshop(self.looking, self.comparing, library)
+        self.workshop = Workshop(self.session, library)
+        self.rivals = Rivals(self.looking, self.comparing, self.workshop)
         self.training = Training(self.session, library)
         self.training.kept.connect(self.workshop.refresh)
         self.probing = Probing(self.training)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 from platformdirs import user_log_path
@@ -42,11 +41,7 @@ from lorun_engine.library import LibrarySet
 from . import problems
 from .actions import ENTRIES, Actions, Corrections
 from .assembly import Parts
-from .document.arranging import add_pane, remove_pane, show_all
-from .document.exports import CUBE_SUFFIXES
 from .document.recipe import WHOLE
-from .document.region import SHAPES
-from .document.regions import REGION_SUFFIXES
 from .document.reporting import report_lines, run_self_test
 from .document.workshop import weights_files
 from .job import is_thread_left
@@ -58,12 +53,12 @@ from .pages.what_if import WhatIfPage
 from .panels.aside import AsideCard
 from .panels.check import CheckCard
 from .panels.decode import DecodeCard
+from .panels.exporting import ExportDialogs, folder_of
 from .panels.files import (
     ask_adapter_files,
     ask_for_folder,
     ask_open_files,
     ask_open_library,
-    ask_save_file,
     ask_target_folder,
 )
 from .panels.log import LogDock
@@ -78,6 +73,7 @@ from .panels.training_card import TrainingCard
 from .problems import Problem
 from .resources import library_folders, samples
 from .settings import RecentJob, settings_path
+from .verbs import verbs_of
 from .viewers.centre import CentreView
 from .viewers.convergence import ConvergenceView
 from .viewers.side_tabs import SideTabs
@@ -134,6 +130,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(StatusBar(parts))
         self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
+        self.export_dialogs = ExportDialogs(parts, self, side=lambda: self.spectrum.side)
         self._lay_out()
 
         self.actions_ = Actions(parts, self._verbs(), self)
@@ -184,64 +181,33 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(body)
 
     def _verbs(self) -> dict:
-        parts, session = self.parts, self.session
         return {
+            **verbs_of(self.parts),
             "open": self.ask_open,
             "add": self.ask_add,
-            **{f"open_{name}_sample": partial(session.open_sample, name) for name in KINDS},
-            "export": lambda: self.ask_export(None),
-            "export_stage": lambda: self.ask_export(session.selection.stage),
-            "export_spectra": self.ask_export_spectra,
-            "export_picture": self.ask_export_picture,
-            "export_regions": self.ask_export_regions,
+            "export": self.export_dialogs.ask_cube,
+            "export_stage": self.export_dialogs.ask_stage,
+            "export_spectra": self.export_dialogs.ask_spectra,
+            "export_picture": self.export_dialogs.ask_picture,
+            "export_regions": self.export_dialogs.ask_regions,
             "open_library": self.ask_open_library,
-            **{f"draw_{shape}": partial(parts.regions.set_tool, shape) for shape in SHAPES},
-            "next_region": parts.regions.choose_next,
-            "remove_region": lambda: parts.regions.remove(parts.regions.chosen_number),
             "quit": self.close,
             "undo": self.corrections.undo,
             "redo": self.corrections.redo,
             "roles": self.show_roles,
             "copy_command": self.copy_command,
-            "colour": lambda: parts.looking.set_mode("colour"),
-            "band": lambda: parts.looking.set_mode("band"),
-            "montage": lambda: parts.looking.set_mode("montage"),
-            "residual": lambda: parts.looking.set_mode("residual"),
-            "compare": lambda: parts.looking.set_mode("compare"),
             "blink": self.centre.blink,
             "blink_on": self.centre.blink_by_itself,
-            "next_way": parts.comparing.show_next,
-            "swap": parts.comparing.swap,
-            "divider_left": lambda: parts.comparing.step_divider(-1),
-            "divider_right": lambda: parts.comparing.step_divider(1),
-            "change": lambda: parts.looking.toggle_view("change"),
-            "input": lambda: parts.looking.toggle_view("input"),
-            "add_pane": partial(add_pane, parts.looking),
-            "remove_pane": partial(remove_pane, parts.looking),
-            "all_panes": partial(show_all, parts.looking),
-            "reset_panes": parts.looking.reset_panes,
             "play": self.centre.play,
             "several": self.centre.show_sets,
             "alignment": self.show_alignment,
             "what_if": self.show_what_if,
-            "previous_stage": lambda: parts.looking.select_stage(session.selection.stage - 1),
-            "next_stage": lambda: parts.looking.select_stage(session.selection.stage + 1),
-            "first_stage": lambda: parts.looking.select_stage(0),
-            "last_stage": lambda: parts.looking.select_stage(len(session.stages) - 1),
-            "previous_band": lambda: parts.ruler.move(-1),
-            "next_band": lambda: parts.ruler.move(1),
-            "mean_of_bands": parts.ruler.toggle,
-            "more_bands": lambda: parts.ruler.grow(1),
-            "fewer_bands": lambda: parts.ruler.grow(-1),
-            "log": self.toggle_log,
-            "decode": session.restore,
-            "cancel": session.cancel,
+            "log": lambda: self.log_dock.setVisible(not self.log_dock.isVisible()),
             "adapt": self.show_training,
             "adapters": self.show_adapters,
             "import_adapter": self.ask_import_adapters,
-            "export_adapter": lambda: self.ask_export_adapter(parts.workshop.shown),
+            "export_adapter": lambda: self.ask_export_adapter(self.parts.workshop.shown),
             "verify_adapter": self.verify_adapter,
-            "whole_adapter": parts.setup.take_whole,
             "shortcuts": self.shortcuts.show,
             "self_test": self.self_test,
             "copy_report": lambda: self.copy_report(),
@@ -294,8 +260,8 @@ class MainWindow(QMainWindow):
         self.measurement_card.open_requested.connect(self.ask_open)
         self.measurement_card.add_requested.connect(self.ask_add)
         self.measurement_card.roles_requested.connect(self.show_roles)
-        self.spectrum.export_requested.connect(self.ask_export_spectra)
-        self.side_tabs.export_requested.connect(self.ask_export_regions)
+        self.spectrum.export_requested.connect(self.export_dialogs.ask_spectra)
+        self.side_tabs.export_requested.connect(self.export_dialogs.ask_regions)
         self.side_tabs.library_requested.connect(self.ask_open_library)
         self.roles_page.add_requested.connect(self.ask_add)
         self.recent_card.locate_requested.connect(self.relocate)
@@ -327,12 +293,12 @@ class MainWindow(QMainWindow):
 
     def ask_open(self) -> None:
         """Lets the user choose the files of one measurement."""
-        if paths := ask_open_files(self, "Open a measurement with its mask or matrix", self._folder()):
+        if paths := ask_open_files(self, "Open a measurement with its mask or matrix", folder_of(self.parts)):
             self.session.open(paths)
 
     def ask_add(self) -> None:
         """Lets the user add files to what is open."""
-        if paths := ask_open_files(self, "Add a mask, a matrix or a reference", self._folder()):
+        if paths := ask_open_files(self, "Add a mask, a matrix or a reference", folder_of(self.parts)):
             self.session.add(paths)
 
     def relocate(self, job: RecentJob) -> None:
@@ -408,13 +374,6 @@ class MainWindow(QMainWindow):
         self.show_page(self.training_page)
         self.training_page.setFocus()
 
-    def _folder(self) -> Path | None:
-        session = self.session
-        if session.paths and not session.is_sample:
-            return session.paths[0].parent
-        recent = self.parts.memory.settings.recent
-        return Path(recent[0].paths[0]).parent if recent else None
-
     def _show_document(self) -> None:
         session, kind = self.session, self.session.kind
         texts = {
@@ -468,43 +427,11 @@ class MainWindow(QMainWindow):
 
     # ---- exports -------------------------------------------------------------------------------------------------
 
-    def ask_export(self, stage: int | None) -> None:
-        """Asks for a file and writes the newest stage, or `stage`, as a cube."""
-        heading = "Export the result as a cube" if stage is None else f"Export stage {stage} as a cube"
-        suffix = "" if stage is None else f"_stage{stage}"
-        if path := ask_save_file(self, heading, self._suggested(f"{suffix}.h5"), CUBE_SUFFIXES):
-            self.parts.exports.export_cube(path, stage=stage)
-
-    def ask_export_spectra(self) -> None:
-        """Asks for a file and writes the curves at the pinned pixel."""
-        is_profile = self.session.kind.is_photograph
-        heading, ending = ("Export line profile", "_profile.csv") if is_profile else ("Export spectra", "_spectra.csv")
-        if path := ask_save_file(self, heading, self._suggested(ending), {"CSV": ".csv"}):
-            self.parts.exports.export_spectra(path, side=self.spectrum.side)
-
-    def ask_export_regions(self) -> None:
-        """Asks for a file and writes what was measured in all points and regions."""
-        is_photograph = self.session.kind.is_photograph
-        suffixes = {"CSV": ".csv"} if is_photograph else REGION_SUFFIXES
-        if path := ask_save_file(self, "Export regions", self._suggested("_regions.csv"), suffixes):
-            self.parts.regions.export(path)
-
     def ask_open_library(self) -> None:
         """Lets the user choose a spectral library."""
-        if path := ask_open_library(self, self._folder()):
+        if path := ask_open_library(self, folder_of(self.parts)):
             self.side_tabs.show_card("Library")
             self.parts.spectral_library.open(path)
-
-    def ask_export_picture(self) -> None:
-        """Asks for a file and writes the chosen stage as a picture in its colours."""
-        suffix = f"_stage{self.session.selection.stage}.png"
-        if path := ask_save_file(self, "Export picture", self._suggested(suffix), {"PNG": ".png"}):
-            self.parts.exports.export_picture(path)
-
-    def _suggested(self, ending: str) -> Path:
-        session = self.session
-        folder = self._folder() or Path.home()
-        return folder / f"{session.paths[0].stem}_{session.recipe.file_word}{ending}"
 
     def copy_command(self) -> None:
         """Puts the command that does this decode on the clipboard."""
@@ -540,10 +467,6 @@ class MainWindow(QMainWindow):
         )
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()
-
-    def toggle_log(self) -> None:
-        """Shows or hides the log."""
-        self.log_dock.setVisible(not self.log_dock.isVisible())
 
     # ---- looks ---------------------------------------------------------------------------------------------------
 

@@ -34,9 +34,8 @@ from lorun_engine.library import (
 
 from ..job import Job
 from ..kinds import KINDS
-from .comparing import Comparing
 from .decoders import Choice, Decoders, Fit, first_fit
-from .looking import Looking
+from .session import Session
 
 if TYPE_CHECKING:
     from lorun_engine.inspection import ChangeTable
@@ -77,9 +76,8 @@ class Workshop(QObject):
     layer_changed = Signal()
     noticed = Signal()
 
-    def __init__(self, looking: Looking, comparing: Comparing, library: Sequence[Path]) -> None:
-        super().__init__(looking)
-        session = looking.session
+    def __init__(self, session: Session, library: Sequence[Path]) -> None:
+        super().__init__(session)
         self.library = tuple(library)
         self.sets: tuple[LibrarySet, ...] = ()
         self.notice: Notice | None = None
@@ -88,7 +86,7 @@ class Workshop(QObject):
         self.trouble = ""  # why there is no table, in a sentence
         self.layer: str | None = None
         self.changes: tuple[np.ndarray | None, ...] = ()  # dW of the layer for every stage
-        self._session, self._looking, self._comparing = session, looking, comparing
+        self._session = session
         self._fits: dict[str, Fit] = {}  # by hash, to what is open
         self._tables: dict[str, ChangeTable] = {}  # by hash
         self._measurement: Measurement | None = None  # that the fits are to
@@ -98,14 +96,12 @@ class Workshop(QObject):
         self._renamed: tuple[str, str] | None = None
         self._last_chosen: Path | None = None
         self._wanted: str | None = None  # the name to look at once it is listed
-        self._pair: tuple[str, str] | None = None  # that are being decoded to be compared
         self._watcher: QFileSystemWatcher | None = None
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self.refresh)
         session.opened_changed.connect(self._opened)
         session.setup.changed.connect(self._decoder_changed)
         session.setup.loaded.connect(self.start)
-        comparing.changed.connect(self.compared)
 
     # ---- the list ------------------------------------------------------------------------------------------------
 
@@ -359,43 +355,6 @@ class Workshop(QObject):
         if self.shown is not None and self.shown.card.hash == entry.card.hash and self.layer == layer:
             self.changes = tuple(job.result)
             self.layer_changed.emit()
-
-    # ---- beside another ------------------------------------------------------------------------------------------
-
-    def rivals(self, entry: LibrarySet) -> tuple[str, ...]:
-        """The other decoders for what is open; the set that this one's training began with comes first."""
-        start = (entry.card.fields.get("training") or {}).get("started_from")
-        others = [name for name in self._session.setup.decoder_names if name != entry.card.name]
-        return tuple(sorted(others, key=lambda name: name != start))
-
-    def can_compare(self, entry: LibrarySet) -> bool:
-        """Whether decoding with this set and another one would start now."""
-        session = self._session
-        is_free = not (session.restoration.is_busy or session.is_opening or self._comparing.is_running)
-        is_open = session.measurement is not None and self.suitability(entry).is_usable
-        return is_open and is_free and bool(self.rivals(entry))
-
-    def compare(self, entry: LibrarySet, rival: str) -> None:
-        """Decodes what is open with a set and with another decoder, and puts the two results side by side."""
-        comparing = self._comparing
-        if rival not in self.rivals(entry) or not self.can_compare(entry):
-            return
-        pair = (entry.card.name, rival)
-        for name in self._session.setup.decoder_names:
-            comparing.tick(name, name in pair)
-        comparing.decode()
-        self._pair = pair
-        self._looking.set_mode("compare")
-
-    def compared(self) -> None:
-        """Shows the two results of a comparison once they are there."""
-        comparing, pair = self._comparing, self._pair
-        if pair is None or comparing.is_running:
-            return
-        self._pair = None
-        found = {outcome.name: outcome.result for outcome in comparing.progress.outcomes}
-        if None not in (found.get(pair[0]), found.get(pair[1])):
-            comparing.choose(left=found[pair[0]], right=found[pair[1]])
 
     # ---- files ---------------------------------------------------------------------------------------------------
 

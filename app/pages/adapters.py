@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
@@ -30,11 +28,13 @@ from PySide6.QtWidgets import (
 from lorun_engine.library import LibrarySet
 
 from ..assembly import Parts
-from ..document.workshop import Notice, Workshop, short
+from ..document.set_facts import facts, origin
+from ..document.workshop import Notice, Workshop
 from ..kinds import KINDS
-from ..quantities import breakable, number, plural
+from ..quantities import breakable
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.page import Page
 from ..widgets.theme import Theme
 from .changes import HeatMap, MatrixWall, layer_words
 
@@ -43,33 +43,22 @@ CARD_WIDTH = 320  # px
 LEAST_ROWS, MOST_ROWS = 3, 8  # of the library before it scrolls
 ROW_HEIGHT, ROOMY = 26, 720  # px of a row; of a page that has room for all of them
 NOTE_HEIGHT = 56  # px
-_SCORES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sam": "SAM (°)"}
 _OWN = "Sets that came with LoRun stay as they are. Export it and import the copy under another name to change it."
 
 
-class AdaptersPage(QWidget):
+class AdaptersPage(Page):
     """Library above; below it the card of the set that is looked at, its heat map, and one layer of it."""
 
-    closed = Signal()
     import_requested = Signal()
     export_requested = Signal(object)  # LibrarySet
 
     def __init__(self, parts: Parts, tokens: Theme) -> None:
-        super().__init__()
+        super().__init__("Adapter sets", name="Adapter sets")
         self._workshop = parts.workshop
-        self.setAccessibleName("Adapter sets")
-        heading = QLabel("Adapter sets")
-        heading.setObjectName("title")
         self.bring = QPushButton("Import…")
         self.bring.setToolTip("A set from a file; or drop the file on the window")
         self.bring.clicked.connect(self.import_requested)
-        self.back = QPushButton("Back to the restoration")
-        self.back.clicked.connect(self.closed)
-        top = QHBoxLayout()
-        top.addWidget(heading)
-        top.addStretch(1)
-        top.addWidget(self.bring)
-        top.addWidget(self.back)
+        self.add_button(self.bring)
         self.notice = NoticeBar(self._workshop)
         self.library = LibraryList(parts)
         self.card = SetCard(parts)
@@ -80,13 +69,9 @@ class AdaptersPage(QWidget):
         below.setSpacing(theme.GRID)
         below.addWidget(self.card)
         below.addWidget(self.changes, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(theme.GRID)
-        column.addLayout(top)
-        column.addWidget(self.notice)
-        column.addWidget(self.library)
-        column.addLayout(below, 1)
+        self.column.addWidget(self.notice)
+        self.column.addWidget(self.library)
+        self.column.addLayout(below, 1)
 
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
@@ -109,12 +94,6 @@ class AdaptersPage(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._workshop.assess(wanted=False)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.closed.emit()
-        else:
-            super().keyPressEvent(event)
 
 
 class NoticeBar(QFrame):
@@ -298,7 +277,7 @@ class SetCard(QWidget):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._parts, self._workshop = parts, parts.workshop
+        self._parts, self._workshop, self._rivals = parts, parts.workshop, parts.rivals
         self._shown: tuple[Path, str] | None = None
         self._facts_of: LibrarySet | None = None
         self.setFixedWidth(CARD_WIDTH)
@@ -436,15 +415,15 @@ class SetCard(QWidget):
         set_look(self.fit, suitability.sentence, suitability.look)
         self.use.setText("In use" if is_chosen else "Use this set")
         self.use.setEnabled(can_switch(self._parts, entry))
-        self.compare.setEnabled(self._workshop.can_compare(entry))
+        self.compare.setEnabled(self._rivals.can_compare(entry))
 
     def _list_rivals(self) -> None:
         self.rivals.clear()
-        for name in self._workshop.rivals(self._workshop.shown):
+        for name in self._rivals.of(self._workshop.shown):
             self.rivals.addAction(name, lambda name=name: self._compare(name))
 
     def _compare(self, rival: str) -> None:
-        self._workshop.compare(self._workshop.shown, rival)
+        self._rivals.compare(self._workshop.shown, rival)
         self.compared.emit()
 
     def _show_note_button(self) -> None:
@@ -561,67 +540,3 @@ def can_switch(parts: Parts, entry: LibrarySet) -> bool:
     workshop = parts.workshop
     is_free = parts.setup.is_engine_loaded and not parts.session.restoration.is_busy
     return is_free and workshop.suitability(entry).is_usable and not workshop.is_chosen(entry)
-
-
-def origin(entry: LibrarySet) -> str:
-    """Where a set came from."""
-    if entry.is_shipped:
-        return "shipped"
-    if entry.is_imported:
-        return "imported"
-    made_from = entry.card.fields.get("made_from", {})
-    return "trained here" if not made_from or "adapted" in made_from else "derived"
-
-
-def facts(entry: LibrarySet) -> Mapping[str, str]:
-    """What a card says, name by name; what it does not say is left out."""
-    fields = entry.card.fields
-    training: Mapping[str, Any] = fields.get("training") or {}
-    backbone = short(fields.get("backbone_hash", ""))
-    found: dict[str, Callable[[], str]] = {
-        "Origin": lambda: f"imported on {fields['imported']}" if "imported" in fields else origin(entry),
-        "Task": lambda: KINDS[entry.card.task].title,
-        "Stages": lambda: str(fields["stages"]),
-        "Parameters": lambda: f"{fields['num_parameters']:,}",
-        "Rank factor": lambda: f"{fields['gamma']:g} %",
-        "Backbone": lambda: f"{entry.backbone.name} ({backbone})" if entry.backbone else f"{backbone}, missing",
-        "Hash": lambda: short(entry.card.hash),
-        "Derived": lambda: _derived(fields["made_from"]),
-        "Trained": lambda: _trained(training),
-        "Started from": lambda: str(training["started_from"]),
-        "Data": lambda: _trained_on(training),
-        "Masks": lambda: ", ".join(training["masks"]),
-        **{title: (lambda name=name: _score(fields["metrics"], name)) for name, title in _SCORES.items()},
-        "Note": lambda: fields["note"] if entry.is_shipped else "",
-    }
-    return {name: words for name, say in found.items() if (words := _said(say))}
-
-
-def _said(say: Callable[[], str]) -> str:
-    """What a card says of something; cards of other programs and versions may lack it or mean something else."""
-    try:
-        return say()
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ""
-
-
-def _derived(made_from: Mapping[str, Any]) -> str:
-    """As "ablated: cassi-any-mask, 2"."""
-    return "; ".join(f"{how}: {', '.join(map(str, what))}" for how, what in made_from.items() if isinstance(what, list))
-
-
-def _trained(training: Mapping[str, Any]) -> str:
-    device = {"cpu": "CPU", "cuda": "GPU"}.get(training["device"], training["device"])
-    return f"{plural(training['steps'], 'step')} in {number(training['hours'])} h on the {device}"
-
-
-def _trained_on(training: Mapping[str, Any]) -> str:
-    files = training["files"]
-    return files if isinstance(files, str) else f"{plural(len(files), 'file')}: {', '.join(files)}"
-
-
-def _score(metrics: Mapping[str, float], name: str) -> str:
-    """A score on withheld scenes, after that of the set the training began with where it is known."""
-    after = number(metrics[f"validation_{name}"])
-    before = metrics.get(f"start_{name}")
-    return after if before is None else f"{number(before)} before, {after} after"

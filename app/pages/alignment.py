@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -24,6 +23,7 @@ from ..assembly import Parts
 from ..document.checking import Found, Reach
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.page import Page
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import Theme
 
@@ -36,18 +36,13 @@ SAME_SHIFT, SAME_STEP = 0.25, 0.02  # what the search cannot tell from nothing
 FLIPS = {"lr": "left to right", "ud": "upside down", "both": "by half a turn"}
 
 
-class AlignmentPage(QWidget):
+class AlignmentPage(Page):
     """Searches, draws the criterion over the shifts, and says in sentences what was found."""
 
-    closed = Signal()
-
     def __init__(self, parts: Parts, corrections: Corrections, tokens: Theme) -> None:
-        super().__init__()
+        super().__init__("Where does the mask lie?", name="Alignment of the mask")
         self._parts, self._session, self._corrections = parts, parts.session, corrections
-        self.setAccessibleName("Alignment of the mask")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.back = QPushButton("Back to the restoration")
-        self.back.clicked.connect(self.closed)
         self.search = QPushButton("Search")
         self.search.setObjectName("primary")
         self.search.clicked.connect(self._search_or_cancel)
@@ -85,25 +80,9 @@ class AlignmentPage(QWidget):
         self.map.getPlotItem().showGrid(x=False, y=False)
         self._show()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.closed.emit()
-        else:
-            super().keyPressEvent(event)
-
     # ---- parts ---------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        heading = QLabel("Where does the mask lie?")
-        heading.setObjectName("title")
-        top = QHBoxLayout()
-        top.addWidget(heading)
-        top.addStretch(1)
-        top.addWidget(self.back)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(theme.GRID)
-        whole.addLayout(top)
         columns = QHBoxLayout()
         columns.setSpacing(theme.GRID)
         left = QVBoxLayout()
@@ -113,7 +92,7 @@ class AlignmentPage(QWidget):
         left.addStretch(1)
         columns.addLayout(left, 2)
         columns.addWidget(self._map(), 3)
-        whole.addLayout(columns, 1)
+        self.column.addLayout(columns, 1)
 
     def _settings(self) -> QWidget:
         frame, column = theme.card("Search")

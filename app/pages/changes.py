@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
@@ -26,6 +25,7 @@ from PySide6.QtWidgets import (
 from ..quantities import number
 from ..render import mapped_bytes
 from ..widgets import theme
+from ..widgets.colours import blue_red, to_image, viridis
 from ..widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class ColourBar(QWidget):
         painter.drawText(self.rect(), middle | Qt.AlignmentFlag.AlignLeft, low)
         painter.drawText(self.rect(), middle | Qt.AlignmentFlag.AlignRight, high)
         bar = QRect(start, (self.height() - _BAR_HEIGHT) // 2, end - start, _BAR_HEIGHT)
-        painter.drawImage(bar, _image(self._colours[None]))
+        painter.drawImage(bar, to_image(self._colours[None]))
         painter.end()
 
 
@@ -251,16 +251,6 @@ class MatrixWall(QWidget):
         self.bar.setVisible(bool(changes))
         self.bar.show_range(-self.pictures.largest, self.pictures.largest, blue_red())
         self.value.setText("")
-
-
-def viridis() -> np.ndarray:
-    """(256, 3) uint8, even steps for the eye, dark is little."""
-    return pg.colormap.get("viridis").getLookupTable(nPts=_STEPS, alpha=False, mode="byte")
-
-
-def blue_red() -> np.ndarray:
-    """(256, 3) uint8, even steps for the eye: blue is negative, white zero, red positive."""
-    return pg.colormap.get("CET-D1").getLookupTable(nPts=_STEPS, alpha=False, mode="byte")
 
 
 class _Cells(QAbstractTableModel):
@@ -402,7 +392,7 @@ class _Matrices(QWidget):
         self._changes = list(changes)
         known = [change for change in changes if change is not None]
         self.largest = max((float(np.abs(change).max(initial=0)) for change in known), default=0.0)
-        self._images = [None if change is None else _image(self._colours(change)) for change in changes]
+        self._images = [None if change is None else to_image(self._colours(change)) for change in changes]
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -462,10 +452,3 @@ class _Matrices(QWidget):
         half = (_STEPS - 1) / 2
         share = change / self.largest if self.largest else np.zeros_like(change)
         return mapped_bytes(np.rint(half + half * share).astype(np.uint8), blue_red())
-
-
-def _image(colours: np.ndarray) -> QImage:
-    """(H, W, 3) uint8 as a picture of its own."""
-    colours = np.ascontiguousarray(colours)
-    height, width, _ = colours.shape
-    return QImage(colours.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()

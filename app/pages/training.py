@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QKeyEvent
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -22,32 +22,23 @@ from ..training.runs import Run
 from ..training.training import Training
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.page import Page
 from ..widgets.theme import Theme
 from .training_plan import PlanPanel
 from .training_run import RunPanel
 
 
-class TrainingPage(QWidget):
+class TrainingPage(Page):
     """Shows the plan while nothing runs, the run while it does, and its result until that is kept or left."""
 
-    closed = Signal()
     open_requested = Signal()
 
     def __init__(self, parts: Parts, tokens: Theme) -> None:
-        super().__init__()
+        super().__init__("Adapt a set", name="Adapt a set")
         self._training = parts.training
-        self.setAccessibleName("Adapt a set")
-        heading = QLabel("Adapt a set")
-        heading.setObjectName("title")
-        self.back = QPushButton("Back to the restoration")
-        self.back.clicked.connect(self.closed)
         self.another = QPushButton("Adapt another")
         self.another.clicked.connect(self._show_plan)
-        top = QHBoxLayout()
-        top.addWidget(heading)
-        top.addStretch(1)
-        top.addWidget(self.another)
-        top.addWidget(self.back)
+        self.add_button(self.another)
         self.unfinished = UnfinishedRuns(parts)
         self.plan = PlanPanel(parts)
         self.plan.start_requested.connect(self._start)
@@ -64,12 +55,8 @@ class TrainingPage(QWidget):
         self.stack = QStackedWidget()
         for widget in (self.plan, below):
             self.stack.addWidget(widget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(theme.GRID)
-        column.addLayout(top)
-        column.addWidget(self.unfinished)
-        column.addWidget(self.stack, 1)
+        self.column.addWidget(self.unfinished)
+        self.column.addWidget(self.stack, 1)
         self._is_run_wanted = self._training.has_child
         self._training.changed.connect(self._show)
         self._training.runs_changed.connect(self._show)
@@ -78,12 +65,6 @@ class TrainingPage(QWidget):
     def set_theme(self, tokens: Theme) -> None:
         """Draws in other colours from now on."""
         self.run.set_theme(tokens)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.closed.emit()
-        else:
-            super().keyPressEvent(event)
 
     def _start(self, plan) -> None:
         self._training.start(plan)
@@ -163,7 +144,7 @@ class ResultPanel(QWidget):
         self.use.setVisible(is_kept)
         self.use.setEnabled(entry is not None)
         self.compare.setVisible(is_kept and self._session.measurement is not None)
-        self.compare.setEnabled(entry is not None and self._parts.workshop.can_compare(entry))
+        self.compare.setEnabled(entry is not None and self._parts.rivals.can_compare(entry))
         self.resume.setVisible(progress.outcome != "finished" and run.is_resumable and not is_kept)
         self.report.setVisible(run.report is not None)
         set_look(self.sentence, *self._sentence())
@@ -199,7 +180,7 @@ class ResultPanel(QWidget):
         return None if self._kept is None else self._parts.workshop.set_of(self._kept, self._training.run.task)
 
     def _compare(self) -> None:
-        self._parts.workshop.compare(self._kept_set(), self._training.run.starting_set)
+        self._parts.rivals.compare(self._kept_set(), self._training.run.starting_set)
         self.used.emit()
 
     def _open_report(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QIcon, QImage, QKeySequence, QPalette, QPixmap, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QIcon, QKeySequence, QPalette, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -23,6 +23,7 @@ from ..assembly import Parts
 from ..panels.files import ask_open_files
 from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile, summary
 from ..widgets import theme
+from ..widgets.colours import to_image
 from ..widgets.labels import set_look
 
 ROW = 40  # px
@@ -147,9 +148,7 @@ def _group(file: DataFile) -> QPalette.ColorGroup:
 
 def picture(file: DataFile) -> QPixmap:
     """The small grey picture of a file."""
-    height, width = file.look.shape
-    image = QImage(file.look.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
-    return QPixmap.fromImage(image.copy())
+    return QPixmap.fromImage(to_image(file.look))
 
 
 def _make_table() -> QTableWidget:

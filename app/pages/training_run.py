@@ -20,6 +20,7 @@ from ..assembly import Parts
 from ..quantities import duration, gibibytes, roughly
 from ..training.record import Progress
 from ..widgets import theme
+from ..widgets.colours import to_image
 from ..widgets.labels import set_look
 from ..widgets.theme import Theme
 from .training_curves import TrainingCurves
@@ -212,11 +213,7 @@ class PreviewPicture(QWidget):
     def show_picture(self, pixels: np.ndarray, title: str) -> None:
         """Shows (H, W) or (H, W, 3) uint8."""
         self.title.setText(title)
-        height, width = pixels.shape[:2]
-        is_grey = pixels.ndim == 2
-        kind = QImage.Format.Format_Grayscale8 if is_grey else QImage.Format.Format_RGB888
-        pixels = np.ascontiguousarray(pixels)
-        self._frame.image = QImage(pixels.data, width, height, pixels.strides[0], kind).copy()
+        self._frame.image = to_image(pixels)
         self._frame.update()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -34,6 +33,7 @@ from ..panels.files import ask_save_file
 from ..quantities import breakable, number
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.page import Page
 from ..widgets.theme import Theme
 
 SOURCES = {"result": "The result", "reference": "The true scene", "file": "A file…"}
@@ -42,21 +42,16 @@ DIGITS = {"psnr": "{:.2f}", "ssim": "{:.3f}", "sam": "{:.2f}"}
 MOST_ELECTRONS = 10_000_000
 
 
-class WhatIfPage(QWidget):
+class WhatIfPage(Page):
     """Left the question, right the answer."""
 
-    closed = Signal()
-
     def __init__(self, parts: Parts, tokens: Theme) -> None:
-        super().__init__()
+        super().__init__("What if…", name="What if")
         self._parts, self._session = parts, parts.session
         self._path: Path | None = None
         self._wanted_source: str | None = None
         self._shown_base: object = None
-        self.setAccessibleName("What if")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.back = QPushButton("Back to the restoration")
-        self.back.clicked.connect(self.closed)
         self.base = QPushButton("Back")
         self.base.clicked.connect(parts.what_if.go_back)
         self.start = QPushButton("Simulate and decode")
@@ -86,12 +81,6 @@ class WhatIfPage(QWidget):
     def set_theme(self, tokens: Theme) -> None:
         """Everything follows the style sheet."""
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.closed.emit()
-        else:
-            super().keyPressEvent(event)
-
     @property
     def plan(self) -> Plan:
         """What the fields ask for; what is left as the camera has it is None."""
@@ -118,17 +107,7 @@ class WhatIfPage(QWidget):
     # ---- parts ---------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        heading = QLabel("What if…")
-        heading.setObjectName("title")
-        top = QHBoxLayout()
-        top.addWidget(heading)
-        top.addStretch(1)
-        top.addWidget(self.base)
-        top.addWidget(self.back)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(theme.GRID)
-        whole.addLayout(top)
+        self.add_button(self.base)
         left = QWidget()
         left.setObjectName("column")
         questions = QVBoxLayout(left)
@@ -148,7 +127,7 @@ class WhatIfPage(QWidget):
         columns.setSpacing(theme.GRID)
         columns.addWidget(area, 2)
         columns.addWidget(self._answer(), 3)
-        whole.addLayout(columns, 1)
+        self.column.addLayout(columns, 1)
 
     def _scene(self) -> QWidget:
         frame, column = theme.card("The scene")

@@ -31,20 +31,6 @@ class ModelCard(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(frame)
 
-        self.decoder = QComboBox()
-        self.decoder.setAccessibleName("Decoder")
-        self.stages = QSpinBox()
-        self.stages.setAccessibleName("Number of stages")
-        self.stages.setRange(1, MOST_STAGES)
-        self.stages.setKeyboardTracking(False)
-        self.device = QComboBox()
-        self.device.setAccessibleName("Device")
-        self.precision = QComboBox()
-        self.precision.setAccessibleName("Precision of the network")
-        self.precision.setToolTip("bfloat16 halves memory and time on recent GPUs; the physics stays in float32")
-        for box in (self.decoder, self.device, self.precision):  # long names are cut, not widening the column
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(12)
         self.fit = QLabel()
         self.fit.setWordWrap(True)
         self.cost = QLabel()
@@ -55,25 +41,7 @@ class ModelCard(QWidget):
         self.adapt = QPushButton("Adapt a set to this camera…")
         self.adapt.setObjectName("link")
         self.adapt.clicked.connect(self.adapt_requested)
-
-        grid = QGridLayout()
-        grid.setColumnStretch(1, 1)
-        grid.setHorizontalSpacing(12)
-        grid.setVerticalSpacing(theme.GRID)
-        fields = {
-            "Decoder": self.decoder,
-            "Stages": self.stages,
-            "Device": self.device,
-            "Precision": self.precision,
-        }
-        for row, (name, field) in enumerate(fields.items()):
-            label = QLabel(name)
-            label.setObjectName("dim")
-            label.setBuddy(field)
-            grid.addWidget(label, row, 0)
-            grid.addWidget(field, row, 1)
-        self._precision_row = (label, self.precision)  # the last; only networks have one
-        column.addLayout(grid)
+        column.addLayout(self._choices())
         self.strength = StrengthControl(parts)
         column.addWidget(self.strength)
         column.addWidget(self.fit)
@@ -93,6 +61,41 @@ class ModelCard(QWidget):
         for changed in (parts.setup.changed, parts.session.opened_changed, parts.session.restoration_changed):
             changed.connect(self._show)
         self._show()
+
+    def _choices(self) -> QGridLayout:
+        """A row for everything that is chosen from a list or counted."""
+        self.decoder = QComboBox()
+        self.decoder.setAccessibleName("Decoder")
+        self.stages = QSpinBox()
+        self.stages.setAccessibleName("Number of stages")
+        self.stages.setRange(1, MOST_STAGES)
+        self.stages.setKeyboardTracking(False)
+        self.device = QComboBox()
+        self.device.setAccessibleName("Device")
+        self.precision = QComboBox()
+        self.precision.setAccessibleName("Precision of the network")
+        self.precision.setToolTip("bfloat16 halves memory and time on recent GPUs; the physics stays in float32")
+        for box in (self.decoder, self.device, self.precision):  # long names are cut, not widening the column
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(12)
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(theme.GRID)
+        fields = {
+            "Decoder": self.decoder,
+            "Stages": self.stages,
+            "Device": self.device,
+            "Precision": self.precision,
+        }
+        for row, (name, field) in enumerate(fields.items()):
+            label = QLabel(name)
+            label.setObjectName("dim")
+            label.setBuddy(field)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(field, row, 1)
+        self._precision_row = (label, self.precision)  # the last; only networks have one
+        return grid
 
     def _show(self) -> None:
         setup = self._setup

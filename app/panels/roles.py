@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -35,6 +35,7 @@ from ..assembly import Parts
 from ..kinds import KINDS
 from ..quantities import number, size
 from ..widgets import theme
+from ..widgets.colours import to_image
 from ..widgets.forms import Field, Form, Found, text_of
 from .measurement import Misfit
 
@@ -250,9 +251,7 @@ def thumbnail(array: np.ndarray) -> QPixmap:
         return QPixmap()
     low, high = np.percentile(finite, (1, 99))
     grey = np.nan_to_num((image - low) / max(high - low, 1e-12)).clip(0, 1)
-    pixels = np.ascontiguousarray((grey * 255).astype(np.uint8))
-    height, width = pixels.shape
-    picture = QImage(pixels.data, width, height, width, QImage.Format.Format_Grayscale8).copy()
+    picture = to_image((grey * 255).astype(np.uint8))
     return QPixmap.fromImage(picture).scaled(
         THUMBNAIL, THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     )

@@ -18,9 +18,9 @@ from .. import render
 from ..assembly import Parts
 from ..document.comparing import Result, band_deviation
 from ..quantities import number
+from ..widgets.colours import NAN_COLOUR, diverging_map, to_image, viridis
 from ..widgets.theme import Theme
-from .pictures import Pane, Pictures, to_image, viridis
-from .residual import NAN_COLOUR, diverging_map
+from .pictures import Pane, Pictures
 
 PERCENTILE = 99.5  # of the magnitudes: the end of the colours, so that single pixels do not darken the rest
 PLANE_BYTES, IMAGE_BYTES = 64 << 20, 48 << 20

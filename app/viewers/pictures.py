@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
@@ -22,6 +21,7 @@ from ..document.ruler import range_title
 from ..document.selection import MEASUREMENT, REFERENCE
 from ..kinds import PERCENTILES, RGB
 from ..quantities import number
+from ..widgets.colours import to_image, viridis
 from .making import Making
 
 IMAGE_BYTES = 96 << 20  # of rendered pictures
@@ -335,17 +335,3 @@ def _linear_colour(cube: np.ndarray, weights: np.ndarray, factor: int) -> np.nda
     if factor >= SHRUNK_FIRST:
         return render.linear_colour(render.shrunk(cube, factor), weights)
     return render.shrunk(render.linear_colour(cube, weights), factor)
-
-
-def to_image(pixels: np.ndarray) -> QImage:
-    """A QImage that owns its pixels, of (H, W) or (H, W, 3) uint8, in the format that is painted fastest."""
-    pixels = np.ascontiguousarray(pixels)
-    height, width = pixels.shape[:2]
-    kind = QImage.Format.Format_Grayscale8 if pixels.ndim == 2 else QImage.Format.Format_RGB888
-    return QImage(pixels.data, width, height, pixels.strides[0], kind).convertToFormat(QImage.Format.Format_RGB32)
-
-
-@lru_cache(maxsize=1)
-def viridis() -> np.ndarray:
-    """The perceptually uniform map (256, 3) uint8 that people with colour-blindness read too."""
-    return pg.colormap.get("viridis").getLookupTable(nPts=256, alpha=False).astype(np.uint8)

@@ -17,6 +17,7 @@ from ..document.checking import ROUNDING, share_of, words_of
 from ..kinds import RGB
 from ..quantities import number
 from ..widgets import theme
+from ..widgets.colours import NAN_COLOUR, diverging_map
 from ..widgets.labels import set_look
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import Theme
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from lorun_engine.remeasure import Remeasurement
 
 PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
-NAN_COLOUR = (0xD0, 0x4F, 0xC8)
-# A diverging map for people who are colour-blind too: blue through white to red, after Moreland (ISVC 2009).
-_NEGATIVE, _MIDDLE, _POSITIVE = (59, 76, 192), (242, 242, 242), (180, 4, 38)
 MOST_PLOTTED = 2048  # points of a curve of means
 
 
@@ -299,15 +297,6 @@ def diverging_bytes(plane: np.ndarray, limit: float) -> np.ndarray:
     picture = diverging_map()[np.clip(np.rint(codes), 0, 255).astype(np.uint8)]
     picture[~np.isfinite(plane)] = NAN_COLOUR
     return picture
-
-
-def diverging_map() -> np.ndarray:
-    """(256, 3) uint8 from blue through white to red."""
-    places = np.linspace(-1, 1, 256)
-    colours = (_NEGATIVE, _MIDDLE, _POSITIVE)
-    return np.stack([np.interp(places, (-1, 0, 1), channel) for channel in zip(*colours, strict=True)], axis=1).astype(
-        np.uint8
-    )
 
 
 def grey_or_colour(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:

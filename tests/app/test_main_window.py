@@ -11,7 +11,6 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox
 
-from app import main_window
 from app.main_window import MainWindow
 from app.problems import Problem
 from app.resources import resource_path
@@ -230,7 +229,7 @@ def test_the_status_bar_shows_the_values_under_the_cursor(qtbot, window):
 
 def test_exports_go_where_the_user_says(qtbot, window, tmp_path, monkeypatch):
     _decode(qtbot, window)
-    monkeypatch.setattr(main_window, "ask_save_file", lambda *_: tmp_path / "result.npy")
+    monkeypatch.setattr("app.panels.exporting.ask_save_file", lambda *_: tmp_path / "result.npy")
     with qtbot.waitSignal(window.parts.exports.exported):
         window.actions_["export"].trigger()
     assert np.load(tmp_path / "result.npy").shape == (16, 14, 4)

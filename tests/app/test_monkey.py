@@ -15,6 +15,7 @@ from app.actions import ENTRIES
 from app.assembly import Parts
 from app.document.selection import MEASUREMENT, REFERENCE
 from app.main_window import MainWindow
+from app.panels import exporting
 
 NUM_ACTIONS = 200
 # it ends the window, starts a process of its own, or takes long
@@ -30,9 +31,10 @@ def window(qtbot, make_parts, fake_decoder_type, monkeypatch) -> MainWindow:
             decoder = fake_decoder_type(f"{name}-{task}", num_stages=3)
             decoder.task = task
             decoders.append(decoder)
-    for name in vars(main_window).copy():
-        if name.startswith("ask_"):
-            monkeypatch.setattr(main_window, name, lambda *arguments: None)
+    for module in (main_window, exporting):
+        for name in vars(module).copy():
+            if name.startswith("ask_"):
+                monkeypatch.setattr(module, name, lambda *arguments: None)
     window = MainWindow(make_parts(*decoders))
     qtbot.addWidget(window)
     window.show()

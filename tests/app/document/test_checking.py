@@ -7,8 +7,9 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.main_window import MainWindow
-from app.viewers.residual import NAN_COLOUR, diverging_bytes, grey_or_colour, limit_of, planes
+from app.viewers.residual import diverging_bytes, grey_or_colour, limit_of, planes
 from app.widgets import theme
+from app.widgets.colours import NAN_COLOUR
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from app.document.stage_store import StageStore
 from app.main_window import MainWindow
 from app.viewers.maps import Difference, Spread
 from app.viewers.regions import region_colour
-from app.viewers.residual import NAN_COLOUR, diverging_map
 from app.widgets import theme
+from app.widgets.colours import NAN_COLOUR, diverging_map
 from lorun_engine.errors import LorunError
 from lorun_engine.restore import StageResult
 

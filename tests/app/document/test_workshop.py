@@ -452,7 +452,7 @@ def test_without_a_trash_nothing_is_deleted(qtbot, make_workshop, library, monke
 def test_two_decoders_are_compared_on_what_is_open(qtbot, open_parts, library):
     save(new_model(seed=4), library[1], "trained")
     parts = open_parts()
-    parts.workshop.compare(named(parts, "trained"), "general")
+    parts.rivals.compare(named(parts, "trained"), "general")
     assert parts.comparing.is_running
     idle(qtbot, parts)
     left, right = parts.comparing.left, parts.comparing.right

@@ -21,9 +21,10 @@ from PySide6.QtWidgets import (
 
 from app.assembly import Parts
 from app.document.recipe import Adapting
+from app.document.set_facts import facts
 from app.job import Job
 from app.main_window import MainWindow
-from app.pages.adapters import AdaptersPage, facts
+from app.pages.adapters import AdaptersPage
 from app.pages.changes import HeatMap, MatrixWall, grouped, layer_words
 from app.widgets import theme
 from lorun_engine.inspection import ChangeTable

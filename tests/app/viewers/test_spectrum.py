@@ -314,7 +314,7 @@ def test_the_tool_buttons_draw_and_the_list_exports(qtbot, window, decoded, monk
     assert decoded.regions.chosen == Region(1, "point", ((8, 7),))
     qtbot.mouseClick(panel.tools["point"], Qt.MouseButton.LeftButton)
     assert decoded.regions.tool is None
-    monkeypatch.setattr("app.main_window.ask_save_file", lambda *args: tmp_path / "places.csv")
+    monkeypatch.setattr("app.panels.exporting.ask_save_file", lambda *args: tmp_path / "places.csv")
     with qtbot.waitSignal(decoded.exports.exported):
         qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
     assert (tmp_path / "places.csv").read_text().startswith("wavelength_nm,1 point mean,1 point std,1 point n")

@@ -16,8 +16,8 @@ from app.main_window import MainWindow
 from app.viewers import stepping
 from app.viewers.convergence import rises_in_words
 from app.viewers.maps import Change, Maps
-from app.viewers.pictures import Pictures, Seen, viridis
-from app.viewers.residual import NAN_COLOUR
+from app.viewers.pictures import Pictures, Seen
+from app.widgets.colours import NAN_COLOUR, viridis
 from lorun_engine.restore import StageResult
 
 

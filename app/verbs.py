@@ -1,0 +1,49 @@
+"""What the entries of the table of actions do, those that need no window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from .assembly import Parts
+from .document.arranging import add_pane, remove_pane, show_all
+from .document.region import SHAPES
+from .kinds import KINDS
+
+
+def verbs_of(parts: Parts) -> dict[str, Callable]:
+    """Entry by entry, what it does to the parts."""
+    session = parts.session
+    return {
+        **{f"open_{name}_sample": partial(session.open_sample, name) for name in KINDS},
+        **{f"draw_{shape}": partial(parts.regions.set_tool, shape) for shape in SHAPES},
+        "next_region": parts.regions.choose_next,
+        "remove_region": lambda: parts.regions.remove(parts.regions.chosen_number),
+        "colour": lambda: parts.looking.set_mode("colour"),
+        "band": lambda: parts.looking.set_mode("band"),
+        "montage": lambda: parts.looking.set_mode("montage"),
+        "residual": lambda: parts.looking.set_mode("residual"),
+        "compare": lambda: parts.looking.set_mode("compare"),
+        "next_way": parts.comparing.show_next,
+        "swap": parts.comparing.swap,
+        "divider_left": lambda: parts.comparing.step_divider(-1),
+        "divider_right": lambda: parts.comparing.step_divider(1),
+        "change": lambda: parts.looking.toggle_view("change"),
+        "input": lambda: parts.looking.toggle_view("input"),
+        "add_pane": partial(add_pane, parts.looking),
+        "remove_pane": partial(remove_pane, parts.looking),
+        "all_panes": partial(show_all, parts.looking),
+        "reset_panes": parts.looking.reset_panes,
+        "previous_stage": lambda: parts.looking.select_stage(session.selection.stage - 1),
+        "next_stage": lambda: parts.looking.select_stage(session.selection.stage + 1),
+        "first_stage": lambda: parts.looking.select_stage(0),
+        "last_stage": lambda: parts.looking.select_stage(len(session.stages) - 1),
+        "previous_band": lambda: parts.ruler.move(-1),
+        "next_band": lambda: parts.ruler.move(1),
+        "mean_of_bands": parts.ruler.toggle,
+        "more_bands": lambda: parts.ruler.grow(1),
+        "fewer_bands": lambda: parts.ruler.grow(-1),
+        "decode": session.restore,
+        "cancel": session.cancel,
+        "whole_adapter": parts.setup.take_whole,
+    }
