@@ -22,8 +22,8 @@ from .quantities import plural
 from .stage_store import StageStore
 
 if TYPE_CHECKING:
+    from lorun_engine.decoding.restore import StageResult
     from lorun_engine.measurement import Measurement
-    from lorun_engine.restore import StageResult
 
     from .decoders import Choice, Decoders
     from .job import Job
@@ -440,7 +440,7 @@ def _decode_all(
     threads: int | None,
 ) -> Iterator[tuple[int, int]]:
     """Adds an outcome for every choice and yields (stage, number of stages) after each stage."""
-    from lorun_engine.restore import restore
+    from lorun_engine.decoding.restore import restore
 
     for choice in choices:
         started, last = time.perf_counter(), None

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from lorun_engine.decoding.execution import PRECISIONS
 from lorun_engine.errors import LorunError
-from lorun_engine.execution import PRECISIONS
 from lorun_engine.io import OpenOptions, RoleTable, write_cube
 from lorun_engine.measurement import Measurement
 
@@ -42,7 +42,7 @@ from .what_if import WhatIf
 from .workshop import WHOLE, Adapting, Workshop
 
 if TYPE_CHECKING:
-    from lorun_engine.device import Device
+    from lorun_engine.decoding.device import Device
 
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
@@ -986,7 +986,7 @@ def _decode(
     keep_denoiser_input: bool,
 ) -> Iterator[int]:
     """Decodes into `stages` and yields the index of every stage."""
-    from lorun_engine.restore import restore
+    from lorun_engine.decoding.restore import restore
 
     decoder = adapted(decoders.open(choice), scale=recipe.adapting.scale, ablated=recipe.adapting.ablated)
     if recipe.precision is not None:
@@ -1010,14 +1010,14 @@ def _load_engine(decoders: Decoders) -> tuple:
 
 
 def _list_devices() -> tuple[Device, ...]:
-    from lorun_engine.device import list_devices
+    from lorun_engine.decoding.device import list_devices
 
     return tuple(list_devices())
 
 
 def _self_test() -> list[str]:
     """One line for every check."""
-    from lorun_engine.self_test import SELF_TESTS
+    from lorun_engine.cli.self_test import SELF_TESTS
 
     lines = []
     for title, check in SELF_TESTS.items():

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PySide6.QtCore import QFile, QFileSystemWatcher, QObject, QTimer, Signal
 
-from lorun_engine.cards import read_card
 from lorun_engine.errors import FileError, LorunError
-from lorun_engine.library import (
+from lorun_engine.library.cards import read_card
+from lorun_engine.library.sets import (
     SUFFIX,
     Copied,
     LibrarySet,
@@ -37,7 +37,7 @@ from .job import Job
 from .kinds import KINDS
 
 if TYPE_CHECKING:
-    from lorun_engine.inspection import ChangeTable
+    from lorun_engine.library.inspection import ChangeTable
     from lorun_engine.measurement import Measurement
 
     from .session import Session
@@ -590,7 +590,7 @@ def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple:
 
 def _fits(decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Measurement) -> Iterator:
     """The fit of every (hash, choice) to the measurement, and the tables of those that can be read, by hash."""
-    from lorun_engine.inspection import change_table
+    from lorun_engine.library.inspection import change_table
 
     fits, tables = {}, {}
     for digest, choice in wanted:
@@ -604,14 +604,14 @@ def _fits(decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Mea
 
 
 def _table(entry: LibrarySet, library: tuple[Path, ...]) -> ChangeTable:
-    from lorun_engine.inspection import change_table
+    from lorun_engine.library.inspection import change_table
 
     model, _ = verified(entry.card, library)
     return change_table(model)
 
 
 def _changes(entry: LibrarySet, library: tuple[Path, ...], layer: str) -> list[np.ndarray | None]:
-    from lorun_engine.inspection import changes_of_layer
+    from lorun_engine.library.inspection import changes_of_layer
 
     model, _ = verified(entry.card, library)
     return changes_of_layer(model, layer)

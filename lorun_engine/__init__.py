@@ -3,8 +3,8 @@
 The engine knows no Qt. Importing this package imports neither torch nor any file library; import the module you need:
 
     from lorun_engine.io import open_measurement
-    from lorun_engine.model import open_decoder
-    from lorun_engine.restore import restore
+    from lorun_engine.library.model import open_decoder
+    from lorun_engine.decoding.restore import restore
 """
 
 import os

@@ -28,7 +28,7 @@ from ..viewers.plots import new_plot, paint_plot, pen
 from .model import set_look
 
 if TYPE_CHECKING:
-    from lorun_engine.alignment import Alignment
+    from lorun_engine.camera_checks.alignment import Alignment
     from lorun_engine.tasks.cassi import Dispersion
 
 SURE, LIKELY = 0.9, 0.5  # margins of the direction

@@ -13,7 +13,7 @@ from ..session import Session
 from .model import set_look
 
 if TYPE_CHECKING:
-    from lorun_engine.remeasure import Remeasurement
+    from lorun_engine.camera_checks.remeasure import Remeasurement
 
 
 ROUNDING = 1e-5  # of the measurement; float32 leaves so much

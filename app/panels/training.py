@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.library import LibrarySet
+from lorun_engine.library.sets import LibrarySet
 
 from .. import theme
 from ..quantities import duration

@@ -22,7 +22,7 @@ from .pictures import title_of
 from .plots import new_plot, paint_plot, pen
 
 if TYPE_CHECKING:
-    from lorun_engine.remeasure import Remeasurement
+    from lorun_engine.camera_checks.remeasure import Remeasurement
 
 PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
 NAN_COLOUR = (0xD0, 0x4F, 0xC8)

@@ -37,7 +37,7 @@ OPTIONS = ("scale", "kernel", "border", "input_scale", "integer_scale", "cube_ax
 USUAL_SCALE = 2
 SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
 BORDERS = tuple(SCIPY_MODES)
-# the names of `kernels.gallery`, for menus that must not wait for torch
+# the names of `tasks.kernels.gallery`, for menus that must not wait for torch
 GALLERY = (
     *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),
     *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
@@ -175,7 +175,7 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
 
 def read_kernels(name: str) -> list[np.ndarray]:
     """The kernels that `name` stands for: one of the gallery, those of a file, or the N-th of a file, "FILE:N"."""
-    from ..kernels import gallery
+    from ..tasks.kernels import gallery
 
     known = gallery()
     if name in known:
@@ -248,7 +248,7 @@ def _kernel(
     if given is not None:
         name = given.found.path.name if given.found.path != row.found.path else given.found.key
         return _normalised(arrays["kernel"], name), name, given.reason
-    from ..kernels import SIZE, estimated_width, gaussian_kernel
+    from ..tasks.kernels import SIZE, estimated_width, gaussian_kernel
 
     width = round(min(max(estimated_width(y, scale), 0.3), 4.0), 1)
     size = min(SIZE, scale * y.shape[1], scale * y.shape[2])

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from ..errors import GeometryError
 from ..measurement import Measurement, Scene
-from ..noise import Noise
 from ..physics import LinearPhysics
+from .noise import Noise
 
 
 @dataclass(frozen=True)

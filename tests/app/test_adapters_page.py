@@ -26,7 +26,7 @@ from app.panels.adapters import AdaptersPage, facts
 from app.session import Session
 from app.viewers.changes import HeatMap, MatrixWall, grouped, layer_words
 from app.workshop import Adapting
-from lorun_engine.inspection import ChangeTable
+from lorun_engine.library.inspection import ChangeTable
 from tests.app.test_workshop import (  # noqa: F401 (fixtures)
     idle,
     library,
@@ -36,7 +36,7 @@ from tests.app.test_workshop import (  # noqa: F401 (fixtures)
     names,
     open_session,
 )
-from tests.engine.test_model import new_model, save
+from tests.engine.library.test_model import new_model, save
 
 
 @pytest.fixture

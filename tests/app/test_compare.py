@@ -18,8 +18,8 @@ from app.stage_store import StageStore
 from app.viewers.maps import Difference, Spread
 from app.viewers.regions import region_colour
 from app.viewers.residual import NAN_COLOUR, diverging_map
+from lorun_engine.decoding.restore import StageResult
 from lorun_engine.errors import LorunError
-from lorun_engine.restore import StageResult
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from app.viewers.convergence import rises_in_words
 from app.viewers.maps import Change, Maps
 from app.viewers.pictures import Pictures, Seen, viridis
 from app.viewers.residual import NAN_COLOUR
-from lorun_engine.restore import StageResult
+from lorun_engine.decoding.restore import StageResult
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from app.training_child import Child
 from app.training_plan import Plan
 from app.training_runs import EventFile, Run, find_runs, last_event, load_run, move_to_trash, new_folder, process_start
 from app.viewers.training_curves import TrainingCurves, running_mean
-from lorun_engine.cards import read_card
-from tests.engine.test_model import new_model, save
+from lorun_engine.library.cards import read_card
+from tests.engine.library.test_model import new_model, save
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_training.py")))
 

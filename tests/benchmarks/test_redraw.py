@@ -28,8 +28,8 @@ from app.viewers.centre import CentreView
 from app.viewers.convergence import ConvergenceView
 from app.viewers.grid import Cursor
 from app.viewers.spectrum import SpectrumView
+from lorun_engine.decoding.restore import StageResult
 from lorun_engine.io import OpenOptions
-from lorun_engine.restore import StageResult
 
 pytestmark = pytest.mark.benchmark
 
