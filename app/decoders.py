@@ -18,7 +18,7 @@ from lorun_engine.measurement import Measurement
 from .kinds import KINDS
 
 if TYPE_CHECKING:
-    from lorun_engine.decoding.restore import Decoder
+    from lorun_engine.decoder import Decoder
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 )
 
 from lorun_engine.errors import LorunError
+from lorun_engine.instrument import GALLERY
 from lorun_engine.io.reading import READING
-from lorun_engine.io.sr import GALLERY
 
 from .. import theme
 from ..decoders import Choice

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.io.sr import GALLERY
+from lorun_engine.instrument import GALLERY
 
 from .. import theme
 from ..quantities import breakable, number, plural

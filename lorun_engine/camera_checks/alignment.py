@@ -25,10 +25,11 @@ import torch
 from scipy import fft, ndimage
 
 from ..errors import LorunError
+from ..instrument import Dispersion
 from ..io import OpenOptions
 from ..io.cassi import moved
 from ..measurement import Measurement
-from ..tasks.cassi import CassiPhysics, Dispersion
+from ..tasks.cassi import CassiPhysics
 from .direction import coarse_spectra, direction_log_odds
 
 FLIPS = ("", "lr", "ud", "both")

@@ -138,8 +138,8 @@ def _first_capture(args: argparse.Namespace, options: OpenOptions) -> Measuremen
 
 
 def _cassi(args: argparse.Namespace, options: OpenOptions, card: Card, noise) -> Camera:
+    from ..instrument import Dispersion
     from ..io.cassi import named_wavelengths
-    from ..tasks.cassi import Dispersion
     from ..training_data.camera import Camera
 
     config = card.fields.get("task_config", {})

@@ -41,7 +41,7 @@ from .flags import (
 )
 
 if TYPE_CHECKING:
-    from ..decoding.restore import Decoder
+    from ..decoder import Decoder
     from ..measurement import Measurement
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError
+from ..instrument import BORDERS
 from ..io import WAVELENGTHS, OpenOptions
 from ..io.light_beside import LIGHT_BESIDE
 from ..io.options import COMPANIONS
 from ..io.reading import READING
-from ..io.sr import BORDERS
 
 if TYPE_CHECKING:
-    from ..decoding.restore import Decoder
+    from ..decoder import Decoder
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from .flags import (
 )
 
 if TYPE_CHECKING:
+    from ..decoder import Decoder
     from ..decoding.evaluate import Window, WindowScore
-    from ..decoding.restore import Decoder
+    from ..instrument import Dispersion
     from ..measurement import Measurement, Scene
-    from ..tasks.cassi import Dispersion
 
 Measure = Callable[["Scene"], "Measurement"]
 
@@ -231,7 +231,7 @@ def _sr(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measu
 
 
 def _dispersion(args: argparse.Namespace, num_bands: int) -> Dispersion:
-    from ..tasks.cassi import Dispersion
+    from ..instrument import Dispersion
 
     return Dispersion(
         num_bands,

@@ -12,10 +12,11 @@ import torch
 from ..colour import read_observer, rgb_weights
 from ..decoding.restore import restore
 from ..errors import FileError, LorunError
+from ..instrument import Dispersion
 from ..io import open_measurement, open_scene, write_cube
 from ..physics import adjoint_mismatch
 from ..tasks import TASKS
-from ..tasks.cassi import CassiPhysics, Dispersion
+from ..tasks.cassi import CassiPhysics
 from ..tasks.cs import CsPhysics
 from ..tasks.sr import SrPhysics
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..decoder import Decoder
 from ..errors import GeometryError, LorunError
 from ..measurement import Measurement, Scene
 from .metrics import score
-from .restore import Decoder, restore
+from .restore import restore
 
 WINDOW = 256  # pixels; the size of the usual simulation mask
 

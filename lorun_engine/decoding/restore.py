@@ -6,34 +6,15 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..decoder import Decoder, Stage
 from ..errors import DeviceError, LorunError, NumericalError
 from ..measurement import Measurement
-from ..physics import LinearPhysics
 from .metrics import score
-from .stage import Stage
-
-
-class Decoder(Protocol):
-    """Anything that turns a measurement into images stage by stage: a trained model or a classical algorithm."""
-
-    name: str  # as `--adapter` takes it
-    task: str
-    num_stages: int  # K, unless the user asks for another number
-
-    def fitted(self, measurement: Measurement) -> Decoder:
-        """This decoder made ready for the measurement's bands; a LorunError that says why it cannot be."""
-
-    def input_scale(self, measurement: Measurement) -> float:
-        """The factor a of the engine's input a*y, by this decoder's rule."""
-
-    def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
-        """Stage 0 (the initial estimate), then one Stage per stage."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..decoder import Decoder
 from ..errors import LorunError
 from ..measurement import Measurement
 from ..tasks.cassi import CassiPhysics
-from .restore import Decoder, restore
+from .restore import restore
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .. import __version__
+from ..decoder import Decoder, Stage
 from ..decoding.execution import PATHS, PRECISIONS
-from ..decoding.restore import Decoder
-from ..decoding.stage import Stage
 from ..errors import LorunError, ModelError
 from ..io import replacing
 from ..measurement import Measurement

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from ..decoding.stage import Stage
+from ..decoder import Stage
 from ..errors import ModelError
 from ..physics import LinearPhysics
 from ..tasks.gap_tv import GapTv

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..decoder import Decoder
 from ..decoding.evaluate import Window, evaluate
-from ..decoding.restore import Decoder
 from ..errors import LorunError
 from ..io import OpenOptions, open_companion, open_scene
 from ..io.sr import read_kernels

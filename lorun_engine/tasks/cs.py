@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from scipy import fft
 from torch import Tensor
 
-from ..decoding.stage import Stage
+from ..decoder import Stage
 from ..errors import GeometryError
 from ..measurement import Measurement, Scene
 from ..physics import LinearPhysics

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..decoding.stage import Stage
+from ..decoder import Stage
 from ..measurement import Measurement
 from ..physics import LinearPhysics
 

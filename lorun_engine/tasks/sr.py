@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from ..decoding.stage import Stage
+from ..decoder import Stage
 from ..errors import GeometryError
-from ..io.sr import BORDERS, SCIPY_MODES
+from ..instrument import BORDERS, SCIPY_MODES
 from ..measurement import Measurement, Scene
 from ..physics import LinearPhysics
 from .kernels import resized

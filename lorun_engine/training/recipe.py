@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..errors import FileError, LorunError
 from ..networks.unfolding import NetworkConfig
-from ..training_data.cassi import CassiData
-from .datasets import DATA
-from .own_material import LocalData
+from ..training_data.cassi import cassi_training_set
+from ..training_data.cs import cs_training_set
+from ..training_data.dataset import Material, TrainingSet
+from ..training_data.settings import DATA, CassiData, CsData, LocalData
+from ..training_data.sr import sr_training_set
 
 VARIANTS = {
     "lorun": ("warm-start", "backbone", "adapters"),
@@ -210,3 +214,23 @@ def _configured(kind: type, table: Mapping[str, Any], source: str) -> Any:
         return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
     except TypeError as error:
         raise FileError(f"{source} is incomplete: {error}. Complete the recipe.") from error
+
+
+_TRAINING_SETS: dict[str, Callable[[Material, Recipe], TrainingSet]] = {
+    "cassi": lambda material, recipe: cassi_training_set(material, recipe.data, bands=recipe.bands, step=recipe.step),
+    "cs": lambda material, recipe: cs_training_set(material, recipe.data),
+    "sr": lambda material, recipe: sr_training_set(material, recipe.data),
+}
+
+
+def initial_sampling(recipe: Recipe) -> Tensor | None:
+    """The matrix Phi that a training of this recipe starts to learn; None where it learns none."""
+    data = recipe.data
+    if not isinstance(data, CsData) or not data.learn_sampling:
+        return None
+    return data.initial_sampling()
+
+
+def training_set(material: Material, recipe: Recipe) -> TrainingSet:
+    """The samples and the validation of a recipe, on the CPU."""
+    return _TRAINING_SETS[recipe.task](material, recipe)

@@ -22,10 +22,9 @@ from ..library.model import Model
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
 from ..training_data.dataset import Material
-from .datasets import initial_sampling
 from .distributed import ALONE, Team, require_batch
 from .own_material import LocalMaterial, ready, starting_point, view_of
-from .recipe import Recipe, TrainingConfig, recipe_from
+from .recipe import Recipe, TrainingConfig, initial_sampling, recipe_from
 from .run_folder import CHECKPOINT, require_space, set_aside
 
 _CHECKPOINT_FORMAT = 1

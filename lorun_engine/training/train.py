@@ -28,11 +28,10 @@ from ..errors import FileError, NumericalError
 from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
 from ..networks.subspace import spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
-from .datasets import training_set
 from .distributed import ALONE, Team
 from .learning import one_step
 from .own_material import LocalMaterial, local_training_set
-from .recipe import Recipe
+from .recipe import Recipe, training_set
 from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_preview
 from .state import TrainingState, is_whole
 

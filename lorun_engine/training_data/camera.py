@@ -15,10 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import FileError, GeometryError
+from ..instrument import Dispersion
 from ..io import replacing
 from ..measurement import Measurement, Scene
 from ..tasks import cs, sr
-from ..tasks.cassi import CassiPhysics, Dispersion, measure
+from ..tasks.cassi import CassiPhysics, measure
 from ..tasks.kernels import gallery
 from ..tasks.noise import Noise
 

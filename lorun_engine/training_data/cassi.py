@@ -18,48 +18,18 @@ from torch import Tensor
 
 from ..decoding.evaluate import Window, at_wavelengths, cut_windows
 from ..errors import LorunError
+from ..instrument import Dispersion
 from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
-from ..tasks.cassi import CassiPhysics, Dispersion, measure
+from ..tasks.cassi import CassiPhysics, measure
 from .composed_scenes import Composer, read_spectra
 from .dataset import Material, Sample, TrainingSet
 from .photographs import cut, picture_files, random_frames, read_photographs
+from .settings import CassiData
 
 CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
 RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
-
-
-@dataclass(frozen=True)
-class CassiData:
-    """What a sample is drawn from.
-
-    `crop` is height x width, `batch` samples a step. `real_share` of the scenes are cut from measured cubes, the others
-    composed. `validation` names cubes that are not trained on, whole or with ":lower" for their lower half; where none
-    of them is found it is the lower half of the last cube; empty holds nothing out. Masks: a share `measured_masks` is
-    cut from mask files, the rest is random; `upright_masks` of the measured ones keep their orientation; the mask that
-    the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
-    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a
-    share `displaced_share` the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by
-    (standard deviation) 0.1 to 0.1 + `largest_blur` pixels.
-    """
-
-    crop: tuple[int, int] = (32, 256)
-    batch: int = 4
-    real_share: float = 0.5
-    zoom: tuple[float, float] = (0.6, 1.6)
-    validation: tuple[str, ...] = ("cave_feathers_crop150", "cave_stuffed_toys:lower")
-    measured_masks: float = 0.7
-    upright_masks: float = 0.5
-    mask_error: float = 0.0
-    gaussian_share: float = 0.0
-    largest_sigma: float = 0.05
-    shot_share: float = 0.0
-    fewest_electrons: float = 200.0
-    displaced_share: float = 0.0
-    largest_shift: float = 0.1
-    largest_blur: float = 0.15
-    photographs: int = 400
 
 
 @dataclass(frozen=True)

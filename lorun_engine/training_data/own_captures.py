@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..decoding.evaluate import Window
-from ..library.model import Model
-from ..measurement import Measurement, Scene
-from ..networks.lora import AdapterSet
+from ..decoder import Decoder
+from ..measurement import Measurement
 from ..tasks import cs, sr
 from ..tasks.cassi import CassiPhysics
-from ..training.selfsupervised import kept_back as values_kept_back
-from ..training.selfsupervised import withheld_error
+from ..tasks.withheld import kept_back as values_kept_back
 from .dataset import Sample
-
-if TYPE_CHECKING:
-    from ..training.own_material import LocalData
+from .settings import LocalData
 
 
 @dataclass(frozen=True)
@@ -32,14 +26,14 @@ class CaptureSampler:
     captures: tuple[tuple[Tensor, Any, Tensor | None], ...]  # y, physics, scene
 
     @classmethod
-    def of(cls, captures: Sequence[Measurement], data: LocalData, model: Model, *, kept_back: bool = False) -> Self:
+    def of(cls, captures: Sequence[Measurement], data: LocalData, decoder: Decoder, *, kept_back: bool = False) -> Self:
         """The sampler of some measurements, brought to the set's 0..1 scale.
 
         With `kept_back` the values that the captures are scored at are taken out of them for the whole training.
         """
         found = []
         for capture in captures:
-            scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
+            scale = decoder.input_scale(capture) if capture.input_scale is None else capture.input_scale
             y = torch.from_numpy(capture.y)[None] * scale
             physics = capture.physics
             if kept_back:
@@ -73,40 +67,6 @@ class CaptureSampler:
     def summary(self) -> Mapping[str, object]:
         """What it draws from."""
         return {"captures": len(self.captures)}
-
-
-def pair_windows(captures: Sequence[Measurement]) -> list[tuple[Window, Measurement]]:
-    """Every withheld pair whole."""
-    return [
-        (Window(f"pair {number}", Scene(capture.reference, capture.wavelengths_nm)), capture)
-        for number, capture in enumerate(captures, 1)
-    ]
-
-
-def as_given(scene: Scene, adapters: AdapterSet, *, capture: Measurement) -> Measurement:
-    """The measurement of a withheld pair: nothing is simulated."""
-    return capture
-
-
-@torch.no_grad()
-def withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement], share: float) -> dict[str, float]:
-    """The error at withheld values as decibels below the largest one, and figures where references are known."""
-    from ..decoding.restore import restore, scored
-
-    errors, known = [], []
-    for capture in captures:
-        scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
-        y = torch.from_numpy(capture.y)[None] * scale
-        given, partial_physics, hidden = values_kept_back(y, capture.physics, share)
-        fitted = model.fitted(capture)
-        *_, last = fitted.stages(given.to(device), partial_physics.to(device), num_stages=model.num_stages)
-        error = withheld_error(last.image.cpu(), y, capture.physics, hidden) / y.max().square()
-        errors.append(float(-10 * torch.log10(error.clamp(min=1e-12))))
-        if capture.reference is not None:
-            *_, stage = restore(model, replace(capture, reference=None), device=device)
-            known.append(scored(stage.image, capture))
-    means = {} if len(known) < len(captures) else {name: float(np.mean([k[name] for k in known])) for name in known[0]}
-    return {"withheld_psnr": float(np.mean(errors)), **means}
 
 
 def part_of(y: Tensor, physics: Any, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Sample:

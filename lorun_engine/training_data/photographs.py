@@ -12,7 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..decoding.evaluate import Window
 from ..errors import FileError
+from ..io import OpenOptions, open_scene
+from ..tasks import cs
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
@@ -120,3 +123,18 @@ def random_frames(
             along = torch.where((mirror < 0.5)[:, None, None], size[:, None, None] - 1 - along, along)
         coordinates.append(along)
     return torch.stack(coordinates, dim=-1)
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) to (B, 1, H, W)."""
+    return torch.einsum("c,bchw->bhw", pictures.new_tensor(cs.LUMA), pictures)[:, None]
+
+
+def photographs_for(paths: Sequence[Path], crop: tuple[int, int]) -> Photographs:
+    """The pictures that are large enough for the crop."""
+    return read_photographs(paths, least=min(max(crop), 321))
+
+
+def whole_windows(paths: Sequence[Path]) -> list[Window]:
+    """Every picture as one window of a validation."""
+    return [Window(path.stem, open_scene(path, OpenOptions())) for path in paths]

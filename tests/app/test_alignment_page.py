@@ -33,9 +33,10 @@ def scene() -> np.ndarray:
 @pytest.fixture
 def misaligned(tmp_path, scene) -> Path:
     """A capture through a mask that lies SHIFT from where its file says."""
+    from lorun_engine.instrument import Dispersion
     from lorun_engine.io import write_measurement
     from lorun_engine.measurement import Scene
-    from lorun_engine.tasks.cassi import Dispersion, simulate
+    from lorun_engine.tasks.cassi import simulate
     from lorun_engine.tasks.noise import Noise
 
     large = (np.random.default_rng(2).random((SIDE + 2 * MARGIN,) * 2) < 0.5).astype(np.float32)
@@ -179,7 +180,7 @@ def test_photographs_have_no_mask_to_search(qtbot, make_session, request, kind):
 
 def test_the_sentences_name_flip_step_and_direction():
     from lorun_engine.camera_checks.alignment import Alignment, Supposition
-    from lorun_engine.tasks.cassi import Dispersion
+    from lorun_engine.instrument import Dispersion
 
     nothing = np.zeros(1)
     found = Alignment(Supposition(0.1, 3.0, 2.2, "lr"), "-", 0.97, 0.5, 0.1, 0.01, nothing, nothing[None], nothing)

@@ -18,12 +18,13 @@ from PySide6.QtCore import Qt
 
 from app.main_window import MainWindow
 from app.resources import library_folders, resource_path
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import open_scene, write_cube, write_measurement
 from lorun_engine.library.cards import cards_in, read_card
 from lorun_engine.library.model import backbone_hash, load_model
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks import sr
-from lorun_engine.tasks.cassi import Dispersion, measure, random_mask
+from lorun_engine.tasks.cassi import measure, random_mask
 from lorun_engine.tasks.kernels import gallery
 from lorun_engine.tasks.noise import Noise
 from lorun_engine.training_data.composed_scenes import Composer

@@ -20,9 +20,10 @@ from app.session import Session
 from app.training_data import DataFile, Wanted, checked, split
 from app.training_runs import Run, find_runs, new_folder, process_start
 from lorun_engine.errors import DeviceError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_cube, write_measurement
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 from tests.app.conftest import FakeDecoder
 from tests.engine.library.test_model import BANDS, new_model, save
 from tests.engine.training.test_adapting import captures, new_set

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from lorun_engine.camera_checks import direction
 from lorun_engine.camera_checks.direction import BLOCK, NUM_POINTS, POINTS_NM, coarse_spectra, features, layer_shapes
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.instrument import Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 from lorun_engine.tasks.noise import Noise
 from lorun_engine.training_data.composed_scenes import Composer, Spectra, read_spectra
 from lorun_engine.training_data.photographs import picture_files, read_photographs

@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from lorun_engine.io import WAVELENGTHS
-from lorun_engine.training_data.cassi import CassiData, cassi_sampler
+from lorun_engine.training_data.cassi import cassi_sampler
 from lorun_engine.training_data.dataset import find_material
+from lorun_engine.training_data.settings import CassiData
 
 pytestmark = pytest.mark.benchmark
 

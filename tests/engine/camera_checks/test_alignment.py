@@ -15,10 +15,11 @@ from lorun_engine.cli.flags import shift
 from lorun_engine.decoding.metrics import psnr
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import GeometryError, LorunError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import OpenOptions, open_measurement
 from lorun_engine.io.cassi import moved
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, simulate
 from lorun_engine.tasks.gap_tv import GapTv
 from lorun_engine.tasks.noise import Noise
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lorun_engine.camera_checks.direction import BLOCK, coarse_spectra, direction_log_odds, layer_shapes, stored_layers
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.instrument import Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 
 NM = np.linspace(450, 650, 24)
 

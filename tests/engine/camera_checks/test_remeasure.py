@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from lorun_engine.camera_checks.remeasure import judge_camera, remeasure
 from lorun_engine.errors import GeometryError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, simulate
 from lorun_engine.tasks.noise import Noise
 
 BANDS, SIZE = 12, 96

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from lorun_engine.decoder import Stage
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import DeviceError, GeometryError, LorunError, NumericalError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.networks.unfolding import Stage
 from lorun_engine.tasks import TASKS, cs, sr
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
 from lorun_engine.tasks.gap_tv import GapTv
 from lorun_engine.tasks.kernels import gaussian_kernel
 

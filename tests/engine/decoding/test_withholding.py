@@ -8,9 +8,10 @@ import torch
 
 from lorun_engine.decoding.withholding import predict, random_share
 from lorun_engine.errors import LorunError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.tasks import cs
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 from lorun_engine.tasks.gap_tv import GapTv
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lorun_engine.errors import LorunError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import OpenOptions, inspect, open_measurement
 from lorun_engine.io.dark_level import estimated_dark_level
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 
 LEVEL = 0.05
 DISPERSIONS = (Dispersion(8, 2.0), Dispersion(8, 1.5, axis="y", direction="-"))

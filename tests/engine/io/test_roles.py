@@ -13,9 +13,10 @@ import scipy.io
 import torch
 
 from lorun_engine.errors import AmbiguousGeometry, FileError, GeometryError, LorunError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import WAVELENGTHS, Geometry, OpenOptions, inspect, open_measurement, open_scene, write_cube
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 
 BANDS, HEIGHT, WIDTH = 5, 12, 16
 SCENE = np.random.default_rng(0).random((BANDS, HEIGHT, WIDTH)).astype(np.float32)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from lorun_engine.errors import FileError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import (
     CUBE_FORMATS,
     cube_file,
@@ -26,7 +27,7 @@ from lorun_engine.io import (
     write_spectra_csv,
 )
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
 
 BANDS, HEIGHT, WIDTH = 5, 8, 11
 CUBE = np.random.default_rng(0).random((BANDS, HEIGHT, WIDTH)).astype(np.float32) * 1.2 - 0.1  # nothing is clipped

@@ -13,6 +13,7 @@ import torch
 
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import FileError, LorunError, ModelError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.library.cards import cards_in, read_card
 from lorun_engine.library.model import (
     Model,
@@ -28,7 +29,7 @@ from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.networks.lora import SAMPLING, AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.tasks import cs, sr
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 from lorun_engine.tasks.kernels import gaussian_kernel
 
 BANDS = np.linspace(450, 650, 9)

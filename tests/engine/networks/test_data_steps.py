@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lorun_engine.errors import ModelError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.networks.data_steps import (
     DATA_STEPS,
     Dual,
@@ -21,7 +22,7 @@ from lorun_engine.networks.denoisers import DENOISERS, denoiser_config
 from lorun_engine.networks.lora import AdapterSet
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.physics import LinearPhysics
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 from tests.engine.networks.operators import CircularBlur, OrthonormalBlocks, orthonormal_rows
 
 HEIGHT, WIDTH = 16, 24

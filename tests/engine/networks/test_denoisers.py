@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from lorun_engine.errors import ModelError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.library.model import count_parameters
 from lorun_engine.networks.denoisers import DENOISERS, build_denoiser, build_ends
 from lorun_engine.networks.lora import AdapterSet
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 
 
 def ssr_config(num_blocks: int) -> NetworkConfig:

@@ -10,10 +10,11 @@ import torch
 
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import ModelError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.library.model import backbone_hash, load_model
 from lorun_engine.networks.lora import AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 from tests.engine.library.test_model import BANDS, capture, new_model, save
 from tests.engine.networks.operators import OrthonormalBlocks, orthonormal_rows
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from lorun_engine.instrument import Dispersion
 from lorun_engine.networks.lora import SAMPLING, AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.physics import LinearPhysics
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 from lorun_engine.tasks.cs import CsPhysics, random_sampling
 from lorun_engine.tasks.kernels import gaussian_kernel
 from lorun_engine.tasks.sr import SrPhysics

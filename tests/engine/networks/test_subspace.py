@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lorun_engine.instrument import Dispersion
 from lorun_engine.networks.subspace import (
     from_coefficients,
     orthogonalised,
@@ -14,7 +15,7 @@ from lorun_engine.networks.subspace import (
     subspace_tv,
     to_coefficients,
 )
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 from lorun_engine.tasks.gap_tv import GapTv
 
 BANDS = 12

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lorun_engine.errors import ModelError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.networks.data_steps import DATA_STEPS, half_quadratic, normalised_projection, proximal_gradient
 from lorun_engine.networks.lora import AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import (
@@ -18,7 +19,7 @@ from lorun_engine.networks.unfolding import (
     new_step_parameters,
     run_denoiser,
 )
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
 from lorun_engine.tasks.gap_tv import GapTv
 
 CHANNELS, HEIGHT, WIDTH = 4, 8, 16

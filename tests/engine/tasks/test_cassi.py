@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from lorun_engine.errors import GeometryError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Scene
 from lorun_engine.physics import adjoint_mismatch
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
 from lorun_engine.tasks.noise import Noise
 
 GEOMETRIES = [

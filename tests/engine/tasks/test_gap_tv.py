@@ -7,8 +7,9 @@ import pytest
 import torch
 from skimage.restoration import denoise_tv_chambolle as skimage_tv
 
+from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 from lorun_engine.tasks.gap_tv import GapTv, denoise_tv_chambolle
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lorun_engine.io.sr import GALLERY
+from lorun_engine.instrument import GALLERY
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks.kernels import (
     anisotropic_kernel,

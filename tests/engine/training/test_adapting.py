@@ -15,6 +15,7 @@ import torch
 from lorun_engine.cli.training import COMMANDS
 from lorun_engine.decoding.evaluate import Window, evaluate
 from lorun_engine.errors import FileError, LorunError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_cube, write_measurement
 from lorun_engine.library.cards import read_card
 from lorun_engine.library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
@@ -22,18 +23,19 @@ from lorun_engine.measurement import Scene
 from lorun_engine.networks.lora import SAMPLING, AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.tasks import cs
-from lorun_engine.tasks.cassi import Dispersion, random_mask
+from lorun_engine.tasks.cassi import random_mask
 from lorun_engine.tasks.kernels import gaussian_kernel
 from lorun_engine.tasks.noise import Noise
+from lorun_engine.tasks.withheld import kept_back
 from lorun_engine.training.adapting import adapt_recipe
-from lorun_engine.training.own_material import LocalData
 from lorun_engine.training.recipe import read_recipe
 from lorun_engine.training.run_folder import read_events, toml_text
-from lorun_engine.training.selfsupervised import kept_back, self_supervised_loss
+from lorun_engine.training.selfsupervised import self_supervised_loss
 from lorun_engine.training_data import own_files
 from lorun_engine.training_data.camera import Camera, camera_of, read_camera
 from lorun_engine.training_data.own_captures import CaptureSampler
 from lorun_engine.training_data.own_files import Reading, examined
+from lorun_engine.training_data.settings import LocalData
 
 RESOURCES = Path(__file__).parents[3] / "resources"
 BANDS = np.linspace(450, 650, 6)

@@ -17,8 +17,9 @@ from lorun_engine.training import learning
 from lorun_engine.training.learning import distance
 from lorun_engine.training.recipe import Recipe, read_recipe, recipe_from
 from lorun_engine.training.train import TrainEvent, resume, train
-from lorun_engine.training_data.cassi import CassiData, cassi_sampler
+from lorun_engine.training_data.cassi import cassi_sampler
 from lorun_engine.training_data.dataset import Material, Sample, find_material
+from lorun_engine.training_data.settings import CassiData
 
 BANDS = np.asarray(WAVELENGTHS["cassi-28"])
 RECIPES = Path(__file__).parents[3] / "resources" / "recipes"
