@@ -21,5 +21,5 @@ of the parts that work on it (`looking`, `exports`, `regions`, `checking`, `comp
 session and follow its signals. A widget gets all of them as `Parts`, calls verbs, and redraws on signals; what it
 shows it keeps nowhere else.
 
-`tests/app/test_house_app.py` reads all imports and holds the rooms to this.
+The table of `tests/test_house.py` says which rooms each imports, and fails where an import goes against it.
 """

@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
 
 from lorun_engine import __version__
 from lorun_engine.errors import LorunError
-from lorun_engine.library import LibrarySet
+from lorun_engine.library.sets import LibrarySet
 
 from . import problems
 from .actions import ENTRIES, Actions, Corrections

@@ -3,8 +3,24 @@
 The engine knows no Qt. Importing this package imports neither torch nor any file library; import the module you need:
 
     from lorun_engine.io import open_measurement
-    from lorun_engine.model import open_decoder
-    from lorun_engine.restore import restore
+    from lorun_engine.library.model import open_decoder
+    from lorun_engine.decoding.restore import restore
+
+Its rooms from the ground up. A room imports rooms above it in this list and never one below, so no two files know each
+other in a circle; the table of `tests/test_house.py` says which rooms, and fails where an import goes against it.
+
+    the files beside this one: errors, physics, measurement, decoder, instrument, colour
+                    the words that everybody uses; `instrument` says what a camera is like without torch
+    tasks           one file a task: its operator, its decoders without weights; kernels, noise, withheld values
+    io              files in and out, and what the arrays in them mean; torch only where a measurement is made
+    networks        unfolding, data steps, low-rank adapters, `denoisers`; knows channels, no task
+    decoding        a measurement to images stage by stage, their figures, devices
+    library         sets of adapters as files: cards, models, the folder of sets, what a set changes
+    camera_checks   whether a capture fits its mask and dispersion, before and after a decode
+    training_data   what samples are drawn from: settings, a file a task, own files, photographs, computed scenes
+    training        recipes, the loop and its state, the folder of a run, adapting, steering, several processes
+    paper           the paper's tables, computed again
+    cli             the command line: a file a group of commands; torch only once a command runs
 """
 
 import os

@@ -34,9 +34,9 @@ def make_trained_set(tmp_path: Path) -> Callable[[Sequence[float]], Path]:
     def make(wavelengths_nm: Sequence[float]) -> Path:
         import torch
 
-        from lorun_engine.lora import new_adapters
-        from lorun_engine.model import Model, save_adapters, save_backbone
-        from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
+        from lorun_engine.library.model import Model, save_adapters, save_backbone
+        from lorun_engine.networks.lora import new_adapters
+        from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 
         torch.manual_seed(0)
         config = NetworkConfig(len(wavelengths_nm), 2, denoiser="unet", denoiser_settings={"widths": (4, 8)})

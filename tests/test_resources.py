@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from app.resources import resource_path
-from lorun_engine.cards import cards_in
+from lorun_engine.decoding.restore import restore
 from lorun_engine.io import WAVELENGTHS, OpenOptions, open_measurement
+from lorun_engine.library.cards import cards_in
+from lorun_engine.library.model import list_decoders, open_decoder
 from lorun_engine.measurement import Scene
-from lorun_engine.model import list_decoders, open_decoder
-from lorun_engine.restore import restore
 from lorun_engine.tasks import TASKS, cs, sr
 
 WEIGHTS = resource_path("weights")

@@ -23,9 +23,9 @@ from ..quantities import number
 from .session import Session
 
 if TYPE_CHECKING:
-    from lorun_engine.alignment import Alignment, AlignmentProgress
+    from lorun_engine.camera_checks.alignment import Alignment, AlignmentProgress
+    from lorun_engine.camera_checks.remeasure import CameraVerdict, Remeasurement
     from lorun_engine.measurement import Measurement
-    from lorun_engine.remeasure import CameraVerdict, Remeasurement
 
 MOST_KEPT = 8  # stages whose residual is kept
 ROUNDING = 1e-5  # of the measurement; float32 leaves so much
@@ -230,7 +230,7 @@ class Checking(QObject):
 
 
 def _as_found(alignment: Alignment, options: OpenOptions, measurement: Measurement) -> Found:
-    from lorun_engine.alignment import corrected  # loaded already: the worker has just searched with it
+    from lorun_engine.camera_checks.alignment import corrected  # loaded already: the worker has just searched with it
 
     num_bands = measurement.physics.dispersion.num_bands
     return Found(
@@ -285,8 +285,8 @@ def _measured(
     measurement: Measurement, image_of: Callable[[], np.ndarray], camera: CameraVerdict | None, is_judged: bool
 ) -> Iterator[Remeasurement]:
     """Yields the figures at once and returns them with the verdict on the camera, why there is none, and the search."""
-    from lorun_engine.alignment import Alignment, align
-    from lorun_engine.remeasure import judge_camera, remeasure
+    from lorun_engine.camera_checks.alignment import Alignment, align
+    from lorun_engine.camera_checks.remeasure import judge_camera, remeasure
 
     image, alignment, why_not = image_of(), None, ""
     early = remeasure(measurement, image, camera=camera, is_judged=False)
@@ -305,7 +305,7 @@ def _measured(
 
 
 def _searched(measurement: Measurement, options: OpenOptions, reach: Reach) -> Iterator[AlignmentProgress]:
-    from lorun_engine.alignment import Alignment, align
+    from lorun_engine.camera_checks.alignment import Alignment, align
 
     for event in align(measurement, reach=reach.shift, step_reach=reach.step, flips=reach.flips):
         if isinstance(event, Alignment):

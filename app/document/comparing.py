@@ -27,8 +27,8 @@ from .session import Session
 from .stage_store import StageStore
 
 if TYPE_CHECKING:
+    from lorun_engine.decoding.restore import StageResult
     from lorun_engine.measurement import Measurement
-    from lorun_engine.restore import StageResult
 
 LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
 DIVIDER_STEP = 0.02  # of the width, per key
@@ -440,7 +440,7 @@ def _decode_all(
     threads: int | None,
 ) -> Iterator[tuple[int, int]]:
     """Adds an outcome for every choice and yields (stage, number of stages) after each stage."""
-    from lorun_engine.restore import restore
+    from lorun_engine.decoding.restore import restore
 
     for choice in choices:
         started, last = time.perf_counter(), None

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lorun_engine.cards import cards_in, tensor_names
 from lorun_engine.errors import LorunError
+from lorun_engine.library.cards import cards_in, tensor_names
 from lorun_engine.measurement import Measurement
 
 from ..kinds import KINDS
 
 if TYPE_CHECKING:
-    from lorun_engine.restore import Decoder
+    from lorun_engine.decoder import Decoder
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LibraryDecoders:
 
     def choices(self) -> tuple[Choice, ...]:
         """The adapter sets, then the algorithms without weights."""
-        from lorun_engine.model import list_decoders
+        from lorun_engine.library.model import list_decoders
         from lorun_engine.tasks import TASKS
 
         found: dict[tuple[str, str], Choice] = {}  # of two sets of one name the first counts
@@ -80,7 +80,7 @@ class LibraryDecoders:
 
     def open(self, choice: Choice) -> Decoder:
         """The decoder of a choice; its files are read again only when the library has another set of that name."""
-        from lorun_engine.model import open_decoder
+        from lorun_engine.library.model import open_decoder
 
         key = (choice.name, choice.task)
         found = ""
@@ -126,8 +126,8 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
 
 def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -> bool:
     """Whether a set was adapted to the camera of the measurement; a file that cannot be read was not."""
-    from lorun_engine.camera import is_made_for
-    from lorun_engine.model import Model
+    from lorun_engine.library.model import Model
+    from lorun_engine.training_data.camera import is_made_for
 
     try:
         decoder = decoders.open(choice) if choice.has_weights else None
@@ -137,7 +137,7 @@ def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -
 
 
 def _is_adaptable(path: Path) -> bool:
-    from lorun_engine.lora import is_step
+    from lorun_engine.networks.lora import is_step
 
     try:
         return not all(is_step(name) for name in tensor_names(path))

@@ -17,7 +17,7 @@ from .region import Region
 
 def score_box(image: np.ndarray, reference: np.ndarray, *, task: str) -> dict[str, float]:
     """PSNR and SSIM of a part of a photograph, by the protocol of its task."""
-    from lorun_engine.metrics import score
+    from lorun_engine.decoding.metrics import score
 
     return {name: value for name, value in score(image, reference, task).items() if name in ("psnr", "ssim")}
 

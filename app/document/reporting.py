@@ -32,7 +32,7 @@ def run_self_test(lanes: Lanes) -> None:
 
 def _self_test() -> list[str]:
     """One line for every check; for the worker thread."""
-    from lorun_engine.self_test import SELF_TESTS
+    from lorun_engine.cli.self_test import SELF_TESTS
 
     lines = []
     for title, check in SELF_TESTS.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject
 
-from lorun_engine.library import LibrarySet
+from lorun_engine.library.sets import LibrarySet
 
 from .comparing import Comparing
 from .looking import Looking

@@ -413,7 +413,7 @@ def _decode(
     keep_denoiser_input: bool,
 ) -> Iterator[int]:
     """Decodes into `stages` and yields the index of every stage."""
-    from lorun_engine.restore import restore
+    from lorun_engine.decoding.restore import restore
 
     decoder = adapted(decoders.open(choice), scale=recipe.adapting.scale, ablated=recipe.adapting.ablated)
     if recipe.precision is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lorun_engine.library import LibrarySet
+from lorun_engine.library.sets import LibrarySet
 
 from ..kinds import KINDS
 from ..quantities import number, plural

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from lorun_engine.execution import PRECISIONS
+from lorun_engine.decoding.execution import PRECISIONS
 from lorun_engine.io import OpenOptions
 from lorun_engine.measurement import Measurement
 
@@ -22,7 +22,7 @@ from .lanes import Lanes
 from .recipe import MOST_PERCENT, WHOLE, Adapting, Recipe
 
 if TYPE_CHECKING:
-    from lorun_engine.device import Device
+    from lorun_engine.decoding.device import Device
 
 
 class Setup(QObject):
@@ -257,6 +257,6 @@ def _load_engine(decoders: Decoders) -> tuple:
 
 
 def _list_devices() -> tuple[Device, ...]:
-    from lorun_engine.device import list_devices
+    from lorun_engine.decoding.device import list_devices
 
     return tuple(list_devices())

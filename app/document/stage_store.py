@@ -15,7 +15,7 @@ import numpy as np
 from lorun_engine.errors import FileError
 
 if TYPE_CHECKING:
-    from lorun_engine.restore import StageResult
+    from lorun_engine.decoding.restore import StageResult
 
 LIMIT_BYTES = 768 << 20
 

@@ -284,7 +284,7 @@ def _simulate(
 
 
 def _cassi(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
-    from lorun_engine.evaluate import at_wavelengths
+    from lorun_engine.decoding.evaluate import at_wavelengths
     from lorun_engine.tasks.cassi import random_mask, simulate
 
     dispersion = base.physics.dispersion
@@ -330,7 +330,7 @@ def _sr(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
 
 
 def _noise(plan: Plan):
-    from lorun_engine.noise import Noise
+    from lorun_engine.tasks.noise import Noise
 
     return None if plan.electrons is None else Noise("shot", plan.electrons)
 
@@ -350,7 +350,7 @@ def _scores(
     decoders: Decoders, choices: list[Choice], measurement: Measurement, device: str
 ) -> Iterator[tuple[Score, ...]]:
     """Yields the scores so far after every stage, and returns all of them; a decoder that does not fit is left out."""
-    from lorun_engine.restore import restore
+    from lorun_engine.decoding.restore import restore
 
     found: tuple[Score, ...] = ()
     for choice in choices:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PySide6.QtCore import QFile, QFileSystemWatcher, QObject, QTimer, Signal
 
-from lorun_engine.cards import read_card
 from lorun_engine.errors import FileError, LorunError
-from lorun_engine.library import (
+from lorun_engine.library.cards import read_card
+from lorun_engine.library.sets import (
     SUFFIX,
     Copied,
     LibrarySet,
@@ -38,7 +38,7 @@ from .decoders import Choice, Decoders, Fit, first_fit
 from .session import Session
 
 if TYPE_CHECKING:
-    from lorun_engine.inspection import ChangeTable
+    from lorun_engine.library.inspection import ChangeTable
     from lorun_engine.measurement import Measurement
 
 SETTLED_AFTER_S = 2.0  # a file written more recently may still grow
@@ -481,7 +481,7 @@ def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple:
 
 def _fits(decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Measurement) -> Iterator:
     """The fit of every (hash, choice) to the measurement, and the tables of those that can be read, by hash."""
-    from lorun_engine.inspection import change_table
+    from lorun_engine.library.inspection import change_table
 
     fits, tables = {}, {}
     for digest, choice in wanted:
@@ -495,14 +495,14 @@ def _fits(decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Mea
 
 
 def _table(entry: LibrarySet, library: tuple[Path, ...]) -> ChangeTable:
-    from lorun_engine.inspection import change_table
+    from lorun_engine.library.inspection import change_table
 
     model, _ = verified(entry.card, library)
     return change_table(model)
 
 
 def _changes(entry: LibrarySet, library: tuple[Path, ...], layer: str) -> list[np.ndarray | None]:
-    from lorun_engine.inspection import changes_of_layer
+    from lorun_engine.library.inspection import changes_of_layer
 
     model, _ = verified(entry.card, library)
     return changes_of_layer(model, layer)

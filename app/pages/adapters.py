@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.library import LibrarySet
+from lorun_engine.library.sets import LibrarySet
 
 from ..assembly import Parts
 from ..document.set_facts import facts, origin

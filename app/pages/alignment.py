@@ -28,8 +28,8 @@ from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from lorun_engine.alignment import Alignment
-    from lorun_engine.tasks.cassi import Dispersion
+    from lorun_engine.camera_checks.alignment import Alignment
+    from lorun_engine.instrument import Dispersion
 
 SURE, LIKELY = 0.9, 0.5  # margins of the direction
 SAME_SHIFT, SAME_STEP = 0.25, 0.02  # what the search cannot tell from nothing

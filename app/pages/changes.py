@@ -29,7 +29,7 @@ from ..widgets.colours import blue_red, to_image, viridis
 from ..widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from lorun_engine.inspection import ChangeTable
+    from lorun_engine.library.inspection import ChangeTable
 
 ENERGY = "‖ΔW‖ / ‖W‖"
 ROW_HEIGHT, NAMES_WIDTH, LEAST_NAMES_WIDTH = 22, 216, 96  # px

@@ -56,7 +56,7 @@ class AdvancedForm(Form):
 
 
 def _fields(situation: Situation) -> tuple[Any, ...]:
-    from lorun_engine.recipe import adapt_fields, adapt_settings
+    from lorun_engine.training.recipe import adapt_fields, adapt_settings
 
     usual = adapt_settings(situation.task, has_scenes=situation.has_scenes)
     return adapt_fields(resource_path("recipes", "adapt", f"{situation.preset}.toml"), settings=usual)

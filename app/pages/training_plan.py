@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lorun_engine.instrument import GALLERY
 from lorun_engine.io.reading import READING
-from lorun_engine.io.sr import GALLERY
 
 from ..assembly import Parts
 from ..quantities import gibibytes, roughly

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.io.sr import GALLERY
+from lorun_engine.instrument import GALLERY
 
 from ..assembly import Parts
 from ..document.what_if import Plan, Score

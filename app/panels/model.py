@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
-from lorun_engine.execution import PRECISIONS
+from lorun_engine.decoding.execution import PRECISIONS
 
 from ..assembly import Parts
 from ..document.stage_store import LIMIT_BYTES

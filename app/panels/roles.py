@@ -25,10 +25,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lorun_engine.instrument import GALLERY
 from lorun_engine.io import WAVELENGTHS, OpenOptions, RoleRow, RoleTable
 from lorun_engine.io.reading import READING
 from lorun_engine.io.roles import UNUSED
-from lorun_engine.io.sr import GALLERY
 
 from ..actions import Corrections
 from ..assembly import Parts

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
-from lorun_engine.io.sr import GALLERY
+from lorun_engine.instrument import GALLERY
 
 from ..document.decoders import Choice
 from ..document.exports import camera_words

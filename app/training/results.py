@@ -32,8 +32,8 @@ def bring_in(run: Run, name: str, library: Sequence[Path]) -> str:
 
     Both its own hash and its backbone's are checked first.
     """
-    from lorun_engine.cards import cards_in, read_card
-    from lorun_engine.library import SUFFIX, check_name, verified
+    from lorun_engine.library.cards import cards_in, read_card
+    from lorun_engine.library.sets import SUFFIX, check_name, verified
 
     if not library:
         raise FileError("There is no library folder to keep the set in. Start LoRun with its library.")

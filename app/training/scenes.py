@@ -115,7 +115,7 @@ def summary(files: Sequence[DataFile]) -> str:
 
 def _with_share(files: Sequence[DataFile]) -> list[DataFile]:
     """Says of the scenes to learn from where they are more than a training holds in memory."""
-    from lorun_engine.local_files import share_in_memory  # needs torch, which the window loads in the worker
+    from lorun_engine.training_data.own_files import share_in_memory  # needs torch: loaded in the worker
 
     share = share_in_memory(sum(file.num_bytes for file in files if file.use == "learn"))
     if share == 1:

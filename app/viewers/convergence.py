@@ -19,7 +19,7 @@ from ..widgets.plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
 from ..widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from lorun_engine.restore import StageResult
+    from lorun_engine.decoding.restore import StageResult
 
 # How the engine's names stand in the table, with the digits that make sense for figures of a fixed range.
 HEADINGS = {

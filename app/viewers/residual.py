@@ -24,7 +24,7 @@ from ..widgets.theme import Theme
 from .pictures import title_of
 
 if TYPE_CHECKING:
-    from lorun_engine.remeasure import Remeasurement
+    from lorun_engine.camera_checks.remeasure import Remeasurement
 
 PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
 MOST_PLOTTED = 2048  # points of a curve of means

@@ -4,7 +4,8 @@ from .atomic import replacing
 from .cassi import Geometry
 from .options import OpenOptions
 from .readers import FoundArray, read
-from .roles import RoleRow, RoleTable, inspect, open_companion, open_measurement, open_scene
+from .resolved import RoleRow
+from .roles import RoleTable, inspect, open_companion, open_measurement, open_scene
 from .wavelengths import WAVELENGTHS
 from .writers import CUBE_FORMATS, cube_file, write_cube, write_measurement, write_spectra_csv
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +19,8 @@ from .dark_level import estimated_dark_level
 from .light_beside import LIGHT_BESIDE, light_beside
 from .options import OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
-from .resolved import Resolved, by, require_numbers, stated_input_scale
+from .resolved import Resolved, RoleRow, by, require_numbers, stated_input_scale
 from .wavelengths import WAVELENGTHS
-
-if TYPE_CHECKING:
-    from .roles import RoleRow
 
 # role -> keys that public code and data sets use, in lower case
 ROLES: Mapping[str, tuple[str, ...]] = {
@@ -180,7 +177,8 @@ def measurement(
     """The Measurement of resolved arrays: y (1, H', W') with its operator."""
     import torch
 
-    from ..tasks.cassi import CassiPhysics, Dispersion
+    from ..instrument import Dispersion
+    from ..tasks.cassi import CassiPhysics
 
     dispersion = Dispersion(
         geometry.num_bands,

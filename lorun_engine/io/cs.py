@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,7 @@ from ..errors import GeometryError
 from ..measurement import Measurement
 from .options import OpenOptions
 from .readers import FoundArray
-from .resolved import Resolved, by, require_numbers, stated_input_scale
-
-if TYPE_CHECKING:
-    from .roles import RoleRow
+from .resolved import Resolved, RoleRow, by, require_numbers, stated_input_scale
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "y", "meas", "samples", "measurements"),

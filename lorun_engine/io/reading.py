@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,10 +13,7 @@ from ..measurement import Measurement
 from . import cassi, cs, sr
 from .options import OpenOptions
 from .readers import FoundArray
-from .resolved import Resolved
-
-if TYPE_CHECKING:
-    from .roles import RoleRow
+from .resolved import Resolved, RoleRow
 
 
 class Reading(Protocol):

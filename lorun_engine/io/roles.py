@@ -20,53 +20,11 @@ from .cassi import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read
 from .reading import READING, Reading, task_of
+from .resolved import RoleRow
 
 UNUSED = "unused"
 RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write
-ROWS_AT_ONCE = 4
 MOST_BANDS_LAST = 64  # a last axis up to this length is taken for the spectral one
-
-
-@dataclass(frozen=True)
-class RoleRow:
-    """One array and what it was taken for.
-
-    `axes` are the axes assumed ("YX", "YXC", ...), `shape` the stored one, `scale` what integers are divided by (1 for
-    real numbers). `role` is None where the array is not used.
-    """
-
-    found: FoundArray
-    role: str | None
-    reason: str
-    axes: str
-    scale: float
-    scale_reason: str
-    minimum: float
-    maximum: float
-    num_nan: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The stored shape."""
-        return self.found.array.shape
-
-    @property
-    def dtype(self) -> str:
-        """The stored type of number."""
-        return str(self.found.array.dtype)
-
-    @property
-    def selector(self) -> str:
-        """How `OpenOptions.roles` names this array."""
-        return f"{self.found.path}::{self.found.key}" if self.found.key else str(self.found.path)
-
-    def values(self) -> np.ndarray:
-        """The array as float32 with bands first, (C, H, W) or (H, W), divided by `scale`."""
-        array = self.found.array
-        if array.ndim == 3:
-            array = np.moveaxis(array, [self.axes.index(name) for name in "CYX"], [0, 1, 2])
-        array = _contiguous(array)
-        return array if self.scale == 1 else array / np.float32(self.scale)
 
 
 @dataclass(frozen=True)
@@ -345,21 +303,6 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images
     else:
         spectral = int(np.argmin(shape))
     return {0: "CYX", 1: "YCX", 2: "YXC"}[spectral]
-
-
-def _contiguous(array: np.ndarray) -> np.ndarray:
-    """`array` in one piece as float32, itself where it is that; a few rows at a time, which fit into the cache.
-
-    Bringing the bands of a large cube to the front is several times as fast so.
-    """
-    if array.ndim != 3:
-        return np.ascontiguousarray(array, dtype=np.float32)
-    if array.flags.c_contiguous and array.dtype == np.float32:
-        return array
-    copy = np.empty(array.shape, np.float32)
-    for row in range(0, array.shape[1], ROWS_AT_ONCE):
-        copy[:, row : row + ROWS_AT_ONCE] = array[:, row : row + ROWS_AT_ONCE]
-    return copy
 
 
 def _in_yxc(axes: str) -> str:

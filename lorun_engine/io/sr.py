@@ -9,18 +9,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import FileError, GeometryError
+from ..instrument import BORDERS, SCIPY_MODES
 from ..measurement import Measurement
 from .options import OpenOptions
 from .readers import FoundArray, read
-from .resolved import Resolved, by, require_numbers, stated_input_scale
-
-if TYPE_CHECKING:
-    from .roles import RoleRow
+from .resolved import Resolved, RoleRow, by, require_numbers, stated_input_scale
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "lr", "low", "y", "img", "image"),
@@ -35,14 +33,6 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 OPTIONS = ("scale", "kernel", "border", "input_scale", "integer_scale", "cube_axes", "key")
 USUAL_SCALE = 2
-SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
-BORDERS = tuple(SCIPY_MODES)
-# the names of `kernels.gallery`, for menus that must not wait for torch
-GALLERY = (
-    *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),
-    *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
-    *("gaussian 3 x 1.5, 135 deg", "camera shake 1", "camera shake 2", "camera shake 3"),
-)
 LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
 
 
@@ -175,7 +165,7 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
 
 def read_kernels(name: str) -> list[np.ndarray]:
     """The kernels that `name` stands for: one of the gallery, those of a file, or the N-th of a file, "FILE:N"."""
-    from ..kernels import gallery
+    from ..tasks.kernels import gallery
 
     known = gallery()
     if name in known:
@@ -248,7 +238,7 @@ def _kernel(
     if given is not None:
         name = given.found.path.name if given.found.path != row.found.path else given.found.key
         return _normalised(arrays["kernel"], name), name, given.reason
-    from ..kernels import SIZE, estimated_width, gaussian_kernel
+    from ..tasks.kernels import SIZE, estimated_width, gaussian_kernel
 
     width = round(min(max(estimated_width(y, scale), 0.3), 4.0), 1)
     size = min(SIZE, scale * y.shape[1], scale * y.shape[2])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..classical import GapTv
-from ..restore import Decoder
+from ..decoder import Decoder
 from .cs import PseudoInverse
+from .gap_tv import GapTv
 from .sr import Bicubic, Tikhonov
 
 

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from scipy import fft
 from torch import Tensor
 
+from ..decoder import Stage
 from ..errors import GeometryError
 from ..measurement import Measurement, Scene
-from ..noise import Noise
 from ..physics import LinearPhysics
-from ..stage import Stage
+from .noise import Noise
 
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601 at full range, as OpenCV's YCrCb has it
 _ORTHONORMAL = 1e-5  # how far Phi Phi^T may be from the identity, element by element

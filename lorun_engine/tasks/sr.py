@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from ..decoder import Stage
 from ..errors import GeometryError
-from ..io.sr import BORDERS, SCIPY_MODES
-from ..kernels import resized
+from ..instrument import BORDERS, SCIPY_MODES
 from ..measurement import Measurement, Scene
-from ..noise import Noise
 from ..physics import LinearPhysics
-from ..stage import Stage
+from .kernels import resized
+from .noise import Noise
 
 SCALES = (2, 3, 4)
 # mu of one exact data step from the bicubic image: the best of nine values on eight validation photographs under random

@@ -13,10 +13,10 @@ import numpy as np
 
 from lorun_engine.colour import read_observer, to_srgb
 from lorun_engine.io import open_scene, write_measurement
-from lorun_engine.kernels import gaussian_kernel
+from lorun_engine.library.model import load_model
 from lorun_engine.measurement import Scene
-from lorun_engine.model import load_model
 from lorun_engine.tasks import cs, sr
+from lorun_engine.tasks.kernels import gaussian_kernel
 
 SCALE, WIDTH = 2, 1.6
 

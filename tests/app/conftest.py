@@ -45,7 +45,7 @@ class FakeDecoder:
     def stages(self, y, physics, *, num_stages: int):
         import torch
 
-        from lorun_engine.stage import Stage
+        from lorun_engine.decoder import Stage
 
         for index in range(num_stages + 1):
             self.gate(index)

@@ -15,9 +15,9 @@ from app.main_window import MainWindow
 from app.problems import Problem
 from app.resources import resource_path
 from app.widgets import theme
+from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import DeviceError
 from lorun_engine.io import OpenOptions, open_measurement
-from lorun_engine.restore import restore
 
 
 @pytest.fixture

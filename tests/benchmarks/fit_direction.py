@@ -1,4 +1,4 @@
-"""Fits the network of lorun_engine/direction.py and prints its numbers: python tests/benchmarks/fit_direction.py DATA
+"""Fits the network of camera_checks/direction.py and prints its numbers: python tests/benchmarks/fit_direction.py DATA
 
 It sees sets of measured reflectances under measured lights with the errors that coarse decodes of composed scenes have,
 and no measured cube. The decodes themselves as examples were tried: with them fewer captures of cubes were right.
@@ -17,12 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lorun_engine import direction
-from lorun_engine.direction import BLOCK, NUM_POINTS, POINTS_NM, coarse_spectra, features, layer_shapes
-from lorun_engine.noise import Noise
-from lorun_engine.pictures import picture_files, read_photographs
-from lorun_engine.scenes import Composer, Spectra, read_spectra
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.camera_checks import direction
+from lorun_engine.camera_checks.direction import BLOCK, NUM_POINTS, POINTS_NM, coarse_spectra, features, layer_shapes
+from lorun_engine.instrument import Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
+from lorun_engine.tasks.noise import Noise
+from lorun_engine.training_data.composed_scenes import Composer, Spectra, read_spectra
+from lorun_engine.training_data.photographs import picture_files, read_photographs
 
 NUM_STEPS, BATCH = 3000, 64
 NUM_DECODES, SIDE = 160, 256

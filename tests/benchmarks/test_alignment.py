@@ -13,14 +13,15 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lorun_engine.alignment import Alignment, align
+from lorun_engine.camera_checks.alignment import Alignment, align
+from lorun_engine.camera_checks.remeasure import judge_camera
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import WAVELENGTHS, open_measurement, open_scene
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.noise import Noise
-from lorun_engine.pictures import picture_files, read_photographs
-from lorun_engine.remeasure import judge_camera
-from lorun_engine.scenes import Composer, read_spectra
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, simulate
+from lorun_engine.tasks.noise import Noise
+from lorun_engine.training_data.composed_scenes import Composer, read_spectra
+from lorun_engine.training_data.photographs import picture_files, read_photographs
 
 pytestmark = pytest.mark.benchmark
 

@@ -17,13 +17,14 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lorun_engine.alignment import Alignment, align
+from lorun_engine.camera_checks.alignment import Alignment, align
+from lorun_engine.camera_checks.remeasure import judge_camera
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import WAVELENGTHS, open_companion, open_measurement, open_scene, read
 from lorun_engine.io.options import OpenOptions
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.noise import Noise
-from lorun_engine.remeasure import judge_camera
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, simulate
+from lorun_engine.tasks.cassi import CassiPhysics, simulate
+from lorun_engine.tasks.noise import Noise
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(0)]  # forty searches, however busy the machine
 

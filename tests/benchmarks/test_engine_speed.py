@@ -13,8 +13,9 @@ import pytest
 import torch
 from skimage.restoration import denoise_tv_chambolle as skimage_tv
 
-from lorun_engine.classical import denoise_tv_chambolle
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion
+from lorun_engine.instrument import Dispersion
+from lorun_engine.tasks.cassi import CassiPhysics
+from lorun_engine.tasks.gap_tv import denoise_tv_chambolle
 
 pytestmark = pytest.mark.benchmark
 

@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from app.resources import resource_path
+from lorun_engine.decoding.metrics import psnr
+from lorun_engine.decoding.restore import restore
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import WAVELENGTHS, open_scene
 from lorun_engine.io.light_beside import light_beside
+from lorun_engine.library.model import open_decoder
 from lorun_engine.measurement import Measurement
-from lorun_engine.metrics import psnr
-from lorun_engine.model import open_decoder
-from lorun_engine.restore import restore
-from lorun_engine.tasks.cassi import CassiPhysics, Dispersion, disperse, random_mask
+from lorun_engine.tasks.cassi import CassiPhysics, disperse, random_mask
 
 pytestmark = pytest.mark.benchmark
 

@@ -30,8 +30,8 @@ from app.viewers.convergence import ConvergenceView
 from app.viewers.grid import Cursor
 from app.viewers.spectrum import SpectrumView
 from app.widgets import theme
+from lorun_engine.decoding.restore import StageResult
 from lorun_engine.io import OpenOptions
-from lorun_engine.restore import StageResult
 
 pytestmark = pytest.mark.benchmark
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from lorun_engine.dataset import find_material
-from lorun_engine.dataset_cassi import CassiData, cassi_sampler
 from lorun_engine.io import WAVELENGTHS
+from lorun_engine.training_data.cassi import cassi_sampler
+from lorun_engine.training_data.dataset import find_material
+from lorun_engine.training_data.settings import CassiData
 
 pytestmark = pytest.mark.benchmark
 

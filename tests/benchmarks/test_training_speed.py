@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorun_engine.dataset import find_material
-from lorun_engine.recipe import Recipe, read_recipe
-from lorun_engine.train import train
+from lorun_engine.training.recipe import Recipe, read_recipe
+from lorun_engine.training.train import train
+from lorun_engine.training_data.dataset import find_material
 
 pytestmark = pytest.mark.benchmark
 RECIPES = Path(__file__).parents[2] / "resources" / "recipes"

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from app.resources import resource_path
+from lorun_engine.camera_checks.remeasure import LAGS, autocorrelation
+from lorun_engine.decoding.withholding import predict, random_share
 from lorun_engine.io import OpenOptions, open_measurement
-from lorun_engine.model import open_decoder
-from lorun_engine.remeasure import LAGS, autocorrelation
-from lorun_engine.withholding import predict, random_share
+from lorun_engine.library.model import open_decoder
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from app.resources import resource_path
+from lorun_engine.decoding.restore import restore
 from lorun_engine.io import open_measurement
-from lorun_engine.lora import AdapterSet
-from lorun_engine.model import list_decoders, open_decoder
-from lorun_engine.restore import restore
-from lorun_engine.unfolding import UnfoldingNet
-from tests.engine.test_required_networks import REQUIRED, STAGES, begun
+from lorun_engine.library.model import list_decoders, open_decoder
+from lorun_engine.networks.lora import AdapterSet
+from lorun_engine.networks.unfolding import UnfoldingNet
+from tests.engine.networks.test_required_networks import REQUIRED, STAGES, begun
 
 pytestmark = pytest.mark.gpu
 WEIGHTS = resource_path("weights")
@@ -80,10 +80,10 @@ def test_the_compiled_path_gives_the_plain_image(name, record_property):
 
 
 def test_a_full_memory_halves_the_batch_and_the_training_goes_on(tmp_path, record_property):
-    from lorun_engine.dataset import find_material
     from lorun_engine.io import WAVELENGTHS, write_cube
-    from lorun_engine.train import train
-    from tests.engine.test_train import smooth_cube, tiny
+    from lorun_engine.training.train import train
+    from lorun_engine.training_data.dataset import find_material
+    from tests.engine.training.test_train import smooth_cube, tiny
 
     folder = tmp_path / "cubes"
     folder.mkdir()

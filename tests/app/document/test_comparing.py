@@ -19,8 +19,8 @@ from app.viewers.maps import Difference, Spread
 from app.viewers.regions import region_colour
 from app.widgets import theme
 from app.widgets.colours import NAN_COLOUR, diverging_map
+from lorun_engine.decoding.restore import StageResult
 from lorun_engine.errors import LorunError
-from lorun_engine.restore import StageResult
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from app.viewers.centre import CentreView
 from app.viewers.insets import inset_places
 from app.viewers.regions import region_colour
 from app.widgets import theme
+from lorun_engine.decoding.metrics import score
 from lorun_engine.io.spectra import read_library
-from lorun_engine.metrics import score
 
 HEIGHT, WIDTH = 16, 14
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.document.stage_store import StageStore
-from lorun_engine.restore import StageResult
+from lorun_engine.decoding.restore import StageResult
 
 SHAPE = (3, 5, 4)
 STAGE_BYTES = 4 * 3 * 5 * 4

@@ -17,14 +17,14 @@ from PySide6.QtCore import QFile
 from app.assembly import Parts
 from app.document.recipe import WHOLE, Adapting
 from lorun_engine import cli
+from lorun_engine.decoding.restore import restore
 from lorun_engine.io import open_measurement, write_measurement
-from lorun_engine.lora import SAMPLING, is_step, new_adapters
+from lorun_engine.library.model import Model, load_model, save_adapters, save_backbone
 from lorun_engine.measurement import Scene
-from lorun_engine.model import Model, load_model, save_adapters, save_backbone
-from lorun_engine.restore import restore
+from lorun_engine.networks.lora import SAMPLING, is_step, new_adapters
+from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.tasks import cs, sr
-from lorun_engine.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
-from tests.engine.test_model import capture, new_model, save
+from tests.engine.library.test_model import capture, new_model, save
 
 TASKS = ("cassi", "cs", "sr")
 

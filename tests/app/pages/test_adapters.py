@@ -27,7 +27,7 @@ from app.main_window import MainWindow
 from app.pages.adapters import AdaptersPage
 from app.pages.changes import HeatMap, MatrixWall, grouped, layer_words
 from app.widgets import theme
-from lorun_engine.inspection import ChangeTable
+from lorun_engine.library.inspection import ChangeTable
 from tests.app.document.test_workshop import (  # noqa: F401 (fixtures)
     idle,
     library,
@@ -37,7 +37,7 @@ from tests.app.document.test_workshop import (  # noqa: F401 (fixtures)
     names,
     open_parts,
 )
-from tests.engine.test_model import new_model, save
+from tests.engine.library.test_model import new_model, save
 
 
 @pytest.fixture

@@ -33,10 +33,11 @@ def scene() -> np.ndarray:
 @pytest.fixture
 def misaligned(tmp_path, scene) -> Path:
     """A capture through a mask that lies SHIFT from where its file says."""
+    from lorun_engine.instrument import Dispersion
     from lorun_engine.io import write_measurement
     from lorun_engine.measurement import Scene
-    from lorun_engine.noise import Noise
-    from lorun_engine.tasks.cassi import Dispersion, simulate
+    from lorun_engine.tasks.cassi import simulate
+    from lorun_engine.tasks.noise import Noise
 
     large = (np.random.default_rng(2).random((SIDE + 2 * MARGIN,) * 2) < 0.5).astype(np.float32)
     inner = (slice(MARGIN, -MARGIN),) * 2
@@ -151,7 +152,7 @@ def test_a_search_that_fails_says_why(qtbot, parts, window, monkeypatch):
         raise LorunError("Every pixel of the mask is alike; a pattern was expected.")
         yield
 
-    monkeypatch.setattr("lorun_engine.alignment.align", fail)
+    monkeypatch.setattr("lorun_engine.camera_checks.alignment.align", fail)
     searched(qtbot, window)
     page = window.alignment_page
     assert "alike" in page.state.text() and page.state.objectName() == "warn" and page.search.isEnabled()
@@ -178,8 +179,8 @@ def test_photographs_have_no_mask_to_search(qtbot, make_parts, request, kind):
 
 
 def test_the_sentences_name_flip_step_and_direction():
-    from lorun_engine.alignment import Alignment, Supposition
-    from lorun_engine.tasks.cassi import Dispersion
+    from lorun_engine.camera_checks.alignment import Alignment, Supposition
+    from lorun_engine.instrument import Dispersion
 
     nothing = np.zeros(1)
     found = Alignment(Supposition(0.1, 3.0, 2.2, "lr"), "-", 0.97, 0.5, 0.1, 0.01, nothing, nothing[None], nothing)

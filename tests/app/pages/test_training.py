@@ -20,12 +20,13 @@ from app.training.runs import Run, find_runs, new_folder, process_start
 from app.training.scenes import DataFile, Wanted, checked, split
 from app.widgets import theme
 from lorun_engine.errors import DeviceError
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_cube, write_measurement
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks.cassi import Dispersion, random_mask, simulate
+from lorun_engine.tasks.cassi import random_mask, simulate
 from tests.app.conftest import FakeDecoder
-from tests.engine.test_adapting import captures, new_set
-from tests.engine.test_model import BANDS, new_model, save
+from tests.engine.library.test_model import BANDS, new_model, save
+from tests.engine.training.test_adapting import captures, new_set
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "fake_training.py"))
 SMALL = {"height": 24, "width": 32}

@@ -18,16 +18,17 @@ from PySide6.QtCore import Qt
 
 from app.main_window import MainWindow
 from app.resources import library_folders, resource_path
-from lorun_engine.cards import cards_in, read_card
-from lorun_engine.dead_leaves import dead_leaves, smooth_spectra
+from lorun_engine.instrument import Dispersion
 from lorun_engine.io import open_scene, write_cube, write_measurement
-from lorun_engine.kernels import gallery
+from lorun_engine.library.cards import cards_in, read_card
+from lorun_engine.library.model import backbone_hash, load_model
 from lorun_engine.measurement import Scene
-from lorun_engine.model import backbone_hash, load_model
-from lorun_engine.noise import Noise
-from lorun_engine.scenes import Composer
 from lorun_engine.tasks import sr
-from lorun_engine.tasks.cassi import Dispersion, measure, random_mask
+from lorun_engine.tasks.cassi import measure, random_mask
+from lorun_engine.tasks.kernels import gallery
+from lorun_engine.tasks.noise import Noise
+from lorun_engine.training_data.composed_scenes import Composer
+from lorun_engine.training_data.dead_leaves import dead_leaves, smooth_spectra
 from tests.app.training.test_adapts import library, open_window  # noqa: F401 (fixtures)
 
 pytestmark = [
@@ -165,7 +166,7 @@ validation_steps = 100
 
 def small_picture_set(folder: Path, place: Path) -> None:
     """A set for x2 without noise, trained in a minute on computed pictures."""
-    from lorun_engine.dead_leaves import colour_pictures
+    from lorun_engine.training_data.dead_leaves import colour_pictures
 
     (place / "pictures").mkdir()
     for number, picture in enumerate(colour_pictures(dead_leaves(8, seed=5))):

@@ -14,9 +14,9 @@ from app.assembly import Parts
 from app.main_window import MainWindow
 from app.pages.training import TrainingPage
 from app.resources import library_folders
-from lorun_engine.cards import cards_in, read_card
-from lorun_engine.model import load_model
-from tests.engine.test_adapting import captures, new_set, scenes
+from lorun_engine.library.cards import cards_in, read_card
+from lorun_engine.library.model import load_model
+from tests.engine.training.test_adapting import captures, new_set, scenes
 
 pytestmark = [
     pytest.mark.timeout(400),  # a process that imports torch, on a computer that does other things

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from app.training.runs import load_run
-from lorun_engine.cards import read_card
-from lorun_engine.run_folder import read_events
-from tests.engine.test_adapting import captures, new_set, scenes
-from tests.engine.test_adapting_killed import require_readable
+from lorun_engine.library.cards import read_card
+from lorun_engine.training.run_folder import read_events
+from tests.engine.training.test_adapting import captures, new_set, scenes
+from tests.engine.training.test_adapting_killed import require_readable
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the process finds its library by XDG_DATA_HOME")
 CHECKPOINT_STEPS = 4  # of `window_that_adapts`

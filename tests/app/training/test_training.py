@@ -22,8 +22,8 @@ from app.training.probing import Probing
 from app.training.runs import EventFile, Run, find_runs, last_event, load_run, move_to_trash, new_folder, process_start
 from app.training.training import Training
 from app.widgets import theme
-from lorun_engine.cards import read_card
-from tests.engine.test_model import new_model, save
+from lorun_engine.library.cards import read_card
+from tests.engine.library.test_model import new_model, save
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "fake_training.py"))
 

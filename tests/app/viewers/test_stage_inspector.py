@@ -18,7 +18,7 @@ from app.viewers.convergence import rises_in_words
 from app.viewers.maps import Change, Maps
 from app.viewers.pictures import Pictures, Seen
 from app.widgets.colours import NAN_COLOUR, viridis
-from lorun_engine.restore import StageResult
+from lorun_engine.decoding.restore import StageResult
 
 
 @pytest.fixture

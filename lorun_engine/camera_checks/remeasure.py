@@ -1,0 +1,183 @@
+"""Measuring a decoded image again: what Phi x leaves unexplained, and whether the camera is the one that was assumed.
+
+A decoder can explain a wrong capture too, and a strong prior leaves structure where all is right. The figures of the
+residual are therefore shown, and the verdict comes from the capture itself: if its fine pattern agrees better with a
+moved, flipped or stretched mask (see `alignment`), the camera is not the one that was assumed; if it agrees with none,
+the mask is another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import GeometryError
+from ..measurement import Measurement
+from ..tasks.cassi import CassiPhysics
+from .alignment import Alignment, align
+
+LAGS = (1, 2, 3, 4)
+_LARGEST_SHIFT = 0.7  # pixels; the TSA-Net captures with their own mask show up to 0.5
+_LARGEST_STEP_ERROR = 0.07  # pixels a band
+_LARGEST_SCALE_ERROR = 0.1
+_FEW_LIMITS = 2.5  # of eight correlations of noise one is above its 95 % limit every third time
+_FINE = "fine: mask, shift and step are those of the capture"
+_STRUCTURED = "structured: the mask, the shift or the scale is off"
+
+
+@dataclass(frozen=True)
+class CameraVerdict:
+    """Whether the assumed camera took the capture: a word, a sentence with the figures, and the search behind it."""
+
+    is_fine: bool
+    sentence: str
+    alignment: Alignment
+
+    @property
+    def word(self) -> str:
+        """The verdict as a heading."""
+        return _FINE if self.is_fine else _STRUCTURED
+
+
+@dataclass(frozen=True)
+class Remeasurement:
+    """A decoded image seen by the camera again.
+
+    `phi_x` and `residual` = y - phi_x are (C', H', W') float32 in the unit of the measurement. `autocorrelation_y` and
+    `autocorrelation_x` are those of the residual at `LAGS` pixels; white noise stays within +-`white_limit` (95 %).
+    `scale` is the factor that brings phi_x closest to y. `camera` is None for tasks without a dispersed mask.
+    """
+
+    phi_x: np.ndarray
+    residual: np.ndarray
+    relative_norm: float
+    scale: float
+    counts: np.ndarray
+    edges: np.ndarray
+    row_means: np.ndarray
+    column_means: np.ndarray
+    autocorrelation_y: tuple[float, ...]
+    autocorrelation_x: tuple[float, ...]
+    white_limit: float
+    camera: CameraVerdict | None
+
+    @property
+    def is_white(self) -> bool:
+        """Whether neighbours in the residual are as unlike as those of noise, up to chance at the lags looked at."""
+        largest = max(map(abs, self.autocorrelation_y + self.autocorrelation_x))
+        return largest <= _FEW_LIMITS * self.white_limit
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the residual."""
+        return float(self.residual.std(dtype=np.float64))
+
+    @property
+    def is_fine(self) -> bool | None:
+        """Whether camera and scale are right; None where the task gives no way to tell."""
+        if self.camera is None:
+            return None
+        return self.camera.is_fine and abs(self.scale - 1) <= _LARGEST_SCALE_ERROR
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words, with the figures behind it."""
+        figures = f"The residual is {self.relative_norm:.1%} of the measurement."
+        if self.camera is None:
+            looks = "It looks like noise." if self.is_white else "It has structure: detail that the decoder left out."
+            return f"{figures} {looks}"
+        scale = ""
+        if abs(self.scale - 1) > _LARGEST_SCALE_ERROR:
+            scale = f" The image has to be multiplied by {self.scale:.2f} to explain the measurement."
+        return f"{_FINE if self.is_fine else _STRUCTURED}. {self.camera.sentence}{scale} {figures}"
+
+
+@torch.no_grad()
+def remeasure(
+    measurement: Measurement,
+    image: np.ndarray,
+    *,
+    num_bins: int = 101,
+    camera: CameraVerdict | None = None,
+    is_judged: bool = True,
+) -> Remeasurement:
+    """Measures `image` (C, H, W), in the unit of the measurement, again and compares.
+
+    The verdict on the camera does not depend on the image: give the one of `judge_camera` to look at several images,
+    or leave it out with `is_judged`.
+    """
+    if image.shape != tuple(measurement.physics.scene_shape):
+        raise GeometryError(
+            f"The image has the shape {' x '.join(map(str, image.shape))}; the measurement decodes to "
+            f"{' x '.join(map(str, measurement.physics.scene_shape))}. Choose the image decoded from this measurement."
+        )
+    seen = torch.tensor(image, dtype=torch.float32)[None]
+    phi_x = measurement.physics.forward(seen)[0].numpy()
+    y = measurement.y.astype(np.float64)
+    residual = y - phi_x
+    spread = max(float(np.nanmax(np.abs(residual), initial=0.0)), float(np.finfo(np.float32).tiny))
+    counts, edges = np.histogram(residual, bins=num_bins, range=(-spread, spread))
+    energy = float(np.square(phi_x, dtype=np.float64).sum())
+    if camera is None and is_judged and isinstance(measurement.physics, CassiPhysics):
+        camera = judge_camera(measurement)
+    return Remeasurement(
+        phi_x=phi_x,
+        residual=residual.astype(np.float32),
+        relative_norm=float(np.linalg.norm(residual) / np.linalg.norm(y)),
+        scale=float((y * phi_x).sum()) / energy if energy > 0 else float("inf"),
+        counts=counts,
+        edges=edges,
+        row_means=residual.mean(axis=(0, 2)),
+        column_means=residual.mean(axis=(0, 1)),
+        autocorrelation_y=autocorrelation(residual, axis=1),
+        autocorrelation_x=autocorrelation(residual, axis=2),
+        white_limit=1.96 / float(np.sqrt(residual.size)),
+        camera=camera,
+    )
+
+
+def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None) -> CameraVerdict:
+    """Whether mask, shift and step of a CASSI measurement are those that its capture shows.
+
+    Searches for a better camera unless the result of `align` is given.
+    """
+    if alignment is None:
+        *_, alignment = align(measurement)
+    physics, best = measurement.physics, alignment.best
+    shift, step_error = max(abs(best.shift_y), abs(best.shift_x)), abs(best.step - physics.dispersion.step)
+    if not alignment.is_found:
+        return CameraVerdict(
+            False,
+            f"The pattern of this mask explains {alignment.explained:.2%} of the capture's fine pattern wherever it is "
+            f"put, against {alignment.explained_by_chance:.2%} by chance: it is another mask.",
+            alignment,
+        )
+    is_fine = not best.flip and shift <= _LARGEST_SHIFT and step_error <= _LARGEST_STEP_ERROR
+    where = (
+        f"{best.shift_y:+.2f} rows, {best.shift_x:+.2f} columns and a step of {best.step:.3f}"
+        f"{_FLIPPED.get(best.flip, '')}{f', seen with a blur of {alignment.blur:g} pixels' if alignment.blur else ''}"
+    )
+    sentence = (
+        f"The mask explains {alignment.explained_as_opened:.1%} of the capture's fine pattern as opened and "
+        f"{alignment.explained:.1%} at best, which is at {where}."
+    )
+    return CameraVerdict(is_fine, sentence, alignment)
+
+
+_FLIPPED = {
+    "lr": ", flipped left to right",
+    "ud": ", flipped upside down",
+    "both": ", turned by half a turn",
+}
+
+
+def autocorrelation(residual: np.ndarray, *, axis: int) -> tuple[float, ...]:
+    """Along one axis at `LAGS`; 0 where the image is not longer than the lag or the residual is constant."""
+    centred = residual - residual.mean()
+    variance, length = float(np.square(centred).mean()), residual.shape[axis]
+    if variance == 0:
+        return (0.0,) * len(LAGS)
+    moved = np.moveaxis(centred, axis, 0)
+    return tuple(float((moved[lag:] * moved[:-lag]).mean()) / variance if lag < length else 0.0 for lag in LAGS)

@@ -1,0 +1,384 @@
+"""The command line: the window's twin, the same engine calls. `lorun COMMAND --help` describes every flag.
+
+Exit codes: 0 done, 1 a LorunError (one sentence on stderr), 2 wrong usage, 130 cancelled. With `--json` one JSON
+document goes to stdout and nothing else; progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import __version__
+from ..decoding.execution import PATHS, PRECISIONS
+from ..errors import FileError, LorunError, ModelError
+from ..io import Geometry, OpenOptions, cube_file, open_measurement, replacing, write_cube
+from . import scenes, training
+from .flags import (
+    Context,
+    add_decoder,
+    add_geometry,
+    as_asked,
+    companions,
+    files_in,
+    inputs_of,
+    named_as_asked,
+    open_options,
+    print_json,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from ..decoder import Decoder
+    from ..measurement import Measurement
+
+
+def main(
+    argv: Sequence[str],
+    *,
+    library: Sequence[Path] = (),
+    resources: Path | None = None,
+    remembered: Callable[[Path], OpenOptions | None] = lambda folder: None,
+) -> int:
+    """Runs one command and returns its exit code."""
+    parser = _parser()
+    args = parser.parse_args(list(argv))  # leaves with 2 on wrong usage
+    try:
+        return args.run(args, Context(tuple(library), resources, remembered))
+    except LorunError as error:
+        tell(f"lorun: {error}")
+        return 1
+    except KeyboardInterrupt:
+        tell("lorun: cancelled")
+        return 130
+    except BrokenPipeError:  # whoever read our output has had enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+# ---- commands ----------------------------------------------------------------------------------------------------
+
+
+def restore_command(args: argparse.Namespace, context: Context) -> int:
+    """`lorun restore`: decodes one measurement, or every measurement of a folder."""
+    source = Path(args.input)
+    if not source.is_dir():
+        print_json(_restore_file(source, _output_for(source, Path(args.output)), args, context, protected=()), args)
+        return 0
+    paths = _measurements_in(source, args)
+    stems = Counter(path.stem for path in paths)
+    reports, num_failed = [], 0
+    for path in paths:
+        name = path.stem if stems[path.stem] == 1 else path.name  # a.mat and a.npy give a.mat.h5 and a.npy.h5
+        try:
+            output = Path(args.output) / f"{name}.h5"
+            reports.append(_restore_file(path, output, args, context, protected=paths))
+        except LorunError as error:
+            num_failed += 1
+            reports.append({"input": str(path), "error": str(error)})
+            tell(f"lorun: {path.name}: {error}")
+    tell(f"{len(paths) - num_failed} of {len(paths)} files decoded into {args.output}")
+    print_json(reports, args)
+    return 1 if num_failed else 0
+
+
+def demo_command(args: argparse.Namespace, context: Context) -> int:
+    """`lorun demo` without a display: the built-in sample restored into a folder."""
+    from ..colour import read_observer, to_srgb
+
+    if context.resources is None:
+        raise FileError("The program's resources were not found; the demo needs its sample. Reinstall LoRun.")
+    sample = context.resources / "samples" / "cassi.h5"
+    folder = Path(args.output or "lorun-demo")
+    folder.mkdir(parents=True, exist_ok=True)
+    measurement = open_measurement([sample], OpenOptions())
+    decoder = _decoder_for(measurement, args, context)
+    tell(f"Restoring the built-in sample {sample.name} with {decoder.name} on the CPU")
+    results = []
+    num_stages = decoder.num_stages if args.stages is None else args.stages
+    for result in _with_progress(_restored(decoder, measurement, args), num_stages):
+        image = result.image
+        results.append(result.without_images())
+    write_cube(
+        folder / "cube.h5",
+        image,
+        wavelengths_nm=measurement.wavelengths_nm,
+        attributes=_cube_attributes(named_as_asked(decoder, args), sample.name, measurement, results[-1]),
+    )
+    observer = read_observer(context.resources / "colour" / "cie1931.csv")
+    picture = to_srgb(image, measurement.wavelengths_nm, observer, white=float(np.percentile(image, 99.5)))
+    _write_picture(folder / "colour.png", picture)
+    _write_stage_table(folder / "stages.csv", results)
+    report = _report(decoder, args, results, folder / "cube.h5", image.shape)
+    figures = "".join(f", {name} {value:.3g}" for name, value in results[-1].metrics.items())
+    tell(f"{len(results) - 1} stages, relative residual {results[-1].residual:.3g}{figures}")
+    if args.json:
+        print_json(report, args)
+    else:
+        print(folder.resolve())
+    return 0
+
+
+def info_command(args: argparse.Namespace, context: Context) -> int:
+    """`lorun info`: versions, devices, memory and the decoders found."""
+    import torch
+
+    from ..decoding.device import list_devices
+    from ..library.model import list_decoders
+    from ..tasks import TASKS
+
+    packages = {}
+    for name in ("torch", "numpy", "scipy", "h5py", "tifffile", "PySide6-Essentials", "pyqtgraph"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = None
+    report = {
+        "lorun": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages,
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "devices": [asdict(device) for device in list_devices()],
+        "decoders": {name: [entry.name for entry in list_decoders(context.library, task=name)] for name in TASKS},
+        "library": [str(folder) for folder in context.library],
+    }
+    if args.json:
+        print_json(report, args)
+        return 0
+    print(f"LoRun {__version__}, Python {report['python']}, {report['platform']}")
+    print("packages:", ", ".join(f"{name} {number or 'not installed'}" for name, number in packages.items()))
+    for device in list_devices():
+        memory = (
+            ""
+            if device.total_bytes is None
+            else f", {device.free_bytes / 2**30:.1f} of {device.total_bytes / 2**30:.1f} GiB free"
+        )
+        print(f"device {device.name}: {device.title}{memory}")
+    for task, names in report["decoders"].items():
+        print(f"decoders for {task}: {', '.join(names)}")
+    return 0
+
+
+def self_test_command(args: argparse.Namespace, context: Context) -> int:
+    """`lorun self-test`: what every installed or packaged build must pass; prints one line a check."""
+    from .self_test import SELF_TESTS
+
+    failures = []
+    for title, check in SELF_TESTS.items():
+        try:
+            check(context.resources)
+            tell(f"ok      {title}")
+        except Exception as error:  # a self-test reports whatever broke, of any kind
+            failures.append(title)
+            tell(f"FAILED  {title}: {type(error).__name__}: {error}")
+    print_json({"passed": len(SELF_TESTS) - len(failures), "failed": failures}, args)
+    if not args.json:
+        print(f"{len(SELF_TESTS) - len(failures)} of {len(SELF_TESTS)} checks passed")
+    return 1 if failures else 0
+
+
+# ---- one restoration ---------------------------------------------------------------------------------------------
+
+
+def _restore_file(
+    path: Path, output: Path, args: argparse.Namespace, context: Context, *, protected: Sequence[Path]
+) -> dict:
+    """Decodes one file into one cube file, none of its inputs and of `protected`; the report of `--json`."""
+    inputs = inputs_of(path, args)
+    protected = [*inputs, *protected]
+    measurement = open_measurement(inputs, _measurement_options(path, args), hints=_remembered(path, context))
+    for note in measurement.notes:
+        tell(note)
+    decoder = _decoder_for(measurement, args, context)
+    num_stages = decoder.num_stages if args.stages is None else args.stages
+    output.parent.mkdir(parents=True, exist_ok=True)
+    wavelengths_nm, results = measurement.wavelengths_nm, []
+    with ExitStack() as stack:
+        stages = None
+        if args.save_stages:
+            stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=protected))
+        for result in _with_progress(_restored(decoder, measurement, args), num_stages):
+            results.append(result.without_images())
+            if stages is not None:
+                stages.add_stage(result.index, result.image)
+        attributes = _cube_attributes(named_as_asked(decoder, args), str(path), measurement, result)
+        if stages is not None:
+            stages.finish(result.image, attributes=attributes)
+        else:
+            write_cube(output, result.image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=protected)
+    shape = result.image.shape
+    tell(f"{output}: {' x '.join(map(str, (*shape[1:], shape[0])))}, relative residual {result.residual:.3g}")
+    return {"input": str(path), **_report(decoder, args, results, output, shape)}
+
+
+def _restored(decoder, measurement, args: argparse.Namespace) -> Iterator:
+    from ..decoding.device import require_device
+    from ..decoding.restore import restore
+
+    return restore(
+        decoder, measurement, num_stages=args.stages, device=require_device(args.device), threads=args.threads
+    )
+
+
+def _with_progress(results: Iterator, num_stages: int) -> Iterator:
+    """`results` with a progress bar on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(results, total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False)
+
+
+def _cube_attributes(adapter: str, source: str, measurement: Measurement, result) -> dict:
+    scales = {"intensity_scale": result.input_scale, "dark_level": measurement.dark_level}
+    return {"adapter": adapter, "source": source, **scales}
+
+
+def _report(decoder, args: argparse.Namespace, results: list, output: Path, shape: tuple[int, ...]) -> dict:
+    return {
+        "task": decoder.task,
+        "adapter": decoder.name,
+        "device": args.device,
+        "precision": args.precision or PRECISIONS[0],
+        "path": args.path or PATHS[0],
+        "intensity_scale": results[-1].input_scale,
+        "stages": [
+            {"index": r.index, "residual": r.residual, "seconds": r.seconds, **r.parameters, **r.metrics}
+            for r in results
+        ],
+        "output": str(output),
+        "shape": [*shape[1:], shape[0]],
+    }
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    from PIL import Image
+
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def _write_stage_table(path: Path, results: list) -> None:
+    columns = ["stage", "residual", "seconds", *results[-1].parameters, *results[-1].metrics]
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(columns)
+        for r in results:
+            row = {"stage": r.index, "residual": r.residual, "seconds": r.seconds, **r.parameters, **r.metrics}
+            table.writerow([row.get(column, "") for column in columns])
+
+
+# ---- what the flags mean -----------------------------------------------------------------------------------------
+
+
+def _measurement_options(path: Path, args: argparse.Namespace) -> OpenOptions:
+    """The options for the measurement in `path` with what belongs to it, which may lie in the same file."""
+    given = companions(args)
+    roles = [(f"{file}::{key}" if key else str(file), role) for role, (file, key) in given.items()]
+    options = replace(open_options(args), roles=tuple(roles))
+    if args.key and any(file == path for file, _ in given.values()):
+        return replace(options, key=None, roles=(*options.roles, (f"{path}::{args.key}", "measurement")))
+    return options
+
+
+def _remembered(path: Path, context: Context) -> Geometry | None:
+    """What was answered in the window about other files of this folder."""
+    known = context.remembered(path.absolute().parent)
+    if known is None:
+        return None
+    return Geometry(known.num_bands, known.step, known.axis, known.direction, known.first_offset)
+
+
+def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Context) -> Decoder:
+    """The decoder that `--adapter` names; without the flag the first that fits the measurement, and it is named.
+
+    Sets that were adapted to the very camera of the measurement come before all others.
+    """
+    from ..library.model import list_decoders, open_decoder
+    from ..training_data.camera import is_made_for
+
+    names = [args.adapter]
+    if not args.adapter:
+        entries = list_decoders(context.library, task=measurement.task)
+        entries.sort(key=lambda entry: entry.card is None or not is_made_for(entry.card.fields, measurement))
+        names = [entry.name for entry in entries]
+    for name in names:
+        try:
+            decoder = open_decoder(name, library=context.library, task=measurement.task).fitted(measurement)
+        except ModelError as error:
+            if args.adapter:
+                raise
+            tell(f"{name} does not fit: {error}")
+            continue
+        decoder = as_asked(decoder, args)
+        tell(f"decoding with {decoder.name}")
+        for note in getattr(decoder, "notes", ()):
+            tell(note)
+        return decoder
+    raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
+
+
+def _measurements_in(folder: Path, args: argparse.Namespace) -> list[Path]:
+    """The files of a folder but those that were named as mask or reference; a lone `mask.*` there becomes the mask."""
+    paths = files_in(folder)
+    if args.mask is None:
+        masks = [path for path in paths if path.stem.lower() == "mask"]
+        if len(masks) == 1:
+            args.mask = str(masks[0])
+            tell(f"mask: {masks[0]}")
+    named = {file.resolve() for file, _ in companions(args).values()}
+    return [path for path in paths if path.resolve() not in named]
+
+
+def _output_for(source: Path, output: Path) -> Path:
+    return output / f"{source.stem}.h5" if output.is_dir() or not output.suffix else output
+
+
+# ---- the parser --------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lorun",
+        description="Decodes spectral snapshots (CASSI), compressive samples and low-resolution images.",
+        epilog="Without a command, or with gui [FILES], lorun opens the window; so does demo where there is a display.",
+    )
+    parser.add_argument("--version", action="version", version=f"lorun {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable, summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=run.__doc__)
+        sub.set_defaults(run=run)
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        return sub
+
+    sub = command("restore", restore_command, "decode a measurement or a folder of them")
+    sub.add_argument("input", help="measurement file or folder")
+    sub.add_argument("-o", "--output", required=True, help="cube file (.h5 .mat .tif .hdr .npy) or folder")
+    sub.add_argument("--reference", metavar="FILE[::KEY]", help="the true scene: every stage is scored")
+    sub.add_argument("--save-stages", action="store_true", help="keep the initial estimate and every stage (HDF5)")
+    add_geometry(sub)
+    add_decoder(sub)
+
+    sub = command("demo", demo_command, "restore the built-in sample")
+    sub.add_argument("-o", "--output", help="folder (default ./lorun-demo)")
+    add_decoder(sub)
+
+    for name, (summary, configure, run) in {**scenes.COMMANDS, **training.COMMANDS}.items():
+        sub = commands.add_parser(name, help=summary, description=run.__doc__)
+        sub.set_defaults(run=run)
+        configure(sub)
+    command("info", info_command, "versions, devices, memory, decoders")
+    command("self-test", self_test_command, "what a packaged build must pass")
+    return parser

@@ -1,0 +1,308 @@
+"""The commands that start from scenes: `simulate` makes a measurement of one, `evaluate` scores a decoder on many."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import LorunError
+from ..io import WAVELENGTHS, open_companion, open_scene, write_measurement
+from .flags import (
+    Commands,
+    Context,
+    add_decoder,
+    add_geometry,
+    add_noise,
+    as_asked,
+    companions,
+    files_in,
+    inputs_of,
+    numbers,
+    open_options,
+    print_json,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from ..decoder import Decoder
+    from ..decoding.evaluate import Window, WindowScore
+    from ..instrument import Dispersion
+    from ..measurement import Measurement, Scene
+
+Measure = Callable[["Scene"], "Measurement"]
+
+
+def configure_simulate(sub: argparse.ArgumentParser) -> None:
+    """Adds the flags of `lorun simulate`."""
+    sub.add_argument("scene", help="file of a spectral cube or a picture")
+    sub.add_argument("-o", "--output", type=Path, required=True, help="measurement file (.h5)")
+    sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    sub.add_argument("--adapter", metavar="NAME", help="CS: take the sampling matrix that this set has learned")
+    _add_camera(sub)
+
+
+def run_simulate(args: argparse.Namespace, context: Context) -> int:
+    """`lorun simulate`: the measurement file that a camera would give for a scene."""
+    decoder = None
+    if args.adapter is not None:
+        from ..library.model import open_decoder
+
+        decoder = open_decoder(args.adapter, library=context.library, task=args.task)
+    measures = _measures(args, decoder=decoder)
+    if len(measures) != 1:
+        raise LorunError(f"{args.kernel} holds {len(measures)} kernels; one is simulated. Choose it, e.g. :1.")
+    measurement = next(iter(measures.values()))(_scene(Path(args.scene), args))
+    noise = args.noise or "none"
+    write_measurement(
+        args.output,
+        measurement,
+        attributes={"noise": noise, "seed": args.seed},
+        protected=inputs_of(Path(args.scene), args),
+    )
+    tell(f"{args.output}: {' x '.join(map(str, measurement.y.shape))} values of a {measurement.task} measurement")
+    print_json({"output": str(args.output), "shape": list(measurement.y.shape), "noise": noise}, args)
+    return 0
+
+
+def configure_evaluate(sub: argparse.ArgumentParser) -> None:
+    """Adds the flags of `lorun evaluate`."""
+    sub.add_argument("--data", type=Path, required=True, help="folder of scenes, or one scene")
+    sub.add_argument("--table", type=int, choices=range(1, 10), metavar="1..9", help="a table of the paper")
+    sub.add_argument("--protocol", choices=("cave-28", "windows"), help="of CASSI; default: by the scene's source")
+    sub.add_argument("--score-crop", type=numbers("L,T,R,B", 4), help="pixels at each side that do not count")
+    sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    _add_camera(sub)
+    add_decoder(sub)
+
+
+def run_evaluate(args: argparse.Namespace, context: Context) -> int:
+    """`lorun evaluate`: scores of a decoder on a folder of scenes whose measurements are simulated."""
+    from ..decoding.device import require_device
+    from ..decoding.evaluate import evaluate
+
+    device = require_device(args.device)
+    if args.table is not None:
+        return _evaluate_table(args, context, device)
+    decoder = _decoder(args, context)
+    measures = _measures(args, decoder=decoder)
+    scores, num_failed = [], 0
+    given = {file.resolve() for file, _ in companions(args).values()}
+    for path in files_in(args.data):
+        if path.resolve() in given:
+            continue
+        try:
+            for label, measure in measures.items():
+                for result in evaluate(
+                    decoder,
+                    _windows(path, args),
+                    measure,
+                    num_stages=args.stages,
+                    device=device,
+                    threads=args.threads,
+                ):
+                    scores.append(replace(result, name=f"{result.name} {label}".strip()))
+                    tell(_line(scores[-1].name, scores[-1].metrics))
+        except LorunError as error:
+            num_failed += 1
+            tell(f"lorun: {path.name}: {error}")
+    if not scores:
+        raise LorunError(f"No scene of {args.data} could be scored. Give a folder of cubes or pictures.")
+    mean = _means(scores)
+    tell(_line(f"mean of {len(scores)}", mean))
+    document = {
+        "task": args.task,
+        "adapter": decoder.name,
+        "protocol": args.protocol or ("by source" if args.task == "cassi" else args.task),
+        "noise": args.noise or "none",
+        "images": [_flat(result) for result in scores],
+        "mean": mean,
+    }
+    print_json(document, args)
+    return 1 if num_failed else 0
+
+
+def _evaluate_table(args: argparse.Namespace, context: Context, device: str) -> int:
+    """One table of the paper on the data sets below `--data`: our figures beside the paper's, and what is missing."""
+    from ..paper.tables import TABLES, run_table
+
+    table, cells = TABLES[args.table], []
+    tell(f"Table {args.table}: {table.title}. {table.note}".strip())
+    for cell in run_table(table, args.data, library=context.library, device=device, threads=args.threads):
+        cells.append(cell)
+        if cell.skipped is None:
+            paper = "" if cell.paper_psnr is None else f"  (paper {cell.paper_psnr:.2f} dB)"
+            tell(f"{cell.row:22s} {cell.column:18s} {cell.psnr:6.2f} dB  SSIM {cell.ssim:.4f}{paper}")
+    skipped = Counter(cell.skipped for cell in cells if cell.skipped is not None)
+    for reason, count in skipped.items():
+        tell(f"{count} cells skipped: {reason}")
+    if args.json:
+        document = {"table": args.table, "title": table.title, "task": table.task, "note": table.note}
+        print_json({**document, "cells": [asdict(cell) for cell in cells]}, args)
+    return 0
+
+
+COMMANDS: Commands = {
+    "simulate": ("make a measurement file from a scene", configure_simulate, run_simulate),
+    "evaluate": ("score a decoder on scenes", configure_evaluate, run_evaluate),
+}
+
+
+def _add_camera(sub: argparse.ArgumentParser) -> None:
+    """The flags that say how a scene is measured."""
+    add_geometry(sub, task="cassi")
+    add_noise(sub)
+    sub.add_argument("--ratio", type=float, metavar="PERCENT", help="CS: a random sampling matrix of this ratio")
+
+
+def _decoder(args: argparse.Namespace, context: Context) -> Decoder:
+    """The decoder that `--adapter` names; else the library's first set for the task, else one without weights."""
+    from ..library.model import list_decoders, open_decoder
+
+    name = args.adapter or list_decoders(context.library, task=args.task)[0].name
+    return as_asked(open_decoder(name, library=context.library, task=args.task), args)
+
+
+# ---- how a scene is measured -------------------------------------------------------------------------------------
+
+
+def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[str, Measure]:
+    """label -> what measures a scene as the flags ask: one, or one per kernel of a file of kernels."""
+    return {"cassi": _cassi, "cs": _cs, "sr": _sr}[args.task](args, decoder)
+
+
+def _cassi(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
+    from ..tasks.cassi import measure
+
+    mask = _companion(args, "mask")
+
+    def measured(scene: Scene) -> Measurement:
+        dispersion = _dispersion(args, scene.image.shape[0])
+        return measure(scene, mask=mask, dispersion=dispersion, noise=_noise(args), seed=args.seed)
+
+    return {"": measured}
+
+
+def _cs(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
+    """With the matrix of `--sampling`, else the one the set has learned, else a random one of `--ratio`."""
+    from ..io.cs import prepared
+    from ..library.model import Model
+    from ..tasks.cs import random_sampling, simulate
+
+    sampling = _companion(args, "sampling")
+    if sampling is not None:
+        sampling = prepared({"sampling": sampling}, open_options(args))["sampling"]
+    elif isinstance(decoder, Model) and decoder.adapters.sampling is not None:
+        sampling = decoder.adapters.sampling.numpy()
+    elif args.ratio is not None:
+        sampling = random_sampling(args.ratio, seed=args.seed)
+    else:
+        raise LorunError(
+            "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
+        )
+    return {"": partial(simulate, sampling=sampling, noise=_noise(args), seed=args.seed)}
+
+
+def _sr(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
+    """With the kernel of `--kernel`; a file of several kernels measures every scene with each of them."""
+    from ..io.sr import USUAL_SCALE, read_kernels
+    from ..tasks.sr import simulate
+
+    kernels = read_kernels(args.kernel or "gaussian 1.6")
+    labels = [f"K{number}" for number in range(1, len(kernels) + 1)] if len(kernels) > 1 else [""]
+    scale = args.scale or USUAL_SCALE
+    return {
+        label: partial(
+            simulate,
+            kernel=kernel,
+            scale=scale,
+            noise=_noise(args),
+            seed=args.seed,
+            border=args.border or "circular",
+        )
+        for label, kernel in zip(labels, kernels, strict=True)
+    }
+
+
+def _dispersion(args: argparse.Namespace, num_bands: int) -> Dispersion:
+    from ..instrument import Dispersion
+
+    return Dispersion(
+        num_bands,
+        step=2.0 if args.step is None else args.step,
+        axis=args.axis or "x",
+        direction=args.direction or "+",
+        first_offset=args.first_offset or 0.0,
+    )
+
+
+def _noise(args: argparse.Namespace):
+    from ..tasks.noise import Noise
+
+    return Noise.parse(args.noise) if args.noise else None
+
+
+def _companion(args: argparse.Namespace, role: str) -> np.ndarray | None:
+    """The mask or the sampling matrix that the flags name, turned and flipped as asked; None without a flag."""
+    if role not in companions(args):
+        return None
+    path, key = companions(args)[role]
+    return open_companion(path, role, replace(open_options(args), key=key or None))
+
+
+# ---- which scenes ------------------------------------------------------------------------------------------------
+
+
+def _scene(path: Path, args: argparse.Namespace) -> Scene:
+    """The scene of a file, a cube at the named wavelength list where one is asked for."""
+    from ..decoding.evaluate import at_wavelengths
+
+    scene = open_scene(path, open_options(args))
+    if args.wavelengths in WAVELENGTHS and scene.wavelengths_nm is not None:
+        return at_wavelengths(scene, np.asarray(WAVELENGTHS[args.wavelengths]))
+    return scene
+
+
+def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
+    """The windows of one scene under the protocol asked for, or under the one its source names; pictures whole."""
+    from ..decoding.evaluate import Window, cave_28_windows, cut_windows
+
+    if args.task != "cassi":
+        return [Window(path.stem, _scene(path, args), args.score_crop or (0, 0, 0, 0))]
+    scene = open_scene(path, open_options(args))
+    protocol = args.protocol or ("cave-28" if "CAVE" in scene.source else "windows")
+    if protocol == "cave-28" and not args.wavelengths:
+        return cave_28_windows(scene, np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
+    scene = _scene(path, args)
+    height, width = scene.image.shape[1:]
+    border = (4 if width == 512 else 2, 0, 0, 0) if protocol == "cave-28" else (0, 0, 0, 0)
+    windows = cut_windows(scene, name=path.stem, score_crop=args.score_crop or border)
+    rows, columns = (size % own for size, own in zip((height, width), windows[0].scene.image.shape[1:], strict=True))
+    if rows or columns:
+        tell(f"{path.name}: {rows} rows at the bottom and {columns} columns at the right are left out")
+    return windows
+
+
+# ---- figures -----------------------------------------------------------------------------------------------------
+
+
+def _flat(result: WindowScore) -> dict:
+    fields = asdict(result)
+    return {"name": fields.pop("name"), **fields.pop("metrics"), **fields}
+
+
+def _means(scores: list[WindowScore]) -> dict[str, float]:
+    """The mean of every figure."""
+    rows = [_flat(result) for result in scores]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name != "name"}
+
+
+def _line(name: str, metrics: Mapping[str, float]) -> str:
+    text = f"{name:40s} {metrics['psnr']:6.2f} dB  SSIM {metrics['ssim']:.4f}"
+    return text + (f"  SAM {metrics['sam']:5.2f}°" if "sam" in metrics else "")

@@ -1,0 +1,428 @@
+"""The commands `train`, `adapters` and `params` of the command line.
+
+`COMMANDS` maps a command to its summary, the function that adds its flags, and the function that runs it. Training
+events are one JSON object a line on stdout with `--events json`, and always in the run's `events.jsonl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError, LorunError, ModelError
+from ..library.cards import cards_in
+from ..library.sets import Copied, export_set, find_set, import_set, verified
+from ..training.run_folder import EVENTS, START, open_log
+from .adapting import adaptation_of, configure_adapting, probe_document
+from .flags import Commands, Context, add_geometry, tell
+
+_CANCELLED = 130  # as the command line leaves after an interrupt
+
+
+def configure_train(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `lorun train`."""
+    parser.add_argument(
+        "--data",
+        "--learn",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="folder with training cubes or pictures; for an adaptation also files",
+    )
+    add_geometry(parser, several_masks=True)
+    parser.add_argument("--photographs", type=Path, action="append", default=[], metavar="FOLDER")
+    parser.add_argument("--recipe", metavar="NAME|FILE", help="default: the small one of the task")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the training")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the training in this folder")
+    parser.add_argument("--phase", choices=("backbone", "adapters"), help="only this phase (default: both)")
+    parser.add_argument("--variant", choices=("lorun", "share", "block"))
+    parser.add_argument("--stages", type=int, metavar="K")
+    parser.add_argument("--gamma", type=float, metavar="PERCENT")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+    parser.add_argument("--events", choices=("text", "json"), default="text")
+    configure_adapting(parser)
+
+
+def run_train(args: argparse.Namespace, context: Context) -> int:
+    """`lorun train`: trains a backbone and its adapters, adapts a set to a camera, or goes on with a training.
+
+    Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, preview,
+    stop, discard. Told to end (SIGTERM, Ctrl-C) or with nobody to read its events, it writes a checkpoint first and
+    leaves with 130.
+    """
+    import torch
+
+    from ..decoding.device import require_device
+    from ..training.distributed import join_team
+    from ..training.steering import CommandFile, Listening, steered
+    from ..training.train import resume
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    team, device = join_team(require_device(args.device))
+    if args.probe:
+        return _probe(args, context, device)
+    if args.resume is not None:
+        run, events = args.resume, resume(args.resume, device=device, team=team)
+    else:
+        run, events = _begun(args, context, device, team)
+    if not team.leads:
+        for _ in events:
+            pass
+        return 0
+    with Listening(CommandFile(run)) as commands:
+        _follow(steered(events, commands, lambda: resume(run, device=device)), run, args, unheard=commands.leave)
+        return _CANCELLED if commands.is_told else 0
+
+
+def _begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
+    """The folder and the events of a new training."""
+    from ..training.train import train
+    from ..training_data.dataset import find_material
+
+    if args.adapt is not None:
+        return _adaptation_begun(args, context, device, team)
+    if args.data is None or args.out is None:
+        raise LorunError("A training needs --data FOLDER and --out RUN, or --resume RUN.")
+    if len(args.data) != 1:
+        raise LorunError(f"{len(args.data)} paths were given with --data; a training from the start takes one folder.")
+    recipe = _recipe(args, context)
+    masks = [Path(mask) for mask in args.mask]
+    material = find_material(args.data[0], task=recipe.task, masks=masks, photographs=args.photographs)
+    phases = None if args.phase is None else [phase for phase in recipe.phases if _belongs(phase, args.phase)]
+    return args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
+
+
+def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
+    """The same of an adaptation; what there is to say of its files comes before its own events."""
+    from ..training.adapting import write_plan
+    from ..training.train import TrainEvent, train
+
+    if args.out is None:
+        raise LorunError("An adaptation needs --out RUN, the folder of the training.")
+    if team.size > 1:
+        raise LorunError("An adaptation runs in one process. Start it without torchrun.")
+    adaptation, recipe = adaptation_of(args, context)
+    material = adaptation.into(args.out)
+    write_plan(material, recipe, adaptation.learned)
+
+    def told():
+        for path, reason in adaptation.learned.skipped:
+            yield TrainEvent("skipped", 0.0, path=str(path), message=reason)
+        for note in adaptation.learned.notes:
+            yield TrainEvent("noted", 0.0, message=note)
+
+    return args.out, _one_after_the_other(told(), train(recipe, material, args.out, device=device, team=team))
+
+
+def _one_after_the_other(first, second):
+    """The events of `first`, then those of `second`, which is sent what this is sent and closed with it."""
+    yield from first
+    return (yield from second)
+
+
+def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
+    """`lorun train --adapt SET --probe`: one event."""
+    if args.adapt is None:
+        raise LorunError("--probe measures an adaptation. Name the set with --adapt.")
+    document = probe_document(args, context, device)
+    if args.events == "json":
+        print(json.dumps(document), flush=True)
+        return 0
+    tell(document["message"])
+    for name, cost in document["presets"].items():
+        tell(f"{name}: {cost['steps']} steps, about {cost['seconds'] / 60:.0f} minutes")
+    return 0
+
+
+def _follow(events, run: Path, args: argparse.Namespace, *, unheard: Callable[[], None]) -> None:
+    """Writes the events down and tells them; at the end of an adaptation the report is written.
+
+    `unheard` is called when nobody listens any more: a window that was killed, or `| head`.
+    """
+    from ..training.adapting import with_ends
+    from ..training.report import write_report
+
+    is_adaptation = (run / START).is_file()
+    with open_log(run / EVENTS) as log:
+        for event in with_ends(events, run) if is_adaptation else events:
+            line = json.dumps({name: value for name, value in asdict(event).items() if value is not None})
+            try:
+                log.write(line.encode() + b"\n")
+                log.flush()
+            except OSError as error:
+                raise FileError(
+                    f"{run / EVENTS} could not be written: {error.strerror or error}. Free space, then resume."
+                ) from error
+            if event.report is not None:
+                write_report(run)
+            if args.events == "json":
+                try:
+                    print(line, flush=True)
+                except BrokenPipeError:
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what else is said goes nowhere
+                    unheard()
+            elif event.event != "step" or event.step % 50 == 1:
+                tell(_sentence(event))
+
+
+def configure_adapters(parser: argparse.ArgumentParser) -> None:
+    """Adds the actions of `lorun adapters` with their flags."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, summary: str, *sets: str, output: bool = False) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=summary)
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        for positional in sets:
+            sub.add_argument(positional, metavar=positional.upper(), help="name of a set in the library, or a file")
+        if output:
+            sub.add_argument("-o", "--output", type=Path, required=True, help="file of the new set (.safetensors)")
+        return sub
+
+    action("list", "the sets of the library")
+    action("show", "the card of a set, and what every stage changes", "set")
+    action("verify", "whether a set and its backbone hold what their cards state", "set")
+    action("diff", "how far two sets are apart, per stage", "first", "second")
+    sub = action("scale", "all differences of a set times a factor", "set", output=True)
+    sub.add_argument("--factor", type=float, required=True, metavar="S")
+    sub = action("interpolate", "a set between two", "first", "second", output=True)
+    sub.add_argument("--share", type=float, required=True, metavar="T", help="0 is the first set, 1 the second")
+    sub.add_argument("--gamma", type=float, metavar="PERCENT", help="cut the ranks back to this rank factor")
+    sub = action("ablate", "a set with one stage running the shared backbone", "set", output=True)
+    sub.add_argument("--stage", type=int, required=True, metavar="K")
+    sub = action("export", "copies of a set and its backbone for somebody else", "set")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--half", action="store_true", help="factors of 16 bits: half the size, a hash of its own")
+    sub = action("import", "check a set from a file and put it into the library", "set")
+
+
+def run_adapters(args: argparse.Namespace, context: Context) -> int:
+    """`lorun adapters`: lists, inspects and makes adapter sets."""
+    report = _ACTIONS[args.action](args, context)
+    if args.json:
+        print(json.dumps(report, indent=2, allow_nan=False))
+    else:
+        _print_report(report)
+    return 0
+
+
+def configure_params(parser: argparse.ArgumentParser) -> None:
+    """`lorun params` has no flags of its own."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run_params(args: argparse.Namespace, context: Context) -> int:
+    """`lorun params`: parameter counts of our models beside the paper's."""
+    from ..paper.parameters import parameter_table
+
+    rows = parameter_table()
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    print(f"{'':5s} {'model':19s} {'variant':8s} {'parameters':>11s} {'paper':>13s} {'GMAC':>8s}  counted")
+    for row in rows:
+        paper = "" if row["paper"] is None else f"{row['paper']:.2f} x {row['unit']}"
+        print(
+            f"{row['table']:5s} {row['model']:19s} {row['variant']}-{row['stages']:<2d} {row['parameters']:>11,d} "
+            f"{paper:>13s} {row['gmac']:8.2f}  {row['counted']}"
+        )
+    return 0
+
+
+COMMANDS: Commands = {
+    "train": ("train a backbone and its adapters", configure_train, run_train),
+    "adapters": ("list, inspect, combine and share adapter sets", configure_adapters, run_adapters),
+    "params": ("parameter counts beside the paper's", configure_params, run_params),
+}
+
+
+def _recipe(args: argparse.Namespace, context: Context):
+    """The recipe that `--recipe` names, with what the other flags change."""
+    from ..training.recipe import read_recipe
+
+    path = Path(args.recipe or f"{args.task or 'cassi'}-small")
+    if path.suffix != ".toml" and context.resources is not None:
+        path = context.resources / "recipes" / f"{path}.toml"
+    recipe = read_recipe(path)
+    network = recipe.network if args.stages is None else replace(recipe.network, num_stages=args.stages, num_blocks=1)
+    training = recipe.training if args.seed is None else replace(recipe.training, seed=args.seed)
+    if args.ratio is not None and recipe.task != "cs":
+        raise LorunError(f"--ratio is for compressive sampling; the recipe {path.stem} is for {recipe.task}.")
+    return replace(
+        recipe,
+        network=network,
+        data=recipe.data if args.ratio is None else replace(recipe.data, ratio=args.ratio),
+        training=training,
+        variant=args.variant or recipe.variant,
+        gamma=recipe.gamma if args.gamma is None else args.gamma,
+    )
+
+
+def _belongs(phase: str, asked: str) -> bool:
+    return (phase == "adapters") == (asked == "adapters")  # the warm start belongs to the backbone
+
+
+def _sentence(event) -> str:
+    where = f"{event.phase} {event.step}" if event.phase else ""
+    figures = [f"loss {event.loss:.5f}"] if event.loss is not None else []
+    figures += [f"{name} {value:.3f}" for name, value in (event.metrics or {}).items()]
+    return " ".join([event.event, where, *figures, f"({event.elapsed_s:.0f} s)", event.message or ""]).strip()
+
+
+def _list(args: argparse.Namespace, context: Context) -> list[dict[str, Any]]:
+    cards = list(cards_in(context.library))
+    backbones = {card.hash: card.name for card in cards if card.kind == "backbone"}
+    return [
+        {
+            "name": card.name,
+            "task": card.task,
+            "stages": card.fields["stages"],
+            "gamma": card.fields["gamma"],
+            "parameters": card.fields["num_parameters"],
+            "backbone": backbones.get(card.fields["backbone_hash"]),
+            "path": str(card.path),
+        }
+        for card in cards
+        if card.kind == "adapters"
+    ]
+
+
+def _show(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    from ..networks.lora import energies
+
+    model = _model(args.set, context)
+    rows = energies(model.adapters, model.net.backbone.block_weights(1))
+    return {"name": model.name, "task": model.task, **model.card, "energies": [asdict(row) for row in rows]}
+
+
+def _verify(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    model = _model(args.set, context)  # reading checks both hashes
+    return {
+        "name": model.name,
+        "hash": model.card["hash"],
+        "backbone_hash": model.card["backbone_hash"],
+        "verified": True,
+    }
+
+
+def _diff(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    import torch
+
+    first, second = _pair(args, context)
+    backbone, stages = first.net.backbone.block_weights(1), []
+    for stage in range(1, first.num_stages + 1):
+        a, b = (model.adapters.weights(backbone, stage) for model in (first, second))
+        apart = torch.stack([(a[name] - b[name]).square().sum() for name in backbone]).sum().sqrt()
+        size = torch.stack([(a[name] - backbone[name]).square().sum() for name in backbone]).sum().sqrt()
+        stages.append({"stage": stage, "distance": float(apart), "relative": float(apart / size) if size else None})
+    return {
+        "first": first.name,
+        "second": second.name,
+        "equal": first.card["hash"] == second.card["hash"],
+        "stages": stages,
+    }
+
+
+def _scale(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    model = _model(args.set, context)
+    return _written(args, context, model, model.adapters.scaled(args.factor), {"scaled": [model.name, args.factor]})
+
+
+def _ablate(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    model = _model(args.set, context)
+    return _written(args, context, model, model.adapters.ablated(args.stage), {"ablated": [model.name, args.stage]})
+
+
+def _interpolate(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    from ..networks.lora import interpolated, truncated
+
+    first, second = _pair(args, context)
+    adapters, origin = interpolated(first.adapters, second.adapters, args.share), {}
+    if args.gamma is not None:
+        adapters, error = truncated(adapters, first.net.backbone.block_weights(1), args.gamma)
+        origin = {"truncation_error": error}
+    origin = {"interpolated": [first.name, second.name, args.share], **origin}
+    return _written(args, context, first, adapters, origin)
+
+
+def _export(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    card = find_set(args.set, context.library)
+    return _copies(export_set(card, context.library, args.output, half=args.half))
+
+
+def _import(args: argparse.Namespace, context: Context) -> dict[str, Any]:
+    return _copies(import_set(Path(args.set), context.library))
+
+
+_ACTIONS: Mapping[str, Callable[[argparse.Namespace, Context], Any]] = {
+    "list": _list,
+    "show": _show,
+    "verify": _verify,
+    "diff": _diff,
+    "scale": _scale,
+    "interpolate": _interpolate,
+    "ablate": _ablate,
+    "export": _export,
+    "import": _import,
+}
+
+
+def _model(name: str, context: Context):
+    model, _ = verified(find_set(name, context.library), context.library)
+    return model
+
+
+def _pair(args: argparse.Namespace, context: Context):
+    """Two models of one backbone."""
+    first, second = _model(args.first, context), _model(args.second, context)
+    if first.card["backbone_hash"] != second.card["backbone_hash"] or first.num_stages != second.num_stages:
+        raise ModelError(
+            f"{first.name} and {second.name} belong to different backbones or have different numbers of stages; "
+            "two sets of one network were expected."
+        )
+    return first, second
+
+
+def _written(args: argparse.Namespace, context: Context, model, adapters, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The new set in its file; its metrics are no longer known."""
+    from ..library.model import save_adapters
+
+    if args.output.suffix != ".safetensors":
+        raise FileError(f"{args.output} was given for the new set; a name ending in .safetensors was expected.")
+    if args.output.exists():
+        raise FileError(f"{args.output} already exists. Choose another name.")
+    card = {**model.card, "metrics": {}, "made_from": dict(origin)}
+    changed = replace(model.with_adapters(adapters), card=card)
+    digest = save_adapters(args.output, changed, backbone_hash=model.card["backbone_hash"])
+    return {"output": str(args.output), "hash": digest, "parameters": adapters.num_parameters, **origin}
+
+
+def _copies(copied: Copied) -> dict[str, Any]:
+    return {"name": copied.name, "backbone": copied.backbone, "written": list(map(str, copied.written))}
+
+
+def _print_report(report: Any) -> None:
+    """A report for people: one line per entry, the layers of `show` summed up per stage."""
+    if isinstance(report, list):
+        for row in report:
+            print("  ".join(f"{key}={value}" for key, value in row.items()))
+        return
+    rows = report.pop("energies", None)
+    for key, value in report.items():
+        print(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    for stage in sorted({row["stage"] for row in rows or ()}):
+        own = [row for row in rows if row["stage"] == stage]
+        ranked = [row["effective_rank"] for row in own if row["effective_rank"] is not None]
+        largest = max(own, key=lambda row: row["ratio"])
+        rank = sum(ranked) / len(ranked) if ranked else 0
+        change = f"{largest['ratio']:.3f} at {largest['layer']}"
+        print(f"stage {stage}: mean effective rank {rank:.1f}, largest change {change}")

@@ -1,0 +1,43 @@
+"""What decodes a measurement, and one step of it as every decoder reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from .measurement import Measurement
+from .physics import LinearPhysics
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The state after stage `index`; 0 is the initial estimate.
+
+    `image` is (B, C, H, W) on the decoder's device; `denoiser_input` the image the denoiser saw (z of Eq. 5), or None.
+    `parameters` are the data step's (rho, lambda or mu) and the implied `noise_level` where the decoder has them.
+    """
+
+    index: int
+    image: Tensor
+    denoiser_input: Tensor | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+class Decoder(Protocol):
+    """Anything that turns a measurement into images stage by stage: a trained model or a classical algorithm."""
+
+    name: str  # as `--adapter` takes it
+    task: str
+    num_stages: int  # K, unless the user asks for another number
+
+    def fitted(self, measurement: Measurement) -> Decoder:
+        """This decoder made ready for the measurement's bands; a LorunError that says why it cannot be."""
+
+    def input_scale(self, measurement: Measurement) -> float:
+        """The factor a of the engine's input a*y, by this decoder's rule."""
+
+    def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
+        """Stage 0 (the initial estimate), then one Stage per stage."""

@@ -1,0 +1,63 @@
+"""An instrument in words and numbers, without torch: dispersion, borders, and the names of kernels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import GeometryError
+
+SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
+BORDERS = tuple(SCIPY_MODES)
+# the names of `tasks.kernels.gallery`, for menus that must not wait for torch
+GALLERY = (
+    *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),
+    *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
+    *("gaussian 3 x 1.5, 135 deg", "camera shake 1", "camera shake 2", "camera shake 3"),
+)
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """Where every band lands on the detector.
+
+    `num_bands` bands, `step` >= 0 pixels a band, along `axis` ("x": columns, "y": rows), growing with the band number
+    (`direction` "+") or falling ("-"), the nearest band `first_offset` pixels from the detector's edge.
+    """
+
+    num_bands: int
+    step: float = 2.0
+    axis: str = "x"
+    direction: str = "+"
+    first_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.num_bands < 1:
+            raise GeometryError(f"{self.num_bands} bands were asked for; a scene has at least one. Give --bands.")
+        if not (self.step >= 0 and math.isfinite(self.step)):
+            raise GeometryError(
+                f"The dispersion step is {self.step}; a number of pixels >= 0 was expected. Give --step."
+            )
+        if self.axis not in ("x", "y") or self.direction not in ("+", "-"):
+            raise GeometryError(
+                f"The dispersion runs along {self.axis!r} in direction {self.direction!r}; "
+                "the axis is x or y and the direction + or -."
+            )
+        if not math.isfinite(self.first_offset):
+            raise GeometryError(f"The first offset is {self.first_offset}; a number of pixels was expected.")
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """The offset of every band in pixels, band 0 (shortest wavelength) first."""
+        order = range(self.num_bands) if self.direction == "+" else range(self.num_bands - 1, -1, -1)
+        return tuple(self.first_offset + index * self.step for index in order)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every offset is a whole number of pixels, so that Phi Phi^T is diagonal."""
+        return float(self.step).is_integer() and float(self.first_offset).is_integer()
+
+    def detector_shape(self, height: int, width: int) -> tuple[int, int]:
+        """The smallest detector (H', W') that sees all bands of an H x W scene."""
+        span = max(0, math.ceil(max(self.offsets) - 1e-9))
+        return (height, width + span) if self.axis == "x" else (height + span, width)

@@ -1,0 +1,1 @@
+"""Unfolding networks: denoisers, data steps, low-rank adapters, and the loop that joins them."""

@@ -1,0 +1,211 @@
+"""The data steps of an unfolding network: how a stage brings its image x nearer to the measurement y.
+
+    half-quadratic          z = argmin 1/2 ||Phi z - y||^2 + mu/2 ||z - x||^2                     Eq. 9 of the paper
+    proximal-gradient       z = x - rho Phi^T (Phi x - y)                                         Eq. 5
+    normalised-projection   z = x + rho Phi^T [(y - Phi x) / phi]                                 SSR
+    primal-dual             z = x, and the denoiser steps along Phi^T d of a dual variable d      CPP-Net
+    multiplicative          z = x times a sigmoid's factor, within [0, 1]                         after SSO-PGA
+    usrnet                  Eq. 9 with mu_k and the noise level from a hyper-parameter net        USRNet
+    none                    z = x                                                                 Table VIII
+
+The learned numbers of a stage are rho_k or mu_k and, for denoisers that see the noise level, lambda_k. SSR (Zhang et
+al., CVPR 2024) estimates its number from the image by a small network per stage; USRNet (Zhang et al., CVPR 2020) those
+of all stages from the degradation by one network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..physics import LinearPhysics
+
+START = 0.5  # of the learned numbers rho, mu and lambda (Algorithm 1)
+_START_DELTA = 1e-3  # CPP-Net's
+_SMALLEST_MU = 1e-4  # keeps the prox of Eq. 9 defined while mu is learned
+_SMALLEST_HYPER = 1e-6  # USRNet's
+_HIDDEN = 32  # features of both small networks
+_NUM_DEGRADATION = 2  # what the hyper-parameter net sees: noise level and scale factor
+
+
+class Dual(NamedTuple):
+    """The dual variable d of the primal-dual step, the image it was taken at, and Phi^T d."""
+
+    variable: Tensor
+    image: Tensor
+    back_projection: Tensor
+
+
+@dataclass(frozen=True)
+class DataStep:
+    """One kind of data step.
+
+    `function` is `(x, y, physics, *numbers) -> z` or, with `has_dual`, `-> Dual`; `numbers` maps the names of its
+    numbers, (B or 1, 1, 1, 1) tensors, to where they start. `tasks` are those it serves, None for all. With `hyper_net`
+    the numbers are not learned per stage but come from the hyper-parameter net.
+    """
+
+    function: Callable[..., Tensor | Dual]
+    numbers: Mapping[str, float]
+    tasks: tuple[str, ...] | None = None
+    has_dual: bool = False
+    hyper_net: bool = False
+
+    @property
+    def size(self) -> str | None:
+        """The step size an estimator can give, "rho" or "mu"; None where there is none."""
+        return next((name for name in ("rho", "mu") if name in self.numbers and not self.hyper_net), None)
+
+    def moved(
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None
+    ) -> tuple[Tensor, Dual | None]:
+        """The z of a stage, (B, C, H, W), and the dual variable for the next one, None for most steps."""
+        own = [numbers[name] for name in self.numbers]
+        if self.has_dual:
+            return x, self.function(x, y, physics, *own, dual)
+        return self.function(x, y, physics, *own).contiguous(), None
+
+
+def half_quadratic(x: Tensor, y: Tensor, physics: LinearPhysics, mu: Tensor) -> Tensor:
+    """Eq. 9: argmin_z 1/2 ||Phi z - y||^2 + mu/2 ||z - x||^2, in closed form; mu > 0."""
+    return physics.prox(x, y, mu)
+
+
+def proximal_gradient(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor) -> Tensor:
+    """Eq. 5: z = x - rho Phi^T (Phi x - y), with rho in units of 1 / max(phi) so that rho < 2 never diverges."""
+    return x - (rho / _largest(physics)) * physics.gradient(x, y)
+
+
+def normalised_projection(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor) -> Tensor:
+    """SSR's step: z = x + rho Phi^T [(y - Phi x) / phi]; rho = 1 is the projection on Phi z = y where phi is exact."""
+    return x + rho * physics.adjoint((y - physics.forward(x)) / physics.gram())
+
+
+def multiplicative(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor, slide: Tensor) -> Tensor:
+    """x clipped to [0, 1] times 1 + s (1 - x) t, where t in (-1, 1) falls with the gradient and s in (0, 1) slides.
+
+    t = 2 sigmoid(-2 rho g) - 1 with the gradient g of Eq. 5 in units of 1 / max(phi); s = sigmoid(slide). As
+    x^2 <= z <= 1 - (1 - x)^2, z stays in [0, 1]; to first order it is x - rho s x (1 - x) g, a descent. The idea of a
+    multiplicative sigmoid update with a sliding parameter is SSO-PGA's (Wang et al., arXiv 2510.23362).
+    """
+    x = x.clamp(0, 1)
+    turn = 2 * torch.sigmoid(-2 * rho * physics.gradient(x, y) / _largest(physics)) - 1
+    return x * (1 + torch.sigmoid(slide) * (1 - x) * turn)
+
+
+def primal_dual(x: Tensor, y: Tensor, physics: LinearPhysics, delta: Tensor, dual: Dual | None) -> Dual:
+    """Chambolle and Pock's dual step d <- (d + delta (Phi (2 x - x') - y)) / (1 + delta), x' the image before x.
+
+    It starts at Phi x - y (stage 1 has no use for its delta). Phi and y are in units of sqrt(max(phi)), so that the
+    operator's norm is at most 1.
+    """
+    unit = _largest(physics).sqrt()
+    if dual is None:
+        variable = (physics.forward(x) - y) / unit
+    else:
+        ahead = 2 * x - dual.image
+        variable = (dual.variable + delta * (physics.forward(ahead) - y) / unit) / (1 + delta)
+    return Dual(variable, x, physics.adjoint(variable) / unit)
+
+
+def unmoved(x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
+    """x itself: a network without data steps."""
+    return x
+
+
+DATA_STEPS: dict[str, DataStep] = {
+    "half-quadratic": DataStep(half_quadratic, {"mu": START}),
+    "proximal-gradient": DataStep(proximal_gradient, {"rho": START}),
+    # blur and decimation have no diagonal Phi Phi^T to divide by
+    "normalised-projection": DataStep(normalised_projection, {"rho": START}, tasks=("cassi", "cs")),
+    "primal-dual": DataStep(primal_dual, {"delta": _START_DELTA}, has_dual=True),
+    "multiplicative": DataStep(multiplicative, {"rho": START, "slide": 0.0}),
+    "usrnet": DataStep(half_quadratic, {"mu": START}, tasks=("sr",), hyper_net=True),
+    "none": DataStep(unmoved, {}),
+}
+
+
+def learned_numbers(stored: Mapping[str, Tensor], step: DataStep, estimated: Tensor | None) -> dict[str, Tensor]:
+    """The numbers of a stage, (B or 1, 1, 1, 1), within their bounds; an `estimated` step size replaces the stored."""
+    numbers = {name: tensor.reshape(-1, 1, 1, 1) for name, tensor in stored.items() if "." not in name}
+    if estimated is not None:
+        numbers[step.size] = estimated.reshape(-1, 1, 1, 1)
+    if "mu" in numbers:
+        mu = numbers["mu"]
+        numbers["mu"] = _SMALLEST_MU + F.softplus(mu) if estimated is not None else mu.abs() + _SMALLEST_MU
+    if "lambda" in numbers:
+        numbers["lambda"] = numbers["lambda"].abs()
+    return numbers
+
+
+def noise_level(numbers: Mapping[str, Tensor]) -> Tensor | None:
+    """The noise that the denoiser is to remove, as far as the numbers tell it.
+
+    sqrt(rho lambda) after Eq. 5 and 6, sqrt(lambda / mu) after Eq. 9 and 10, sqrt(lambda) without a step size.
+    """
+    if "noise_level" in numbers or "lambda" not in numbers:
+        return numbers.get("noise_level")
+    variance = numbers["lambda"]
+    if "rho" in numbers:
+        variance = variance * numbers["rho"].abs()
+    if "mu" in numbers:
+        variance = variance / numbers["mu"]
+    return (variance + 1e-12).sqrt()  # the root has no slope at 0
+
+
+def new_estimator(channels: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    """The weights of SSR's step-size estimator, by name."""
+    layers = {"fuse": (_HIDDEN, channels), "hidden1": (_HIDDEN, _HIDDEN), "hidden2": (_HIDDEN, _HIDDEN)}
+    weights = _new_layers(layers, generator)
+    weights["out.weight"] = _uniform((1, _HIDDEN), _HIDDEN, generator)
+    return weights
+
+
+def estimated_size(x: Tensor, weights: Mapping[str, Tensor], offset: Tensor) -> Tensor:
+    """SSR's estimator: 1x1 convolution, ReLU, global mean, two hidden layers, output plus a learned number; (B, 1)."""
+    hidden = F.relu(F.conv2d(x, weights["fuse.weight"][:, :, None, None], weights["fuse.bias"])).mean(dim=(2, 3))
+    hidden = F.relu(F.linear(hidden, weights["hidden1.weight"], weights["hidden1.bias"]))  # (B, 32)
+    hidden = F.relu(F.linear(hidden, weights["hidden2.weight"], weights["hidden2.bias"]))
+    return F.linear(hidden, weights["out.weight"]) + offset
+
+
+def new_hyper_net(num_stages: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    """The weights of USRNet's hyper-parameter net for `num_stages` stages, by name."""
+    layers = {
+        "hidden1": (_HIDDEN, _NUM_DEGRADATION),
+        "hidden2": (_HIDDEN, _HIDDEN),
+        "out": (2 * num_stages, _HIDDEN),
+    }
+    return _new_layers(layers, generator)
+
+
+def hyper_numbers(degradation: Tensor, weights: Mapping[str, Tensor], stage: int) -> dict[str, Tensor]:
+    """USRNet's mu_k and noise level of `stage` from (B or 1, 2) noise levels and scale factors."""
+    hidden = F.relu(F.linear(degradation, weights["hidden1.weight"], weights["hidden1.bias"]))
+    hidden = F.relu(F.linear(hidden, weights["hidden2.weight"], weights["hidden2.bias"]))
+    positive = F.softplus(F.linear(hidden, weights["out.weight"], weights["out.bias"])) + _SMALLEST_HYPER  # (B, 2 K)
+    mu, level = positive.reshape(len(positive), 2, -1)[:, :, stage - 1].unbind(dim=1)
+    return {"mu": mu.reshape(-1, 1, 1, 1), "noise_level": level.reshape(-1, 1, 1, 1)}
+
+
+def _largest(physics: LinearPhysics) -> Tensor:
+    """A bound of the largest eigenvalue of Phi Phi^T, (B or 1, 1, 1, 1)."""
+    return physics.gram().amax(dim=(-3, -2, -1), keepdim=True)
+
+
+def _new_layers(shapes: Mapping[str, tuple[int, int]], generator: torch.Generator | None) -> dict[str, Tensor]:
+    """Dense layers as PyTorch starts them, "NAME.weight" and "NAME.bias"."""
+    weights = {}
+    for name, (outputs, inputs) in shapes.items():
+        weights[f"{name}.weight"] = _uniform((outputs, inputs), inputs, generator)
+        weights[f"{name}.bias"] = _uniform((outputs,), inputs, generator)
+    return weights
+
+
+def _uniform(shape: tuple[int, ...], inputs: int, generator: torch.Generator | None) -> Tensor:
+    return (torch.rand(shape, generator=generator) * 2 - 1) * inputs**-0.5

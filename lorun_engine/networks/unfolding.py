@@ -1,0 +1,369 @@
+"""Deep unfolding: a data step and a denoiser in turn, K times (Eq. 5-11). One loop for training and restoration.
+
+The network holds no physics: `net.stages(y, physics)` takes the operator as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
+
+from ..decoder import Stage
+from ..errors import ModelError
+from ..physics import LinearPhysics
+from ..tasks.gap_tv import GapTv
+from .data_steps import (
+    DATA_STEPS,
+    START,
+    DataStep,
+    Dual,
+    estimated_size,
+    hyper_numbers,
+    learned_numbers,
+    new_estimator,
+    new_hyper_net,
+    noise_level,
+)
+from .denoisers import DENOISERS, build_denoiser, build_ends, denoiser_config
+from .lora import AdapterSet
+from .subspace import from_coefficients, orthogonalised, subspace_basis, subspace_tv, to_coefficients
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that rebuilds an unfolding network.
+
+    `denoiser` and `denoiser_settings` name the proximal mapping module; `data_step` is a name of DATA_STEPS, its step
+    size a learned number per stage or, with `estimated_step`, SSR's small network per stage. `initial` is the estimate
+    the first stage starts from: "adjoint" the physics' own, "learned" SSR's 1x1 convolution, "gap-tv" or "subspace-tv"
+    `initial_iterations` of either (the second with `initial_rank` spectral components). With a `rank` the denoiser sees
+    and gives that many coefficients of the spectra instead of all bands. `num_blocks` is 1 for one denoiser shared by
+    all stages, K for independent ones. `starts` says where learned numbers such as mu start, if not at 0.5 as in
+    Algorithm 1.
+    """
+
+    channels: int
+    num_stages: int
+    denoiser: str = "spectral"
+    denoiser_settings: Mapping[str, Any] = field(default_factory=dict)
+    data_step: str = "half-quadratic"
+    estimated_step: bool = False
+    initial: str = "adjoint"
+    initial_iterations: int = 0
+    initial_rank: int = 6
+    rank: int | None = None
+    num_blocks: int = 1
+    starts: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.data_step not in DATA_STEPS:
+            raise ModelError(f"The data step {self.data_step!r} is not known; choose one of {', '.join(DATA_STEPS)}.")
+        if self.initial not in INITIALS:
+            raise ModelError(
+                f"The initial estimate {self.initial!r} is not known; choose one of {', '.join(INITIALS)}."
+            )
+        if self.num_blocks not in (1, self.num_stages) or self.num_stages < 1:
+            raise ModelError(
+                f"{self.num_blocks} denoisers were asked for {self.num_stages} stages; either one is shared or every "
+                "stage has its own."
+            )
+        if self.estimated_step and self.step.size is None:
+            raise ModelError(
+                f"The data step {self.data_step} has no step size that a network could estimate; choose another one, "
+                "or leave estimated_step out."
+            )
+        if unknown := set(self.starts) - set(self.step.numbers) - {"lambda"}:
+            raise ModelError(
+                f"The data step {self.data_step} has no number {', '.join(sorted(unknown))}; it has "
+                f"{', '.join(self.step.numbers) or 'none'}."
+            )
+        if self.step.has_dual != (self.denoiser_sees == "dual"):
+            raise ModelError(
+                f"The data step {self.data_step} and the denoiser {self.denoiser} do not fit together: primal-dual "
+                "needs dual-path with the setting dual_branch, and that setting needs primal-dual."
+            )
+
+    @property
+    def step(self) -> DataStep:
+        """The data step's entry in DATA_STEPS."""
+        return DATA_STEPS[self.data_step]
+
+    @property
+    def learned_starts(self) -> dict[str, float]:
+        """Where the learned numbers of every stage start, by name."""
+        usual = dict(self.step.numbers) | ({"lambda": START} if self.denoiser_sees == "noise" else {})
+        return usual | dict(self.starts)
+
+    @property
+    def denoiser_channels(self) -> int:
+        """The channels that the denoiser sees: the bands, or with a `rank` the coefficients of their spectra."""
+        return self.rank or self.channels
+
+    @property
+    def denoiser_sees(self) -> str:
+        """What the denoiser is conditioned on: "mask", "noise" or "dual" (see `denoisers`)."""
+        return denoiser_config(self.denoiser, self.denoiser_channels, self.denoiser_settings).sees
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether the last image is made of those of all stages, so that no stage can be left out."""
+        return DENOISERS[self.denoiser].tail is not None
+
+    def require_task(self, task: str) -> None:
+        """Raises a ModelError where the data step does not serve `task`."""
+        if task and self.step.tasks is not None and task not in self.step.tasks:
+            others = ", ".join(name for name, step in DATA_STEPS.items() if step.tasks is None or task in step.tasks)
+            raise ModelError(
+                f"The data step {self.data_step} serves {' and '.join(self.step.tasks)}, not {task}; choose one of "
+                f"{others}."
+            )
+
+    @property
+    def uses_components(self) -> bool:
+        """Whether the network works with spectral components, which its backbone then keeps."""
+        return self.rank is not None or self.initial == "subspace-tv"
+
+
+INITIALS = ("adjoint", "learned", "gap-tv", "subspace-tv")
+
+
+class Backbone(nn.Module):
+    """What all stages share: the denoiser (or, for Block-K, one per stage) and the network's common parts."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        denoiser = (config.denoiser, config.denoiser_channels, config.denoiser_settings)
+        self.blocks = nn.ModuleList(build_denoiser(*denoiser) for _ in range(config.num_blocks))
+        self.head, self.tail = build_ends(*denoiser, num_stages=config.num_stages)
+        self.initialiser = nn.Conv2d(2 * config.channels, config.channels, 1) if config.initial == "learned" else None
+        # the spectral components of the training spectra (see `subspace`), measured, not learned
+        self.register_buffer("components", torch.eye(config.channels) if config.uses_components else None)
+
+    def block_weights(self, stage: int) -> dict[str, Tensor]:
+        """The weights of the denoiser that `stage` (from 1) shares or owns."""
+        return dict(self.blocks[(stage - 1) % len(self.blocks)].named_parameters())
+
+
+class Passage(NamedTuple):
+    """What passes from stage to stage beside the image.
+
+    `state` is the denoiser's own, None for most; `seen` what its tail will see: image, features, image, features, ...
+    """
+
+    state: Any = None
+    seen: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class DenoiserView:
+    """How the denoiser sees a capture that differs from its training: linear, and undone on the way back.
+
+    `to` (C_network, C_capture) and `back` (C_capture, C_network) change the bands, or None. `transposed` swaps rows and
+    columns, `mirrored` then reverses the columns, so that the dispersion points the way it did in training.
+    """
+
+    to: Tensor | None = None
+    back: Tensor | None = None
+    transposed: bool = False
+    mirrored: bool = False
+
+    def seen(self, x: Tensor) -> Tensor:
+        """(B, C_capture, H, W) as the network sees it."""
+        if self.to is not None:
+            x = torch.einsum("nc,bchw->bnhw", self.to.to(x), x)
+        if self.transposed:
+            x = x.transpose(-2, -1)
+        return x.flip(-1) if self.mirrored else x
+
+    def returned(self, x: Tensor) -> Tensor:
+        """An image of the network brought back to the capture's bands and directions."""
+        if self.mirrored:
+            x = x.flip(-1)
+        if self.transposed:
+            x = x.transpose(-2, -1)
+        return x if self.back is None else torch.einsum("cn,bnhw->bchw", self.back.to(x), x)
+
+
+@dataclass(frozen=True)
+class UnfoldingNet:
+    """K stages of data step and denoiser over one backbone and one adapter set.
+
+    `precision` is the denoiser's ("float32" or, on CUDA, "bfloat16"; the physics is always float32), `channels_last`
+    its memory layout. With `save_memory` every stage's denoiser is recomputed in the backward pass. `denoise` runs a
+    denoiser with given weights; a compiled version of `run_denoiser` may stand in for it.
+    """
+
+    config: NetworkConfig
+    backbone: Backbone
+    adapters: AdapterSet
+    precision: str = "float32"
+    channels_last: bool = False
+    save_memory: bool = False
+    denoise: Callable[..., tuple[Tensor, Any]] | None = None
+
+    def stages(
+        self,
+        y: Tensor,
+        physics: LinearPhysics,
+        *,
+        num_stages: int | None = None,
+        view: DenoiserView | None = None,
+    ) -> Iterator[Stage]:
+        """Stage 0 (the initial estimate), then one Stage per stage to `num_stages`; parameters are (B or 1,) tensors.
+
+        Through a `view` the denoiser sees z changed, and only what it changes of z is brought back.
+        """
+        num_stages = self.config.num_stages if num_stages is None else num_stages
+        self._require(num_stages, physics)
+        x, dual, passage = self.initial(y, physics, view=view), None, None
+        yield Stage(0, x)
+        for stage in range(1, num_stages + 1):
+            numbers = self.numbers(x if view is None else view.seen(x), physics, stage)
+            z, dual = self.config.step.moved(x, y, physics, numbers, dual)
+            conditioning = self._conditioning(physics, numbers, dual)
+            x, passage = self._denoised_through(view, z, conditioning, passage, stage)
+            yield Stage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
+
+    def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Tensor:
+        """The estimate that stage 1 starts from, (B, C, H, W)."""
+        iterations = self.config.initial_iterations
+        if self.config.initial == "gap-tv":
+            with torch.no_grad():
+                *_, estimate = GapTv().stages(y, physics, num_stages=iterations)
+            return estimate.image
+        if self.config.initial == "subspace-tv":
+            components = self.backbone.components
+            if view is not None and view.back is not None:
+                components = orthogonalised(components @ view.back.to(components).T)
+            return subspace_tv(y, physics, components, rank=self.config.initial_rank, num_iterations=iterations)
+        if self.config.initial == "adjoint":
+            return physics.initial(y)
+        views = physics.views(y * (2 / physics.scene_shape[0]))  # SSR: about half of the bands reach a pixel
+        mask = physics.conditioning()
+        mask = torch.ones_like(views) if mask is None else mask.expand(len(views), -1, -1, -1)
+        if view is None:
+            return self.backbone.initialiser(torch.cat([views, mask], dim=1))
+        return view.returned(self.backbone.initialiser(torch.cat([view.seen(views), view.seen(mask)], dim=1)))
+
+    def numbers(self, x: Tensor, physics: LinearPhysics, stage: int) -> dict[str, Tensor]:
+        """rho_k or mu_k, lambda_k and what else the data step of `stage` takes, each (B or 1, 1, 1, 1)."""
+        step, stored = self.config.step, self.adapters.step_parameters(stage)
+        if step.hyper_net:
+            return hyper_numbers(physics.degradation(), self.adapters.common_parameters(), stage)
+        estimated = estimated_size(x, stored, stored[step.size]) if self.config.estimated_step else None
+        return learned_numbers(stored, step, estimated)
+
+    def denoised(
+        self, z: Tensor, conditioning: Tensor | None, passage: Passage | None, stage: int
+    ) -> tuple[Tensor, Passage]:
+        """What the denoiser of `stage` makes of z (B, C, H, W), and what it hands on; stage 1 is handed None."""
+        denoise = self.denoise or run_denoiser
+        backbone = self.backbone
+        block, head, tail = backbone.blocks[0], backbone.head, backbone.tail
+        weights = self.adapters.weights(backbone.block_weights(stage), stage)
+        basis = None
+        if self.config.rank is not None:
+            basis, _ = subspace_basis(backbone.components, self.config.rank)
+            z = to_coefficients(z, basis)
+            conditioning = self._in_coefficients(conditioning, basis)
+        if self.channels_last:
+            z = z.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(z.device.type, dtype=torch.bfloat16) if self.precision == "bfloat16" else nullcontext():
+            state, seen = passage or Passage()
+            if state is None and head is not None:
+                state = self._run(head, z)
+                seen = (z, state[0])
+            x, state = self._run(denoise, block, weights, z, conditioning, state)
+            if tail is not None:
+                seen = (*seen, x, state[0])
+                x = self._run(tail, seen) if stage == self.config.num_stages else x
+        x = x.to(z.dtype).contiguous()
+        return (x if basis is None else from_coefficients(x, basis)), Passage(state, seen)
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function's result; to save memory its intermediate values are computed again in the backward pass."""
+        if self.save_memory and torch.is_grad_enabled():
+            return checkpoint(function, *arguments, use_reentrant=False)
+        return function(*arguments)
+
+    def _require(self, num_stages: int, physics: LinearPhysics) -> None:
+        """Raises a ModelError where this network cannot run so many stages, or not with this physics."""
+        config = self.config
+        if num_stages > config.num_stages:
+            raise ModelError(f"{num_stages} stages were asked for; this network has {config.num_stages}.")
+        if num_stages < config.num_stages and config.has_tail:
+            raise ModelError(
+                f"{num_stages} stages were asked for; the denoiser {config.denoiser} joins the images of all "
+                f"{config.num_stages} stages at the end, so it cannot stop before. Ask for {config.num_stages}."
+            )
+        config.require_task(physics.task)
+
+    def _conditioning(self, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None) -> Tensor | None:
+        """What the denoiser sees beside z (see `denoisers`)."""
+        if self.config.denoiser_sees == "noise":
+            return noise_level(numbers)
+        return physics.conditioning() if dual is None else dual.back_projection
+
+    def _denoised_through(
+        self, view: DenoiserView | None, z: Tensor, conditioning: Tensor | None, passage: Passage | None, stage: int
+    ) -> tuple[Tensor, Passage]:
+        """`denoised` through a view: only what the denoiser changes of z is brought back."""
+        if view is None:
+            return self.denoised(z, conditioning, passage, stage)
+        seen = view.seen(z)
+        if conditioning is not None and self.config.denoiser_sees != "noise":
+            conditioning = view.seen(conditioning)
+        denoised, passage = self.denoised(seen, conditioning, passage, stage)
+        return z + view.returned(denoised - seen), passage
+
+    def _in_coefficients(self, conditioning: Tensor | None, basis: Tensor) -> Tensor | None:
+        """What a denoiser of coefficients is conditioned on: a mask has no spectrum, each sees its mean over bands."""
+        if conditioning is None or self.config.denoiser_sees == "noise":
+            return conditioning
+        if self.config.denoiser_sees == "dual":
+            return to_coefficients(conditioning, basis)
+        return conditioning.mean(dim=1, keepdim=True).expand(-1, self.config.rank, -1, -1)
+
+    def _reported(self, numbers: Mapping[str, Tensor], stage: int) -> dict[str, Tensor]:
+        """The numbers of `stage` for people, (B or 1,): the denoiser's own as means, and the implied noise level."""
+        own = {
+            symbol: self.backbone.block_weights(stage)[name]
+            for symbol, name in DENOISERS[self.config.denoiser].parameters.items()
+        }
+        own = self.adapters.weights(own, stage)
+        reported = {name: value.detach().mean().reshape(1) for name, value in own.items()} | dict(numbers)
+        level = noise_level(reported)
+        if level is not None:
+            reported["noise_level"] = level
+        return {name: value.detach().flatten() for name, value in reported.items()}
+
+
+def run_denoiser(
+    block: nn.Module, weights: dict[str, Tensor], z: Tensor, conditioning: Tensor | None, state: Any
+) -> tuple[Tensor, Any]:
+    """The denoiser `block` with `weights` in place of its own: one graph for all stages."""
+    return functional_call(block, weights, (z, conditioning, state))
+
+
+def new_step_parameters(config: NetworkConfig, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    """The data steps' parameters as an adapter set stores them, "K/step/NAME" and "common/step/NAME"."""
+    step = config.step
+    if step.hyper_net:
+        return {f"common/step/{name}": w for name, w in new_hyper_net(config.num_stages, generator).items()}
+    starts = config.learned_starts
+    tensors: dict[str, Tensor] = {}
+    for stage in range(1, config.num_stages + 1):
+        own = {}
+        if config.estimated_step:
+            own = new_estimator(config.channels, generator)
+            starts[step.size] = 1.0  # which an estimator adds to
+        own |= {name: torch.full((1,), start) for name, start in starts.items()}
+        tensors |= {f"{stage}/step/{name}": tensor for name, tensor in own.items()}
+    return tensors

@@ -1,0 +1,1 @@
+"""Training and adapting: recipes, the loop, its state, and the folder of a run."""

@@ -1,0 +1,284 @@
+"""From a starting set to a training on a user's own camera and data: presets, the folder, and a short measured trial.
+
+Only the adapters, the data steps' parameters and, where it is learned, Phi are trained; the backbone stays as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..decoding.evaluate import evaluate
+from ..errors import FileError, LorunError, ModelError
+from ..io import OpenOptions
+from ..library.cards import Card, cards_in, read_card
+from ..training_data.camera import Camera
+from ..training_data.own_files import Examined
+from .own_material import LocalMaterial, known_camera_measures
+from .recipe import Recipe, recipe_from
+from .run_folder import (
+    BEST,
+    BEST_CHECKPOINT,
+    CAMERA,
+    CHECKPOINT,
+    DATA,
+    EARLIER,
+    RECIPE,
+    REPORT,
+    START,
+    toml_text,
+    write_json,
+)
+from .train import AdaptationTrial, TrainEvent
+
+PRESETS: Mapping[str, float] = {"quick": 8 * 60, "standard": 60 * 60, "thorough": 8 * 60 * 60}  # seconds meant
+_FEWEST_STEPS = 30
+_TRIAL_STEPS = 3  # that are timed, after one that is not
+_SAME_DB = 0.5  # a set that loses less than this by a camera serves it
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What is to be adapted to what. `library` is where the backbone may lie, `learned` what `examined` gave."""
+
+    card: Card
+    library: tuple[Path, ...]
+    camera: Camera
+    route: str
+    learned: Examined | None
+    options: OpenOptions = OpenOptions()
+    companions: tuple[Path, ...] = ()
+    preview: tuple[Path, ...] = ()
+    title: str = ""
+
+    def into(self, folder: Path) -> LocalMaterial:
+        """The material of this adaptation in `folder`: camera, starting set and its backbone are copied there."""
+        if (folder / CHECKPOINT).exists():
+            raise FileError(f"{folder} already holds a training. Resume it, or choose another folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        backbone = _backbone_of(self.card, self.library)
+        self.camera.save(folder / CAMERA)
+        for source, name in ((backbone.path, "backbone.safetensors"), (self.card.path, START)):
+            _copy(source, folder / name)
+        return LocalMaterial(
+            folder,
+            self.route,
+            () if self.learned is None else self.learned.files,
+            self.options,
+            self.companions,
+            self.title or f"{self.card.name} adapted",
+            (self.card.name, self.card.hash),
+            self.preview,
+        )
+
+
+def read_adapt_recipe(path: Path, card: Card, *, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a preset or a user's file for the set of this card; `settings` replace single fields by name."""
+    try:
+        with open(path, "rb") as stream:
+            table = tomllib.load(stream)
+    except OSError as error:
+        raise FileError(f"The recipe {path} cannot be read: {error.strerror or error}. Check the path.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"The recipe {path} is not valid TOML: {error}. Correct the file.") from error
+    return adapt_recipe(table, card, settings=settings or {}, source=str(path))
+
+
+def adapt_recipe(table: Mapping[str, Any], card: Card, *, settings: Mapping[str, Any], source: str) -> Recipe:
+    """The recipe that [data] and [training] of `table` make for the set of this card."""
+    tables: dict[str, dict[str, Any]] = {name: dict(table.get(name, {})) for name in ("data", "training")}
+    whole = {
+        "task": card.task,
+        "variant": "lorun",
+        "gamma": card.fields.get("gamma") or 10.0,
+        "network": card.fields["network"],
+        "adapts": card.hash,
+    }
+    defaults = recipe_from({**whole, **tables}, source=source)
+    for name, value in settings.items():
+        owner = next((owner for owner in ("training", "data") if hasattr(getattr(defaults, owner), name)), None)
+        if owner is None:
+            raise LorunError(f"The recipe has no setting {name!r}. Settings are those of RUN/recipe.toml.")
+        tables[owner][name] = value
+    training = {**tables["training"], "warm_start_steps": 0, "backbone_steps": 0}
+    recipe = recipe_from({**whole, **tables, "training": training}, source=source)
+    if recipe.training.adapter_steps < 1:
+        raise LorunError(f"{recipe.training.adapter_steps} steps were asked for; at least 1 was expected.")
+    return recipe
+
+
+def write_plan(material: LocalMaterial, recipe: Recipe, examined: Examined | None) -> None:
+    """The recipe and the data list, beside the training."""
+    (material.folder / RECIPE).write_text(toml_text(recipe), encoding="utf-8")
+    skipped = () if examined is None else examined.skipped
+    document = {
+        "task": recipe.task,
+        "route": material.route,
+        "files": [file.listed() for file in material.files],
+        "skipped": [{"path": str(path), "reason": reason} for path, reason in skipped],
+        "notes": [] if examined is None else list(examined.notes),
+        "camera": material.reading.camera.summary(),
+    }
+    write_json(material.folder / DATA, document)
+
+
+def with_ends(events: Iterator[TrainEvent], run: Path) -> Iterator[TrainEvent]:
+    """The events of an adaptation, the last with its scores and a report, which is written before; a discarded one
+    leaves no set."""
+    for event in events:
+        if event.event == "discarded":
+            for name in (BEST, BEST_CHECKPOINT, CHECKPOINT, *EARLIER):
+                (run / name).unlink(missing_ok=True)
+        elif event.event in ("finished", "stopped") and (run / BEST).is_file():
+            event = _with_scores(event, run)
+        yield event
+
+
+def _with_scores(event: TrainEvent, run: Path) -> TrainEvent:
+    card = read_card(run / BEST)
+    return replace(
+        event,
+        metrics=card.scores("validation"),
+        start_metrics=card.scores("start"),
+        path=BEST,
+        backbone_hash=card.fields["backbone_hash"],
+        report=REPORT,
+    )
+
+
+def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str = "cpu") -> dict[str, Any]:
+    """What every recipe would take here, from a few real steps, and how the starting set does before any.
+
+    The fields of the event "probe": parameters, step_s, memory_bytes, presets, metrics, known_metrics, serves, message.
+    """
+    presets: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="lorun-probe-") as folder:
+        material = adaptation.into(Path(folder) / "run")
+        for name, recipe in recipes.items():
+            trial = AdaptationTrial(recipe, material, device=device)
+            step_s = _timed(trial)
+            if name == next(iter(recipes)):
+                check_s, metrics = _scored(trial)
+                known = _known_scores(trial)
+            presets[name] = _cost(recipe, step_s, check_s, PRESETS.get(name)) | {"memory_bytes": _memory(device)}
+        first = presets[next(iter(presets))]
+    serves, message = _verdict(adaptation, metrics, known)
+    return {
+        "event": "probe",
+        "elapsed_s": 0.0,
+        "parameters": trial.num_parameters,
+        "num_parameters": trial.num_parameters,
+        "device": device,
+        "step_s": first.pop("step_s"),
+        "memory_bytes": first["memory_bytes"],
+        "presets": presets,
+        "metrics": metrics,
+        "known_metrics": known,
+        "serves": serves,
+        "message": message,
+    }
+
+
+def _timed(trial: AdaptationTrial) -> float:
+    """Seconds a step, the quickest of a few."""
+    trial.step()
+    seconds = []
+    for _ in range(_TRIAL_STEPS):
+        began = time.perf_counter()
+        trial.step()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def _scored(trial: AdaptationTrial) -> tuple[float, dict[str, float]]:
+    began = time.perf_counter()
+    metrics = trial.start_scores()
+    return time.perf_counter() - began, metrics
+
+
+def _known_scores(trial: AdaptationTrial) -> dict[str, float] | None:
+    """The starting set's scores on the same scenes under a camera that it was trained for."""
+    measure = known_camera_measures(trial.camera, trial.start.card.get("task_config", {}))
+    windows = [window for group, _ in trial.drawn_from.validation for window in group]
+    if measure is None or not windows:
+        return None
+    scores = list(evaluate(trial.start, windows, partial(measure, adapters=trial.start.adapters), device=trial.device))
+    return {name: float(np.mean([score.metrics[name] for score in scores])) for name in scores[0].metrics}
+
+
+def _cost(recipe: Recipe, step_s: float, check_s: float, meant_s: float | None) -> dict[str, Any]:
+    """The steps that fit into the time that a preset means, at most its own, and what they take with validations."""
+    training = recipe.training
+    a_step_s = step_s + check_s / training.validation_steps
+    steps = training.adapter_steps
+    if meant_s is not None:
+        steps = max(min(_FEWEST_STEPS, steps), min(steps, int((meant_s - check_s) / a_step_s)))
+    return {"steps": steps, "seconds": round(steps * a_step_s + check_s, 1), "step_s": round(step_s, 4)}
+
+
+def _memory(device: str) -> int | None:
+    """The most bytes that this process has held, on a GPU those of its tensors."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _verdict(
+    adaptation: Adaptation, metrics: Mapping[str, float], known: Mapping[str, float] | None
+) -> tuple[bool, str]:
+    """Whether the starting set serves the camera already, in words."""
+    name = adaptation.card.name
+    if "psnr" not in metrics:
+        figure = metrics["withheld_psnr"]
+        return False, f"{name} predicts withheld values of your captures with {figure:.1f} dB."
+    found = f"{name} reaches {metrics['psnr']:.1f} dB on the withheld data with your camera as it is"
+    if known is None:
+        return False, f"{found}."
+    lost = known["psnr"] - metrics["psnr"]
+    if lost < _SAME_DB:
+        return (
+            True,
+            f"{found}, and no more than {known['psnr']:.1f} dB with a camera it knows: it serves yours already.",
+        )
+    return (
+        False,
+        f"{found}, {lost:.1f} dB less than the {known['psnr']:.1f} dB with a camera it knows: adapting may help.",
+    )
+
+
+def _backbone_of(card: Card, library: Sequence[Path]) -> Card:
+    if card.kind != "adapters":
+        raise ModelError(
+            f"{card.path} holds a backbone; an adapter set was expected. Choose the set that belongs to it."
+        )
+    wanted = card.fields["backbone_hash"]
+    for candidate in cards_in((card.path.parent, *library)):
+        if candidate.kind == "backbone" and candidate.hash == wanted:
+            return candidate
+    raise ModelError(
+        f"{card.path.name} belongs to the backbone {wanted[:12]}, which is neither beside it nor in the library. "
+        "Put the backbone file into the same folder."
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    from ..io import replacing
+
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,116 @@
+"""One update of a training: the loss of a batch, part by part, its gradients, and the step of the optimizer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import DeviceError, LorunError, NumericalError
+from ..networks.unfolding import UnfoldingNet
+from ..physics import LinearPhysics
+from ..training_data.dataset import Sample
+from .selfsupervised import self_supervised_loss
+from .state import TrainingState
+
+
+def one_step(state: TrainingState, net: UnfoldingNet, sample: Sample, rate: float) -> float:
+    """One update; the loss before it. A full device halves the parts a batch is computed in, until it fits."""
+    while True:
+        try:
+            loss = _gradients(state, net, sample)
+            break
+        except torch.OutOfMemoryError:
+            pass  # leave the handler first: it holds the frames that hold the tensors
+        if state.num_parts >= len(sample.scene):
+            raise DeviceError(
+                f"The memory of {state.device} is full even with one sample at a time. Choose a smaller crop."
+            )
+        state.num_parts *= 2
+        if state.device.type == "cuda":
+            torch.cuda.empty_cache()
+    config = state.recipe.training
+    norm = torch.nn.utils.clip_grad_norm_(list(state.learned.values()), config.clip_norm)
+    if not (math.isfinite(loss) and math.isfinite(float(norm))):
+        raise NumericalError(f"The loss of step {state.step + 1} is not a finite number. Lower the learning rate.")
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate * group["share"]
+    state.optimizer.step()
+    state.step += 1
+    decay = min(config.ema_decay, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(state.average.values()), list(state.learned.values()), 1 - decay)
+    return loss
+
+
+def _gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
+    """Fills the gradients of the whole batch, part by part, those of the team's other processes added; its loss."""
+    state.optimizer.zero_grad(set_to_none=True)
+    team, total = state.team, 0.0
+    for part in sample.parts(team.size)[team.rank].parts(state.num_parts):
+        if state.adapters.sampling is not None:  # Phi is being learned: a fresh operator at every step
+            part = part.measured_with(part.physics.with_sampling(state.adapters.sampling))
+        share = len(part.scene) / len(sample.scene)
+        loss = _warm_start_loss(state, net, part) if state.phase == "warm-start" else _loss(state, net, part)
+        (loss * share).backward()
+        total += float(loss.detach()) * share
+    return team.add_up(total, [tensor.grad for tensor in state.learned.values() if tensor.grad is not None])
+
+
+def _loss(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
+    """Eq. 13 on the last stage, plus the weighted losses of the stages before it."""
+    if not sample.scene.shape[1]:
+        return _loss_without_scenes(state, net, sample)
+    config = state.recipe.training
+    counted = (..., *(slice(sample.margin, size - sample.margin) for size in sample.scene.shape[-2:]))
+    scene = sample.scene[counted]
+    images = [stage.image[counted] for stage in net.stages(sample.y, sample.physics, view=state.view)]
+    loss = distance(images[-1], scene, config.loss)
+    for weight, image in zip(config.earlier_stages, images[-2:0:-1], strict=False):
+        loss = loss + weight * distance(image, scene, config.loss)
+    return loss
+
+
+def _loss_without_scenes(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
+    """The loss of measurements alone (see `selfsupervised`)."""
+    data = state.recipe.data
+
+    def decode(y: Tensor, physics: LinearPhysics) -> Tensor:
+        *_, last = net.stages(y, physics, view=state.view)
+        return last.image
+
+    return self_supervised_loss(
+        decode,
+        sample.y,
+        sample.physics,
+        state.generator,
+        share=data.withheld,
+        equivariance=data.equivariance,
+        noise=state.material.reading.camera.noise,
+    )
+
+
+def _warm_start_loss(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
+    """The denoiser alone, on scenes between the truth and the initial estimate, with Gaussian noise of many levels."""
+    batch, device = len(sample.scene), sample.scene.device
+    share, level = torch.rand(2, batch, 1, 1, 1, device=device, generator=state.generator)
+    noise = torch.randn(sample.scene.shape, device=device, generator=state.generator)
+    with torch.no_grad():
+        z = torch.lerp(sample.scene, net.initial(sample.y, sample.physics), share) + 0.1 * level**2 * noise
+    x, _ = net.denoised(z, sample.physics.conditioning(), None, 1)
+    return distance(x, sample.scene, state.recipe.training.loss)
+
+
+def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:
+    """The mean loss between two (B, C, H, W) images: "l2" squared, "rmse" its root, "l1", or "charbonnier"."""
+    if loss == "l2":
+        return F.mse_loss(estimate, truth)
+    if loss == "rmse":
+        return F.mse_loss(estimate, truth).sqrt()
+    if loss == "l1":
+        return F.l1_loss(estimate, truth)
+    if loss == "charbonnier":
+        return ((estimate - truth).square() + 1e-6).sqrt().mean()
+    raise LorunError(f"The loss {loss!r} is not known; choose l2, l1, charbonnier or rmse.")

@@ -1,0 +1,240 @@
+"""What an adaptation learns from: a user's own scenes, pairs or captures, the starting set, and what is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from ..decoding.evaluate import Window
+from ..errors import FileError, LorunError
+from ..io import OpenOptions, open_measurement
+from ..library.model import Model, load_model
+from ..measurement import Measurement, Scene
+from ..networks.lora import SAMPLING, AdapterSet, new_adapters
+from ..networks.unfolding import new_step_parameters
+from ..tasks.cassi import random_mask
+from ..tasks.withheld import kept_back as values_kept_back
+from ..tasks.withheld import withheld_error
+from ..training_data.camera import Camera, read_camera
+from ..training_data.dataset import TrainingSet
+from ..training_data.own_captures import CaptureSampler
+from ..training_data.own_files import ROUTES, LocalFile, Reading, file_hash
+from ..training_data.own_scenes import own_scene_set
+from ..training_data.settings import LocalData
+from .run_folder import CAMERA, START
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
+
+_PROBE = 96  # pixels of a scene that is measured only to see how the network would see it
+
+
+@dataclass(frozen=True)
+class LocalMaterial:
+    """What an adaptation learns from: a folder with its camera and starting set, and the files of one route.
+
+    `notes` go into the data list; `title`, `origin` and `preview` (the files of the user's capture) are the run's own.
+    """
+
+    folder: Path
+    route: str
+    files: tuple[LocalFile, ...] = ()
+    options: OpenOptions = OpenOptions()
+    companions: tuple[Path, ...] = ()
+    title: str = ""
+    origin: tuple[str, str] = ("", "")  # the starting set's name and hash
+    preview: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.route not in ROUTES:
+            raise LorunError(f"The route {self.route!r} is not known; choose one of {', '.join(ROUTES)}.")
+
+    @property
+    def reading(self) -> Reading:
+        """How its files are read."""
+        return Reading(self.route, read_camera(self.folder / CAMERA), self.options, self.companions)
+
+    def start(self) -> Model:
+        """The starting set on its own backbone."""
+        return load_model(self.folder / START)
+
+    def listing(self) -> list[dict[str, object]]:
+        """Name, size and SHA-256 of every file as it is now."""
+        listed = []
+        for file in self.files:
+            if not file.path.is_file():
+                raise FileError(f"{file.path} is no longer there. Put it back, or start anew.")
+            entry = {"name": file.path.name, "bytes": file.path.stat().st_size, "sha256": file_hash(file.path)}
+            listed.append(entry)
+        return listed
+
+    def fields(self) -> dict[str, Any]:
+        """Everything but the folder, for a checkpoint."""
+        return {
+            "route": self.route,
+            "files": [file.listed() for file in self.files],
+            "options": asdict(self.options),
+            "companions": [str(path) for path in self.companions],
+            "title": self.title,
+            "origin": list(self.origin),
+            "preview": [str(path) for path in self.preview],
+        }
+
+    @classmethod
+    def from_fields(cls, stored: Mapping[str, Any], folder: Path) -> Self:
+        """The material that a checkpoint in `folder` describes."""
+        files = tuple(
+            LocalFile(
+                Path(entry["path"]),
+                entry["use"],
+                entry["num_bytes"],
+                entry["sha256"],
+                None if entry["rows"] is None else tuple(entry["rows"]),
+                entry["note"],
+            )
+            for entry in stored["files"]
+        )
+        return cls(
+            folder,
+            stored["route"],
+            files,
+            OpenOptions(**{name: _as_tuples(value) for name, value in stored["options"].items()}),
+            tuple(map(Path, stored["companions"])),
+            stored["title"],
+            tuple(stored["origin"]),
+            tuple(map(Path, stored["preview"])),
+        )
+
+    def capture(self) -> Measurement:
+        """The user's own capture, for previews."""
+        return open_measurement(self.preview, replace(self.options, task=self.reading.camera.task))
+
+    def names(self, use: str) -> list[str]:
+        """The names of the files that are learned from or checked."""
+        return [file.path.name for file in self.files if file.use == use]
+
+    def checked_on(self) -> list[str]:
+        """What the scores are of, for the card."""
+        if self.route == "captures" and not self.names("check"):
+            return [f"withheld values of {name}" for name in self.names("learn")]
+        return self.names("check")
+
+
+def starting_point(start: Model, camera: Camera, recipe: Recipe) -> tuple[AdapterSet, dict[str, Any]]:
+    """The adapters that the training begins with, and the fields of the card that a new camera changes.
+
+    A set without factors gets fresh ones that change nothing; a sampling matrix of another shape replaces the set's.
+    """
+    tensors = {name: tensor.detach().clone() for name, tensor in start.adapters.baked().tensors.items()}
+    adapters = AdapterSet(start.num_stages, tensors, gamma=start.adapters.gamma)
+    if not adapters.has_factors:
+        generator = torch.Generator().manual_seed(recipe.training.seed + 1)
+        fresh = new_adapters(
+            start.net.backbone.blocks[0], num_stages=start.num_stages, gamma=recipe.gamma, generator=generator
+        )
+        adapters = fresh.mapped({**fresh.tensors, **new_step_parameters(start.net.config), **tensors})
+    config = dict(start.card.get("task_config", {}))
+    if camera.task == "cs":
+        own = {name: tensor for name, tensor in adapters.tensors.items() if name != SAMPLING}
+        if camera.learns_sampling:
+            own[SAMPLING] = torch.from_numpy(camera.sampling.copy())
+        adapters = adapters.mapped(own)
+        rows, columns = camera.sampling.shape
+        config |= {"ratio": round(100 * rows / columns, 4), "block_size": round(columns**0.5)}
+    if camera.task == "sr":
+        config["scales"] = [camera.scale]
+    return adapters, config
+
+
+def ready(start: Model, camera: Camera, adapters: AdapterSet, config: Mapping[str, Any]) -> Model:
+    """The starting set as it serves this camera: with these adapters and this task configuration."""
+    model = start.with_adapters(adapters)
+    return replace(model, card={**start.card, "task_config": dict(config)})
+
+
+def local_training_set(material: LocalMaterial, data: LocalData, model: Model, *, seed: int = 0) -> TrainingSet:
+    """The sampler over what is learned from, on the CPU, and the validation on what is withheld."""
+    reading, config = material.reading, model.card.get("task_config", {})
+    if material.route == "scenes":
+        return own_scene_set(material.files, data, reading, config, model.net.config.channels, seed=seed)
+    learned = [reading.capture(file) for file in material.files if file.use == "learn"]
+    withheld_files = [file for file in material.files if file.use == "check"]
+    checked = [reading.capture(file) for file in withheld_files[: data.check_windows]] or learned
+    is_own_check = material.route == "captures" and not withheld_files
+    sampler = CaptureSampler.of(learned, data, model, kept_back=is_own_check)
+    if material.route == "pairs":
+        windows = pair_windows(checked)
+        return TrainingSet(sampler, [([window], partial(as_given, capture=one)) for window, one in windows], config)
+    return TrainingSet(sampler, [], config, scored=partial(withheld_scores, captures=checked, share=data.withheld))
+
+
+def view_of(material: LocalMaterial, model: Model):
+    """How the network sees what this camera measures: mirrored, transposed, at other bands, or as it is (None)."""
+    reading = material.reading
+    if material.route != "scenes":
+        first = next(file for file in material.files if file.use == "learn")
+        return model.fitted(reading.capture(first)).view
+    camera = reading.camera
+    channels = model.net.config.channels if camera.task == "sr" else 1
+    if camera.task == "cassi":
+        channels = camera.dispersion.num_bands
+    grey = Scene(np.full((channels, _PROBE, _PROBE), 0.5, np.float32), camera.wavelengths_nm)
+    mask = None if camera.mask is None else np.ones_like(camera.mask[..., :1, :1]).repeat(_PROBE, -1).repeat(_PROBE, -2)
+    return model.fitted(replace(camera, mask=mask, noise=None).measured(grey)).view
+
+
+def known_camera_measures(camera: Camera, task_config: Mapping[str, Any]):
+    """What measures a scene with a camera that the set was trained for, or None."""
+    known = camera.known_to(task_config)
+    if known is None:
+        return None
+
+    def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
+        mask = random_mask(*scene.image.shape[1:], seed=5)
+        return replace(known, mask=mask).measured(scene, seed=1)
+
+    return measured
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(entry) for entry in value) if isinstance(value, list) else value
+
+
+def pair_windows(captures: Sequence[Measurement]) -> list[tuple[Window, Measurement]]:
+    """Every withheld pair whole."""
+    return [
+        (Window(f"pair {number}", Scene(capture.reference, capture.wavelengths_nm)), capture)
+        for number, capture in enumerate(captures, 1)
+    ]
+
+
+def as_given(scene: Scene, adapters: AdapterSet, *, capture: Measurement) -> Measurement:
+    """The measurement of a withheld pair: nothing is simulated."""
+    return capture
+
+
+@torch.no_grad()
+def withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement], share: float) -> dict[str, float]:
+    """The error at withheld values as decibels below the largest one, and figures where references are known."""
+    from ..decoding.restore import restore, scored
+
+    errors, known = [], []
+    for capture in captures:
+        scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
+        y = torch.from_numpy(capture.y)[None] * scale
+        given, partial_physics, hidden = values_kept_back(y, capture.physics, share)
+        fitted = model.fitted(capture)
+        *_, last = fitted.stages(given.to(device), partial_physics.to(device), num_stages=model.num_stages)
+        error = withheld_error(last.image.cpu(), y, capture.physics, hidden) / y.max().square()
+        errors.append(float(-10 * torch.log10(error.clamp(min=1e-12))))
+        if capture.reference is not None:
+            *_, stage = restore(model, replace(capture, reference=None), device=device)
+            known.append(scored(stage.image, capture))
+    means = {} if len(known) < len(captures) else {name: float(np.mean([k[name] for k in known])) for name in known[0]}
+    return {"withheld_psnr": float(np.mean(errors)), **means}

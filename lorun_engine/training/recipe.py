@@ -1,0 +1,236 @@
+"""Recipes: a training, complete and reproducible, as a TOML file describes it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import FileError, LorunError
+from ..networks.unfolding import NetworkConfig
+from ..training_data.cassi import cassi_training_set
+from ..training_data.cs import cs_training_set
+from ..training_data.dataset import Material, TrainingSet
+from ..training_data.settings import DATA, CassiData, CsData, LocalData
+from ..training_data.sr import sr_training_set
+
+VARIANTS = {
+    "lorun": ("warm-start", "backbone", "adapters"),
+    "share": ("warm-start", "backbone"),
+    "block": ("warm-start", "backbone"),
+}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long, how fast and how carefully. Rates rise linearly and fall along a cosine to `final_rate` of the peak.
+
+    `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier" or "rmse", of the last stage; `earlier_stages`
+    weighs the losses of the stages before it, the latest first. A learned Phi takes the share `sampling_rate` of the
+    learning rate, as its entries are small, and the data steps' parameters the share `step_rate`. After
+    `patience` validations without a better one, if not 0, a phase ends early. A training pauses after `piece_s`
+    seconds, if not 0.
+    """
+
+    warm_start_steps: int = 0
+    backbone_steps: int = 20_000
+    adapter_steps: int = 20_000
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    adapter_learning_rate: float = 1e-3
+    sampling_rate: float = 1.0
+    step_rate: float = 1.0
+    weight_decay: float = 0.0
+    warm_up_steps: int = 50
+    final_rate: float = 0.01
+    ema_decay: float = 0.999
+    clip_norm: float = 1.0
+    loss: str = "l2"
+    earlier_stages: tuple[float, ...] = ()
+    seed: int = 0
+    checkpoint_steps: int = 200
+    checkpoint_s: float = 15.0
+    validation_steps: int = 1_000
+    patience: int = 0
+    piece_s: float = 0.0
+    precision: str = "float32"
+    channels_last: bool = False
+    compiled: bool = False
+    save_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training, complete: what `lorun train --recipe` reads. `bands` names a shipped wavelength list.
+
+    `adapts` is the hash of the set that an adaptation starts from; its `data` are LocalData.
+    """
+
+    task: str = "cassi"
+    variant: str = "lorun"
+    bands: str = "cassi-28"
+    step: float = 2.0
+    gamma: float = 10.0
+    network: NetworkConfig = NetworkConfig(28, 9)
+    data: Any = CassiData()  # of DATA[task], or LocalData
+    training: TrainingConfig = TrainingConfig()
+    adapts: str = ""
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise LorunError(f"The variant {self.variant!r} is not known; choose one of {', '.join(VARIANTS)}.")
+        num_blocks = self.network.num_stages if self.variant == "block" else 1
+        object.__setattr__(self, "network", replace(self.network, num_blocks=num_blocks))
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases of the variant that take any steps, in order."""
+        return tuple(phase for phase in VARIANTS[self.variant] if self.num_steps(phase))
+
+    def num_steps(self, phase: str) -> int:
+        """The steps of `phase`. A variant without adapters has their steps for its backbone: all have one budget."""
+        training = self.training
+        if phase == "backbone" and "adapters" not in VARIANTS[self.variant]:
+            return training.backbone_steps + training.adapter_steps
+        steps = {"warm-start": training.warm_start_steps, "backbone": training.backbone_steps}
+        return steps.get(phase, training.adapter_steps)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of a TOML file; a sentence for unknown settings."""
+    try:
+        with open(path, "rb") as stream:
+            return recipe_from(tomllib.load(stream), source=str(path))
+    except OSError as error:
+        raise FileError(f"The recipe {path} cannot be read: {error.strerror or error}. Check the path.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"The recipe {path} is not valid TOML: {error}. Correct the file.") from error
+
+
+@dataclass(frozen=True)
+class RecipeField:
+    """One setting of an adaptation that people may change: its name for `--set`, its table, its kind and its value.
+
+    `kind` is "int", "float", "choice" (one of `choices`) or "ints" (two numbers).
+    """
+
+    name: str
+    table: str
+    kind: str
+    title: str
+    hint: str
+    value: Any = None
+    choices: tuple[str, ...] = ()
+
+
+LOSSES = ("l2", "l1", "charbonnier", "rmse")
+_ADAPT_FIELDS = (
+    RecipeField("adapter_steps", "training", "int", "Steps", "How often the adapters are corrected."),
+    RecipeField("adapter_learning_rate", "training", "float", "Learning rate", "Its peak; less is slower and safer."),
+    RecipeField("batch", "data", "int", "Samples a step", "More are steadier, and take longer and more memory."),
+    RecipeField("crop", "data", "ints", "Size of a sample", "Across and along the dispersion, in pixels."),
+    RecipeField(
+        "built_in", "data", "float", "Computed scenes", "Their share; they keep a set from knowing only yours."
+    ),
+    RecipeField("random_masks", "data", "float", "Other masks", "Share of the samples with another mask than yours."),
+    RecipeField("loss", "training", "choice", "Loss", "What is made small.", choices=LOSSES),
+    RecipeField(
+        "validation_steps", "training", "int", "Steps between validations", "Every score is a point of the curve."
+    ),
+    RecipeField("patience", "training", "int", "Patience", "Validations without a better one that end it; 0: never."),
+    RecipeField("check_windows", "data", "int", "Scored windows", "Of the withheld scenes, at most."),
+    RecipeField("withheld", "data", "float", "Withheld values", "Measurements alone: the share that is predicted."),
+    RecipeField("equivariance", "data", "float", "Weight of moved scenes", "Measurements alone: 0 leaves them out."),
+    RecipeField("warm_up_steps", "training", "int", "Steps of warm-up", "The learning rate rises over these."),
+    RecipeField("ema_decay", "training", "float", "Averaging", "How long the mean of the weights remembers."),
+    RecipeField("checkpoint_steps", "training", "int", "Steps between checkpoints", "Also every 15 seconds."),
+    RecipeField(
+        "precision", "training", "choice", "Precision", "bfloat16 only on a GPU.", choices=("float32", "bfloat16")
+    ),
+)
+
+
+def adapt_settings(task: str, *, has_scenes: bool) -> dict[str, Any]:
+    """What an adaptation changes in every preset, for the task and where no scenes are given."""
+    settings: dict[str, Any] = {}
+    if task != "cassi":
+        settings["crop"] = (96, 96)
+    if not has_scenes:
+        settings["built_in"] = 0.6  # the sample that comes with the program is one scene
+    return settings
+
+
+def adapt_fields(preset: Path | None = None, *, settings: Mapping[str, Any] | None = None) -> tuple[RecipeField, ...]:
+    """The settings of an adaptation with the values that a preset's file gives them, or those without any preset.
+
+    `settings` are values that stand in for those.
+    """
+    table: Mapping[str, Any] = {}
+    if preset is not None:
+        try:
+            table = tomllib.loads(preset.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise FileError(f"The recipe {preset} cannot be read: {error}. Reinstall LoRun.") from error
+    defaults = {"data": LocalData(), "training": TrainingConfig()}
+    found = []
+    for entry in _ADAPT_FIELDS:
+        value = table.get(entry.table, {}).get(entry.name, getattr(defaults[entry.table], entry.name))
+        value = (settings or {}).get(entry.name, value)
+        found.append(replace(entry, value=tuple(value) if isinstance(value, list) else value))
+    return tuple(found)
+
+
+def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
+    """The recipe that nested tables describe."""
+    table = dict(table)
+    task = table.get("task", "cassi")
+    if task not in DATA:
+        raise FileError(f"{source} names the task {task!r}; {', '.join(DATA)} was expected.")
+    table.setdefault("data", {})
+    parts = {
+        name: _configured(kind, table.pop(name), f"{source} [{name}]")
+        for name, kind in (
+            ("network", NetworkConfig),
+            ("data", LocalData if table.get("adapts") else DATA[task]),
+            ("training", TrainingConfig),
+        )
+        if name in table
+    }
+    return _configured(Recipe, {**table, **parts}, source)
+
+
+def _configured(kind: type, table: Mapping[str, Any], source: str) -> Any:
+    """A frozen config of `kind` from a table; lists become tuples, unknown settings a sentence."""
+    known = {entry.name for entry in fields(kind)}
+    if unknown := set(table) - known:
+        raise FileError(
+            f"{source} has the unknown setting {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}."
+        )
+    try:
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
+    except TypeError as error:
+        raise FileError(f"{source} is incomplete: {error}. Complete the recipe.") from error
+
+
+_TRAINING_SETS: dict[str, Callable[[Material, Recipe], TrainingSet]] = {
+    "cassi": lambda material, recipe: cassi_training_set(material, recipe.data, bands=recipe.bands, step=recipe.step),
+    "cs": lambda material, recipe: cs_training_set(material, recipe.data),
+    "sr": lambda material, recipe: sr_training_set(material, recipe.data),
+}
+
+
+def initial_sampling(recipe: Recipe) -> Tensor | None:
+    """The matrix Phi that a training of this recipe starts to learn; None where it learns none."""
+    data = recipe.data
+    if not isinstance(data, CsData) or not data.learn_sampling:
+        return None
+    return data.initial_sampling()
+
+
+def training_set(material: Material, recipe: Recipe) -> TrainingSet:
+    """The samples and the validation of a recipe, on the CPU."""
+    return _TRAINING_SETS[recipe.task](material, recipe)

@@ -1,0 +1,125 @@
+"""The folder of a training: files that are whole at any moment, and a disk that is looked at before it is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError
+from ..io import replacing
+
+CHECKPOINT, BEST_CHECKPOINT = "checkpoint.safetensors", "checkpoint-best.safetensors"
+EARLIER = ("checkpoint-1.safetensors", "checkpoint-2.safetensors")  # the latest first
+BEST = "adapters.safetensors"
+START, CAMERA = "start.safetensors", "camera.safetensors"
+EVENTS, DATA, RECIPE, PREVIEW, REPORT = "events.jsonl", "data.json", "recipe.toml", "preview.npz", "report.html"
+_SPARE_BYTES = 4 << 20  # for the small files beside a checkpoint
+
+
+def require_space(folder: Path, num_bytes: int) -> None:
+    """Raises a FileError when `num_bytes` more would not fit; nothing has been touched then."""
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes + _SPARE_BYTES:
+        raise FileError(
+            f"The disk of {folder} is full: {free / 1e6:.1f} MB are free, {(num_bytes + _SPARE_BYTES) / 1e6:.1f} MB "
+            "are needed. Free space, then resume the training."
+        )
+
+
+def set_aside(checkpoint: Path) -> None:
+    """Keeps the checkpoint under the names of the earlier ones; it stays in its place the whole time."""
+    if not checkpoint.exists():
+        return
+    first, second = (checkpoint.with_name(name) for name in EARLIER)
+    if first.exists():
+        os.replace(first, second)
+    linked(checkpoint, first)
+
+
+def linked(source: Path, target: Path) -> None:
+    """Makes `target` the same file as `source` (a copy where a file system has no links), in one step."""
+    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise FileError(f"{target} could not be written: {error.strerror or error}. Free space.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Writes a JSON document, in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def write_preview(
+    path: Path, before: np.ndarray, after: np.ndarray, *, step: int, wavelengths_nm: np.ndarray | None
+) -> None:
+    """Writes the user's capture as two sets decode it, (C, H, W) each, in one step."""
+    arrays = {"before": before, "after": after, "step": np.int64(step)}
+    if wavelengths_nm is not None:
+        arrays["wavelengths_nm"] = wavelengths_nm
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def open_log(path: Path):
+    """The file of events, to be added to; a line that was cut off by a crash is closed first."""
+    try:
+        stream = open(path, "a+b")  # noqa: SIM115 (the caller closes it)
+        stream.seek(0, os.SEEK_END)
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
+    return stream
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a training in order; lines that were cut off are left out."""
+    events = []
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
+    return events
+
+
+def toml_text(recipe: Any) -> str:
+    """A frozen config as TOML: its own values first, then a table for every config in it."""
+    own, tables = [], []
+    for entry in fields(recipe):
+        value = getattr(recipe, entry.name)
+        if is_dataclass(value):
+            tables += ["", f"[{entry.name}]", toml_text(value).rstrip("\n")]
+        elif value is not None:
+            own.append(f"{entry.name} = {_toml(value)}")
+    return "\n".join([*own, *tables]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_toml(entry)}" for name, entry in value.items()) + " }" if value else "{}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

@@ -1,0 +1,382 @@
+"""Training by Algorithm 1 of the paper as a generator of events: phase 1 the backbone, phase 2 the adapters.
+
+Phase "backbone" trains one denoiser shared by all K stages, end to end, with the data steps' parameters (Block-K: K
+independent denoisers); phase "adapters" freezes the backbone and trains K adapter sets and the data steps' parameters.
+A cheap phase "warm-start", the denoiser alone on noise and mask artefacts, may come first. A run lives in a folder:
+`checkpoint.safetensors` (everything, replaced atomically), `backbone.safetensors`, `share.safetensors` and
+`adapters.safetensors` (the best by validation so far, usable at any moment). An adaptation (see `adapting`) is phase 2
+alone, from a set and for a camera that lie in the folder.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from ..decoding.evaluate import evaluate
+from ..decoding.restore import restore
+from ..errors import FileError, NumericalError
+from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
+from ..networks.subspace import spectral_components
+from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
+from .distributed import ALONE, Team
+from .learning import one_step
+from .own_material import LocalMaterial, local_training_set
+from .recipe import Recipe, training_set
+from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_preview
+from .state import TrainingState, is_whole
+
+_PREVIEW_SHARE = 0.1  # of the time may go into previews
+
+
+@dataclass(frozen=True)
+class TrainEvent:
+    """One line of a training.
+
+    `event` is started, step, validated, saved, phase, memory, preview, paused, continued, stopped, discarded or
+    finished. `step` counts from 1 within `phase`; `metrics` are the validation means; `message` is a sentence for
+    people. `reason` says why it stopped: "asked", "told" (the process was), "early", "disk-full" or "not-finite". What
+    is validated before the first step is the start (`is_start`).
+    """
+
+    event: str
+    elapsed_s: float
+    phase: str | None = None
+    step: int | None = None
+    loss: float | None = None
+    learning_rate: float | None = None
+    metrics: Mapping[str, float] | None = None
+    message: str | None = None
+    reason: str | None = None
+    is_start: bool | None = None
+    is_best: bool | None = None
+    num_steps: int | None = None
+    num_parameters: int | None = None
+    device: str | None = None
+    start_metrics: Mapping[str, float] | None = None
+    starting_set: str | None = None
+    starting_hash: str | None = None
+    backbone_hash: str | None = None
+    name: str | None = None
+    path: str | None = None
+    report: str | None = None
+
+
+def train(
+    recipe: Recipe,
+    material: Material | LocalMaterial,
+    run: Path,
+    *,
+    phases: Sequence[str] | None = None,
+    device: str = "cpu",
+    team: Team = ALONE,
+) -> Generator[TrainEvent, str | None, None]:
+    """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
+
+    After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
+    the backbone that lies in the folder, and goes on with the adapters where there are some. The processes of a `team`
+    share every batch; all yield events, the first alone writes.
+    """
+    if team.leads and (run / CHECKPOINT).exists():
+        raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
+    run.mkdir(parents=True, exist_ok=True)
+    phases = recipe.phases if phases is None else tuple(phases)
+    state = TrainingState.new(recipe, material, phases, torch.device(device), team)
+    if phases[0] == "adapters" and state.start is None:
+        earlier = run / "adapters.safetensors"
+        state.begin_adapters(
+            load_model(run / "share.safetensors"), earlier=load_model(earlier) if earlier.exists() else None
+        )
+    return _trained(state, run)
+
+
+def resume(run: Path, *, device: str = "cpu", team: Team = ALONE) -> Generator[TrainEvent, str | None, None]:
+    """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run."""
+    for path in (run / CHECKPOINT, *(run / name for name in EARLIER)):
+        if path.is_file() and is_whole(path):  # a disk may have lost what it was given last
+            return _trained(TrainingState.loaded(path, torch.device(device), team), run)
+    return _trained(TrainingState.loaded(run / CHECKPOINT, torch.device(device), team), run)
+
+
+class AdaptationTrial:
+    """A few real steps of an adaptation that keeps nothing: what it takes, and how its starting set scores."""
+
+    def __init__(self, recipe: Recipe, material: LocalMaterial, *, device: str = "cpu") -> None:
+        self.device = device
+        self._state = TrainingState.new(recipe, material, recipe.phases, torch.device(device))
+        self.start, self.camera = self._state.start, material.reading.camera
+        self.drawn_from = _training_set(self._state)
+        self._sampler, self._net = self.drawn_from.sampler.to(device), self._state.net()
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(tensor.numel() for tensor in self._state.learned.values())
+
+    def step(self) -> float:
+        """One update; the loss before it."""
+        state = self._state
+        return one_step(state, self._net, self._sampler.sample(state.generator), state.learning_rate())
+
+    def start_scores(self) -> dict[str, float]:
+        """The starting set's scores on what is withheld."""
+        return _scores(self.start, self.drawn_from, self.device)
+
+
+def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | None, None]:
+    """The phases one after the other."""
+    recipe = state.recipe
+    drawn_from = _training_set(state)
+    sampler = drawn_from.sampler.to(state.device)
+    if recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
+        generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
+        state.backbone.components.copy_(spectral_components(spectra_of(sampler, generator)))
+    num_learned = sum(tensor.numel() for tensor in state.learned.values())
+    counts = {name: count for name, count in sampler.summary().items() if isinstance(count, int) and count}
+    counts["validation windows"] = sum(len(windows) for windows, _ in drawn_from.validation)
+    *drawn, windows = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
+    message = f"{num_learned} parameters are learned from {', '.join(drawn)}; {windows}."
+    yield _started(state, message, num_learned)
+    if state.start is not None and state.step == 0:
+        yield from _first_look(state, run, drawn_from)
+    first = state.phases.index(state.phase)
+    for phase in state.phases[first:]:
+        if phase != state.phase:
+            state.team.wait()  # until the first has written the phase before
+            if phase == "adapters":
+                state.begin_adapters(load_model(run / "share.safetensors"))
+            else:
+                state.begin_backbone()
+            yield TrainEvent("phase", state.elapsed_s, phase, 0)
+        yield from _phase(state, run, sampler, drawn_from)
+        if _has_waited_enough(state):
+            message = f"No better score in {state.num_waited} validations: the training ended early."
+            yield TrainEvent("stopped", state.elapsed_s, phase, state.step, message=message, reason="early")
+            return
+        if state.step < recipe.num_steps(phase):
+            yield TrainEvent("paused", state.elapsed_s, phase, state.step, message=f"Paused; resume {run} to go on.")
+            return
+    message = f"The training in {run} is complete."
+    yield TrainEvent("finished", state.elapsed_s, state.phase, state.step, message=message)
+
+
+def _training_set(state: TrainingState) -> TrainingSet:
+    if isinstance(state.material, LocalMaterial):
+        recipe = state.recipe
+        return local_training_set(state.material, recipe.data, state.start, seed=recipe.training.seed)
+    return training_set(state.material, state.recipe)
+
+
+def _started(state: TrainingState, message: str, num_learned: int) -> TrainEvent:
+    """What a training is, before its first step."""
+    event = TrainEvent(
+        "started",
+        state.elapsed_s,
+        state.phase,
+        state.step,
+        message=message,
+        num_steps=state.recipe.num_steps(state.phase),
+        num_parameters=num_learned,
+        device=state.device.type,
+    )
+    if not isinstance(state.material, LocalMaterial):
+        return event
+    name, digest = state.material.origin
+    return replace(
+        event,
+        name=state.material.title,
+        starting_set=name,
+        starting_hash=digest,
+        backbone_hash=state.start.card["backbone_hash"],
+    )
+
+
+def _first_look(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
+    """The starting set's own score, which also is the first best one, its preview, and a checkpoint to resume from."""
+    if state.best is None:
+        event = _validated(state, run, drawn_from)
+        state.num_waited = 0
+        yield replace(event, is_start=True)
+    if state.team.leads and state.material.preview:
+        _preview(state, run, drawn_from)
+        yield TrainEvent("preview", state.elapsed_s, state.phase, 0, path=PREVIEW, is_start=True)
+    state.save(run / CHECKPOINT)
+
+
+def _has_waited_enough(state: TrainingState) -> bool:
+    return 0 < state.recipe.training.patience <= state.num_waited
+
+
+def _preview(state: TrainingState, run: Path, drawn_from: TrainingSet) -> None:
+    """Decodes the user's own capture by the starting set, once, and by the weights as they are."""
+    capture = state.material.capture()
+    model = state.averaged(_card_fields(state, drawn_from, {}))
+    images = []
+    for decoder in (state.start, model) if state.shown is None else (model,):
+        *_, last = restore(decoder, capture, device=str(state.device))
+        images.append(last.image)
+    state.shown = images[0] if state.shown is None else state.shown
+    write_preview(run / PREVIEW, state.shown, images[-1], step=state.step, wavelengths_nm=capture.wavelengths_nm)
+
+
+def _phase(
+    state: TrainingState, run: Path, sampler: Sampler, drawn_from: TrainingSet
+) -> Generator[TrainEvent, str | None, None]:
+    """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed.
+
+    After a step it may be sent "validate", "preview" or "checkpoint".
+    """
+    config, num_steps, before = state.recipe.training, state.recipe.num_steps(state.phase), state.elapsed_s
+    net, began, saved_s = state.net(), time.perf_counter(), -math.inf
+    shown_s, look_s = state.elapsed_s, 0.0  # when the last preview was made, and how long it took
+    shows = isinstance(state.material, LocalMaterial) and bool(state.material.preview) and state.team.leads
+    try:
+        while state.step < num_steps and not _has_waited_enough(state):
+            sample, rate, num_parts = sampler.sample(state.generator), state.learning_rate(), state.num_parts
+            loss = one_step(state, net, sample, rate)
+            state.elapsed_s = before + time.perf_counter() - began
+            if state.num_parts != num_parts:
+                message = f"The memory was full: every batch is now computed in {state.num_parts} parts."
+                yield TrainEvent("memory", state.elapsed_s, state.phase, state.step, message=message)
+            done = state.step == num_steps
+            is_due = done or state.step % config.validation_steps == 0
+            if is_due:
+                event = _validated(state, run, drawn_from)
+                state.num_waited = 0 if event.is_best else state.num_waited + 1
+                yield event
+            if state.step == 1 or done or _due(state, saved_s):
+                state.save(run / CHECKPOINT)
+                saved_s = state.elapsed_s
+            wanted = yield TrainEvent("step", state.elapsed_s, state.phase, state.step, loss, rate)
+            passed_s = state.elapsed_s - shown_s
+            if shows and (wanted == "preview" or done or (is_due and look_s < _PREVIEW_SHARE * passed_s)):
+                look_s = time.perf_counter()
+                _preview(state, run, drawn_from)
+                look_s, shown_s = time.perf_counter() - look_s, state.elapsed_s
+                yield TrainEvent("preview", state.elapsed_s, state.phase, state.step, path=PREVIEW)
+            if wanted == "validate":
+                yield _validated(state, run, drawn_from)
+            elif wanted == "checkpoint":
+                state.save(run / CHECKPOINT)
+                saved_s = state.elapsed_s
+                yield TrainEvent("saved", saved_s, state.phase, state.step, message="A checkpoint was written.")
+            if config.piece_s and state.elapsed_s - before > config.piece_s:
+                break
+    except NumericalError as error:
+        message = f"{error} The checkpoint in {run} is the last good one."
+        where = (state.elapsed_s, state.phase, state.step + 1)
+        yield TrainEvent("stopped", *where, message=message, reason="not-finite")
+        raise NumericalError(message) from error
+    except (FileError, SafetensorError) as error:  # the second is what the format's own writer makes of a full disk
+        message = f"{error} The training stopped; its last checkpoint in {run} is whole. Resume it from there."
+        yield TrainEvent("stopped", state.elapsed_s, state.phase, state.step, message=message, reason="disk-full")
+        raise FileError(message) from error
+    except GeneratorExit:
+        state.save(run / CHECKPOINT)
+        raise
+    state.save(run / CHECKPOINT)
+
+
+def _due(state: TrainingState, saved_s: float) -> bool:
+    config = state.recipe.training
+    return state.step % config.checkpoint_steps == 0 or state.elapsed_s - saved_s > config.checkpoint_s
+
+
+@torch.no_grad()
+def _validated(state: TrainingState, run: Path, drawn_from: TrainingSet) -> TrainEvent:
+    """Scores the averaged weights on the validation windows and keeps them in `run` when they are the best so far."""
+    if state.phase == "warm-start":
+        return TrainEvent("saved", state.elapsed_s, state.phase, state.step, message="The warm start has no score.")
+    if not state.team.leads:
+        return TrainEvent("validated", state.elapsed_s, state.phase, state.step)
+    model = state.averaged(_card_fields(state, drawn_from, {}))
+    metrics = _scores(model, drawn_from, str(state.device))
+    if state.start is not None and state.step == 0:
+        state.start_metrics = metrics
+    return _kept_if_best(state, run, drawn_from, model, metrics)
+
+
+@torch.no_grad()
+def _scores(model: Model, drawn_from: TrainingSet, device: str) -> dict[str, float]:
+    """The mean figures of a model on what is withheld; none where nothing is."""
+    if drawn_from.scored is not None:
+        return dict(drawn_from.scored(model, device))
+    scores = [
+        result
+        for windows, measure in drawn_from.validation
+        for result in evaluate(model, windows, partial(measure, adapters=model.adapters), device=device)
+    ]
+    return {name: float(np.mean([s.metrics[name] for s in scores])) for name in scores[0].metrics} if scores else {}
+
+
+def _kept_if_best(
+    state: TrainingState, run: Path, drawn_from: TrainingSet, model: Model, metrics: Mapping[str, float]
+) -> TrainEvent:
+    """Keeps the model when its deciding figure is the best so far, and says how it stands."""
+    score = metrics.get("withheld_psnr", metrics.get("psnr"))
+    is_best = state.best is None or score is None or score > state.best
+    if is_best:
+        state.best = score
+        _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.phase)
+        if state.start is not None and state.step:
+            state.save(run / BEST_CHECKPOINT)
+    where = (state.elapsed_s, state.phase, state.step)
+    return TrainEvent("validated", *where, metrics=metrics, is_best=is_best or None)
+
+
+def _keep(model: Model, run: Path, phase: str) -> None:
+    """Writes the backbone (phase 1) and the set; the set last, as it names the backbone's hash."""
+    config, backbone = model.net.config, model.net.backbone
+    digest = backbone_hash(backbone, config)
+    if phase != "adapters":
+        save_backbone(run / "backbone.safetensors", backbone, config, task=model.task, training=model.card["training"])
+    name = "adapters" if phase == "adapters" else "share"
+    save_adapters(run / f"{name}.safetensors", model, backbone_hash=digest)
+
+
+def _card_fields(state: TrainingState, drawn_from: TrainingSet, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What the card says beside the network: bands, intensity rule, training and validation scores."""
+    recipe = state.recipe
+    local = {} if state.start is None else _local_card_fields(state)
+    return local | {
+        "task_config": dict(drawn_from.task_config),
+        "input_scale": local.get("input_scale", "exposure" if recipe.task == "cassi" else "none"),
+        "training": {
+            "variant": recipe.variant,
+            "pretrained": dict(state.pretrained),
+            "phase": state.phase,
+            "steps": state.step,
+            "hours": round(state.elapsed_s / 3600, 3),
+            "device": state.device.type,
+            "files": state.material.names("learn"),
+            "masks": [path.name for path in getattr(state.material, "masks", ())],
+            "drawn_from": dict(drawn_from.sampler.summary()),
+            **({} if state.start is None else {"started_from": state.material.origin[0]}),
+        },
+        "metrics": {
+            f"{kind}_{name}": round(value, 4)
+            for kind, scores in (("start", state.start_metrics), ("validation", metrics))
+            for name, value in scores.items()
+        },
+    }
+
+
+def _local_card_fields(state: TrainingState) -> dict[str, Any]:
+    """What the card of an adapted set says beside what every set's says."""
+    material, start = state.material, state.start
+    return {
+        "title": material.title,
+        "made_from": {"adapted": list(material.origin)},
+        "input_scale": start.card.get("input_scale", "exposure"),
+        "camera": material.reading.camera.summary(),
+        "checked_on": material.checked_on(),
+    }

@@ -1,0 +1,253 @@
+"""Training samples for CASSI, drawn on the fly on the device: scenes, masks, noise and the measurement they give.
+
+Real cubes and composed scenes (see `composed_scenes`) are mixed; masks are crops of measured ones and random patterns;
+rows are independent in the physics, so crops are strips, short across the dispersion and long along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..decoding.evaluate import Window, at_wavelengths, cut_windows
+from ..errors import LorunError
+from ..instrument import Dispersion
+from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
+from ..measurement import Measurement, Scene
+from ..networks.lora import AdapterSet
+from ..tasks.cassi import CassiPhysics, measure
+from .composed_scenes import Composer, read_spectra
+from .dataset import Material, Sample, TrainingSet
+from .photographs import cut, picture_files, random_frames, read_photographs
+from .settings import CassiData
+
+CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
+RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
+
+
+@dataclass(frozen=True)
+class CassiSampler:
+    """Draws samples. All real cubes lie one below the other in a `canvas` (C, H, W); `origins` are their first rows."""
+
+    config: CassiData
+    step: float
+    canvas: Tensor
+    origins: Tensor  # (N,)
+    sizes: Tensor  # (N, 2): height, width
+    shares: Tensor  # (N,)
+    masks: tuple[Tensor, ...]  # (H, W) each
+    composer: Composer | None
+
+    def sample(self, generator: torch.Generator) -> Sample:
+        """One batch; the generator lives on the sampler's device."""
+        (height, width), batch = self.config.crop, self.config.batch
+        scene = self._real(generator)
+        if self.composer is not None and self.config.real_share < 1:
+            composed = self.composer.scenes(batch, height, width, generator)
+            real = torch.rand(batch, 1, 1, 1, device=scene.device, generator=generator) < self.config.real_share
+            scene = torch.where(real, scene, composed)
+        mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self.step)
+        y = CassiPhysics(self._actual(mask, generator), dispersion).forward(scene)
+        y = self._noisy(y, generator)
+        if self.config.mask_error:
+            error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
+            mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
+        return Sample(scene, CassiPhysics(mask, dispersion), y)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same sampler on another device."""
+        composer = self.composer
+        if composer is not None:
+            composer = Composer(composer.photographs.to(device), composer.spectra.to(device))
+        tensors = (tensor.to(device) for tensor in (self.canvas, self.origins, self.sizes, self.shares))
+        return type(self)(self.config, self.step, *tensors, tuple(mask.to(device) for mask in self.masks), composer)
+
+    def summary(self) -> Mapping[str, object]:
+        """Counts of what the samples are drawn from, and the names of the sets of spectra."""
+        composer = self.composer
+        return {
+            "cubes": len(self.sizes),
+            "masks": len(self.masks),
+            "photographs": 0 if composer is None else len(composer.photographs),
+            "reflectances": 0 if composer is None else len(composer.spectra.reflectances),
+            "lights": 0 if composer is None else len(composer.spectra.lights),
+            "spectra_sets": [] if composer is None else list(composer.spectra.names),
+        }
+
+    def _real(self, generator: torch.Generator) -> Tensor:
+        """Crops of measured cubes, turned, mirrored, zoomed; half of them relit; a quarter the mean of two scenes."""
+        (height, width), batch = self.config.crop, self.config.batch
+        device = self.canvas.device
+        which = torch.multinomial(self.shares, batch, replacement=True, generator=generator)
+        frames = random_frames(self.sizes[which], height, width, generator, zoom=self.config.zoom)
+        frames = frames + F.pad(self.origins[which][:, None, None, None], (1, 0))  # rows move down, columns stay
+        scene = cut(self.canvas.expand(batch, -1, -1, -1), frames)
+        ramp = torch.linspace(-1, 1, scene.shape[1], device=device)[None, :, None, None]
+        draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)
+        tilt, exposure = (draws[0] - 0.5) * 1.2 * (draws[1] < 0.5), torch.exp((draws[2] - 0.6) * 1.6)
+        scene = scene * torch.exp(tilt * ramp)
+        peak = scene.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
+        scene = scene * torch.minimum(exposure, 1 / peak)
+        return torch.where(draws[3] < 0.25, 0.5 * (scene + scene.roll(1, dims=0)), scene)
+
+    def _masks(self, generator: torch.Generator) -> Tensor:
+        """(B, 1, h, w): crops of measured masks, upright or turned, or random binary and grey patterns."""
+        (height, width), batch = self.config.crop, self.config.batch
+        device = self.canvas.device
+        masks = _random_masks(batch, height, width, device, generator)
+        if not self.masks:
+            return masks
+        which = torch.randint(len(self.masks), (batch, 1, 1, 1), device=device, generator=generator)
+        upright = torch.rand(batch, 1, 1, 1, device=device, generator=generator) < self.config.upright_masks
+        measured = torch.zeros_like(masks)
+        for index, mask in enumerate(self.masks):
+            size = torch.tensor(mask.shape, device=device).expand(batch, -1)
+            turned = random_frames(size, height, width, generator)
+            start = torch.rand(batch, 2, device=device, generator=generator)
+            start = (start * (size.flip(1) - torch.tensor([width, height], device=device) + 1).clamp(min=1)).floor()
+            y, x = torch.meshgrid(
+                torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
+            )
+            straight = torch.stack([x, y], dim=-1) + start[:, None, None, :]
+            crop = cut(mask.expand(batch, 1, -1, -1), torch.where(upright, straight, turned))
+            measured = torch.where(which == index, crop, measured)
+        chosen = torch.rand(batch, 1, 1, 1, device=device, generator=generator) < self.config.measured_masks
+        return torch.where(chosen, measured, masks)
+
+    def _actual(self, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """The mask that the light goes through where calibration is off for a share of the samples."""
+        config, batch = self.config, len(mask)
+        if not config.displaced_share:
+            return mask
+        draws = torch.rand(4, batch, 1, 1, 1, device=mask.device, generator=generator)
+        moved = _displaced(mask, (2 * draws[:2] - 1) * config.largest_shift, 0.1 + draws[2] * config.largest_blur)
+        return torch.where(draws[3] < config.displaced_share, moved, mask)
+
+    def _noisy(self, y: Tensor, generator: torch.Generator) -> Tensor:
+        """y with Gaussian or shot noise of a random level, or none."""
+        config, batch = self.config, len(y)
+        if not (config.gaussian_share or config.shot_share):
+            return y
+        kind, level = torch.rand(2, batch, 1, 1, 1, device=y.device, generator=generator)
+        normal = torch.randn(y.shape, device=y.device, generator=generator)
+        gaussian = y + config.largest_sigma * level * normal
+        peak = y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+        electrons = config.fewest_electrons * torch.exp(level * 5)  # up to 150 times as many
+        shot = torch.poisson(y.clamp(min=0) * (electrons / peak), generator=generator) * (peak / electrons)
+        y = torch.where(kind < config.gaussian_share, gaussian, y)
+        return torch.where(kind > 1 - config.shot_share, shot, y)
+
+
+def cassi_training_set(material: Material, config: CassiData, *, bands: str, step: float) -> TrainingSet:
+    """The samples, and validation windows measured with the first mask; `bands` names a shipped wavelength list."""
+    wavelengths_nm = np.asarray(WAVELENGTHS[bands])
+    sampler, windows = cassi_sampler(material, config, wavelengths_nm=wavelengths_nm, step=step)
+    mask = sampler.masks[0].numpy() if sampler.masks else None
+
+    def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
+        return measure(scene, mask=mask, dispersion=Dispersion(len(scene.image), step))
+
+    return TrainingSet(sampler, [(windows, measured)], {"wavelengths_nm": list(WAVELENGTHS[bands]), "step": step})
+
+
+def cassi_sampler(
+    material: Material, config: CassiData, *, wavelengths_nm: np.ndarray, step: float
+) -> tuple[CassiSampler, list[Window]]:
+    """The sampler over the training parts of the material, on the CPU, and the validation windows that are left out."""
+    held_out = dict(name.partition(":")[::2] for name in config.validation)
+    if held_out and not any(path.stem in held_out for path, _ in material.cubes):
+        held_out = {material.cubes[-1][0].stem: "lower"}  # other data than the recipe knows
+    training, windows = [], []
+    for path, share in material.cubes:
+        scene = _read_cube(path, wavelengths_nm)
+        part = held_out.get(path.stem)
+        border = CAVE_BORDER if "CAVE" in scene.source and scene.image.shape[2] == 512 else 0
+        if part is None:
+            training.append((scene.image[:, :, border:], share))
+            continue
+        half = scene.image.shape[1] // 2 if part == "lower" else 0
+        if half:
+            training.append((scene.image[:, :half, border:], share))
+        kept = Scene(np.ascontiguousarray(scene.image[:, half:]), scene.wavelengths_nm, scene.source, scene.path)
+        windows += cut_windows(kept, name=path.stem, score_crop=(border, 0, 0, 0))
+    composer = None
+    if material.spectra is not None and material.photographs and config.real_share < 1:
+        photographs = read_photographs(picture_files(material.photographs)[: config.photographs])
+        composer = Composer(photographs, read_spectra(material.spectra, wavelengths_nm))
+    if not training:
+        raise LorunError("Every cube is held out for validation. Add cubes, or name fewer in the recipe's validation.")
+    canvas, origins, sizes = _canvas([image for image, _ in training], config.crop)
+    pixels = torch.tensor([image.shape[1] * image.shape[2] * share for image, share in training])
+    masks = tuple(_pattern(path) for path in material.masks)
+    return CassiSampler(config, step, canvas, origins, sizes, pixels, masks, composer), windows
+
+
+def _read_cube(path: Path, wavelengths_nm: np.ndarray) -> Scene:
+    """The cube at the task's bands; its last bands are repeated up to RANGE_SLACK_NM beyond its ends."""
+    scene = open_scene(path, OpenOptions())
+    own = scene.wavelengths_nm
+    if own is None:
+        return at_wavelengths(scene, wavelengths_nm)
+    inside = np.clip(wavelengths_nm, own.min(), own.max())
+    return at_wavelengths(scene, np.where(np.abs(inside - wavelengths_nm) <= RANGE_SLACK_NM, inside, wavelengths_nm))
+
+
+def _pattern(path: Path) -> Tensor:
+    """The (H, W) pattern of a mask file; of one per band, the first band's."""
+    mask = torch.from_numpy(open_companion(path, "mask", OpenOptions(task="cassi")))
+    return mask if mask.ndim == 2 else mask[0]
+
+
+def _canvas(images: Sequence[np.ndarray], crop: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """All cubes one below the other, small ones mirrored up to the crop; (C, H, W), first rows, (height, width)."""
+    side = max(crop)
+    grown = [_mirrored(_mirrored(image, 1, side), 2, side) for image in images]
+    width = max(image.shape[2] for image in grown)
+    canvas = np.zeros((grown[0].shape[0], sum(image.shape[1] for image in grown), width), dtype=np.float32)
+    origins, row = [], 0
+    for image in grown:
+        canvas[:, row : row + image.shape[1], : image.shape[2]] = image
+        origins.append(row)
+        row += image.shape[1]
+    sizes = torch.tensor([image.shape[1:] for image in grown])
+    return torch.from_numpy(canvas), torch.tensor(origins), sizes
+
+
+def _mirrored(image: np.ndarray, axis: int, length: int) -> np.ndarray:
+    """The image continued by its mirror images along `axis` until it has at least `length` pixels."""
+    missing = length - image.shape[axis]
+    if missing <= 0:
+        return image
+    padding = [(0, 0)] * image.ndim
+    padding[axis] = (0, missing)
+    return np.pad(image, padding, mode="symmetric")
+
+
+def _random_masks(batch: int, height: int, width: int, device, generator: torch.Generator) -> Tensor:
+    """(B, 1, h, w) patterns: binary of any density with features of 1 or 2 pixels, a third of them grey."""
+    draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)
+    fine = torch.rand(batch, 1, height, width, device=device, generator=generator)
+    coarse = torch.rand(batch, 1, height // 2 + 1, width // 2 + 1, device=device, generator=generator)
+    coarse = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)[..., :height, :width]
+    pattern = torch.where(draws[0] < 0.3, coarse, fine)
+    binary = (pattern < 0.3 + 0.4 * draws[1]).float()
+    grey = pattern ** (0.5 + draws[3])
+    return torch.where(draws[2] < 0.33, grey, binary)
+
+
+def _displaced(mask: Tensor, shift: Tensor, blur: Tensor) -> Tensor:
+    """A (B, 1, h, w) mask moved by `shift` (2, B, 1, 1, 1) and blurred by `blur` (B, 1, 1, 1), both within 2 pixels."""
+    batch = len(mask)
+    taps = torch.arange(-2, 3, device=mask.device, dtype=mask.dtype)
+    kernels = torch.exp(-((taps + shift.reshape(2, batch, 1)) / blur.reshape(batch, 1)).square() / 2)  # (2, B, 5)
+    rows, columns = kernels / kernels.sum(dim=2, keepdim=True)
+    padded = F.pad(mask.transpose(0, 1), (2, 2, 2, 2), mode="reflect")
+    kernels = rows[:, None, :, None] * columns[:, None, None, :]
+    return F.conv2d(padded, kernels, groups=batch).transpose(0, 1)

@@ -1,0 +1,183 @@
+"""What trainings draw from: the material on disk, samples, and what validates them. One module a task draws them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from ..decoding.evaluate import Window
+from ..errors import FileError
+from ..measurement import Measurement, Scene
+from ..networks.lora import AdapterSet
+from ..physics import LinearPhysics
+from .photographs import picture_files
+
+OTHER_SHARE = 0.25  # of the draws per pixel for cubes of `train_other`
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where training material lies.
+
+    CASSI: `cubes` with their share of the draws per pixel, `masks`, and folders with `spectra` and `photographs` that
+    compose scenes. CS and SR: `pictures`, and those for `validation`.
+    """
+
+    cubes: tuple[tuple[Path, float], ...] = ()
+    masks: tuple[Path, ...] = ()
+    spectra: Path | None = None
+    photographs: tuple[Path, ...] = ()
+    pictures: tuple[Path, ...] = ()
+    validation: tuple[Path, ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """The paths as a checkpoint keeps them."""
+        return {
+            "cubes": [[str(path.resolve()), share] for path, share in self.cubes],
+            "masks": [str(path.resolve()) for path in self.masks],
+            "spectra": None if self.spectra is None else str(self.spectra.resolve()),
+            "photographs": [str(path.resolve()) for path in self.photographs],
+            "pictures": [str(path.resolve()) for path in self.pictures],
+            "validation": [str(path.resolve()) for path in self.validation],
+        }
+
+    @classmethod
+    def from_fields(cls, stored: Mapping[str, Any]) -> Self:
+        """The material that a checkpoint describes."""
+        return cls(
+            tuple((Path(path), share) for path, share in stored["cubes"]),
+            tuple(map(Path, stored["masks"])),
+            None if stored["spectra"] is None else Path(stored["spectra"]),
+            tuple(map(Path, stored["photographs"])),
+            tuple(map(Path, stored.get("pictures", ()))),
+            tuple(map(Path, stored.get("validation", ()))),
+        )
+
+    def names(self, use: str) -> list[str] | str:
+        """What the card says of the files that are learned from."""
+        return [path.name for path, _ in self.cubes] or f"{len(self.pictures)} pictures"
+
+    def listing(self) -> list[dict[str, object]]:
+        """Name, size and SHA-256 of every cube, mask and picture: the data list of checkpoints and cards."""
+        paths = (*(path for path, _ in self.cubes), *self.masks, *self.pictures, *self.validation)
+        return [
+            {"name": path.name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in paths
+        ]
+
+
+def find_material(
+    folder: Path, *, task: str = "cassi", masks: Sequence[Path] = (), photographs: Sequence[Path] = ()
+) -> Material:
+    """The training material of `folder`; what lies in a folder named `test` is never read."""
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder. Give the folder with the training material.")
+    return _find_cubes(folder, masks, photographs) if task == "cassi" else _find_pictures(folder)
+
+
+def _find_cubes(folder: Path, masks: Sequence[Path], photographs: Sequence[Path]) -> Material:
+    """Its cubes, or those of its `train` and `train_other`, `spectra` and masks; photographs from `images/train`."""
+    named = (folder / "train").is_dir()
+    places = [(folder / "train", 1.0), (folder / "train_other", OTHER_SHARE)] if named else [(folder, 1.0)]
+    cubes = tuple(
+        (path, share)
+        for place, share in places
+        if place.is_dir()
+        for path in sorted(place.iterdir())
+        if path.suffix in (".h5", ".mat", ".hdr", ".tif", ".npy") and "mask" not in path.stem
+    )
+    if not cubes:
+        raise FileError(f"{folder} holds no spectral cubes. Give a folder with cube files, or one with a folder train.")
+    if not masks:
+        known = (*folder.glob("mask*.mat"), folder / "real" / "tsa_net" / "mask.mat")
+        masks = [path for path in known if path.is_file()]
+    if not photographs and (folder.parent / "images" / "train").is_dir():
+        photographs = [folder.parent / "images" / "train"]
+    spectra = folder / "spectra"
+    return Material(cubes, tuple(masks), spectra if spectra.is_dir() else None, tuple(photographs))
+
+
+def _find_pictures(folder: Path) -> Material:
+    """Its pictures, or those of its `train`; validated on `val` there or beside it, else on every tenth picture."""
+    train = folder / "train" if (folder / "train").is_dir() else folder
+    pictures = [path for path in picture_files([train]) if "test" not in path.relative_to(train).parts[:-1]]
+    if not pictures:
+        raise FileError(f"{train} holds no pictures. Give a folder with PNG, JPEG, BMP or TIFF files.")
+    validation = picture_files([train.parent / "val"]) if train.name == "train" else []
+    if not validation and len(pictures) > 1:
+        validation = pictures[9::10] or pictures[-1:]
+    kept = set(validation)
+    return Material(pictures=tuple(p for p in pictures if p not in kept), validation=tuple(validation))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch: `scene` (B, C, H, W) in [0, 1], the physics of every sample, and the measurement `y`.
+
+    `noise` is what of y is noise, where that is known; `margin` pixels at each side of the scene do not count. A scene
+    without channels is not known.
+    """
+
+    scene: Tensor
+    physics: LinearPhysics
+    y: Tensor
+    noise: Tensor | None = None
+    margin: int = 0
+
+    def parts(self, num_parts: int) -> list[Self]:
+        """The batch in `num_parts` parts (or as many as it has samples), for training in less memory."""
+        rows = torch.arange(len(self.scene), device=self.scene.device).tensor_split(min(num_parts, len(self.scene)))
+        return [
+            type(self)(
+                self.scene[part],
+                self.physics.part(part),
+                self.y[part],
+                None if self.noise is None else self.noise[part],
+                self.margin,
+            )
+            for part in rows
+        ]
+
+    def measured_with(self, physics: LinearPhysics) -> Self:
+        """The same scenes, with the same noise, by another operator, which may be one that is being learned."""
+        y = physics.forward(self.scene)
+        return replace(self, physics=physics, y=y if self.noise is None else y + self.noise)
+
+
+class Sampler(Protocol):
+    """Draws samples of one task, on its device."""
+
+    def sample(self, generator: torch.Generator) -> Sample:
+        """One batch; the generator lives on the sampler's device."""
+
+    def to(self, device: torch.device | str) -> Sampler:
+        """The same sampler on another device."""
+
+    def summary(self) -> Mapping[str, object]:
+        """What it draws from, in numbers, for the card."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A sampler and what validates it: windows, with what makes their measurements from a scene and a set.
+
+    Where there are no scenes to compare with, `scored` gives the figures of a model on a device instead.
+    `task_config` goes into the card.
+    """
+
+    sampler: Sampler
+    validation: Sequence[tuple[Sequence[Window], Callable[[Scene, AdapterSet], Measurement]]]
+    task_config: Mapping[str, Any]
+    scored: Callable[[Any, str], Mapping[str, float]] | None = None
+
+
+def spectra_of(sampler: Sampler, generator: torch.Generator, *, num_batches: int = 64) -> Tensor:
+    """(N, C): spectra of pixels of `num_batches` batches of scenes."""
+    scenes = [sampler.sample(generator).scene.movedim(1, -1).flatten(0, -2)[::37] for _ in range(num_batches)]
+    return torch.cat(scenes)

@@ -1,0 +1,262 @@
+"""A user's own training files: found, looked at, and split so that nothing is both learned from and checked on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..decoding.evaluate import at_wavelengths
+from ..errors import FileError, LorunError
+from ..io import OpenOptions, inspect, open_scene
+from ..measurement import Measurement, Scene
+from ..tasks import cs
+from .camera import Camera
+
+ROUTES = ("scenes", "pairs", "captures")
+SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+RANGE_SLACK_NM = 10.0  # a scene may end this much short of the bands; its last band is repeated
+_LEAST_SIDE = 16  # pixels
+_LOWEST, _HIGHEST = -0.1, 1.5  # scenes lie in 0..1; a little more is a highlight
+_CHECK_SHARE = 0.2  # of the files
+_LARGEST_BYTES = 2 << 30  # of the scenes that are learned from; they stay in memory
+_LEAST_ROWS = 64  # of a scene that is cut down
+_GAP = 8  # rows between the two parts of a scene that is split
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """One file of a training: what it is for ("learn" or "check"), and what it holds, for the data list.
+
+    `rows` (first, end) is the part of the scene that is used, or None for all of it.
+    """
+
+    path: Path
+    use: str
+    num_bytes: int
+    sha256: str
+    rows: tuple[int, int] | None = None
+    note: str = ""
+
+    def listed(self) -> dict[str, Any]:
+        """The entry of the data list."""
+        entry = {**asdict(self), "path": str(self.path), "name": self.path.name}
+        return entry | {"rows": None if self.rows is None else list(self.rows)}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a look at the files gave: those that serve, (path, reason) of the others, and what there is to say."""
+
+    files: tuple[LocalFile, ...]
+    skipped: tuple[tuple[Path, str], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: the route, the geometry of captures and the files that belong to them, and the bands."""
+
+    route: str
+    camera: Camera
+    options: OpenOptions = OpenOptions()
+    companions: tuple[Path, ...] = ()
+
+    def scene(self, file: LocalFile) -> Scene:
+        """The scene of a file at the camera's bands, or the part of it that is used."""
+        scene, _ = scene_for(file.path, self.camera)
+        if file.rows is None:
+            return scene
+        first, end = file.rows
+        return replace(scene, image=np.ascontiguousarray(scene.image[:, first:end]))
+
+    def capture(self, file: LocalFile) -> Measurement:
+        """The measurement of a file, with its reference where it has one."""
+        return capture_of(file.path, self)
+
+
+def files_among(paths: Iterable[Path]) -> list[Path]:
+    """The files that are named and those of known kinds in the folders that are named, each once."""
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileError(f"{path} does not exist. Check the path.")
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+        inside = [p for p in inside if not any(word in p.stem.lower() for word in ("mask", "kernel"))]
+        found |= dict.fromkeys(p.absolute() for p in (inside if path.is_dir() else [path]))
+    return list(found)
+
+
+def examined(learn: Sequence[Path], check: Sequence[Path], reading: Reading) -> Examined:
+    """Looks at every file, and settles what is withheld where nobody has said it.
+
+    Raises a FileError when no file serves.
+    """
+    skipped: list[tuple[Path, str]] = []
+    notes: list[str] = []
+    files: list[LocalFile] = []
+    contents: dict[str, Path] = {}
+    sizes: dict[Path, tuple[int, int]] = {}  # bytes and rows of every scene
+    for path, use in [*((path, "learn") for path in learn), *((path, "check") for path in check)]:
+        try:
+            content, note, sizes[path] = _looked_at(path, reading)
+        except LorunError as error:
+            skipped.append((path, str(error)))
+            continue
+        except MemoryError:
+            skipped.append((path, f"{path.name} does not fit into the memory of this computer. Crop it."))
+            continue
+        if content in contents:
+            skipped.append((path, f"{path.name} holds the same as {contents[content].name}; it is counted once."))
+            continue
+        contents[content] = path
+        notes += [note] if note else []
+        files.append(LocalFile(path, use, path.stat().st_size, file_hash(path), note=note))
+    if not files:
+        reasons = " ".join(reason for _, reason in skipped[:2])
+        raise FileError(f"None of {len(skipped)} files can be trained on. {reasons}".strip())
+    if not any(file.use == "learn" for file in files):
+        raise FileError("Every file is withheld for validation. Give some to learn from.")
+    if not any(file.use == "check" for file in files):
+        files = _split(files, reading)
+    if reading.route == "scenes":
+        files, more = _cut_to_memory(files, sizes)
+        notes += more
+    return Examined(tuple(files), tuple(skipped), tuple(dict.fromkeys(notes)))
+
+
+def share_in_memory(num_bytes: int) -> float:
+    """Which share of scenes that take so many bytes is learned from: all, or the middle rows of each."""
+    return min(1.0, _LARGEST_BYTES / max(1, num_bytes))
+
+
+def scene_for(path: Path, camera: Camera) -> tuple[Scene, str]:
+    """The scene of a file as this camera needs it, and what was done to it; a LorunError says why it does not serve."""
+    scene, note = open_scene(path), ""
+    low, high = float(scene.image.min()), float(scene.image.max())
+    if min(scene.image.shape[1:]) < _LEAST_SIDE:
+        raise FileError(
+            f"{path.name} is {scene.image.shape[1]} x {scene.image.shape[2]} pixels; at least {_LEAST_SIDE} x "
+            f"{_LEAST_SIDE} were expected. Choose a larger one."
+        )
+    if not np.isfinite(low + high) or low == high:
+        raise FileError(f"All values of {path.name} are {low:g}. Choose a scene with something in it.")
+    if low < _LOWEST or high > _HIGHEST:
+        raise FileError(
+            f"The values of {path.name} reach from {low:g} to {high:g}; 0 to 1 was expected. Divide by the largest one."
+        )
+    if camera.task == "cassi":
+        scene, note = _at_bands(scene, camera, path)
+    elif camera.task == "cs":
+        scene = Scene(cs.luma(scene.image), source=scene.source, path=scene.path)
+    elif len(scene.image) not in (1, 3):
+        raise FileError(
+            f"{path.name} has {len(scene.image)} channels; a grey or a colour picture was expected. Choose another."
+        )
+    return replace(scene, image=scene.image.clip(0, 1)), note
+
+
+def capture_of(path: Path, reading: Reading) -> Measurement:
+    """The measurement of a file; where it lacks its mask or matrix, with the companions."""
+    options = replace(reading.options, task=reading.camera.task)
+    table = inspect([path], options)
+    if table.problem is not None and reading.companions:
+        table = inspect([path, *reading.companions], options)
+    measurement = table.measurement()
+    if reading.route == "pairs" and measurement.reference is None:
+        raise FileError(
+            f"{path.name} holds no reference beside its measurement. Use it as a capture, or add the scene."
+        )
+    return measurement
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file, and of the data file beside an ENVI header."""
+    digest = hashlib.sha256()
+    others = [path.with_suffix(suffix) for suffix in (".img", ".raw", ".dat", "")] if path.suffix == ".hdr" else []
+    for part in (path, *(other for other in others if other.is_file())):
+        with open(part, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _looked_at(path: Path, reading: Reading) -> tuple[str, str, tuple[int, int]]:
+    """A hash of the values of a file that serves, what there is to say of it, and its bytes in memory and rows."""
+    if reading.route == "scenes":
+        scene, note = scene_for(path, reading.camera)
+        return _hash(scene.image), note, (scene.image.nbytes, scene.image.shape[1])
+    y = reading.capture(LocalFile(path, "learn", 0, "")).y
+    return _hash(y), "", (y.nbytes, y.shape[1])
+
+
+def _hash(image: np.ndarray) -> str:
+    return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def _at_bands(scene: Scene, camera: Camera, path: Path) -> tuple[Scene, str]:
+    """The cube interpolated to the camera's bands; its ends are repeated up to RANGE_SLACK_NM beyond."""
+    own, wanted = scene.wavelengths_nm, camera.wavelengths_nm
+    num_bands = camera.dispersion.num_bands
+    if own is None or wanted is None:
+        if len(scene.image) == num_bands:
+            return scene, ""
+        raise FileError(
+            f"{path.name} has {len(scene.image)} bands without wavelengths; {num_bands} were expected. Store its "
+            "wavelengths, or choose another cube."
+        )
+    if len(own) == len(wanted) and np.abs(own - wanted).max() < 1e-6:
+        return scene, ""
+    inside = np.clip(wanted, own.min(), own.max())
+    within = np.abs(inside - wanted) <= RANGE_SLACK_NM
+    resampled = at_wavelengths(scene, np.where(within, inside, wanted))
+    note = (
+        f"{path.name}: {len(own)} bands from {own.min():g} to {own.max():g} nm were resampled to the camera's "
+        f"{len(wanted)} from {wanted.min():g} to {wanted.max():g} nm."
+    )
+    return replace(resampled, wavelengths_nm=np.asarray(wanted, dtype=np.float64)), note
+
+
+def _cut_to_memory(
+    files: Sequence[LocalFile], sizes: Mapping[Path, tuple[int, int]]
+) -> tuple[list[LocalFile], list[str]]:
+    """The files with the middle rows of each where all of the scenes would take too much memory, and that in words."""
+    learned = {file.path: _rows_of(file, sizes) for file in files if file.use == "learn"}
+    total = sum(sizes[path][0] * (end - first) // sizes[path][1] for path, (first, end) in learned.items())
+    share = share_in_memory(total)
+    if share == 1:
+        return list(files), []
+    cut = []
+    for file in files:
+        if file.use == "learn":
+            first, end = learned[file.path]
+            kept = min(end - first, max(_LEAST_ROWS, int(share * (end - first))))
+            first += (end - first - kept) // 2
+            file = replace(file, rows=(first, first + kept))
+        cut.append(file)
+    note = f"All scenes would take {total / 1e9:.1f} GB of memory; the middle {share:.0%} of every one is learned from."
+    return cut, [note]
+
+
+def _rows_of(file: LocalFile, sizes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
+    return (0, sizes[file.path][1]) if file.rows is None else file.rows
+
+
+def _split(files: Sequence[LocalFile], reading: Reading) -> list[LocalFile]:
+    """Withholds the last files, about _CHECK_SHARE of them; of a single scene the lower part, with a gap between."""
+    if len(files) > 1:
+        num_learned = len(files) - max(1, round(_CHECK_SHARE * len(files)))
+        return [file if n < num_learned else replace(file, use="check") for n, file in enumerate(files)]
+    (file,) = files
+    if reading.route == "pairs":
+        raise FileError(f"{file.path.name} is the only pair. Give at least two: one is withheld to check the result.")
+    if reading.route == "captures":
+        return [file]  # a single capture is scored at withheld values of its own
+    height = reading.scene(file).image.shape[1]
+    gap = min(_GAP, height // 8)
+    border = round(height * 0.6)
+    return [replace(file, rows=(0, border)), replace(file, use="check", rows=(border + gap, height))]

@@ -1,0 +1,94 @@
+"""Training in several processes: the steps of one process with the same batch, and sentences where that cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from lorun_engine.errors import LorunError
+from lorun_engine.training.distributed import ALONE, Team, join_team, require_batch
+
+RECIPE = """
+task = "cs"
+
+[network]
+channels = 1
+num_stages = 2
+denoiser = "unet"
+denoiser_settings = {{ widths = [4, 8], residual = true }}
+data_step = "proximal-gradient"
+
+[data]
+crop = [32, 32]
+batch = 4
+block_size = 16
+
+[training]
+backbone_steps = 2
+adapter_steps = 2
+checkpoint_steps = 1
+checkpoint_s = 0.0
+validation_steps = {validation_steps}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "pictures").mkdir()
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(validation_steps=2))
+    return tmp_path
+
+
+def trained(folder: Path, run: str, launcher: list[str]) -> dict[str, torch.Tensor]:
+    """The checkpoint of a training that some processes made together."""
+    command = ["train", "--task", "cs", "--data", folder / "pictures", "--recipe", folder / "recipe.toml"]
+    command += ["--out", folder / run, "--threads", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(
+        [sys.executable, *launcher, "-m", "lorun_engine", *map(str, command)],
+        cwd=Path(__file__).parents[3],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return load_file(folder / run / "checkpoint.safetensors")
+
+
+def test_two_processes_make_the_steps_of_one(folder):
+    alone = trained(folder, "alone", [])
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    together = trained(folder, "together", launcher)
+    assert alone.keys() == together.keys()
+    gradients = [name for name in alone if name.endswith("exp_avg")]  # 0.1 of the last gradient and what is left
+    assert gradients
+    for name in alone:
+        tolerance = 1e-6 if name in gradients else 1e-4
+        torch.testing.assert_close(together[name].float(), alone[name].float(), atol=tolerance, rtol=1e-3)
+
+
+def test_one_process_is_a_team_of_its_own(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join_team("cpu") == (ALONE, "cpu") and ALONE.leads
+    ALONE.wait()
+    gradient = torch.ones(3)
+    assert ALONE.add_up(0.5, [gradient]) == 0.5 and torch.equal(gradient, torch.ones(3))
+
+
+def test_fewer_samples_than_processes_are_refused():
+    require_batch(4, Team(0, 4))
+    with pytest.raises(LorunError, match="5 processes share batches of 4"):
+        require_batch(4, Team(0, 5))
