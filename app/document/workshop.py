@@ -290,7 +290,8 @@ class Workshop(QObject):
         if chosen is not None and chosen.card.path != self._last_chosen:  # what is chosen is what one wants to see
             if self._wanted is None:
                 self._take_shown(chosen)
-            self._wanted = None
+            elif self.shown is not None and self.shown.card.name == self._wanted:  # else it is still to be listed
+                self._wanted = None
         self._last_chosen = None if chosen is None else chosen.card.path
         self.assessed.emit()
 

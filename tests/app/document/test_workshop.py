@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import struct
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from PySide6.QtCore import QFile
 
 from app.assembly import Parts
+from app.document import workshop
 from app.document.recipe import WHOLE, Adapting
 from lorun_engine import cli
 from lorun_engine.decoding.restore import restore
@@ -394,6 +396,23 @@ def test_an_import_under_a_taken_name_offers_a_free_one(qtbot, make_workshop, li
     idle(qtbot, parts)
     assert "general-2" in names(parts)
     assert named(parts, "general").card.path.parent == library[0]
+
+
+def test_an_imported_set_is_looked_at_though_what_is_opened_brings_another(qtbot, make_workshop, tmp_path, monkeypatch):
+    parts, is_open = make_workshop(), threading.Event()
+
+    def look_late(*given, look=workshop._look):
+        assert is_open.wait(20)
+        return look(*given)
+
+    monkeypatch.setattr(workshop, "_look", look_late)
+    parts.workshop.import_files([save(new_model(seed=9), tmp_path / "mail", "guest")])
+    qtbot.waitUntil(lambda: parts.workshop.notice is not None)
+    parts.session.open([measurement_file("sr", tmp_path)])
+    qtbot.waitUntil(lambda: parts.setup.decoder_name == "sr-set" and not parts.session.is_opening)
+    is_open.set()
+    idle(qtbot, parts)
+    assert parts.workshop.shown.card.name == "guest" and parts.setup.decoder_name == "sr-set"
 
 
 @pytest.mark.parametrize(
