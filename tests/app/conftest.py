@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -78,6 +79,14 @@ class Gate:
         if index == self.at:
             self.is_reached.set()
             assert self.is_open.wait(20)
+
+
+@pytest.fixture
+def qtbot(qtbot):
+    """Waits 20 s where a test names no time: pytest-qt's 5 s are too few while other programs want all cores."""
+    for name in ("waitSignal", "waitSignals", "waitUntil", "waitExposed", "waitActive"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=20_000))
+    return qtbot
 
 
 @pytest.fixture
