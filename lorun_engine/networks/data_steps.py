@@ -47,7 +47,8 @@ class DataStep:
 
     `function` is `(x, y, physics, *numbers) -> z` or, with `has_dual`, `-> Dual`; `numbers` maps the names of its
     numbers, (B or 1, 1, 1, 1) tensors, to where they start. `tasks` are those it serves, None for all. With `hyper_net`
-    the numbers are not learned per stage but come from the hyper-parameter net.
+    the numbers are not learned per stage but come from the hyper-parameter net. One that `knows_noise` takes the
+    variance of the detector's noise after its numbers, or None.
     """
 
     function: Callable[..., Tensor | Dual]
@@ -55,6 +56,7 @@ class DataStep:
     tasks: tuple[str, ...] | None = None
     has_dual: bool = False
     hyper_net: bool = False
+    knows_noise: bool = False
 
     @property
     def size(self) -> str | None:
@@ -62,10 +64,18 @@ class DataStep:
         return next((name for name in ("rho", "mu") if name in self.numbers and not self.hyper_net), None)
 
     def moved(
-        self, x: Tensor, y: Tensor, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None
+        self,
+        x: Tensor,
+        y: Tensor,
+        physics: LinearPhysics,
+        numbers: Mapping[str, Tensor],
+        dual: Dual | None,
+        variance: Tensor | None = None,
     ) -> tuple[Tensor, Dual | None]:
         """The z of a stage, (B, C, H, W), and the dual variable for the next one, None for most steps."""
         own = [numbers[name] for name in self.numbers]
+        if self.knows_noise:
+            own.append(variance)
         if self.has_dual:
             return x, self.function(x, y, physics, *own, dual)
         return self.function(x, y, physics, *own).contiguous(), None
@@ -74,6 +84,16 @@ class DataStep:
 def half_quadratic(x: Tensor, y: Tensor, physics: LinearPhysics, mu: Tensor) -> Tensor:
     """Eq. 9: argmin_z 1/2 ||Phi z - y||^2 + mu/2 ||z - x||^2, in closed form; mu > 0."""
     return physics.prox(x, y, mu)
+
+
+def weighted_half_quadratic(
+    x: Tensor, y: Tensor, physics: LinearPhysics, mu: Tensor, nu: Tensor, variance: Tensor | None
+) -> Tensor:
+    """Eq. 9 with noise of a variance v that differs from pixel to pixel: z = x + Phi^T (Phi Phi^T + w)^-1 (y - Phi x).
+
+    w = mu + |nu| v, so that a noisy pixel moves the image less; a diagonal matrix, so the step stays exact.
+    """
+    return physics.prox(x, y, mu if variance is None else mu + nu.abs() * variance)
 
 
 def proximal_gradient(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor) -> Tensor:
@@ -120,6 +140,8 @@ def unmoved(x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
 
 DATA_STEPS: dict[str, DataStep] = {
     "half-quadratic": DataStep(half_quadratic, {"mu": START}),
+    # where PhiPhi^T is tridiagonal (fractional steps) w joins its diagonal
+    "weighted-half-quadratic": DataStep(weighted_half_quadratic, {"mu": START, "nu": 1.0}, knows_noise=True),
     "proximal-gradient": DataStep(proximal_gradient, {"rho": START}),
     # blur and decimation have no diagonal Phi Phi^T to divide by
     "normalised-projection": DataStep(normalised_projection, {"rho": START}, tasks=("cassi", "cs")),

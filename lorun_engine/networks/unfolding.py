@@ -19,6 +19,8 @@ from ..decoder import Stage
 from ..errors import ModelError
 from ..physics import LinearPhysics
 from ..tasks.gap_tv import GapTv
+from ..tasks.subspace import from_coefficients, orthogonalised, subspace_basis, to_coefficients
+from ..tasks.subspace_tv import ITERATIONS, noise_level_of, solutions
 from .data_steps import (
     DATA_STEPS,
     START,
@@ -33,7 +35,7 @@ from .data_steps import (
 )
 from .denoisers import DENOISERS, build_denoiser, build_ends, denoiser_config
 from .lora import AdapterSet
-from .subspace import from_coefficients, orthogonalised, subspace_basis, subspace_tv, to_coefficients
+from .subspace import subspace_tv
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ class NetworkConfig:
 
     `denoiser` and `denoiser_settings` name the proximal mapping module; `data_step` is a name of DATA_STEPS, its step
     size a learned number per stage or, with `estimated_step`, SSR's small network per stage. `initial` is the estimate
-    the first stage starts from: "adjoint" the physics' own, "learned" SSR's 1x1 convolution, "gap-tv" or "subspace-tv"
-    `initial_iterations` of either (the second with `initial_rank` spectral components). With a `rank` the denoiser sees
+    the first stage starts from: "adjoint" the physics' own, "learned" SSR's 1x1 convolution, "gap-tv", "multiscale-tv"
+    (see `tasks.subspace_tv`) or "subspace-tv" (see `subspace`) `initial_iterations` of either, the last two with
+    `initial_rank` spectral components. "multiscale-tv" knows the noise of the capture: data steps and denoisers that
+    ask for it are told. With a `rank` the denoiser sees
     and gives that many coefficients of the spectra instead of all bands. `num_blocks` is 1 for one denoiser shared by
     all stages, K for independent ones. `starts` says where learned numbers such as mu start, if not at 0.5 as in
     Algorithm 1.
@@ -128,10 +132,21 @@ class NetworkConfig:
     @property
     def uses_components(self) -> bool:
         """Whether the network works with spectral components, which its backbone then keeps."""
-        return self.rank is not None or self.initial == "subspace-tv"
+        return self.rank is not None or self.initial in ("subspace-tv", "multiscale-tv")
 
 
-INITIALS = ("adjoint", "learned", "gap-tv", "subspace-tv")
+ITERATIVE = ("gap-tv", "subspace-tv", "multiscale-tv")  # initial estimates that take long
+INITIALS = ("adjoint", "learned", *ITERATIVE)
+
+
+class Start(NamedTuple):
+    """The estimate that stage 1 starts from, (B, C, H, W), and the variance of the noise of every detector pixel.
+
+    `variance` is (B or 1, 1, H' or 1, W' or 1), or None where nothing is known of the noise.
+    """
+
+    image: Tensor
+    variance: Tensor | None = None
 
 
 class Backbone(nn.Module):
@@ -215,33 +230,63 @@ class UnfoldingNet:
         *,
         num_stages: int | None = None,
         view: DenoiserView | None = None,
+        start: Start | None = None,
     ) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage to `num_stages`; parameters are (B or 1,) tensors.
 
-        Through a `view` the denoiser sees z changed, and only what it changes of z is brought back.
+        Through a `view` the denoiser sees z changed, and only what it changes of z is brought back. A `start` that is
+        known already is not computed again.
         """
         num_stages = self.config.num_stages if num_stages is None else num_stages
         self._require(num_stages, physics)
-        x, dual, passage = self.initial(y, physics, view=view), None, None
+        start = self.initial(y, physics, view=view) if start is None else start
+        x, dual, passage = start.image, None, None
         yield Stage(0, x)
         for stage in range(1, num_stages + 1):
             numbers = self.numbers(x if view is None else view.seen(x), physics, stage)
-            z, dual = self.config.step.moved(x, y, physics, numbers, dual)
-            conditioning = self._conditioning(physics, numbers, dual)
+            z, dual = self.config.step.moved(x, y, physics, numbers, dual, start.variance)
+            conditioning = self._conditioning(physics, numbers, dual, start)
             x, passage = self._denoised_through(view, z, conditioning, passage, stage)
             yield Stage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
 
-    def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Tensor:
-        """The estimate that stage 1 starts from, (B, C, H, W)."""
+    def initial(
+        self,
+        y: Tensor,
+        physics: LinearPhysics,
+        *,
+        view: DenoiserView | None = None,
+        variance: Tensor | None = None,
+    ) -> Start:
+        """The estimate that stage 1 starts from; the noise `variance` is estimated where it is wanted and not given."""
+        if self.config.initial == "multiscale-tv":
+            rounds = solutions(
+                y,
+                physics,
+                self._components(view),
+                variance=variance,
+                num_rounds=self.config.initial_iterations // ITERATIONS,
+                rank=self.config.initial_rank,
+            )
+            *_, last = rounds
+            return Start(from_coefficients(last.coefficients, last.basis), last.variance)
+        return Start(self._initial_image(y, physics, view), variance)
+
+    def _components(self, view: DenoiserView | None) -> Tensor:
+        """The spectral components at the capture's own bands."""
+        components = self.backbone.components
+        if view is None or view.back is None:
+            return components
+        return orthogonalised(components @ view.back.to(components).T)
+
+    def _initial_image(self, y: Tensor, physics: LinearPhysics, view: DenoiserView | None) -> Tensor:
+        """An initial estimate that asks for no noise."""
         iterations = self.config.initial_iterations
         if self.config.initial == "gap-tv":
             with torch.no_grad():
                 *_, estimate = GapTv().stages(y, physics, num_stages=iterations)
             return estimate.image
         if self.config.initial == "subspace-tv":
-            components = self.backbone.components
-            if view is not None and view.back is not None:
-                components = orthogonalised(components @ view.back.to(components).T)
+            components = self._components(view)
             return subspace_tv(y, physics, components, rank=self.config.initial_rank, num_iterations=iterations)
         if self.config.initial == "adjoint":
             return physics.initial(y)
@@ -305,10 +350,16 @@ class UnfoldingNet:
             )
         config.require_task(physics.task)
 
-    def _conditioning(self, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None) -> Tensor | None:
+    def _conditioning(
+        self, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None, start: Start
+    ) -> Tensor | None:
         """What the denoiser sees beside z (see `denoisers`)."""
         if self.config.denoiser_sees == "noise":
             return noise_level(numbers)
+        if self.config.denoiser_sees == "level":
+            return (
+                start.image.new_zeros(1, 1, 1, 1) if start.variance is None else noise_level_of(start.variance, physics)
+            )
         return physics.conditioning() if dual is None else dual.back_projection
 
     def _denoised_through(
@@ -318,14 +369,14 @@ class UnfoldingNet:
         if view is None:
             return self.denoised(z, conditioning, passage, stage)
         seen = view.seen(z)
-        if conditioning is not None and self.config.denoiser_sees != "noise":
+        if conditioning is not None and self.config.denoiser_sees not in ("noise", "level"):
             conditioning = view.seen(conditioning)
         denoised, passage = self.denoised(seen, conditioning, passage, stage)
         return z + view.returned(denoised - seen), passage
 
     def _in_coefficients(self, conditioning: Tensor | None, basis: Tensor) -> Tensor | None:
         """What a denoiser of coefficients is conditioned on: a mask has no spectrum, each sees its mean over bands."""
-        if conditioning is None or self.config.denoiser_sees == "noise":
+        if conditioning is None or self.config.denoiser_sees in ("noise", "level"):
             return conditioning
         if self.config.denoiser_sees == "dual":
             return to_coefficients(conditioning, basis)

@@ -9,6 +9,7 @@ from ..decoder import Decoder
 from .cs import PseudoInverse
 from .gap_tv import GapTv
 from .sr import Bicubic, Tikhonov
+from .subspace_tv import SubspaceTv
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Task:
 
 
 TASKS: dict[str, Task] = {
-    "cassi": Task("cassi", "CASSI snapshot", {"gap-tv": GapTv()}),
+    "cassi": Task("cassi", "CASSI snapshot", {"gap-tv": GapTv(), "subspace-tv": SubspaceTv()}),
     "cs": Task("cs", "Compressive samples", {"pinv": PseudoInverse()}),
     "sr": Task("sr", "Low-resolution image", {"bicubic": Bicubic(), "tikhonov": Tikhonov()}),
 }

@@ -60,7 +60,7 @@ class CassiPhysics(LinearPhysics):
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x: (B, C, H, W) to (B, 1, H', W')."""
-        return self._counted(_Disperse.apply(self.mask * x, self.dispersion, self.measurement_shape[1:]))
+        return self.counted(_Disperse.apply(self.mask * x, self.dispersion, self.measurement_shape[1:]))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
@@ -68,7 +68,7 @@ class CassiPhysics(LinearPhysics):
 
     def views(self, y: Tensor) -> Tensor:
         """Every band's view of the detector without its mask: (B, 1, H', W') to (B, C, H, W)."""
-        return _Gather.apply(self._counted(y), self.dispersion, self.scene_shape[1:])
+        return _Gather.apply(self.counted(y), self.dispersion, self.scene_shape[1:])
 
     def gram(self) -> Tensor:
         """(B, 1, H', W'): diag(PhiPhi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
@@ -114,7 +114,7 @@ class CassiPhysics(LinearPhysics):
     def _with(self, mask: Tensor, seen: Tensor | None) -> Self:
         return type(self)(mask, self.dispersion, detector_shape=self.measurement_shape[1:], seen=seen)
 
-    def _counted(self, y: Tensor) -> Tensor:
+    def counted(self, y: Tensor) -> Tensor:
         return y if self.seen is None else self.seen * y
 
     def _phi_phi_t(self) -> tuple[Tensor, Tensor | None]:
@@ -137,7 +137,7 @@ class CassiPhysics(LinearPhysics):
             if self.seen is not None:
                 along = -1 if dispersion.axis == "x" else -2
                 off_diagonal = off_diagonal * self.seen * self.seen.roll(-1, along)
-        diagonal = self._counted(diagonal)
+        diagonal = self.counted(diagonal)
         return torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)), off_diagonal
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import DeviceError, LorunError, NumericalError
-from ..networks.unfolding import UnfoldingNet
+from ..networks.unfolding import Start, UnfoldingNet
 from ..physics import LinearPhysics
 from ..training_data.dataset import Sample
 from .selfsupervised import self_supervised_loss
@@ -66,7 +66,8 @@ def _loss(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
     config = state.recipe.training
     counted = (..., *(slice(sample.margin, size - sample.margin) for size in sample.scene.shape[-2:]))
     scene = sample.scene[counted]
-    images = [stage.image[counted] for stage in net.stages(sample.y, sample.physics, view=state.view)]
+    start = None if sample.start is None else Start(sample.start, sample.variance)
+    images = [stage.image[counted] for stage in net.stages(sample.y, sample.physics, view=state.view, start=start)]
     loss = distance(images[-1], scene, config.loss)
     for weight, image in zip(config.earlier_stages, images[-2:0:-1], strict=False):
         loss = loss + weight * distance(image, scene, config.loss)
@@ -98,13 +99,18 @@ def _warm_start_loss(state: TrainingState, net: UnfoldingNet, sample: Sample) ->
     share, level = torch.rand(2, batch, 1, 1, 1, device=device, generator=state.generator)
     noise = torch.randn(sample.scene.shape, device=device, generator=state.generator)
     with torch.no_grad():
-        z = torch.lerp(sample.scene, net.initial(sample.y, sample.physics), share) + 0.1 * level**2 * noise
+        z = torch.lerp(sample.scene, net.initial(sample.y, sample.physics).image, share) + 0.1 * level**2 * noise
     x, _ = net.denoised(z, sample.physics.conditioning(), None, 1)
     return distance(x, sample.scene, state.recipe.training.loss)
 
 
 def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:
-    """The mean loss between two (B, C, H, W) images: "l2" squared, "rmse" its root, "l1", or "charbonnier"."""
+    """The mean loss between two (B, C, H, W) images: "l2" squared, "rmse" its root, "l1", "charbonnier", or "decibel".
+
+    The last is the mean logarithm of the samples' squared errors: what the mean PSNR falls with.
+    """
+    if loss == "decibel":
+        return (F.mse_loss(estimate, truth, reduction="none").mean(dim=(1, 2, 3)) + 1e-6).log().mean()
     if loss == "l2":
         return F.mse_loss(estimate, truth)
     if loss == "rmse":

@@ -29,11 +29,12 @@ VARIANTS = {
 class TrainingConfig:
     """How long, how fast and how carefully. Rates rise linearly and fall along a cosine to `final_rate` of the peak.
 
-    `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier" or "rmse", of the last stage; `earlier_stages`
-    weighs the losses of the stages before it, the latest first. A learned Phi takes the share `sampling_rate` of the
-    learning rate, as its entries are small, and the data steps' parameters the share `step_rate`. After
+    `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier", "rmse" or "decibel", of the last stage;
+    `earlier_stages` weighs the losses of the stages before it, the latest first. A learned Phi takes the share
+    `sampling_rate` of the learning rate, as its entries are small, and the data steps' parameters `step_rate`. After
     `patience` validations without a better one, if not 0, a phase ends early. A training pauses after `piece_s`
-    seconds, if not 0.
+    seconds, if not 0. With a `pool_size` initial estimates are kept for so many batches, each for about `pool_uses`
+    steps (see `pool`).
     """
 
     warm_start_steps: int = 0
@@ -60,6 +61,8 @@ class TrainingConfig:
     precision: str = "float32"
     channels_last: bool = False
     compiled: bool = False
+    pool_size: int = 0
+    pool_uses: int = 8
     save_memory: bool = False
 
 
@@ -127,7 +130,7 @@ class RecipeField:
     choices: tuple[str, ...] = ()
 
 
-LOSSES = ("l2", "l1", "charbonnier", "rmse")
+LOSSES = ("l2", "l1", "charbonnier", "rmse", "decibel")
 _ADAPT_FIELDS = (
     RecipeField("adapter_steps", "training", "int", "Steps", "How often the adapters are corrected."),
     RecipeField("adapter_learning_rate", "training", "float", "Learning rate", "Its peak; less is slower and safer."),

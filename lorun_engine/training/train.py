@@ -26,11 +26,13 @@ from ..decoding.evaluate import evaluate
 from ..decoding.restore import restore
 from ..errors import FileError, NumericalError
 from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
-from ..networks.subspace import spectral_components
+from ..networks.unfolding import ITERATIVE
+from ..tasks.subspace import spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
 from .distributed import ALONE, Team
 from .learning import one_step
 from .own_material import LocalMaterial, local_training_set
+from .pool import StartPool
 from .recipe import Recipe, training_set
 from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_preview
 from .state import TrainingState, is_whole
@@ -115,7 +117,7 @@ class AdaptationTrial:
         self._state = TrainingState.new(recipe, material, recipe.phases, torch.device(device))
         self.start, self.camera = self._state.start, material.reading.camera
         self.drawn_from = _training_set(self._state)
-        self._sampler, self._net = self.drawn_from.sampler.to(device), self._state.net()
+        self._pool, self._net = _pool(self._state, self.drawn_from.sampler.to(device)), self._state.net()
 
     @property
     def num_parameters(self) -> int:
@@ -125,7 +127,7 @@ class AdaptationTrial:
     def step(self) -> float:
         """One update; the loss before it."""
         state = self._state
-        return one_step(state, self._net, self._sampler.sample(state.generator), state.learning_rate())
+        return one_step(state, self._net, self._pool.sample(state.generator, state.step), state.learning_rate())
 
     def start_scores(self) -> dict[str, float]:
         """The starting set's scores on what is withheld."""
@@ -157,7 +159,7 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
             else:
                 state.begin_backbone()
             yield TrainEvent("phase", state.elapsed_s, phase, 0)
-        yield from _phase(state, run, sampler, drawn_from)
+        yield from _phase(state, run, _pool(state, sampler), drawn_from)
         if _has_waited_enough(state):
             message = f"No better score in {state.num_waited} validations: the training ended early."
             yield TrainEvent("stopped", state.elapsed_s, phase, state.step, message=message, reason="early")
@@ -174,6 +176,21 @@ def _training_set(state: TrainingState) -> TrainingSet:
         recipe = state.recipe
         return local_training_set(state.material, recipe.data, state.start, seed=recipe.training.seed)
     return training_set(state.material, state.recipe)
+
+
+def _pool(state: TrainingState, sampler: Sampler) -> StartPool:
+    """What the steps of the current phase draw from."""
+    config = state.recipe.training
+    size = config.pool_size if state.recipe.network.initial in ITERATIVE else 0
+    return StartPool(
+        sampler,
+        state.net(),
+        seed=config.seed,
+        size=size,
+        uses=config.pool_uses,
+        device=state.device,
+        view=state.view,
+    )
 
 
 def _started(state: TrainingState, message: str, num_learned: int) -> TrainEvent:
@@ -229,7 +246,7 @@ def _preview(state: TrainingState, run: Path, drawn_from: TrainingSet) -> None:
 
 
 def _phase(
-    state: TrainingState, run: Path, sampler: Sampler, drawn_from: TrainingSet
+    state: TrainingState, run: Path, pool: StartPool, drawn_from: TrainingSet
 ) -> Generator[TrainEvent, str | None, None]:
     """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed.
 
@@ -241,7 +258,8 @@ def _phase(
     shows = isinstance(state.material, LocalMaterial) and bool(state.material.preview) and state.team.leads
     try:
         while state.step < num_steps and not _has_waited_enough(state):
-            sample, rate, num_parts = sampler.sample(state.generator), state.learning_rate(), state.num_parts
+            sample, rate = pool.sample(state.generator, state.step), state.learning_rate()
+            num_parts = state.num_parts
             loss = one_step(state, net, sample, rate)
             state.elapsed_s = before + time.perf_counter() - began
             if state.num_parts != num_parts:

@@ -7,7 +7,7 @@ rows are independent in the physics, so crops are strips, short across the dispe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -23,12 +23,15 @@ from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
 from ..tasks.cassi import CassiPhysics, measure
+from ..tasks.noise import local_mean
 from .composed_scenes import Composer, read_spectra
 from .dataset import Material, Sample, TrainingSet
 from .photographs import cut, picture_files, random_frames, read_photographs
 from .settings import CassiData
 
 CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
+_OTHER_STEPS = (1.0, 3.0, 4.0)
+_HALF_STEP = 128 / 65535
 RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
 
 
@@ -53,13 +56,13 @@ class CassiSampler:
             composed = self.composer.scenes(batch, height, width, generator)
             real = torch.rand(batch, 1, 1, 1, device=scene.device, generator=generator) < self.config.real_share
             scene = torch.where(real, scene, composed)
-        mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self.step)
+        mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self._step(generator))
         y = CassiPhysics(self._actual(mask, generator), dispersion).forward(scene)
-        y = self._noisy(y, generator)
+        y, variance = self._noisy(y, generator)
         if self.config.mask_error:
             error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
             mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
-        return Sample(scene, CassiPhysics(mask, dispersion), y)
+        return Sample(scene, CassiPhysics(mask, dispersion), y, variance=variance)
 
     def to(self, device: torch.device | str) -> Self:
         """The same sampler on another device."""
@@ -101,7 +104,7 @@ class CassiSampler:
         """(B, 1, h, w): crops of measured masks, upright or turned, or random binary and grey patterns."""
         (height, width), batch = self.config.crop, self.config.batch
         device = self.canvas.device
-        masks = _random_masks(batch, height, width, device, generator)
+        masks = _random_masks(batch, height, width, self.config.densities, device, generator)
         if not self.masks:
             return masks
         which = torch.randint(len(self.masks), (batch, 1, 1, 1), device=device, generator=generator)
@@ -130,19 +133,28 @@ class CassiSampler:
         moved = _displaced(mask, (2 * draws[:2] - 1) * config.largest_shift, 0.1 + draws[2] * config.largest_blur)
         return torch.where(draws[3] < config.displaced_share, moved, mask)
 
-    def _noisy(self, y: Tensor, generator: torch.Generator) -> Tensor:
-        """y with Gaussian or shot noise of a random level, or none."""
+    def _step(self, generator: torch.Generator) -> float:
+        """The set's own dispersion step, or for a share of the batches another one."""
+        if not self.config.other_steps:
+            return self.step
+        draw, pick = torch.rand(2, device=generator.device, generator=generator).tolist()
+        return _OTHER_STEPS[int(pick * len(_OTHER_STEPS))] if draw < self.config.other_steps else self.step
+
+    def _noisy(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """y with Gaussian or shot noise of a random level, or none; and the noise's variance at every pixel."""
         config, batch = self.config, len(y)
         if not (config.gaussian_share or config.shot_share):
-            return y
+            return y, torch.zeros_like(y)
         kind, level = torch.rand(2, batch, 1, 1, 1, device=y.device, generator=generator)
         normal = torch.randn(y.shape, device=y.device, generator=generator)
         gaussian = y + config.largest_sigma * level * normal
         peak = y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
         electrons = config.fewest_electrons * torch.exp(level * 5)  # up to 150 times as many
         shot = torch.poisson(y.clamp(min=0) * (electrons / peak), generator=generator) * (peak / electrons)
-        y = torch.where(kind < config.gaussian_share, gaussian, y)
-        return torch.where(kind > 1 - config.shot_share, shot, y)
+        is_gaussian, is_shot = kind < config.gaussian_share, kind > 1 - config.shot_share
+        variance = torch.where(is_gaussian, (config.largest_sigma * level) ** 2, torch.zeros_like(y))
+        variance = torch.where(is_shot, local_mean(shot) * (peak / electrons), variance)
+        return torch.where(is_shot, shot, torch.where(is_gaussian, gaussian, y)), variance
 
 
 def cassi_training_set(material: Material, config: CassiData, *, bands: str, step: float) -> TrainingSet:
@@ -192,6 +204,9 @@ def cassi_sampler(
 def _read_cube(path: Path, wavelengths_nm: np.ndarray) -> Scene:
     """The cube at the task's bands; its last bands are repeated up to RANGE_SLACK_NM beyond its ends."""
     scene = open_scene(path, OpenOptions())
+    if path.stem.endswith("_8bit") or "_8bit_" in path.stem:  # the high byte of 16 bits: without steps
+        steps = np.random.default_rng(0).uniform(-_HALF_STEP, _HALF_STEP, scene.image.shape)
+        scene = replace(scene, image=(scene.image + steps).clip(0, 1).astype(np.float32))
     own = scene.wavelengths_nm
     if own is None:
         return at_wavelengths(scene, wavelengths_nm)
@@ -230,14 +245,16 @@ def _mirrored(image: np.ndarray, axis: int, length: int) -> np.ndarray:
     return np.pad(image, padding, mode="symmetric")
 
 
-def _random_masks(batch: int, height: int, width: int, device, generator: torch.Generator) -> Tensor:
+def _random_masks(
+    batch: int, height: int, width: int, densities: tuple[float, float], device, generator: torch.Generator
+) -> Tensor:
     """(B, 1, h, w) patterns: binary of any density with features of 1 or 2 pixels, a third of them grey."""
     draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)
     fine = torch.rand(batch, 1, height, width, device=device, generator=generator)
     coarse = torch.rand(batch, 1, height // 2 + 1, width // 2 + 1, device=device, generator=generator)
     coarse = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)[..., :height, :width]
     pattern = torch.where(draws[0] < 0.3, coarse, fine)
-    binary = (pattern < 0.3 + 0.4 * draws[1]).float()
+    binary = (pattern < densities[0] + (densities[1] - densities[0]) * draws[1]).float()
     grey = pattern ** (0.5 + draws[3])
     return torch.where(draws[2] < 0.33, grey, binary)
 

@@ -120,8 +120,9 @@ def _find_pictures(folder: Path) -> Material:
 class Sample:
     """A batch: `scene` (B, C, H, W) in [0, 1], the physics of every sample, and the measurement `y`.
 
-    `noise` is what of y is noise, where that is known; `margin` pixels at each side of the scene do not count. A scene
-    without channels is not known.
+    `noise` is what of y is noise, where that is known, and `variance` that of every detector pixel; `start` is the
+    network's initial estimate, where it was computed already; `margin` pixels at each side of the scene do not count. A
+    scene without channels is not known.
     """
 
     scene: Tensor
@@ -129,6 +130,8 @@ class Sample:
     y: Tensor
     noise: Tensor | None = None
     margin: int = 0
+    variance: Tensor | None = None
+    start: Tensor | None = None
 
     def parts(self, num_parts: int) -> list[Self]:
         """The batch in `num_parts` parts (or as many as it has samples), for training in less memory."""
@@ -140,6 +143,8 @@ class Sample:
                 self.y[part],
                 None if self.noise is None else self.noise[part],
                 self.margin,
+                None if self.variance is None else self.variance[part],
+                None if self.start is None else self.start[part],
             )
             for part in rows
         ]

@@ -22,7 +22,8 @@ class CassiData:
     the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
     samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a
     share `displaced_share` the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by
-    (standard deviation) 0.1 to 0.1 + `largest_blur` pixels.
+    (standard deviation) 0.1 to 0.1 + `largest_blur` pixels. A share `other_steps` of the batches is dispersed by 1, 3
+    or 4 pixels a band instead of the set's own step. Random binary masks are open for a share between `densities`.
     """
 
     crop: tuple[int, int] = (32, 256)
@@ -41,6 +42,8 @@ class CassiData:
     largest_shift: float = 0.1
     largest_blur: float = 0.15
     photographs: int = 400
+    other_steps: float = 0.0
+    densities: tuple[float, float] = (0.3, 0.7)
 
 
 @dataclass(frozen=True)

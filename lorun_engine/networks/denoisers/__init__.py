@@ -2,7 +2,8 @@
 
 A denoiser is a module `(z, conditioning, state) -> (x, state)`: z and x are (B, C, H, W), and sizes are free. Its
 frozen config rebuilds it and says in `sees` what `conditioning` is: "mask", what the task offers beside z, (1 or B, C,
-H, W), or None; "noise", the noise level, (1 or B, 1, 1, 1); "dual", the Phi^T d of the primal-dual step, (B, C, H, W).
+H, W), or None; "noise", the noise level of a stage, and "level", that of the capture, (1 or B, 1, 1, 1); "dual", the
+Phi^T d of the primal-dual step, (B, C, H, W).
 `state` is what a denoiser hands on to the next stage, None for most; a denoiser with a head has a named tuple.
 """
 

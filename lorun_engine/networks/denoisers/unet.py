@@ -7,7 +7,6 @@ skips.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +24,7 @@ class UNetConfig:
     rectification block of the spectral denoiser behind the U-Net; `sees_mask` adds the band mean of the conditioning as
     an input channel. With `patch` s the finest level sees cells of s x s pixels as channels (space-to-depth, Shi et
     al., CVPR 2016), which costs a fraction of the time; with `remembers` its last features enter the next stage's.
+    `sees_level` adds the noise level of the capture as an input channel in place of the mask.
     """
 
     channels: int
@@ -34,7 +34,12 @@ class UNetConfig:
     sees_mask: bool = False
     patch: int = 1
     remembers: bool = False
-    sees: ClassVar[str] = "mask"
+    sees_level: bool = False
+
+    @property
+    def sees(self) -> str:
+        """What the conditioning is (see `denoisers`)."""
+        return "level" if self.sees_level else "mask"
 
 
 class UNet(nn.Module):
@@ -44,7 +49,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        inputs = ((config.channels + config.sees_mask) * config.patch**2, *widths[:-1])
+        inputs = ((config.channels + (config.sees_mask or config.sees_level)) * config.patch**2, *widths[:-1])
         self.down = nn.ModuleList(_DoubleConv(before, after) for before, after in zip(inputs, widths, strict=True))
         self.up = nn.ModuleList(
             nn.Conv2d(coarse, fine, 3, padding=1) for fine, coarse in zip(widths, widths[1:], strict=False)
@@ -66,7 +71,10 @@ class UNet(nn.Module):
         """The denoised z, (B, C, H, W), and the features that the next stage recalls, if it does."""
         height, width = z.shape[-2:]
         x = z
-        if self.config.sees_mask:
+        if self.config.sees_level:
+            level = torch.zeros(1, 1, 1, 1).to(z) if conditioning is None else conditioning
+            x = torch.cat([z, level.to(z).expand(z.shape[0], 1, height, width)], dim=1)
+        elif self.config.sees_mask:
             seen = torch.ones_like(z[:, :1]) if conditioning is None else conditioning.mean(dim=1, keepdim=True)
             x = torch.cat([z, seen.expand(z.shape[0], -1, -1, -1)], dim=1)
         patch = self.config.patch

@@ -17,6 +17,7 @@ from lorun_engine.networks.data_steps import (
     new_hyper_net,
     noise_level,
     primal_dual,
+    weighted_half_quadratic,
 )
 from lorun_engine.networks.denoisers import DENOISERS, denoiser_config
 from lorun_engine.networks.lora import AdapterSet
@@ -251,3 +252,17 @@ def test_what_a_denoiser_sees_is_told_by_its_settings():
         "dual-path": "mask",
         "dual-path, dual branch": "dual",
     }
+
+
+def test_the_weighted_step_is_the_minimum_with_the_noise_of_every_pixel():
+    """argmin_z 1/2 (Phi z - y)^T (mu + |nu| v)^-1 (Phi z - y) + 1/2 ||z - x||^2, by its normal equations."""
+    generator = torch.Generator().manual_seed(4)
+    physics = CassiPhysics(torch.rand(6, 7, generator=generator, dtype=torch.float64), Dispersion(3))
+    x = torch.rand(1, 3, 6, 7, generator=generator, dtype=torch.float64)
+    y = physics.forward(torch.rand(1, 3, 6, 7, generator=generator, dtype=torch.float64))
+    variance = torch.rand(1, *physics.measurement_shape, generator=generator, dtype=torch.float64)
+    mu, nu = torch.full((1, 1, 1, 1), 0.3, dtype=torch.float64), torch.full((1, 1, 1, 1), -2.0, dtype=torch.float64)
+    z = weighted_half_quadratic(x, y, physics, mu, nu, variance)
+    slope = physics.adjoint((physics.forward(z) - y) / (mu + 2 * variance)) + z - x
+    torch.testing.assert_close(slope, torch.zeros_like(slope), atol=1e-12, rtol=0)
+    assert torch.equal(weighted_half_quadratic(x, y, physics, mu, nu, None), physics.prox(x, y, mu))

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from lorun_engine.networks.denoisers import DENOISERS, build_denoiser, build_end
 from lorun_engine.networks.lora import AdapterSet
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.tasks.cassi import CassiPhysics
+from lorun_engine.tasks.subspace_tv import noise_level_of
 
 
 def ssr_config(num_blocks: int) -> NetworkConfig:
@@ -259,3 +261,38 @@ def test_nine_stages_with_copied_weights_agree_with_the_public_ssr_network(ssr):
         if stage.index:
             scale = expected[stage.index - 1].abs().max()
             assert (stage.image - expected[stage.index - 1]).abs().max() <= 1e-5 * scale
+
+
+def test_a_denoiser_that_sees_the_noise_level_is_told_that_of_the_capture():
+    config = NetworkConfig(
+        4,
+        1,
+        denoiser="unet",
+        denoiser_settings={"widths": (4, 8), "sees_level": True},
+        data_step="weighted-half-quadratic",
+        initial="multiscale-tv",
+        initial_iterations=5,
+        initial_rank=3,
+        rank=3,
+    )
+    torch.manual_seed(0)
+    net = UnfoldingNet(config, Backbone(config), AdapterSet(1, new_step_parameters(config)))
+    physics = CassiPhysics(torch.rand(12, 20), Dispersion(4))
+    y = physics.forward(torch.rand(1, 4, 12, 20))
+    start = net.initial(y, physics, variance=torch.full((1, 1, 1, 1), 0.5))
+    level = noise_level_of(start.variance, physics)
+    torch.testing.assert_close(level, (0.5 / physics.gram().mean()).sqrt().reshape(1, 1, 1, 1))
+    seen = []
+
+    def remembered(block, weights, z, conditioning, state):
+        seen.append(conditioning)
+        return z, None
+
+    with torch.no_grad():
+        told = replace(net, denoise=remembered)
+        *_, kept = told.stages(y, physics, start=start)
+        *_, quiet = net.stages(y, physics, start=start)
+        *_, noisy = net.stages(y, physics, start=start._replace(variance=torch.full((1, 1, 1, 1), 5.0)))
+    torch.testing.assert_close(seen[0], level)
+    assert kept.image.shape == y.new_zeros(1, 4, 12, 20).shape
+    assert not torch.equal(quiet.image, noisy.image)

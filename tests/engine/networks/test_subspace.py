@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from lorun_engine.instrument import Dispersion
-from lorun_engine.networks.subspace import (
+from lorun_engine.networks.subspace import subspace_tv
+from lorun_engine.tasks.cassi import CassiPhysics
+from lorun_engine.tasks.gap_tv import GapTv
+from lorun_engine.tasks.subspace import (
     from_coefficients,
     orthogonalised,
     spectral_components,
     subspace_basis,
-    subspace_tv,
     to_coefficients,
 )
-from lorun_engine.tasks.cassi import CassiPhysics
-from lorun_engine.tasks.gap_tv import GapTv
 
 BANDS = 12
 

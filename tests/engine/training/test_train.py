@@ -15,7 +15,9 @@ from lorun_engine.library.cards import read_card
 from lorun_engine.library.model import backbone_hash, count_parameters, load_model
 from lorun_engine.training import learning
 from lorun_engine.training.learning import distance
+from lorun_engine.training.pool import StartPool
 from lorun_engine.training.recipe import Recipe, read_recipe, recipe_from
+from lorun_engine.training.state import TrainingState
 from lorun_engine.training.train import TrainEvent, resume, train
 from lorun_engine.training_data.cassi import cassi_sampler
 from lorun_engine.training_data.dataset import Material, Sample, find_material
@@ -107,6 +109,63 @@ def test_a_run_that_was_interrupted_and_resumed_has_the_loss_sequence_of_an_unbr
                     events.close()
         events = resume(tmp_path / "broken")
     assert found == unbroken
+
+
+def pooled(**changes) -> Recipe:
+    """A training whose initial estimates are pooled; they are told the noise."""
+    network = {
+        "denoiser_settings": {"widths": [4, 8], "sees_level": True},
+        "data_step": "weighted-half-quadratic",
+        "initial": "multiscale-tv",
+        "initial_iterations": 10,
+        "initial_rank": 4,
+        "rank": 6,
+    }
+    data = {"shot_share": 0.5, "gaussian_share": 0.2, "other_steps": 0.5}
+    settings = {"warm_start_steps": 0, "pool_size": 3, "pool_uses": 1, "loss": "decibel", **changes}
+    return tiny(network=network, data=data, **settings)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_a_training_from_a_pool_of_estimates_goes_on_with_the_same_losses(material, tmp_path, stop_after):
+    recipe = pooled(checkpoint_steps=1)
+    unbroken = losses(train(recipe, material, tmp_path / "unbroken"))
+    found, events = [], train(recipe, material, tmp_path / "broken")
+    while len(found) < len(unbroken):
+        for event in events:
+            if event.event == "step":
+                found.append(event.loss)
+                if len(found) % stop_after == 0:
+                    events.close()
+        events = resume(tmp_path / "broken")
+    assert found == unbroken and len(found) == 8
+
+
+def test_a_pool_makes_every_batch_once_and_forgets_the_oldest(material):
+    recipe = pooled()
+    sampler, _ = cassi_sampler(material, recipe.data, wavelengths_nm=BANDS, step=2.0)
+    state = TrainingState.new(recipe, material, ("backbone",), torch.device("cpu"))
+    made = []
+
+    class Counting(StartPool):
+        def _made(self, number):
+            made.append(number)
+            return super()._made(number)
+
+    settings = {"seed": 1, "size": 4, "uses": 2, "device": "cpu"}
+    pool = Counting(sampler, state.net(), **settings)
+    generator = torch.Generator().manual_seed(2)
+    samples = [pool.sample(generator, step) for step in range(40)]
+    assert len(made) == len(set(made)) < 40 and len(pool._batches) <= 4
+    assert max(made) <= 16 + 39 // 2 and min(made) >= 12
+    again = Counting(sampler, state.net(), **settings)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(39):
+        torch.randint(0, 4, (), generator=generator)  # what was drawn before
+    last = again.sample(generator, 39)
+    for name in ("scene", "y", "start", "variance"):
+        assert torch.equal(getattr(last, name), getattr(samples[39], name))
+    assert last.scene.dtype == torch.float32 and last.start.shape == last.scene.shape
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(material, tmp_path):

@@ -1,0 +1,286 @@
+"""Subspace TV: a CASSI decoder that needs no trained weights, and the estimate that networks start from.
+
+The scene is a mixture x = B c of a few spectral components (see `subspace`); their pictures c are what minimises
+
+    R(c) + mu / 2 * sum_n (Phi B c - y)_n^2 / v_n,
+
+v_n the noise of detector pixel n, so that a clean capture is fitted and a noisy one is smoothed. R is total variation
+at several scales: the l1 norm of undecimated Haar details (for one scale equal to total variation; Steidl et al., SIAM
+J. Numer. Anal. 2004), in the smooth form whose proximal map is shrinkage of the details: as the frame W is tight,
+W^T shrink(W .) is firmly non-expansive and a gradient, so a proximal map (Moreau 1965). It needs no inner iterations,
+and what is far apart meets within one of them.
+
+The method is the primal-dual algorithm of Chambolle and Pock (J. Math. Imaging Vis. 2011) with the dual variable
+extrapolated, steps 1 for c and 1 / diag(Phi Phi^T) for the dual (Pock and Chambolle, ICCV 2011), over-relaxed by 1.9: a
+proximal point method, so it converges from any start, and the length of its steps (in its own metric) never grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..decoder import Stage
+from ..measurement import Measurement
+from ..physics import LinearPhysics
+from .cassi import CassiPhysics
+from .gap_tv import GapTv
+from .noise import local_mean
+from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
+
+RANK = 8
+ITERATIONS = 5  # a stage
+_STRENGTH = 3.0  # mu, in units of 1 / the scene's 0..1 scale
+_SCALES = 4
+_FINEST, _NEXT = 1.0, 0.25  # thresholds: of the finest details, and from one scale to the next, where noise halves
+_POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed more
+_RELAXATION = 1.9
+# Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
+# from beside the scene does too.
+_LEAST_LIGHT = 0.05
+_BLOCK = 32  # columns in one matrix product
+
+
+@dataclass(frozen=True)
+class SubspaceTv:
+    """Total variation of several scales on the coefficients of spectral components; any mask, bands and dispersion.
+
+    A stage is ITERATIONS iterations. `components` (R, C) are set by `fitted`.
+    """
+
+    num_stages: int = 12
+    components: Tensor | None = field(default=None, compare=False)
+    name: str = "subspace-tv"
+    task: str = "cassi"
+
+    def fitted(self, measurement: Measurement) -> SubspaceTv:
+        """This decoder with the components of measured spectra at the measurement's bands."""
+        num_bands = measurement.physics.scene_shape[0]
+        return replace(self, components=shipped_components(measurement.wavelengths_nm, num_bands))
+
+    def input_scale(self, measurement: Measurement) -> float:
+        """As GAP-TV's."""
+        return GapTv().input_scale(measurement)
+
+    def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
+        """The start B B^T Phi^T (y / phi), then one Stage per ITERATIONS iterations; y is on the 0..1 scale."""
+        components = self.components
+        if components is None:
+            components = shipped_components(None, physics.scene_shape[0])
+        rounds = solutions(y, physics, components.to(y), num_rounds=num_stages)
+        for index, solution in enumerate(rounds):
+            level = noise_level_of(solution.variance, physics)
+            image = from_coefficients(solution.coefficients, solution.basis)
+            yield Stage(index, image, parameters={"noise_level": float(level.mean())})
+
+
+class Solution(NamedTuple):
+    """Where the solver stands: c (B, R, H, W), its dual variable (B, 1, H', W'), and the variance of the noise.
+
+    `basis` is (C, R).
+    """
+
+    coefficients: Tensor
+    dual: Tensor
+    basis: Tensor
+    variance: Tensor
+
+
+@torch.no_grad()
+def solutions(
+    y: Tensor,
+    physics: LinearPhysics,
+    components: Tensor,
+    *,
+    variance: Tensor | None = None,
+    num_rounds: int = 12,
+    rank: int = RANK,
+) -> Iterator[Solution]:
+    """The start, then where it stands after ITERATIONS iterations at a time.
+
+    `variance` is that of the noise of every detector pixel, (B or 1, 1, H' or 1, W' or 1). None has it estimated: a
+    twentieth of the pixels is withheld for the first two thirds of the rounds, and how well they are predicted bounds
+    the noise, from strong to weak.
+    """
+    rank = min(rank, len(components))
+    basis, amplitudes = subspace_basis(components, rank)
+    weights = (amplitudes[0] / amplitudes) ** _POWER
+    gram = physics.gram()
+    gram = gram + _LEAST_LIGHT * gram.mean(dim=(-2, -1), keepdim=True)
+    mixing = _Mixing(physics, basis)
+    known, estimated = torch.ones_like(y), variance is None
+    if estimated:
+        known, brightness = _kept(y), local_mean(y)
+        variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True) / _DARKEST)
+    c = mixing.adjoint(known * y / gram)
+    p = torch.zeros_like(y)
+    yield Solution(c, p, basis, variance)
+    last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
+    for index in range(num_rounds):
+        if estimated and 0 < index <= last_estimate:
+            rest = (y - mixing.forward(c)).square()
+            variance = torch.minimum(variance, _SAFETY * _fitted_variance(rest, brightness, 1 - known))
+            if index == last_estimate:
+                known = torch.ones_like(y)
+        share = (variance / gram).mean(dim=(1, 2, 3), keepdim=True)
+        step = _LEAST_STEP + _STEP_OF_NOISE * share.sqrt()  # (B, 1, 1, 1)
+        damping = 1 / (1 + variance * (_STRENGTH / step) / gram)
+        thresholds = step.flatten(1) * weights  # (B, R)
+        for _ in range(ITERATIONS):
+            ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
+            moved = _shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
+            c = c + _RELAXATION * (moved - c)
+            p = p + _RELAXATION * (ahead - p)
+        yield Solution(c, p, basis, variance)
+
+
+def noise_level_of(variance: Tensor, physics: LinearPhysics) -> Tensor:
+    """(B, 1, 1, 1): the standard deviation of the detector's noise, in units of the scene."""
+    every = (1, 2, 3)
+    return (variance.mean(dim=every, keepdim=True) / physics.gram().mean(dim=every, keepdim=True)).sqrt()
+
+
+_DARKEST = 50.0  # electrons at the peak, that an estimate of the noise starts from
+_WITHHELD = 0.05
+_SAFETY = 0.7  # a prediction errs by more than the noise
+_FINAL_SHARE = 0.35  # of the rounds, with all pixels
+_LEAST_STEP, _STEP_OF_NOISE = 0.1, 6.0
+
+
+def _kept(y: Tensor) -> Tensor:
+    generator = torch.Generator(y.device).manual_seed(1)
+    return (torch.rand(y.shape, device=y.device, generator=generator) >= _WITHHELD).to(y)
+
+
+def _fitted_variance(rest: Tensor, brightness: Tensor, counted: Tensor) -> Tensor:
+    """a + b * brightness with a, b >= 0: the line through the mean squared errors of the darker and brighter pixels."""
+    fitted = []
+    for errors, light, counts in zip(rest, brightness, counted, strict=True):
+        light_there, errors = light[counts > 0], errors[counts > 0]
+        darker = light_there <= light_there.median()
+        dark, bright = (float(light_there[part].mean()) for part in (darker, ~darker))
+        low, high = (float(errors[part].mean()) for part in (darker, ~darker))
+        slope = max(0.0, (high - low) / max(bright - dark, 1e-12))
+        offset = low - slope * dark
+        if offset < 0:  # less than none: a line through the origin
+            offset, slope = 0.0, (low + high) / (dark + bright)
+        fitted.append(offset + slope * light)
+    return torch.stack(fitted)
+
+
+class _Mixing:
+    """c -> Phi B c and its adjoint, as matrix products of blocks of columns where one mask serves all bands."""
+
+    def __init__(self, physics: LinearPhysics, basis: Tensor) -> None:
+        self.physics, self.basis = physics, basis
+        self.matrix = None
+        if not isinstance(physics, CassiPhysics) or physics.mask.shape[1] != 1:
+            return
+        dispersion = physics.dispersion
+        self.along_rows = dispersion.axis == "x"
+        shape, detector = physics.scene_shape[1:], physics.measurement_shape[1:]
+        length, detector_length = (shape[1], detector[1]) if self.along_rows else (shape[0], detector[0])
+        offsets = torch.tensor(dispersion.offsets, dtype=torch.float64)
+        low, high = int(offsets.min().floor()), int(offsets.max().ceil())
+        if low < 0 or high + length > detector_length:
+            return  # parts of the scene fall beside the detector
+        self.first, self.span = low, high - low
+        rank = basis.shape[1]
+        block = basis.new_zeros(rank, _BLOCK, _BLOCK + self.span)
+        columns = torch.arange(_BLOCK)
+        for band, offset in enumerate(dispersion.offsets):
+            whole = int(offset // 1)
+            for start, share in ((whole, 1 - (offset - whole)), (whole + 1, offset - whole)):
+                if share:
+                    block[:, columns, columns + start - low] += share * basis[band][:, None]
+        self.matrix = block.reshape(rank * _BLOCK, _BLOCK + self.span)
+        self.length, self.num_blocks = length, -(-length // _BLOCK)
+        self.detector_length = detector_length
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """(B, 1, H', W') to (B, R, H, W)."""
+        if self.matrix is None:
+            return to_coefficients(self.physics.adjoint(y), self.basis)
+        y = self.physics.counted(y)
+        y = y if self.along_rows else y.transpose(-2, -1)
+        num, width = self.num_blocks, _BLOCK + self.span
+        y = F.pad(y[..., self.first :], (0, max(0, num * _BLOCK + self.span - (self.detector_length - self.first))))
+        y = y.contiguous()
+        batch, _, lines, _ = y.shape
+        windows = y.as_strided((batch, lines, num, width), (y.stride(0), y.stride(2), _BLOCK, 1))
+        c = windows.reshape(-1, width) @ self.matrix.T  # (B lines blocks, R BLOCK)
+        c = c.view(batch, lines, num, -1, _BLOCK).permute(0, 3, 1, 2, 4)
+        c = c.reshape(batch, -1, lines, num * _BLOCK)[..., : self.length]
+        return self.physics.mask * (c if self.along_rows else c.transpose(-2, -1))
+
+    def forward(self, c: Tensor) -> Tensor:
+        """(B, R, H, W) to (B, 1, H', W')."""
+        if self.matrix is None:
+            return self.physics.forward(from_coefficients(c, self.basis))
+        c = self.physics.mask * c
+        c = c if self.along_rows else c.transpose(-2, -1)
+        batch, rank, lines, _ = c.shape
+        num, width = self.num_blocks, _BLOCK + self.span
+        c = F.pad(c, (0, num * _BLOCK - self.length))
+        c = c.reshape(batch, rank, lines, num, _BLOCK).permute(0, 2, 3, 1, 4).reshape(-1, rank * _BLOCK)
+        parts = (c @ self.matrix).view(batch, lines, num, width)
+        pieces = -(-width // _BLOCK)
+        y = c.new_zeros(batch, lines, num + pieces, _BLOCK)
+        for piece in range(pieces):
+            part = parts[..., piece * _BLOCK : (piece + 1) * _BLOCK]
+            y[:, :, piece : piece + num, : part.shape[-1]] += part
+        y = y.view(batch, 1, lines, -1)
+        y = F.pad(y, (self.first, max(0, self.detector_length - self.first - y.shape[-1])))
+        y = y[..., : self.detector_length]
+        return self.physics.counted(y if self.along_rows else y.transpose(-2, -1))
+
+
+def _shrunk(c: Tensor, thresholds: Tensor) -> Tensor:
+    """W^T shrink(W c) for every picture of c (B, R, H, W), with its own threshold (B, R) for the finest details."""
+    margin = 2**_SCALES - 1
+    pictures = F.pad(c.flatten(0, 1), (margin,) * 4, mode="replicate")
+    shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
+    inner = slice(margin, -margin)
+    limits = (2 * _FINEST * thresholds).flatten().tolist()
+    # one picture at a time: its details stay in the cache
+    for picture, target, limit in zip(pictures, shrunk.flatten(0, 1), limits, strict=True):
+        torch.sub(picture[inner, inner], _beyond(picture, limit, 0)[inner, inner], alpha=1 / 16, out=target)
+    return shrunk
+
+
+def _beyond(picture: Tensor, limit: float, scale: int) -> Tensor:
+    """W^T (w - shrink(w)) of the Haar details w of an (H, W) picture from `scale` on: what shrinkage takes away.
+
+    Sums and differences stay undivided, so it is 16 times that, and `limit` is four times the finest threshold.
+    """
+    apart = 2**scale
+    left, right = picture[:, :-apart], picture[:, apart:]
+    mean, slope = left + right, left - right  # the filters along rows
+    above, below = mean[:-apart], mean[apart:]
+    vertical = (above - below).clamp_(-limit, limit)
+    horizontal = (slope[:-apart] + slope[apart:]).clamp_(-limit, limit)
+    diagonal = (slope[:-apart] - slope[apart:]).clamp_(-limit, limit)
+    taken_mean, taken_slope = mean, slope  # their values are not needed again
+    if scale + 1 < _SCALES:
+        # the next scale sees four times its mean, so its limit is four times as large and its answer 64 / 4 as large
+        coarser = _beyond(above + below, 4 * _NEXT * limit, scale + 1).mul_(1 / 16)
+        torch.add(coarser, vertical, out=taken_mean[:-apart])
+        taken_mean[-apart:] = 0
+        taken_mean[apart:] += coarser.sub_(vertical)
+    else:
+        taken_mean[:-apart] = vertical
+        taken_mean[-apart:] = 0
+        taken_mean[apart:] -= vertical
+    torch.add(horizontal, diagonal, out=taken_slope[:-apart])
+    taken_slope[-apart:] = 0
+    taken_slope[apart:] += horizontal.sub_(diagonal)
+    taken = torch.empty_like(picture)
+    torch.add(taken_mean, taken_slope, out=taken[:, :-apart])
+    taken[:, -apart:] = 0
+    taken[:, apart:] += taken_mean.sub_(taken_slope)
+    return taken

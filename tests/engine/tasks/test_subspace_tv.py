@@ -1,0 +1,120 @@
+"""Subspace TV: its operator, its shrinkage, that it converges, and what it reaches without being told the noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lorun_engine.decoding.restore import restore
+from lorun_engine.instrument import Dispersion
+from lorun_engine.measurement import Scene
+from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
+from lorun_engine.tasks.gap_tv import GapTv
+from lorun_engine.tasks.noise import Noise
+from lorun_engine.tasks.subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
+from lorun_engine.tasks.subspace_tv import _LEAST_LIGHT, SubspaceTv, _Mixing, _shrunk, solutions
+
+BANDS = 10
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    """Four discs of smooth spectra before a slope, (BANDS, 72, 80)."""
+    y, x = np.mgrid[:72, :80]
+    wavelengths = np.linspace(450, 650, BANDS)
+    image = 0.2 * (x / 80)[None] * np.ones((BANDS, 1, 1))
+    for row, column, centre in ((18, 20, 470), (20, 58, 540), (52, 24, 600), (50, 60, 640)):
+        spectrum = 0.1 + 0.8 * np.exp(-(((wavelengths - centre) / 50) ** 2))
+        inside = (y - row) ** 2 + (x - column) ** 2 < 14**2
+        image = np.where(inside[None], spectrum[:, None, None], image)
+    return Scene(image.astype(np.float32), wavelengths)
+
+
+def psnr(image: np.ndarray, scene: Scene) -> float:
+    return float(-10 * np.log10(np.square(image - scene.image).mean()))
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize("direction", ["+", "-"])
+@pytest.mark.parametrize(("step", "first"), [(1.0, 0.0), (2.0, 3.0), (1.3, 0.4)])
+def test_the_blocks_of_columns_are_the_operator_on_mixtures(axis, direction, step, first):
+    generator = torch.Generator().manual_seed(0)
+    dispersion = Dispersion(BANDS, step, axis, direction, first)
+    physics = CassiPhysics(torch.rand(2, 1, 40, 50, generator=generator), dispersion)
+    physics = physics.seeing((torch.rand(1, *physics.measurement_shape, generator=generator) > 0.1).float())
+    basis, _ = subspace_basis(shipped_components(None, BANDS), 4)
+    mixing = _Mixing(physics, basis)
+    assert mixing.matrix is not None
+    c = torch.randn(2, 4, 40, 50, generator=generator)
+    y = torch.randn(2, *physics.measurement_shape, generator=generator)
+    torch.testing.assert_close(mixing.forward(c), physics.forward(from_coefficients(c, basis)), atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(mixing.adjoint(y), to_coefficients(physics.adjoint(y), basis), atol=2e-5, rtol=1e-5)
+
+
+def test_a_mask_per_band_and_bands_beside_the_detector_go_through_the_operator_itself():
+    basis, _ = subspace_basis(shipped_components(None, BANDS), 4)
+    per_band = CassiPhysics(torch.rand(BANDS, 40, 50), Dispersion(BANDS))
+    cut = CassiPhysics(torch.rand(40, 50), Dispersion(BANDS), detector_shape=(40, 60))
+    for physics in (per_band, cut):
+        mixing = _Mixing(physics, basis)
+        assert mixing.matrix is None
+        c, y = torch.randn(1, 4, 40, 50), torch.randn(1, *physics.measurement_shape)
+        left, right = (mixing.forward(c) * y).sum(), (c * mixing.adjoint(y)).sum()
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-3)
+
+
+def test_shrinkage_is_firmly_non_expansive_and_leaves_flat_pictures_alone():
+    generator = torch.Generator().manual_seed(3)
+    first, second = torch.randn(2, 1, 3, 90, 100, generator=generator, dtype=torch.float64)
+    thresholds = torch.tensor([[0.05, 0.5, 5.0]], dtype=torch.float64)
+    apart = first - second
+    moved = _shrunk(first, thresholds) - _shrunk(second, thresholds)
+    inner = (..., slice(15, -15), slice(15, -15))  # the border has no mirror image in the frame's own adjoint
+    assert (moved.square().sum(dim=(-2, -1)) <= (moved * apart).sum(dim=(-2, -1)) * (1 + 1e-9)).all()
+    flat = torch.full_like(first, 0.7)
+    torch.testing.assert_close(_shrunk(flat, thresholds), flat)
+    torch.testing.assert_close(_shrunk(first, 0 * thresholds), first)
+    assert _shrunk(first, thresholds)[0, 2][inner[1:]].std() < 0.1 * first[0, 2][inner[1:]].std()
+
+
+def test_the_length_of_its_steps_never_grows(scene):
+    """In the metric of the proximal point method, which is what converges: <dc, dc - 2 A^T dp> + <dp, gram dp>."""
+    measurement = simulate(scene, random_mask(72, 80), Dispersion(BANDS))
+    y, physics = torch.from_numpy(measurement.y)[None], measurement.physics
+    components = shipped_components(scene.wavelengths_nm, BANDS)
+    basis, _ = subspace_basis(components, 8)
+    mixing, gram = _Mixing(physics, basis), physics.gram()
+    gram = gram + _LEAST_LIGHT * gram.mean()
+    lengths, before = [], None
+    for solution in solutions(y, physics, components, variance=torch.full((1, 1, 1, 1), 1e-3), num_rounds=40):
+        if before is not None:
+            dc, dp = solution.coefficients - before.coefficients, solution.dual - before.dual
+            coupled = (dc * mixing.adjoint(dp)).sum()
+            lengths.append(float(dc.square().sum() - 2 * coupled + (gram * dp.square()).sum()) ** 0.5)
+        before = solution
+    assert all(later <= earlier * 1.001 for earlier, later in zip(lengths, lengths[1:], strict=False))
+    assert lengths[-1] < 0.01 * lengths[0]
+
+
+@pytest.mark.parametrize("noise", [None, Noise("shot", 2000), Noise("shot", 100), Noise("gaussian", 0.3)])
+def test_it_is_better_than_gap_tv_at_every_level_of_noise_without_being_told(scene, noise):
+    measurement = simulate(scene, random_mask(72, 80), Dispersion(BANDS), noise=noise, seed=5)
+    scores = {}
+    for decoder in (GapTv(), SubspaceTv()):
+        *_, last = restore(decoder, measurement)
+        scores[decoder.name] = psnr(last.image, scene)
+    assert scores["subspace-tv"] > scores["gap-tv"] + 0.7
+
+
+def test_it_finds_the_variance_of_the_noise(scene):
+    clean = simulate(scene, random_mask(72, 80), Dispersion(BANDS))
+    y = Noise("gaussian", 0.2).add_to(torch.from_numpy(clean.y)[None], torch.Generator().manual_seed(2))
+    *_, last = solutions(y, clean.physics, shipped_components(scene.wavelengths_nm, BANDS))
+    assert 0.5 * 0.2**2 < float(last.variance.mean()) < 2 * 0.2**2
+
+
+def test_more_components_than_bands_are_not_asked_for():
+    scene = Scene(np.random.default_rng(0).random((3, 40, 40), dtype=np.float32), np.array([450.0, 550, 650]))
+    *_, last = restore(SubspaceTv(), simulate(scene, random_mask(40, 40), Dispersion(3)), num_stages=2)
+    assert last.image.shape == (3, 40, 40) and np.isfinite(last.image).all()
