@@ -21,6 +21,7 @@ from ..library.sets import Copied, export_set, find_set, import_set, verified
 from ..training.run_folder import EVENTS, START, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
 from .flags import Commands, Context, add_geometry, tell
+from .queue import configure_queue, run_queue
 
 _CANCELLED = 130  # as the command line leaves after an interrupt
 
@@ -50,15 +51,26 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     parser.add_argument("--events", choices=("text", "json"), default="text")
     configure_adapting(parser)
+    configure_queue(parser)
 
 
 def run_train(args: argparse.Namespace, context: Context) -> int:
-    """`lorun train`: trains a backbone and its adapters, adapts a set to a camera, or goes on with a training.
+    """`lorun train`: trains a backbone and its adapters, adapts a set to a camera, goes on with a training, or runs a
+    queue of those.
 
     Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, preview,
     stop, discard. Told to end (SIGTERM, Ctrl-C) or with nobody to read its events, it writes a checkpoint first and
     leaves with 130.
     """
+    if args.queue is not None:
+        return run_queue(args, context, configure_train, _run_one)
+    if args.status:
+        raise LorunError("--status tells how the trainings of a queue stand. Name it with --queue FILE.")
+    return _run_one(args, context)
+
+
+def _run_one(args: argparse.Namespace, context: Context) -> int:
+    """Begins or resumes one training and follows it to its end."""
     import torch
 
     from ..decoding.device import require_device

@@ -158,7 +158,7 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
                 state.begin_adapters(load_model(run / "share.safetensors"))
             else:
                 state.begin_backbone()
-            yield TrainEvent("phase", state.elapsed_s, phase, 0)
+            yield TrainEvent("phase", state.elapsed_s, phase, 0, num_steps=recipe.num_steps(phase))
         yield from _phase(state, run, _pool(state, sampler), drawn_from)
         if _has_waited_enough(state):
             message = f"No better score in {state.num_waited} validations: the training ended early."

@@ -1,0 +1,227 @@
+"""Trainings that run one after the other, as a TOML file lists them, and how each stands.
+
+    threads = 2
+    priority = 10                 # how far behind everything else, as `nice` counts (0: as everything else)
+
+    [[training]]
+    out = "runs/a"
+    recipe = "cassi-small"
+    data = "cubes"
+
+    [[training]]
+    resume = "runs/b"
+
+The keys of a training are the words of `lorun train`; paths are relative to the file. How a training stands is read
+from its folder. What no folder tells lies in a small file beside the queue's: which training runs, and what the failed
+ones said. The process that runs the queue keeps that file locked, so that one that was killed counts no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError
+from .run_folder import CHECKPOINT, EARLIER, EVENTS, read_events
+
+WAITING, RUNNING, PAUSED, FINISHED, FAILED = "waiting", "running", "paused", "finished", "failed"
+_USUAL_PRIORITY = 10
+_LOCKED_BYTE = 1 << 30  # far behind what is written: Windows lets nobody read what is locked
+_TRIES, _TRY_S = 10, 0.1  # somebody who looks at the queue holds the lock for a moment
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What a queue's file says. `trainings` are the words of each by their names."""
+
+    path: Path
+    trainings: tuple[Mapping[str, Any], ...]
+    threads: int | None = None
+    priority: int = _USUAL_PRIORITY
+
+    @property
+    def folder(self) -> Path:
+        """What its paths are relative to."""
+        return self.path.absolute().parent
+
+    @property
+    def memory(self) -> Path:
+        """The small file beside it."""
+        return self.path.with_suffix(".state.json")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a training stands: `state` is one of the five above, `best` its best score in dB, `step` that of `phase`."""
+
+    name: str
+    state: str
+    phase: str | None = None
+    step: int | None = None
+    num_steps: int | None = None
+    best: float | None = None
+    elapsed_s: float | None = None
+    message: str | None = None
+
+
+def read_queue(path: Path) -> Queue:
+    """The queue of a TOML file; a sentence for what it does not know."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"The queue {path} cannot be read: {error}. Check the path.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"The queue {path} is not valid TOML: {error}. Correct the file.") from error
+    if unknown := set(table) - {"threads", "priority", "training"}:
+        raise FileError(
+            f"The queue {path} has the unknown setting {', '.join(sorted(unknown))}; threads, priority and "
+            "[[training]] were expected."
+        )
+    trainings = table.get("training")
+    if not isinstance(trainings, list) or not trainings or not all(isinstance(entry, dict) for entry in trainings):
+        raise FileError(f"The queue {path} lists no training. Begin each with a line [[training]].")
+    for name, least in (("threads", 1), ("priority", 0)):
+        value = table.get(name, least)
+        if type(value) is not int or value < least:
+            raise FileError(f"The queue {path} has {name} = {value!r}; a whole number from {least} was expected.")
+    return Queue(path, tuple(trainings), table.get("threads"), table.get("priority", _USUAL_PRIORITY))
+
+
+def holds_checkpoint(run: Path) -> bool:
+    """Whether a training in this folder can be resumed."""
+    return any((run / name).is_file() for name in (CHECKPOINT, *EARLIER))
+
+
+def standing(run: Path, *, name: str, runs: bool = False, failure: str | None = None) -> Standing:
+    """How the training in the folder `run` stands; `runs` where a process is at it, `failure` what it said last."""
+    events = read_events(run / EVENTS)
+    state, message = _state(run, events)
+    if runs:
+        is_paused = bool(events) and events[-1]["event"] == "paused"
+        state, message = PAUSED if is_paused else RUNNING, None
+    elif failure is not None and state != FINISHED:
+        state, message = FAILED, failure
+    if state == WAITING:
+        return Standing(name, state, message=message)
+    last = next((event for event in reversed(events) if event.get("phase")), {})
+    phase = last.get("phase")
+    in_phase = [event for event in events if event.get("phase") == phase]
+    num_steps = [event["num_steps"] for event in in_phase if event.get("num_steps")]
+    scores = [event.get("metrics", {}) for event in in_phase if event["event"] == "validated"]
+    figures = [score.get("withheld_psnr", score.get("psnr")) for score in scores]
+    return Standing(
+        name,
+        state,
+        phase,
+        last.get("step"),
+        num_steps[-1] if num_steps else None,
+        max((figure for figure in figures if figure is not None), default=None),
+        last.get("elapsed_s"),
+        message,
+    )
+
+
+def _state(run: Path, events: list[dict[str, Any]]) -> tuple[str, str | None]:
+    """The state that a folder tells of a training that nobody is at, and a sentence where it needs one."""
+    last = events[-1] if events else {}
+    message, reason = last.get("message"), last.get("reason")
+    if last.get("event") == "discarded":
+        return FINISHED, message
+    if not holds_checkpoint(run):
+        return WAITING, None
+    if last.get("event") == "finished":
+        return FINISHED, None
+    if last.get("event") == "stopped" and reason in ("early", "asked"):
+        return FINISHED, message
+    if last.get("event") == "stopped" and reason in ("disk-full", "not-finite"):
+        return FAILED, message
+    return PAUSED, None
+
+
+class Memory:
+    """What the small file beside a queue tells: the training that runs, and the sentences of the failed ones."""
+
+    def __init__(self, stream, table: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self.running: str | None = table.get("running")
+        self.failures: dict[str, str] = dict(table.get("failed", {}))
+
+    def write(self, *, running: str | None) -> None:
+        """Keeps what is known, and that `running` is the training that runs."""
+        self.running = running
+        text = json.dumps({"running": running, "failed": self.failures}, indent=1).encode()
+        try:
+            self._stream.seek(0)
+            self._stream.truncate()
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError as error:
+            raise FileError(
+                f"{self._stream.name} could not be written: {error.strerror or error}. Free space, then start the "
+                "queue again."
+            ) from error
+
+
+@contextmanager
+def held(queue: Queue) -> Iterator[Memory]:
+    """The memory of a queue, which nobody else can hold until the block ends or the process does."""
+    try:
+        stream = open(queue.memory, "a+b")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise FileError(f"{queue.memory} cannot be written: {error.strerror or error}. Move the queue.") from error
+    with stream:
+        for attempt in range(_TRIES):
+            if _locked(stream):
+                break
+            if attempt == _TRIES - 1:
+                raise FileError(f"The queue {queue.path} runs already. Look at it with --status, or end it first.")
+            time.sleep(_TRY_S)
+        memory = Memory(stream, _remembered(queue))
+        try:
+            yield memory
+        finally:
+            memory.write(running=None)
+
+
+def remembered(queue: Queue) -> tuple[str | None, dict[str, str]]:
+    """The name of the training that runs now, if any does, and what the failed ones said."""
+    table = _remembered(queue)
+    try:
+        with open(queue.memory, "rb") as stream:
+            runs = not _locked(stream, shared=True)
+    except OSError:
+        runs = False
+    return (table.get("running") if runs else None), dict(table.get("failed", {}))
+
+
+def _remembered(queue: Queue) -> dict[str, Any]:
+    """What the small file says; nothing where there is none, or half of one."""
+    try:
+        table = json.loads(queue.memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _locked(stream, *, shared: bool = False) -> bool:
+    """Locks an open file until it is closed or its process ends, however that ends; False where another has."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            stream.seek(_LOCKED_BYTE)
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
