@@ -245,6 +245,7 @@ def _settings(args: argparse.Namespace) -> Mapping[str, Any]:
     for name, value in (
         ("adapter_steps", args.steps),
         ("seed", args.seed),
+        ("threads", args.threads),
         ("random_masks", args.random_masks),
     ):
         if value is not None:

@@ -48,7 +48,7 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gamma", type=float, metavar="PERCENT")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: what is quickest here)")
     parser.add_argument("--events", choices=("text", "json"), default="text")
     configure_adapting(parser)
     configure_queue(parser)
@@ -84,7 +84,7 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
     if args.probe:
         return _probe(args, context, device)
     if args.resume is not None:
-        run, events = args.resume, resume(args.resume, device=device, team=team)
+        run, events = args.resume, resume(args.resume, device=device, threads=args.threads, team=team)
     else:
         run, events = _begun(args, context, device, team)
     if not team.leads:
@@ -92,7 +92,12 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
             pass
         return 0
     with Listening(CommandFile(run)) as commands:
-        _follow(steered(events, commands, lambda: resume(run, device=device)), run, args, unheard=commands.leave)
+        _follow(
+            steered(events, commands, lambda: resume(run, device=device, threads=args.threads)),
+            run,
+            args,
+            unheard=commands.leave,
+        )
         return _CANCELLED if commands.is_told else 0
 
 
@@ -151,6 +156,8 @@ def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
         print(json.dumps(document), flush=True)
         return 0
     tell(document["message"])
+    if document["path"] is not None:
+        tell(document["path"])
     for name, cost in document["presets"].items():
         tell(f"{name}: {cost['steps']} steps, about {cost['seconds'] / 60:.0f} minutes")
     return 0
@@ -267,6 +274,7 @@ def _recipe(args: argparse.Namespace, context: Context):
     recipe = read_recipe(path)
     network = recipe.network if args.stages is None else replace(recipe.network, num_stages=args.stages, num_blocks=1)
     training = recipe.training if args.seed is None else replace(recipe.training, seed=args.seed)
+    training = training if args.threads is None else replace(training, threads=args.threads)
     if args.ratio is not None and recipe.task != "cs":
         raise LorunError(f"--ratio is for compressive sampling; the recipe {path.stem} is for {recipe.task}.")
     return replace(

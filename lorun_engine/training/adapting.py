@@ -25,8 +25,9 @@ from ..io import OpenOptions
 from ..library.cards import Card, cards_in, read_card
 from ..training_data.camera import Camera
 from ..training_data.own_files import Examined
+from .execution import Way
 from .own_material import LocalMaterial, known_camera_measures
-from .recipe import Recipe, recipe_from
+from .recipe import AUTO, Recipe, recipe_from
 from .run_folder import (
     BEST,
     BEST_CHECKPOINT,
@@ -160,15 +161,19 @@ def _with_scores(event: TrainEvent, run: Path) -> TrainEvent:
 def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str = "cpu") -> dict[str, Any]:
     """What every recipe would take here, from a few real steps, and how the starting set does before any.
 
-    The fields of the event "probe": parameters, step_s, memory_bytes, presets, metrics, known_metrics, serves, message.
+    The fields of the event "probe": parameters, step_s, memory_bytes, presets, metrics, known_metrics, serves, path,
+    message. How the steps of the first recipe are computed, where it leaves that open, holds for all.
     """
     presets: dict[str, Any] = {}
+    way: Way | None = None
     with tempfile.TemporaryDirectory(prefix="lorun-probe-") as folder:
         material = adaptation.into(Path(folder) / "run")
         for name, recipe in recipes.items():
-            trial = AdaptationTrial(recipe, material, device=device)
+            is_open = recipe.training.precision == AUTO
+            trial = AdaptationTrial(way.of(recipe) if way and is_open else recipe, material, device=device)
             step_s = _timed(trial)
             if name == next(iter(recipes)):
+                way, path = trial.way, trial.path
                 check_s, metrics = _scored(trial)
                 known = _known_scores(trial)
             presets[name] = _cost(recipe, step_s, check_s, PRESETS.get(name)) | {"memory_bytes": _memory(device)}
@@ -186,6 +191,7 @@ def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str 
         "metrics": metrics,
         "known_metrics": known,
         "serves": serves,
+        "path": path,
         "message": message,
     }
 

@@ -20,7 +20,7 @@ def one_step(state: TrainingState, net: UnfoldingNet, sample: Sample, rate: floa
     """One update; the loss before it. A full device halves the parts a batch is computed in, until it fits."""
     while True:
         try:
-            loss = _gradients(state, net, sample)
+            loss = gradients(state, net, sample)
             break
         except torch.OutOfMemoryError:
             pass  # leave the handler first: it holds the frames that hold the tensors
@@ -45,7 +45,7 @@ def one_step(state: TrainingState, net: UnfoldingNet, sample: Sample, rate: floa
     return loss
 
 
-def _gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
+def gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
     """Fills the gradients of the whole batch, part by part, those of the team's other processes added; its loss."""
     state.optimizer.zero_grad(set_to_none=True)
     team, total = state.team, 0.0

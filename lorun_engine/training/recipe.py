@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..decoding.execution import PRECISIONS
 from ..errors import FileError, LorunError
 from ..networks.unfolding import NetworkConfig
 from ..training_data.cassi import cassi_training_set
@@ -18,6 +19,7 @@ from ..training_data.dataset import Material, TrainingSet
 from ..training_data.settings import DATA, CassiData, CsData, LocalData
 from ..training_data.sr import sr_training_set
 
+AUTO = "auto"  # the precision of a recipe that leaves precision, memory layout and threads to the machine
 VARIANTS = {
     "lorun": ("warm-start", "backbone", "adapters"),
     "share": ("warm-start", "backbone"),
@@ -31,10 +33,11 @@ class TrainingConfig:
 
     `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier", "rmse" or "decibel", of the last stage;
     `earlier_stages` weighs the losses of the stages before it, the latest first. A learned Phi takes the share
-    `sampling_rate` of the learning rate, as its entries are small, and the data steps' parameters `step_rate`. After
-    `patience` validations without a better one, if not 0, a phase ends early. A training pauses after `piece_s`
-    seconds, if not 0. With a `pool_size` initial estimates are kept for so many batches, each for about `pool_uses`
-    steps (see `pool`).
+    `sampling_rate` of the learning rate, as its entries are small, and the data steps' parameters the share
+    `step_rate`. After `patience` validations without a better one, if not 0, a phase ends early. A training pauses
+    after `piece_s` seconds, if not 0. The `precision` "auto" becomes what is quickest on the machine, and so do
+    `channels_last` and, if 0, `threads` then (see `execution`). With a `pool_size` initial estimates are kept for so
+    many batches, each for about `pool_uses` steps (see `pool`).
     """
 
     warm_start_steps: int = 0
@@ -60,10 +63,17 @@ class TrainingConfig:
     piece_s: float = 0.0
     precision: str = "float32"
     channels_last: bool = False
+    threads: int = 0
     compiled: bool = False
     pool_size: int = 0
     pool_uses: int = 8
     save_memory: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in (AUTO, *PRECISIONS):
+            raise LorunError(
+                f"The precision {self.precision!r} is not known; choose one of {', '.join((AUTO, *PRECISIONS))}."
+            )
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,7 @@ _ADAPT_FIELDS = (
     RecipeField("ema_decay", "training", "float", "Averaging", "How long the mean of the weights remembers."),
     RecipeField("checkpoint_steps", "training", "int", "Steps between checkpoints", "Also every 15 seconds."),
     RecipeField(
-        "precision", "training", "choice", "Precision", "bfloat16 only on a GPU.", choices=("float32", "bfloat16")
+        "precision", "training", "choice", "Precision", "auto: the quickest here.", choices=(AUTO, *PRECISIONS)
     ),
 )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ..networks.unfolding import ITERATIVE
 from ..tasks.subspace import spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
 from .distributed import ALONE, Team
+from .execution import Way, settle, way_of
 from .learning import one_step
 from .own_material import LocalMaterial, local_training_set
 from .pool import StartPool
@@ -44,10 +45,10 @@ _PREVIEW_SHARE = 0.1  # of the time may go into previews
 class TrainEvent:
     """One line of a training.
 
-    `event` is started, step, validated, saved, phase, memory, preview, paused, continued, stopped, discarded or
-    finished. `step` counts from 1 within `phase`; `metrics` are the validation means; `message` is a sentence for
-    people. `reason` says why it stopped: "asked", "told" (the process was), "early", "disk-full" or "not-finite". What
-    is validated before the first step is the start (`is_start`).
+    `event` is started, path, step, validated, saved, phase, memory, preview, paused, continued, stopped, discarded or
+    finished; "path" says how the steps are computed. `step` counts from 1 within `phase`; `metrics` are the validation
+    means; `message` is a sentence for people. `reason` says why it stopped: "asked", "told" (the process was), "early",
+    "disk-full" or "not-finite". What is validated before the first step is the start (`is_start`).
     """
 
     event: str
@@ -101,12 +102,19 @@ def train(
     return _trained(state, run)
 
 
-def resume(run: Path, *, device: str = "cpu", team: Team = ALONE) -> Generator[TrainEvent, str | None, None]:
-    """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run."""
-    for path in (run / CHECKPOINT, *(run / name for name in EARLIER)):
-        if path.is_file() and is_whole(path):  # a disk may have lost what it was given last
-            return _trained(TrainingState.loaded(path, torch.device(device), team), run)
-    return _trained(TrainingState.loaded(run / CHECKPOINT, torch.device(device), team), run)
+def resume(
+    run: Path, *, device: str = "cpu", threads: int | None = None, team: Team = ALONE
+) -> Generator[TrainEvent, str | None, None]:
+    """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run.
+
+    With another number of `threads` than it had before it is so but for rounding.
+    """
+    paths = (run / name for name in (CHECKPOINT, *EARLIER))
+    path = next((path for path in paths if path.is_file() and is_whole(path)), run / CHECKPOINT)  # disks lose files
+    state = TrainingState.loaded(path, torch.device(device), team)
+    if threads is not None:
+        state.recipe = replace(way_of(state.recipe), threads=threads).of(state.recipe)
+    return _trained(state, run)
 
 
 class AdaptationTrial:
@@ -117,12 +125,19 @@ class AdaptationTrial:
         self._state = TrainingState.new(recipe, material, recipe.phases, torch.device(device))
         self.start, self.camera = self._state.start, material.reading.camera
         self.drawn_from = _training_set(self._state)
-        self._pool, self._net = _pool(self._state, self.drawn_from.sampler.to(device)), self._state.net()
+        sampler = self.drawn_from.sampler.to(device)
+        self.path = settle(self._state, _pool(self._state, sampler))  # how it is computed, where that was chosen here
+        self._pool, self._net = _pool(self._state, sampler), self._state.net()
 
     @property
     def num_parameters(self) -> int:
         """How many numbers are learned."""
         return sum(tensor.numel() for tensor in self._state.learned.values())
+
+    @property
+    def way(self) -> Way:
+        """How its steps are computed."""
+        return way_of(self._state.recipe)
 
     def step(self) -> float:
         """One update; the loss before it."""
@@ -136,11 +151,11 @@ class AdaptationTrial:
 
 def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | None, None]:
     """The phases one after the other."""
-    recipe = state.recipe
     drawn_from = _training_set(state)
     sampler = drawn_from.sampler.to(state.device)
-    if recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
-        generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
+    seed = state.recipe.training.seed
+    if state.recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
+        generator = torch.Generator(state.device).manual_seed(seed)
         state.backbone.components.copy_(spectral_components(spectra_of(sampler, generator)))
     num_learned = sum(tensor.numel() for tensor in state.learned.values())
     counts = {name: count for name, count in sampler.summary().items() if isinstance(count, int) and count}
@@ -148,6 +163,10 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
     *drawn, windows = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
     message = f"{num_learned} parameters are learned from {', '.join(drawn)}; {windows}."
     yield _started(state, message, num_learned)
+    message = settle(state, _pool(state, sampler))
+    if message is not None:
+        yield TrainEvent("path", state.elapsed_s, state.phase, state.step, message=message)
+    recipe = state.recipe
     if state.start is not None and state.step == 0:
         yield from _first_look(state, run, drawn_from)
     first = state.phases.index(state.phase)
@@ -375,6 +394,7 @@ def _card_fields(state: TrainingState, drawn_from: TrainingSet, metrics: Mapping
             "steps": state.step,
             "hours": round(state.elapsed_s / 3600, 3),
             "device": state.device.type,
+            **asdict(way_of(recipe)),
             "files": state.material.names("learn"),
             "masks": [path.name for path in getattr(state.material, "masks", ())],
             "drawn_from": dict(drawn_from.sampler.summary()),

@@ -46,6 +46,7 @@ NETWORKS = {
 }
 TINY = ("--set", "crop=16,24", "--set", "batch=2", "--set", "built_in=0", "--set", "ema_decay=0.8")
 TINY += ("--set", "warm_up_steps=2", "--set", "adapter_learning_rate=0.01", "--set", "check_size=32,48")
+TINY += ("--set", "precision=float32")
 
 
 @dataclass(frozen=True)

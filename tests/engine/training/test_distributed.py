@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from lorun_engine.errors import LorunError
 from lorun_engine.training.distributed import ALONE, Team, join_team, require_batch
+from lorun_engine.training.run_folder import read_events
 
 RECIPE = """
 task = "cs"
@@ -78,6 +79,14 @@ def test_two_processes_make_the_steps_of_one(folder):
     for name in alone:
         tolerance = 1e-6 if name in gradients else 1e-4
         torch.testing.assert_close(together[name].float(), alone[name].float(), atol=tolerance, rtol=1e-3)
+
+
+def test_two_processes_choose_one_way_to_compute_their_steps(folder):
+    (folder / "recipe.toml").write_text(RECIPE.format(validation_steps=2) + 'precision = "auto"\n')
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    trained(folder, "run", launcher)  # they would wait for each other for ever if they tried different ones
+    events = read_events(folder / "run" / "events.jsonl")
+    assert [event["event"] for event in events[:3]] == ["started", "path", "step"] and events[-1]["event"] == "finished"
 
 
 def test_one_process_is_a_team_of_its_own(monkeypatch):

@@ -215,7 +215,7 @@ def test_a_folder_with_a_training_is_not_begun_again(material, tmp_path):
 
 def test_a_full_memory_halves_the_parts_of_a_batch_and_goes_on_with_the_same_loss(material, tmp_path, monkeypatch):
     expected = losses(train(tiny(), material, tmp_path / "roomy"))
-    whole = learning._gradients
+    whole = learning.gradients
     refused = []
 
     def small(state, net, sample):
@@ -224,7 +224,7 @@ def test_a_full_memory_halves_the_parts_of_a_batch_and_goes_on_with_the_same_los
             raise torch.OutOfMemoryError("full")
         return whole(state, net, sample)
 
-    monkeypatch.setattr(learning, "_gradients", small)
+    monkeypatch.setattr(learning, "gradients", small)
     events = list(train(tiny(warm_start_steps=0), material, tmp_path / "tight"))
     memory = [event for event in events if event.event == "memory"]
     assert refused == [1, 2] and len(memory) == 1 and "4 parts" in memory[0].message
@@ -238,7 +238,7 @@ def test_a_memory_too_small_for_one_sample_is_a_sentence(material, tmp_path, mon
     def full(state, net, sample):
         raise torch.OutOfMemoryError("full")
 
-    monkeypatch.setattr(learning, "_gradients", full)
+    monkeypatch.setattr(learning, "gradients", full)
     with pytest.raises(DeviceError, match="one sample at a time"):
         list(train(tiny(), material, tmp_path / "run"))
 
@@ -246,13 +246,13 @@ def test_a_memory_too_small_for_one_sample_is_a_sentence(material, tmp_path, mon
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(material, tmp_path, monkeypatch):
     recipe = tiny(warm_start_steps=0, checkpoint_steps=1)
     unbroken = losses(train(recipe, material, tmp_path / "unbroken"))
-    whole, calls = learning._gradients, []
+    whole, calls = learning.gradients, []
 
     def poisoned(state, net, sample):
         calls.append(1)
         return float("nan") if len(calls) == 3 else whole(state, net, sample)
 
-    monkeypatch.setattr(learning, "_gradients", poisoned)
+    monkeypatch.setattr(learning, "gradients", poisoned)
     events: list[TrainEvent] = []
     with pytest.raises(NumericalError, match="step 3 is not a finite number"):
         events.extend(iter_keeping(train(recipe, material, tmp_path / "run"), events))
