@@ -53,8 +53,8 @@ def test_every_resource_is_accounted_for():
 def test_every_shipped_set_is_whole_and_beats_what_needs_no_weights_on_its_sample(entry):
     """Reading a set checks its hash and that of its backbone.
 
-    Of the decoders of pictures it is bicubic: the computed picture is smooth, and Tikhonov's image of it hard to beat. A
-    set that was adapted to a real camera stands beside GAP-TV: the sample is not of its camera.
+    Of the decoders of pictures it is bicubic: the computed picture is smooth, and Tikhonov's image of it hard to beat.
+    A set that was adapted to a real camera stands beside GAP-TV: the sample is not of its camera.
     """
     sample = open_measurement([resource_path("samples", f"{entry.task}.h5")], OpenOptions())
     model = open_decoder(entry.name, library=[WEIGHTS], task=entry.task)
