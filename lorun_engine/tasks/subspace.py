@@ -7,14 +7,14 @@ coefficients of that space instead of for all bands makes the CASSI problem far 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 
 import numpy as np
 import torch
 from torch import Tensor
 
 # Made by resources/colour/make_components.py: a row of wavelengths in nm, then the components, largest first.
-_SHIPPED = Path(__file__).with_name("components.csv")
+_SHIPPED = "components.csv"
 
 
 def spectral_components(spectra: Tensor) -> Tensor:
@@ -41,7 +41,8 @@ def shipped_components(wavelengths_nm: np.ndarray | None, num_bands: int) -> Ten
 
 @cache
 def _shipped() -> tuple[np.ndarray, np.ndarray]:
-    table = np.loadtxt(_SHIPPED, delimiter=",")
+    with files(__package__).joinpath(_SHIPPED).open(encoding="utf-8") as stream:
+        table = np.loadtxt(stream, delimiter=",")
     return table[0], table[1:]
 
 
