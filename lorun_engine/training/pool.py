@@ -16,7 +16,6 @@ from ..networks.unfolding import DenoiserView, UnfoldingNet
 from ..training_data.dataset import Sample, Sampler
 
 _FIRST = 16  # batches that the first steps draw from
-_LEVEL_ERROR = 0.25  # of the noise that the estimate is told, as the logarithm's standard deviation
 
 
 class StartPool:
@@ -59,11 +58,7 @@ class StartPool:
         sample = self._sampler.sample(generator)
         if not sample.scene.shape[1]:  # what is withheld of a measurement alone is drawn at every step
             return sample
-        variance = sample.variance
-        if variance is not None:
-            error = torch.randn(len(variance), 1, 1, 1, device=variance.device, generator=generator)
-            variance = variance * torch.exp(_LEVEL_ERROR * error)
-        start = self._net.initial(sample.y, sample.physics, view=self._view, variance=variance)
+        start = self._net.initial(sample.y, sample.physics, view=self._view)
         return _cast(replace(sample, start=start.image, variance=start.variance), torch.float16)
 
 

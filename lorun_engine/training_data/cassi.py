@@ -23,7 +23,6 @@ from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
 from ..tasks.cassi import CassiPhysics, measure
-from ..tasks.noise import local_mean
 from .composed_scenes import Composer, read_spectra
 from .dataset import Material, Sample, TrainingSet
 from .photographs import cut, picture_files, random_frames, read_photographs
@@ -58,11 +57,11 @@ class CassiSampler:
             scene = torch.where(real, scene, composed)
         mask, dispersion = self._masks(generator), Dispersion(scene.shape[1], self._step(generator))
         y = CassiPhysics(self._actual(mask, generator), dispersion).forward(scene)
-        y, variance = self._noisy(y, generator)
+        y = self._noisy(y, generator)
         if self.config.mask_error:
             error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
             mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
-        return Sample(scene, CassiPhysics(mask, dispersion), y, variance=variance)
+        return Sample(scene, CassiPhysics(mask, dispersion), y)
 
     def to(self, device: torch.device | str) -> Self:
         """The same sampler on another device."""
@@ -140,21 +139,19 @@ class CassiSampler:
         draw, pick = torch.rand(2, device=generator.device, generator=generator).tolist()
         return _OTHER_STEPS[int(pick * len(_OTHER_STEPS))] if draw < self.config.other_steps else self.step
 
-    def _noisy(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """y with Gaussian or shot noise of a random level, or none; and the noise's variance at every pixel."""
+    def _noisy(self, y: Tensor, generator: torch.Generator) -> Tensor:
+        """y with Gaussian or shot noise of a random level, or none."""
         config, batch = self.config, len(y)
         if not (config.gaussian_share or config.shot_share):
-            return y, torch.zeros_like(y)
+            return y
         kind, level = torch.rand(2, batch, 1, 1, 1, device=y.device, generator=generator)
         normal = torch.randn(y.shape, device=y.device, generator=generator)
         gaussian = y + config.largest_sigma * level * normal
         peak = y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
         electrons = config.fewest_electrons * torch.exp(level * 5)  # up to 150 times as many
         shot = torch.poisson(y.clamp(min=0) * (electrons / peak), generator=generator) * (peak / electrons)
-        is_gaussian, is_shot = kind < config.gaussian_share, kind > 1 - config.shot_share
-        variance = torch.where(is_gaussian, (config.largest_sigma * level) ** 2, torch.zeros_like(y))
-        variance = torch.where(is_shot, local_mean(shot) * (peak / electrons), variance)
-        return torch.where(is_shot, shot, torch.where(is_gaussian, gaussian, y)), variance
+        y = torch.where(kind < config.gaussian_share, gaussian, y)
+        return torch.where(kind > 1 - config.shot_share, shot, y)
 
 
 def cassi_training_set(material: Material, config: CassiData, *, bands: str, step: float) -> TrainingSet:

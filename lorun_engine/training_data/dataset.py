@@ -120,9 +120,9 @@ def _find_pictures(folder: Path) -> Material:
 class Sample:
     """A batch: `scene` (B, C, H, W) in [0, 1], the physics of every sample, and the measurement `y`.
 
-    `noise` is what of y is noise, where that is known, and `variance` that of every detector pixel; `start` is the
-    network's initial estimate, where it was computed already; `margin` pixels at each side of the scene do not count. A
-    scene without channels is not known.
+    `noise` is what of y is noise, where that is known; `margin` pixels at each side of the scene do not count. A scene
+    without channels is not known. `start` is the network's initial estimate, where it was computed already, and
+    `variance` the noise of every detector pixel that was found with it.
     """
 
     scene: Tensor
