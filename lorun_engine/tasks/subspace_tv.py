@@ -116,7 +116,7 @@ def solutions(
     known, estimated = torch.ones_like(y), variance is None
     if estimated:
         known, brightness = _kept(y), local_mean(y)
-        variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True) / _DARKEST)
+        variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _DARKEST)
     c = mixing.adjoint(known * y / gram)
     p = torch.zeros_like(y)
     yield Solution(c, p, basis, variance)
@@ -162,7 +162,13 @@ def _fitted_variance(rest: Tensor, brightness: Tensor, counted: Tensor) -> Tenso
     fitted = []
     for errors, light, counts in zip(rest, brightness, counted, strict=True):
         light_there, errors = light[counts > 0], errors[counts > 0]
+        if not len(errors):  # a detector of few pixels
+            fitted.append(torch.zeros_like(light))
+            continue
         darker = light_there <= light_there.median()
+        if darker.all():
+            fitted.append(errors.mean().expand_as(light))
+            continue
         dark, bright = (float(light_there[part].mean()) for part in (darker, ~darker))
         low, high = (float(errors[part].mean()) for part in (darker, ~darker))
         slope = max(0.0, (high - low) / max(bright - dark, 1e-12))

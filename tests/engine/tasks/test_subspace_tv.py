@@ -118,3 +118,13 @@ def test_more_components_than_bands_are_not_asked_for():
     scene = Scene(np.random.default_rng(0).random((3, 40, 40), dtype=np.float32), np.array([450.0, 550, 650]))
     *_, last = restore(SubspaceTv(), simulate(scene, random_mask(40, 40), Dispersion(3)), num_stages=2)
     assert last.image.shape == (3, 40, 40) and np.isfinite(last.image).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 5), (40, 40)])
+@pytest.mark.parametrize("light", [-1.0, 0.0, 2.0])
+def test_captures_without_any_pattern_give_finite_images(size, light):
+    physics = CassiPhysics(torch.ones(size), Dispersion(4))
+    y = torch.full((1, *physics.measurement_shape), light)
+    *_, last = solutions(y, physics, shipped_components(None, 4), num_rounds=4)
+    assert torch.isfinite(last.coefficients).all() and torch.isfinite(last.variance).all()
+    assert (last.variance >= 0).all()
