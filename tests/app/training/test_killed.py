@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from app.training.runs import load_run
 from lorun_engine.library.cards import read_card
@@ -92,6 +94,11 @@ def pause(process: subprocess.Popen, seconds: float) -> bool:
 def by_command_line(home: Home, run: Path, folder: Path) -> str:
     """The hash of the set that `lorun train` makes with the words of the window's run."""
     words = [str(folder) if word == str(run) else word for word in load_run(run).arguments]
+    with safe_open(run / "checkpoint.safetensors", "pt") as checkpoint:  # what was chosen as the quickest way by then
+        training = json.loads(checkpoint.metadata()["checkpoint"])["recipe"]["training"]
+    for name in ("precision", "channels_last"):
+        words += ["--set", f"{name}={json.dumps(training[name]).strip(chr(34))}"]
+    words += ["--threads", str(training["threads"])]
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "app", *words]
     subprocess.run(command, cwd=root, env=home.environment, stdout=subprocess.DEVNULL, check=True)
