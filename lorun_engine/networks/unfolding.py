@@ -249,27 +249,19 @@ class UnfoldingNet:
             x, passage = self._denoised_through(view, z, conditioning, passage, stage)
             yield Stage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
 
-    def initial(
-        self,
-        y: Tensor,
-        physics: LinearPhysics,
-        *,
-        view: DenoiserView | None = None,
-        variance: Tensor | None = None,
-    ) -> Start:
-        """The estimate that stage 1 starts from; the noise `variance` is estimated where it is wanted and not given."""
+    def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Start:
+        """The estimate that stage 1 starts from, and the noise where it was found with it."""
         if self.config.initial == "multiscale-tv":
             rounds = solutions(
                 y,
                 physics,
                 self._components(view),
-                variance=variance,
                 num_rounds=self.config.initial_iterations // ITERATIONS,
                 rank=self.config.initial_rank,
             )
             *_, last = rounds
             return Start(from_coefficients(last.coefficients, last.basis), last.variance)
-        return Start(self._initial_image(y, physics, view), variance)
+        return Start(self._initial_image(y, physics, view))
 
     def _components(self, view: DenoiserView | None) -> Tensor:
         """The spectral components at the capture's own bands."""

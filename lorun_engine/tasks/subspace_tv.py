@@ -37,12 +37,17 @@ RANK = 8
 ITERATIONS = 5  # a stage
 _STRENGTH = 3.0  # mu, in units of 1 / the scene's 0..1 scale
 _SCALES = 4
-_FINEST, _NEXT = 1.0, 0.25  # thresholds: of the finest details, and from one scale to the next, where noise halves
+_NEXT = 0.25  # times the threshold, from one scale to the next, where noise halves
 _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed more
 _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
 # from beside the scene does too.
 _LEAST_LIGHT = 0.05
+_LEAST_STEP, _STEP_OF_NOISE = 0.1, 6.0
+_FEWEST_ELECTRONS = 50.0  # at the peak: the noise that its estimate starts from
+_WITHHELD = 0.05
+_SAFETY = 0.7  # a prediction errs by more than the noise
+_FINAL_SHARE = 0.35  # of the rounds, with all pixels
 _BLOCK = 32  # columns in one matrix product
 
 
@@ -116,7 +121,7 @@ def solutions(
     known, estimated = torch.ones_like(y), variance is None
     if estimated:
         known, brightness = _kept(y), local_mean(y)
-        variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _DARKEST)
+        variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
     c = mixing.adjoint(known * y / gram)
     p = torch.zeros_like(y)
     yield Solution(c, p, basis, variance)
@@ -143,13 +148,6 @@ def noise_level_of(variance: Tensor, physics: LinearPhysics) -> Tensor:
     """(B, 1, 1, 1): the standard deviation of the detector's noise, in units of the scene."""
     every = (1, 2, 3)
     return (variance.mean(dim=every, keepdim=True) / physics.gram().mean(dim=every, keepdim=True)).sqrt()
-
-
-_DARKEST = 50.0  # electrons at the peak, that an estimate of the noise starts from
-_WITHHELD = 0.05
-_SAFETY = 0.7  # a prediction errs by more than the noise
-_FINAL_SHARE = 0.35  # of the rounds, with all pixels
-_LEAST_STEP, _STEP_OF_NOISE = 0.1, 6.0
 
 
 def _kept(y: Tensor) -> Tensor:
@@ -252,7 +250,7 @@ def _shrunk(c: Tensor, thresholds: Tensor) -> Tensor:
     pictures = F.pad(c.flatten(0, 1), (margin,) * 4, mode="replicate")
     shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
     inner = slice(margin, -margin)
-    limits = (2 * _FINEST * thresholds).flatten().tolist()
+    limits = (2 * thresholds).flatten().tolist()
     # one picture at a time: its details stay in the cache
     for picture, target, limit in zip(pictures, shrunk.flatten(0, 1), limits, strict=True):
         torch.sub(picture[inner, inner], _beyond(picture, limit, 0)[inner, inner], alpha=1 / 16, out=target)

@@ -21,7 +21,7 @@ _FIRST = 16  # batches that the first steps draw from
 class StartPool:
     """Draws batches of `sampler` with the initial estimate of `net`, each for about `uses` steps; `size` at most.
 
-    Without a `size` every batch is new, and like one without scenes it comes without an estimate.
+    Without a `size` every batch is new and comes without an estimate.
     """
 
     def __init__(
@@ -56,8 +56,6 @@ class StartPool:
         """Batch `number`, with scenes and estimates in 16 bits."""
         generator = torch.Generator(self._device).manual_seed((self._seed << 32) + number)
         sample = self._sampler.sample(generator)
-        if not sample.scene.shape[1]:  # what is withheld of a measurement alone is drawn at every step
-            return sample
         start = self._net.initial(sample.y, sample.physics, view=self._view)
         return _cast(replace(sample, start=start.image, variance=start.variance), torch.float16)
 

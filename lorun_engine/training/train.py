@@ -200,7 +200,9 @@ def _training_set(state: TrainingState) -> TrainingSet:
 def _pool(state: TrainingState, sampler: Sampler) -> StartPool:
     """What the steps of the current phase draw from."""
     config = state.recipe.training
-    size = config.pool_size if state.recipe.network.initial in ITERATIVE else 0
+    # what is withheld of measurements alone is drawn at every step, before an estimate
+    alone = isinstance(state.material, LocalMaterial) and state.material.route == "captures"
+    size = config.pool_size if state.recipe.network.initial in ITERATIVE and not alone else 0
     return StartPool(
         sampler,
         state.net(),

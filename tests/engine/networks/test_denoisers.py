@@ -279,7 +279,7 @@ def test_a_denoiser_that_sees_the_noise_level_is_told_that_of_the_capture():
     net = UnfoldingNet(config, Backbone(config), AdapterSet(1, new_step_parameters(config)))
     physics = CassiPhysics(torch.rand(12, 20), Dispersion(4))
     y = physics.forward(torch.rand(1, 4, 12, 20))
-    start = net.initial(y, physics, variance=torch.full((1, 1, 1, 1), 0.5))
+    start = net.initial(y, physics)._replace(variance=torch.full((1, 1, 1, 1), 0.5))
     level = noise_level_of(start.variance, physics)
     torch.testing.assert_close(level, (0.5 / physics.gram().mean()).sqrt().reshape(1, 1, 1, 1))
     seen = []
