@@ -65,11 +65,12 @@ def _open_window(arguments: list[str]) -> int:
             f"Qt did not load ({error}). Install the system library it names, or use the command line: lorun --help"
         )
     from app.main_window import run
+    from lorun_engine.task import DEFAULT
 
     if arguments[:1] == ["gui"]:
         arguments = arguments[1:]
     if arguments == ["demo"]:
-        return run([], sample="cassi")
+        return run([], sample=DEFAULT)
     return run([Path(name) for name in arguments], sample=None)
 
 

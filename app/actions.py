@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtGui import QAction, QKeySequence, QUndoCommand, QUndoStack
 
 from lorun_engine.io import OpenOptions
+from lorun_engine.task import DEFAULT, TASKS
 
 from .assembly import Parts
 from .document.recipe import WHOLE
@@ -97,15 +98,25 @@ class Entry:
     hint: str = ""
 
 
+# task -> what opens its sample
+SAMPLE_ENTRIES: Mapping[str, Entry] = {
+    name: Entry(
+        f"open_{name}_sample",
+        "File",
+        f"Open {task.short} sample",
+        "Ctrl+Shift+S" if name == DEFAULT else "",
+        hint=f"Open the built-in sample of the task {task.title}",
+    )
+    for name, task in TASKS.items()
+}
+
 # In the order of the menus; an entry without a name is a separator.
 ENTRIES: tuple[Entry, ...] = (
     Entry("open", "File", "Open…", "Ctrl+O", hint="Open a measurement with its mask or matrix, or drop the files"),
     Entry(
         "add", "File", "Add files…", "Ctrl+Shift+O", _has_files, "Add a mask, a matrix or a reference to what is open"
     ),
-    Entry("open_cassi_sample", "File", "Open CASSI sample", "Ctrl+Shift+S", hint="Open the built-in snapshot"),
-    Entry("open_cs_sample", "File", "Open CS sample", hint="Open the built-in compressive samples"),
-    Entry("open_sr_sample", "File", "Open SR sample", hint="Open the built-in low-resolution picture"),
+    *SAMPLE_ENTRIES.values(),
     Entry("recent", "File", "Recent"),
     Entry("", "File", ""),
     Entry("export", "File", "Export result…", "Ctrl+E", _can_export, "Write the last stage as a cube"),

@@ -39,13 +39,12 @@ from lorun_engine.errors import LorunError
 from lorun_engine.library.sets import LibrarySet
 
 from . import problems
-from .actions import ENTRIES, Actions, Corrections
+from .actions import ENTRIES, SAMPLE_ENTRIES, Actions, Corrections
 from .assembly import Parts
 from .document.recipe import WHOLE
 from .document.reporting import report_lines, run_self_test
 from .document.workshop import weights_files
 from .job import is_thread_left
-from .kinds import KINDS
 from .pages.adapters import AdaptersPage
 from .pages.alignment import AlignmentPage
 from .pages.training import TrainingPage
@@ -226,8 +225,8 @@ class MainWindow(QMainWindow):
                 self._add_themes(menu.addMenu(entry.text))
             else:
                 menu.addAction(self.actions_[entry.name])
-        for name in KINDS:
-            self.actions_[f"open_{name}_sample"].setVisible(name in samples())
+        for name, entry in SAMPLE_ENTRIES.items():
+            self.actions_[entry.name].setVisible(name in samples())
         self._show_recent()
 
     def _add_themes(self, menu: QMenu) -> None:

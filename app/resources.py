@@ -6,7 +6,7 @@ from pathlib import Path
 
 import platformdirs
 
-from .kinds import KINDS
+from lorun_engine.task import TASKS
 
 
 def resource_path(*parts: str) -> Path:
@@ -21,7 +21,7 @@ def resource_path(*parts: str) -> Path:
 
 def samples() -> tuple[str, ...]:
     """The tasks that come with a measurement to try, by the name of its file."""
-    return tuple(name for name in KINDS if resource_path("samples", f"{name}.h5").exists())
+    return tuple(name for name, task in TASKS.items() if resource_path("samples", task.sample).exists())
 
 
 def library_folders() -> tuple[Path, ...]:

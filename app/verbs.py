@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from .actions import SAMPLE_ENTRIES
 from .assembly import Parts
 from .document.arranging import add_pane, remove_pane, show_all
 from .document.region import SHAPES
-from .kinds import KINDS
 
 
 def verbs_of(parts: Parts) -> dict[str, Callable]:
     """Entry by entry, what it does to the parts."""
     session = parts.session
     return {
-        **{f"open_{name}_sample": partial(session.open_sample, name) for name in KINDS},
+        **{entry.name: partial(session.open_sample, name) for name, entry in SAMPLE_ENTRIES.items()},
         **{f"draw_{shape}": partial(parts.regions.set_tool, shape) for shape in SHAPES},
         "next_region": parts.regions.choose_next,
         "remove_region": lambda: parts.regions.remove(parts.regions.chosen_number),

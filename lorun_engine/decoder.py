@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 
@@ -24,6 +24,18 @@ class Stage:
     image: Tensor
     denoiser_input: Tensor | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+class WithoutWeights:
+    """What decoders have in common that take any operator of their task and measurements in the unit of the image."""
+
+    def fitted(self, measurement: Measurement) -> Self:
+        """Itself."""
+        return self
+
+    def input_scale(self, measurement: Measurement) -> float:
+        """1: measurements are in the unit of the image."""
+        return 1.0
 
 
 class Decoder(Protocol):

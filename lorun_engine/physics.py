@@ -1,4 +1,4 @@
-"""Linear physics: what a task's forward operator offers to every solver and network.
+"""Physics: what a task's forward operator offers to every solver and network.
 
 An operator is a value: immutable, passed as an argument (`net(y, physics)`), never a member of a network. Paper: Eq. 1
 (y = Phi x + n), Eq. 5 (gradient step) and Eq. 9 (the proximal data step of HQS).
@@ -7,19 +7,96 @@ An operator is a value: immutable, passed as an argument (`net(y, physics)`), ne
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from .errors import LorunError
 
-class LinearPhysics(ABC):
-    """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
+
+class Withheld(NamedTuple):
+    """A measurement without some of its values: what a decoder is given, by which operator, and which they were.
+
+    `hidden` is 1 at the withheld values of the whole measurement and 0 elsewhere, shaped like it.
+    """
+
+    y: Tensor
+    physics: Physics
+    hidden: Tensor
+
+
+class Part(NamedTuple):
+    """A part of a measurement (1, C', H', W') with its operator and the scene of it, where that is known.
+
+    `margin` pixels at each side of the scene are seen together with what lies beyond the part.
+    """
+
+    y: Tensor
+    physics: Physics
+    scene: Tensor | None
+    margin: int = 0
+
+
+class Physics(ABC):
+    """A map from scenes (B, C, H, W) to measurements (B, C', H', W'), linear or not."""
 
     task: str = ""  # the name of its task in TASKS; an operator of no task takes every data step
     scene_shape: tuple[int, int, int]  # (C, H, W)
     measurement_shape: tuple[int, int, int]  # (C', H', W')
     score_border: int = 0  # pixels at each side that the protocol leaves out of scores
+    is_transposed: bool = False  # whether networks, which are trained on strips along rows, see its scenes transposed
+    is_mirrored: bool = False  # whether they see them mirrored along the rows
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """What is measured of scenes without noise: (B, C, H, W) to (B, C', H', W')."""
+
+    @abstractmethod
+    def initial(self, y: Tensor) -> Tensor:
+        """The estimate solvers start from: (B, C', H', W') to (B, C, H, W)."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """The same operator on another device or in another precision."""
+
+    def conditioning(self) -> Tensor | None:
+        """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
+        return None
+
+    def degradation(self) -> Tensor | None:
+        """What a hyper-parameter net sees of the degradation, (1 or B, 2): noise level and scale factor; or None."""
+        return None
+
+    def part(self, rows: Tensor) -> Self:
+        """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
+        return self
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """The operator of a batch whose samples have `others`, itself the first; itself where all share it."""
+        return self
+
+    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
+        """A random part of a measurement (1, C', H', W') of about `crop` scene pixels; all of it where none is cut."""
+        return Part(y, self, scene)
+
+    def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
+        """The measurement without a random share of its values; a LorunError where the task cannot spare any."""
+        raise LorunError(f"Sets for {self.task or 'this task'} cannot learn from measurements alone. Give scenes.")
+
+    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+        """Why a set with this configuration and this learned matrix does not serve, as "N; {name} was ...", or "".
+
+        `{name}` stands where the name of the set goes.
+        """
+        return ""
+
+
+class LinearPhysics(Physics):
+    """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
+
+    has_diagonal_gram: bool = False  # whether Phi Phi^T is diagonal, or nearly, so that one can divide by it
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -36,22 +113,6 @@ class LinearPhysics(ABC):
     @abstractmethod
     def prox(self, z: Tensor, y: Tensor, mu: Tensor | float) -> Tensor:
         """argmin_x 1/2 ||Phi x - y||^2 + mu/2 ||x - z||^2, exactly (Eq. 9); mu > 0 is a number or (B, 1, 1, 1)."""
-
-    @abstractmethod
-    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
-        """The same operator on another device or in another precision."""
-
-    @abstractmethod
-    def conditioning(self) -> Tensor | None:
-        """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
-
-    @abstractmethod
-    def part(self, rows: Tensor) -> Self:
-        """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
-
-    def degradation(self) -> Tensor | None:
-        """What a hyper-parameter net sees of the degradation, (1 or B, 2): noise level and scale factor; or None."""
-        return None
 
     def initial(self, y: Tensor) -> Tensor:
         """The estimate solvers start from, (B, C, H, W): Phi^T (y / D) with the diagonal D of `gram`."""

@@ -14,7 +14,8 @@ from lorun_engine.io import WAVELENGTHS, OpenOptions, open_measurement
 from lorun_engine.library.cards import cards_in
 from lorun_engine.library.model import list_decoders, open_decoder
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks import TASKS, cs, sr
+from lorun_engine.task import TASKS
+from lorun_engine.tasks import cs, sr
 from lorun_engine.tasks.gap_tv import GapTv
 
 WEIGHTS = resource_path("weights")

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from lorun_engine.errors import LorunError
 from lorun_engine.library.cards import cards_in, tensor_names
 from lorun_engine.measurement import Measurement
-
-from ..kinds import KINDS
+from lorun_engine.task import TASKS
 
 if TYPE_CHECKING:
     from lorun_engine.decoder import Decoder
@@ -64,7 +63,6 @@ class LibraryDecoders:
     def choices(self) -> tuple[Choice, ...]:
         """The adapter sets, then the algorithms without weights."""
         from lorun_engine.library.model import list_decoders
-        from lorun_engine.tasks import TASKS
 
         found: dict[tuple[str, str], Choice] = {}  # of two sets of one name the first counts
         for entry in list_decoders(self._library):
@@ -108,7 +106,7 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
 
     Sets that were adapted to the very camera of the measurement come before all others.
     """
-    kind, refused = KINDS[measurement.task], None
+    kind, refused = TASKS[measurement.task], None
     made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
     for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
         try:
@@ -127,7 +125,7 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
 def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -> bool:
     """Whether a set was adapted to the camera of the measurement; a file that cannot be read was not."""
     from lorun_engine.library.model import Model
-    from lorun_engine.training_data.camera import is_made_for
+    from lorun_engine.tasks.camera import is_made_for
 
     try:
         decoder = decoders.open(choice) if choice.has_weights else None

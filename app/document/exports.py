@@ -13,8 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable, replacing, write_cube, write_spectra_csv
-from lorun_engine.io.options import COMPANIONS, FLAGS, as_flag
-from lorun_engine.io.reading import READING
+from lorun_engine.io.reading import all_companions, reading_of
 
 from .. import render
 from ..kinds import Stretch
@@ -201,30 +200,35 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     return shlex.join(words)
 
 
-def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] = COMPANIONS) -> list[str]:
+def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] | None = None) -> list[str]:
     """The flags that say what belongs to an open measurement and how it was understood.
 
-    `companions` are the roles whose files are named. Raises LorunError where the command line has no words for them.
+    `companions` are the roles whose files are named, None for all. Raises LorunError where the command line has no
+    words for them.
     """
-    reading, source = READING[table.task], table.row("measurement").found
+    source = table.row("measurement").found
     by_key, words = dict(options.roles), []
     if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
         raise LorunError(
             "Arrays of a file were set to unused or to wavelengths by hand; the command line cannot say that. "
             "Save the arrays as files of their own to decode them with a command."
         )
-    for role in companions:
+    for role in all_companions() if companions is None else companions:
         row = table.row(role)
         if row is not None and row.selector in by_key:
             words += [f"--{role}", row.selector]
         elif row is not None and row.found.path != source.path:
             words += [f"--{role}", str(row.found.path)]
     key = source.key if table.row("measurement").selector in by_key else options.key
-    said = {name: getattr(table.geometry, name, None) for name in reading.OPTIONS}  # as it was resolved
-    said |= {name: getattr(options, name) for name in reading.OPTIONS if said[name] is None}
-    if "kernel" in said:  # what the geometry calls it may be a description
-        said["kernel"] = options.kernel or _kernel_file(table, by_key)
-    said = {FLAGS[name]: as_flag(name, value) for name, value in said.items() if value is not None}
+    said = {}
+    for option in reading_of(table.task).OPTIONS:
+        value = getattr(options, option.field)
+        if option.role is not None:  # what the geometry calls it may be a description
+            value = value or _file_of(table, option.role, by_key)
+        else:
+            resolved = getattr(table.geometry, option.field, None)
+            value = value if resolved is None else resolved
+        said[option.flag] = None if value is None else option.text(value)
     return [*words, *_as_words({"--task": table.task, **said, "--key": key})]
 
 
@@ -237,9 +241,9 @@ def _as_words(flags: Mapping[str, object]) -> list[str]:
     return words
 
 
-def _kernel_file(table: RoleTable, by_key: Mapping[str, str]) -> str | None:
-    """The kernel as --kernel takes it; None where it is found again: beside its picture, or estimated from it."""
-    row = table.row("kernel")
+def _file_of(table: RoleTable, role: str, by_key: Mapping[str, str]) -> str | None:
+    """An array such as a kernel as FILE or FILE:N; None where it is found again: beside its picture, or estimated."""
+    row = table.row(role)
     if row is None or (row.found.path == table.row("measurement").found.path and row.selector not in by_key):
         return None
     number = row.found.key.rpartition("[")[2].rstrip("]")  # of a list of kernels, "kernels[3]"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lorun_engine.errors import AmbiguousGeometry, LorunError
 from lorun_engine.io import OpenOptions, RoleTable, inspect
-from lorun_engine.io.reading import READING
+from lorun_engine.io.reading import reading_of
 from lorun_engine.measurement import Measurement
 
 from .decoders import Choice, Decoders, Fit, first_fit
@@ -62,10 +62,10 @@ def _completed(paths: tuple[Path, ...], table: RoleTable, keep: RoleTable) -> tu
     the measurement with everything that belongs to it.
     """
     brought = {row.role for row in table.rows if row.role}
-    companions = set(READING[keep.task].ROLES) - OF_ONE_MEASUREMENT
+    companions = set(reading_of(keep.task).ROLES) - OF_ONE_MEASUREMENT
     if {"measurement", *companions} <= brought:
         return paths
-    wanted = companions if "measurement" in brought else set(READING[table.task].ROLES) - brought
+    wanted = companions if "measurement" in brought else set(reading_of(table.task).ROLES) - brought
     held: dict[Path, set[str]] = {}
     for row in keep.rows:
         if row.role:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..kinds import PERCENTILES, Kind, Stretch
+from lorun_engine.task import Task
+
+from ..kinds import PERCENTILES, Stretch, stretch_of
 
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
@@ -47,7 +49,7 @@ def milestones(num_stages: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(round(1 + part * (num_stages - 1) / 3) for part in range(4)))
 
 
-def default_panes(newest: int, num_stages: int, kind: Kind) -> tuple[int, ...]:
+def default_panes(newest: int, num_stages: int, kind: Task) -> tuple[int, ...]:
     """The panes that stand side by side when nobody chose others, once stage `newest` of `num_stages` is there."""
     panes = (*(stage for stage in milestones(num_stages) if stage < newest), newest)
     return (MEASUREMENT, *panes[-3:]) if kind.measures == "picture" else panes  # before and after
@@ -64,12 +66,12 @@ def followed(selection: Selection, newest: int, panes: tuple[int, ...]) -> Selec
     return replace(selection, stage=newest, panes=panes)
 
 
-def fresh(selection: Selection, kind: Kind, *, before: Kind, num_bands: int) -> Selection:
+def fresh(selection: Selection, kind: Task, *, before: Task, num_bands: int) -> Selection:
     """What is looked at first: the measurement; mode and stretch stay where they suit what is open now."""
     selection = replace(selection, stage=0, band=num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True)
     selection = replace(selection, composite=None, band_range=None)  # other bands
     if kind.is_photograph != before.is_photograph:
-        selection = replace(selection, stretch=kind.stretch, shared_stretch=True)
+        selection = replace(selection, stretch=stretch_of(kind), shared_stretch=True)
     if selection.mode == "compare":  # of sides that are gone
         selection = replace(selection, mode="colour" if selection.in_colour else "band")
     return replace(selection, mode="colour", in_colour=True) if kind.is_photograph else selection

@@ -20,9 +20,10 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.measurement import Measurement
+from lorun_engine.task import DEFAULT, TASKS, Task
 
 from ..job import Job
-from ..kinds import KINDS, RGB, Kind
+from ..kinds import RGB
 from ..problems import Problem, explain
 from ..resources import resource_path
 from ..settings import RecentJob
@@ -72,9 +73,9 @@ class Session(QObject):
     # ---- what is open --------------------------------------------------------------------------------------------
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Task:
         """How to show and name what is open; a CASSI snapshot while nothing is."""
-        return KINDS["cassi" if self.role_table is None else self.role_table.task]
+        return TASKS[DEFAULT if self.role_table is None else self.role_table.task]
 
     @property
     def num_bands(self) -> int:
@@ -135,7 +136,7 @@ class Session(QObject):
 
     def open_sample(self, name: str, *, decode: bool = False) -> None:
         """Opens the built-in sample of this name, e.g. "cassi", and decodes it if asked to."""
-        self._open((resource_path("samples", f"{name}.h5"),), OpenOptions(), keep=None, decode=decode)
+        self._open((resource_path("samples", TASKS[name].sample),), OpenOptions(), keep=None, decode=decode)
 
     def open_simulated(self, path: Path) -> None:
         """Opens a simulated measurement and decodes it with the chosen decoder and number of stages."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lorun_engine.library.sets import LibrarySet
+from lorun_engine.task import TASKS
 
-from ..kinds import KINDS
 from ..quantities import number, plural
 from .workshop import short
 
@@ -31,7 +31,7 @@ def facts(entry: LibrarySet) -> Mapping[str, str]:
     backbone = short(fields.get("backbone_hash", ""))
     found: dict[str, Callable[[], str]] = {
         "Origin": lambda: f"imported on {fields['imported']}" if "imported" in fields else origin(entry),
-        "Task": lambda: KINDS[entry.card.task].title,
+        "Task": lambda: TASKS[entry.card.task].title,
         "Stages": lambda: str(fields["stages"]),
         "Parameters": lambda: f"{fields['num_parameters']:,}",
         "Rank factor": lambda: f"{fields['gamma']:g} %",

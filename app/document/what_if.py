@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import GeometryError, LorunError
 from lorun_engine.io import open_scene, write_measurement
 from lorun_engine.measurement import Measurement, Scene
+from lorun_engine.task import TASKS
 
 from ..job import Job
 from .decoders import Choice, Decoders
@@ -35,21 +36,15 @@ FILE_NAME = "what-if.h5"
 class Plan:
     """A scene and a camera; None keeps what the open measurement has.
 
-    `electrons` is the shot noise at the measurement's peak, None for none. CASSI: `step` in pixels a band, `direction`
-    and the open share `density` of a new random mask. CS: `ratio` in percent of a new random matrix. SR: `kernel`, a
-    name of the gallery or a file, and the factor `scale`.
+    `electrons` is the shot noise at the measurement's peak, None for none. `changes` are values of the options that
+    the task's files offer for it (`CHANGES` of `io.reading`), by their fields.
     """
 
     source: Source = "result"
     path: Path | None = None
     electrons: float | None = None
     seed: int = 0
-    step: float | None = None
-    direction: str | None = None
-    density: float | None = None
-    ratio: float | None = None
-    kernel: str | None = None
-    scale: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +100,13 @@ class WhatIf(QObject):
     def base(self) -> Measurement | None:
         """The measurement whose camera is taken."""
         return self.aside.measurement if self.aside is not None else self._session.measurement
+
+    @property
+    def current_camera(self) -> Mapping[str, Any]:
+        """The values that the camera has now of what may be changed, by the fields of their options."""
+        from lorun_engine.tasks.camera import camera_of
+
+        return {} if self.base is None else camera_of(self.base).shown
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -275,7 +277,7 @@ def _simulate(
         scene = Scene(np.clip(image, 0, None), base.wavelengths_nm, path=base.path)  # there is no negative light
     if not np.isfinite(scene.image).all() or scene.image.max() <= 0:
         raise GeometryError("The scene is black or holds values that are no numbers. Choose another scene.")
-    measurement = {"cassi": _cassi, "cs": _cs, "sr": _sr}[base.task](plan, base, scene)
+    measurement = _measured(plan, base, scene)
     if scale is None and scene.image.max() <= 1:
         scale = 1.0
     measurement = replace(measurement, input_scale=scale)
@@ -283,62 +285,25 @@ def _simulate(
     return measurement
 
 
-def _cassi(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
+def _measured(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
+    """What the camera of `base`, changed as planned, sees of a scene."""
     from lorun_engine.decoding.evaluate import at_wavelengths
-    from lorun_engine.tasks.cassi import random_mask, simulate
-
-    dispersion = base.physics.dispersion
-    bands = base.wavelengths_nm
-    if scene.wavelengths_nm is not None and bands is not None and not np.array_equal(scene.wavelengths_nm, bands):
-        scene = at_wavelengths(scene, bands)
-    if len(scene.image) != dispersion.num_bands:
-        raise GeometryError(
-            f"The scene has {len(scene.image)} bands and states no wavelengths; the open camera has "
-            f"{dispersion.num_bands} bands. Choose a cube with as many bands, or one that states its wavelengths."
-        )
-    dispersion = replace(
-        dispersion,
-        step=dispersion.step if plan.step is None else plan.step,
-        direction=plan.direction or dispersion.direction,
-    )
-    mask = base.physics.mask[0].cpu().numpy()
-    mask = mask[0] if len(mask) == 1 else mask
-    size = scene.image.shape[1:]
-    if plan.density is not None:
-        mask = random_mask(*size, density=plan.density, seed=plan.seed)
-    size = tuple(min(lengths) for lengths in zip(size, mask.shape[-2:], strict=True))
-    scene = replace(scene, image=np.ascontiguousarray(_middle(scene.image, size)))
-    return simulate(scene, _middle(mask, size), dispersion, noise=_noise(plan), seed=plan.seed)
-
-
-def _cs(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
-    from lorun_engine.tasks.cs import random_sampling, simulate
-
-    sampling = base.physics.sampling.detach().cpu().numpy()
-    if plan.ratio is not None:
-        sampling = random_sampling(plan.ratio, block_size=base.physics.block_size, seed=plan.seed)
-    return simulate(scene, sampling, noise=_noise(plan), seed=plan.seed)
-
-
-def _sr(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
-    from lorun_engine.io.sr import read_kernels
-    from lorun_engine.tasks.sr import simulate
-
-    kernel = base.physics.kernel.cpu().numpy() if plan.kernel is None else read_kernels(plan.kernel)[0]
-    scale = plan.scale or base.physics.scale
-    return simulate(scene, kernel, scale, noise=_noise(plan), seed=plan.seed, eight_bit=False)
-
-
-def _noise(plan: Plan):
+    from lorun_engine.tasks.camera import camera_of
     from lorun_engine.tasks.noise import Noise
 
-    return None if plan.electrons is None else Noise("shot", plan.electrons)
-
-
-def _middle(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle (..., height, width) of an image."""
-    y, x = ((length - wanted) // 2 for length, wanted in zip(image.shape[-2:], size, strict=True))
-    return image[..., y : y + size[0], x : x + size[1]]
+    camera = camera_of(base, noise=None if plan.electrons is None else Noise("shot", plan.electrons))
+    if not TASKS[base.task].is_photograph:
+        bands, own = camera.wavelengths, scene.wavelengths_nm
+        if own is not None and bands is not None and not np.array_equal(own, bands):
+            scene = at_wavelengths(scene, bands)
+        num_bands = camera.channels(len(scene.image))
+        if len(scene.image) != num_bands:
+            raise GeometryError(
+                f"The scene has {len(scene.image)} bands and states no wavelengths; the open camera has {num_bands} "
+                "bands. Choose a cube with as many bands, or one that states its wavelengths."
+            )
+    camera, scene = camera.changed(plan.changes, seed=plan.seed).framed(scene)
+    return camera.measured(scene, seed=plan.seed)
 
 
 def _write(target: Path, measurement: Measurement, plan: Plan, *, protected) -> None:

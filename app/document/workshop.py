@@ -31,9 +31,9 @@ from lorun_engine.library.sets import (
     sets_in,
     verified,
 )
+from lorun_engine.task import TASKS
 
 from ..job import Job
-from ..kinds import KINDS
 from .decoders import Choice, Decoders, Fit, first_fit
 from .session import Session
 
@@ -211,7 +211,7 @@ class Workshop(QObject):
     def suitability(self, entry: LibrarySet) -> Suitability:
         """Whether a switch to this set makes sense, in a sentence."""
         session, card = self._session, entry.card
-        if card.task not in KINDS:
+        if card.task not in TASKS:
             return Suitability(f"Made for {card.task}, which this version does not know.", "warn", is_usable=False)
         if entry.backbone is None:
             wanted = short(card.fields["backbone_hash"])
@@ -223,7 +223,7 @@ class Workshop(QObject):
         if session.measurement is None:
             return Suitability("Open a measurement to see whether it fits.")
         if card.task != session.measurement.task:
-            sentence = f"For {KINDS[card.task].short} measurements; a {session.kind.short} measurement is open."
+            sentence = f"For {TASKS[card.task].short} measurements; a {session.kind.short} measurement is open."
             return Suitability(sentence, is_usable=False)
         fit = self._fits.get(card.hash)
         if fit is None:

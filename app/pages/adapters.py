@@ -26,11 +26,11 @@ from PySide6.QtWidgets import (
 )
 
 from lorun_engine.library.sets import LibrarySet
+from lorun_engine.task import TASKS
 
 from ..assembly import Parts
 from ..document.set_facts import facts, origin
 from ..document.workshop import Notice, Workshop
-from ..kinds import KINDS
 from ..quantities import breakable
 from ..widgets import theme
 from ..widgets.labels import set_look
@@ -184,11 +184,11 @@ class LibraryList(QWidget):
         with QSignalBlocker(self.tree):
             self.tree.clear()
             self._items = {}
-            for task in [*KINDS, *sorted({entry.card.task for entry in sets} - set(KINDS))]:
+            for task in [*TASKS, *sorted({entry.card.task for entry in sets} - set(TASKS))]:
                 of_task = [entry for entry in sets if entry.card.task == task]
                 if not of_task:
                     continue
-                group = QTreeWidgetItem([KINDS[task].title if task in KINDS else task])
+                group = QTreeWidgetItem([TASKS[task].title if task in TASKS else task])
                 group.setFlags(Qt.ItemFlag.ItemIsEnabled)
                 group.setForeground(0, self.palette().placeholderText())
                 self.tree.addTopLevelItem(group)

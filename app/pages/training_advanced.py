@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import make_dataclass
 from typing import Any
 
+from lorun_engine.io.reading import reading_of
+
 from ..resources import resource_path
 from ..training.planning import Situation
 from ..widgets.forms import Field, Form, Found, text_of
 
 KINDS = {"int": int, "float": float, "choice": str, "ints": str}
 OF_ROUTES = {"built_in": "scenes", "random_masks": "scenes", "withheld": "captures", "equivariance": "captures"}
-OF_CASSI = ("random_masks",)
+OF_MASKS = ("random_masks",)
 
 
 class AdvancedForm(Form):
@@ -65,7 +67,7 @@ def _fields(situation: Situation) -> tuple[Any, ...]:
 def _matters(name: str, situation: Situation) -> bool:
     """Whether a setting does something for this task and kind of data."""
     is_of_route = OF_ROUTES.get(name, situation.route) == situation.route
-    return is_of_route and (situation.task == "cassi" or name not in OF_CASSI)
+    return is_of_route and ("mask" in reading_of(situation.task).COMPANIONS or name not in OF_MASKS)
 
 
 def _text(value: Any) -> str:

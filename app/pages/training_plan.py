@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.instrument import GALLERY
-from lorun_engine.io.reading import READING
+from lorun_engine.io.reading import reading_of
+from lorun_engine.task import TASKS, Task
 
 from ..assembly import Parts
 from ..quantities import gibibytes, roughly
@@ -29,6 +29,7 @@ from ..training.plan import Probe
 from ..training.planning import Answers
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.options import GivenFields
 from .training_advanced import AdvancedForm
 from .training_data import DataList
 from .training_options import OptionRow
@@ -53,8 +54,6 @@ HINTS = {
     "pairs": "Drop measurement files that hold a reference here, or folders of them.",
     "captures": "Drop captures of your camera here, or folders of them; the open mask goes with them.",
 }
-NEW = {"cs": "A new ratio or matrix", "sr": "A new kernel or factor"}
-GIVEN = {"cs": "a new matrix, ratio in %", "sr": "a kernel and factor"}  # in place of the open measurement
 NOISES = {"none": "", "shot noise, electrons at the peak": "shot", "Gaussian, standard deviation": "gaussian"}
 PROBE_AFTER_MS = 400  # answers come in bursts
 
@@ -131,7 +130,7 @@ class PlanPanel(QWidget):
         self._make_sources()
         measured = QHBoxLayout()
         measured.setSpacing(theme.GRID)
-        for widget in (self.source, self.ratio, self.kernel, self.scale):
+        for widget in (self.source, *self.given.values()):
             measured.addWidget(widget)
         measured.addWidget(self.camera, 1)
         measured.addWidget(self.open)
@@ -158,24 +157,18 @@ class PlanPanel(QWidget):
         self.source.addItem("the open measurement", "")
         self.source.addItem("", "given")
         self.source.activated.connect(lambda index: self.planning.take(replace(self._answers, is_given=index == 1)))
-        self.ratio = QLineEdit(self.planning.answers.ratio)
-        self.ratio.setAccessibleName("Sampling ratio in percent")
-        self.ratio.setMaximumWidth(72)
-        self.ratio.textChanged.connect(
-            lambda text: self.planning.take(replace(self._answers, ratio=text), is_typing=True)
-        )
-        self.ratio.editingFinished.connect(self.planning.tell)
-        self.kernel = QComboBox()
-        self.kernel.setAccessibleName("Blur kernel")
-        self.kernel.addItems(GALLERY)
-        self.scale = QComboBox()
-        self.scale.setAccessibleName("Factor")
-        for factor in (2, 3, 4):
-            self.scale.addItem(f"× {factor}", factor)
-        self.kernel.currentTextChanged.connect(lambda text: self.planning.take(replace(self._answers, kernel=text)))
-        self.scale.currentIndexChanged.connect(
-            lambda _: self.planning.take(replace(self._answers, scale=self.scale.currentData()))
-        )
+        self.given: dict[str, GivenFields] = {}  # by task
+        for name, task in TASKS.items():
+            if task.given:
+                options = reading_of(name).CHANGES
+                fields = GivenFields(options, {option.field: option.start for option in options})
+                fields.edited.connect(self._give)
+                fields.committed.connect(self.planning.tell)
+                self.given[name] = fields
+
+    def _give(self, name: str, text: str, is_typing: bool) -> None:
+        given = {**self._answers.given, name: text}
+        self.planning.take(replace(self._answers, given=given), is_typing=is_typing)
 
     def _second_question(self) -> QFrame:
         frame, column = theme.card("2   From which data?")
@@ -248,7 +241,7 @@ class PlanPanel(QWidget):
         self.planning.keep_starting_set()
         planning, answers = self.planning, self.planning.answers
         _fill(self.starting_set, [choice.name for choice in planning.choices], answers.starting_set)
-        self.aims.options["degradation"].show_title(NEW.get(planning.task, AIMS["degradation"][0]))
+        self.aims.options["degradation"].show_title(self._task_words(lambda task: task.new) or AIMS["degradation"][0])
         self.aims.show_only(planning.aims)
         for row, value in ((self.aims, answers.aim), (self.routes, answers.route), (self.lengths, answers.preset)):
             row.choose(value)
@@ -258,19 +251,24 @@ class PlanPanel(QWidget):
         self.data.show_hint(HINTS[answers.route])
         self._show_state()
 
+    def _task_words(self, words_of: Callable[[Task], str]) -> str:
+        """Words of the task of the starting set; none while there is no set."""
+        task = self.planning.task
+        return "" if task is None else words_of(TASKS[task])
+
     def _show_camera(self) -> None:
         session, planning, is_given = self._session, self.planning, self.planning.answers.is_given
-        self.source.setVisible(planning.task in GIVEN)
-        self.source.setItemText(1, GIVEN.get(planning.task, ""))
+        self.source.setVisible(planning.task in self.given)
+        self.source.setItemText(1, self._task_words(lambda task: task.given))
         self.source.setCurrentIndex(int(is_given))
-        for widget, task in ((self.ratio, "cs"), (self.kernel, "sr"), (self.scale, "sr")):
-            widget.setVisible(is_given and planning.task == task)
+        for task, fields in self.given.items():
+            fields.setVisible(is_given and planning.task == task)
         if is_given:
             words, look = "", "dim"
         elif planning.is_camera_open:
             files = ", ".join(dict.fromkeys(path.name for path in session.paths))
             table = session.role_table
-            words, look = f"{READING[table.task].described(table.geometry)}  ·  {files}", "plain"
+            words, look = f"{reading_of(table.task).described(table.geometry)}  ·  {files}", "plain"
         else:
             words, look = "Nothing is open yet.", "dim"
         set_look(self.camera, words, look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -10,7 +9,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -25,7 +23,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.instrument import GALLERY
+from lorun_engine.io.reading import reading_of
+from lorun_engine.task import TASKS
 
 from ..assembly import Parts
 from ..document.what_if import Plan, Score
@@ -33,6 +32,7 @@ from ..panels.files import ask_save_file
 from ..quantities import breakable, number
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.options import ChangeField
 from ..widgets.page import Page
 from ..widgets.theme import Theme
 
@@ -84,25 +84,18 @@ class WhatIfPage(Page):
     @property
     def plan(self) -> Plan:
         """What the fields ask for; what is left as the camera has it is None."""
-        task = self._task
-        plan = Plan(
+        changes = {change.option.field: change.change for change in self._of_task.get(self._task or "", {}).values()}
+        return Plan(
             source=self.source.currentData(),
             path=self._path if self.source.currentData() == "file" else None,
             electrons=float(self.electrons.value()) if self.has_noise.isChecked() else None,
             seed=self.seed.value(),
+            changes={name: value for name, value in changes.items() if value is not None},
         )
-        if task == "cassi":
-            dispersion = self._parts.what_if.base.physics.dispersion
-            step, direction = round(self.step.value(), 3), self.direction.currentData()
-            return replace(
-                plan,
-                step=step if step != round(dispersion.step, 3) else None,
-                direction=direction if direction != dispersion.direction else None,
-                density=self.density.value() / 100 if self.new_mask.isChecked() else None,
-            )
-        if task == "cs":
-            return replace(plan, ratio=self.ratio.value() if self.new_matrix.isChecked() else None)
-        return replace(plan, kernel=self.kernel.currentData(), scale=self.scale.currentData())
+
+    def field(self, name: str) -> ChangeField:
+        """The row of an option of the open camera."""
+        return self._of_task[self._task or ""][name]
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -147,40 +140,15 @@ class WhatIfPage(Page):
         self._camera_hint.setObjectName("dim")
         self._camera_hint.setWordWrap(True)
         column.addWidget(self._camera_hint)
-        self.step = _real(0, 20, 3, " px per band")
-        self.direction = QComboBox()
-        self.direction.addItem("right or down (+)", "+")
-        self.direction.addItem("left or up (−)", "-")
-        self.new_mask, self.density = QCheckBox("A new random mask, open"), _real(1, 99, 0, " %")
-        self.density.setValue(50)
-        self.new_matrix, self.ratio = QCheckBox("A new random matrix, ratio"), _real(0.2, 100, 1, " %")
-        self.ratio.setValue(10)
-        self.kernel, self.scale = QComboBox(), QComboBox()
-        self.kernel.addItem("As it is open", None)
-        for name in GALLERY:
-            self.kernel.addItem(name, name)
-        self.scale.addItem("As it is open", None)
-        for factor in (2, 3, 4):
-            self.scale.addItem(f"× {factor}", factor)
-        self._rows = {
-            "cassi": (("Step", self.step), ("Direction", self.direction), (self.new_mask, self.density)),
-            "cs": ((self.new_matrix, self.ratio),),
-            "sr": (("Blur kernel", self.kernel), ("Factor", self.scale)),
-        }
         grid = QGridLayout()
         grid.setColumnStretch(1, 1)
-        self._of_task: dict[str, list[QWidget]] = {}
-        for task, rows in self._rows.items():
-            for label, field in rows:
-                label = label if isinstance(label, QWidget) else QLabel(label)
-                field.setAccessibleName(label.text())
+        self._of_task: dict[str, dict[str, ChangeField]] = {}
+        for task in TASKS:
+            self._of_task[task] = {option.field: ChangeField(option) for option in reading_of(task).CHANGES}
+            for change in self._of_task[task].values():
                 row = grid.rowCount()
-                grid.addWidget(label, row, 0)
-                grid.addWidget(field, row, 1)
-                self._of_task.setdefault(task, []).extend((label, field))
-        for box, field in ((self.new_mask, self.density), (self.new_matrix, self.ratio)):
-            field.setEnabled(False)
-            box.toggled.connect(field.setEnabled)
+                grid.addWidget(change.label, row, 0)
+                grid.addWidget(change.editor, row, 1)
         column.addLayout(grid)
         return frame
 
@@ -266,17 +234,17 @@ class WhatIfPage(Page):
 
     def _show_camera(self) -> None:
         """The fields of the task, with what is open in them."""
-        base, task = self._parts.what_if.base, self._task
-        for name, widgets in self._of_task.items():
-            for widget in widgets:
-                widget.setVisible(name == task)
+        base = self._parts.what_if.base
+        for task, fields in self._of_task.items():
+            for change in fields.values():
+                change.show_in_form(task == self._task)
         if base is None:
             self._camera_hint.setText("Open a measurement: its camera is taken.")
             return
         self._camera_hint.setText("As it is open, unless you change it.")
-        if task == "cassi":
-            self.step.setValue(base.physics.dispersion.step)
-            self.direction.setCurrentIndex(self.direction.findData(base.physics.dispersion.direction))
+        current = self._parts.what_if.current_camera
+        for name, change in self._of_task[base.task].items():
+            change.show_current(current.get(name))
 
     def _state(self) -> tuple[str, str]:
         what_if, restoration = self._parts.what_if, self._session.restoration
@@ -372,16 +340,6 @@ def _best(scores: tuple[Score, ...], name: str) -> int:
     sign = -1 if name == "sam" else 1
     values = [sign * score.metrics.get(name, -sign * float("inf")) for score in scores]
     return values.index(max(values))
-
-
-def _real(low: float, high: float, decimals: int, unit: str) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(low, high)
-    spin.setDecimals(decimals)
-    spin.setSingleStep(1 if decimals == 0 else 0.1)
-    spin.setSuffix(unit)
-    spin.setMinimumHeight(24)
-    return spin
 
 
 def _table() -> QTableWidget:

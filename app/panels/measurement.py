@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from lorun_engine.io import OpenOptions, RoleTable
-from lorun_engine.io.reading import READING
+from lorun_engine.io.reading import reading_of
 
 from ..actions import Corrections
 from ..assembly import Parts
@@ -137,7 +137,7 @@ def _files(table: RoleTable) -> list[str]:
     measurement = table.row("measurement")
     first = None if measurement is None else measurement.found.path
     lines = []
-    roles = [role for role in READING[table.task].ROLES if role != "wavelengths"]
+    roles = [role for role in reading_of(table.task).ROLES if role != "wavelengths"]
     for row in sorted((row for row in table.rows if row.role in roles), key=lambda row: roles.index(row.role)):
         name = row.found.path.name if row.role == "measurement" or row.found.path != first else row.role
         lines.append(f"{name}  ·  {size(row.shape)}  ·  {row.dtype}")
@@ -147,4 +147,4 @@ def _files(table: RoleTable) -> list[str]:
 def _geometry(session: Session) -> str:
     """The geometry in one line; nothing while it is not known."""
     table = session.role_table
-    return "" if table.geometry is None else READING[table.task].described(table.geometry)
+    return "" if table.geometry is None else reading_of(table.task).described(table.geometry)

@@ -25,14 +25,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lorun_engine.instrument import GALLERY
-from lorun_engine.io import WAVELENGTHS, OpenOptions, RoleRow, RoleTable
-from lorun_engine.io.reading import READING
+from lorun_engine.io import OpenOptions, RoleRow, RoleTable
+from lorun_engine.io.reading import all_options, reading_of
 from lorun_engine.io.roles import UNUSED
+from lorun_engine.task import DEFAULT, TASKS
 
 from ..actions import Corrections
 from ..assembly import Parts
-from ..kinds import KINDS
 from ..quantities import number, size
 from ..widgets import theme
 from ..widgets.colours import to_image
@@ -45,29 +44,8 @@ COLUMNS = ("", "Array", "Role", "Why", "Shape", "Axes", "Type", "Min", "Max", "N
 
 # Every correction of OpenOptions; what is missing here cannot be edited, and a test says so.
 FIELDS: dict[str, Field] = {
-    "task": Field("Task", tuple((KINDS[task].title, task) for task in READING)),
-    "num_bands": Field("Bands"),
-    "step": Field("Step (px per band)"),
-    "axis": Field("Dispersion axis", (("columns (x)", "x"), ("rows (y)", "y"))),
-    "direction": Field("Direction", (("right or down (+)", "+"), ("left or up (−)", "-"))),
-    "first_offset": Field("First offset (px)"),
-    "wavelengths": Field("Wavelengths", tuple((name, name) for name in WAVELENGTHS), is_open=True),
-    "image_size": Field("Image size (px)", example="height, width"),
-    "pixel_order": Field("Pixels within a block", (("row by row", "row"), ("column by column", "column"))),
-    "block_order": Field("Order of the blocks", (("row by row", "row"), ("column by column", "column"))),
-    "scale": Field("Factor", (("× 2", 2), ("× 3", 3), ("× 4", 4))),
-    "kernel": Field("Blur kernel", tuple((name, name) for name in GALLERY), is_open=True),
-    "border": Field("Beyond the border", (("mirrored", "mirrored"), ("circular", "circular"))),
-    "flip": Field("Flip the mask", (("left and right", "lr"), ("up and down", "ud"))),
-    "rotate": Field("Turn the mask", (("90°", 1), ("180°", 2), ("270°", 3))),
-    "mask_shift": Field("Move the mask (px)", example="down, right"),
-    "crop": Field("Crop the scene", example="y, x, height, width"),
-    "dark_level": Field("Dark level"),
-    "light_beside": Field("Light from beside", (("subtract", "subtract"), ("keep", "keep"))),
-    "input_scale": Field("Input scale", example="by the decoder"),
-    "integer_scale": Field("Full scale of integers"),
-    "cube_axes": Field("Axes of the array", example="e.g. HWC"),
-    "key": Field("Key in the file"),
+    "task": Field("Task", tuple((task.title, name) for name, task in TASKS.items())),
+    **{option.field: Field(option.title, option.choices, option.example, option.is_open) for option in all_options()},
 }
 
 
@@ -134,7 +112,7 @@ class RolesPage(QDialog):
     def _correct(self, options: OpenOptions, label: str) -> None:
         """Applies an edit; roles that another task does not know are left to be found again."""
         if options.task != self._session.options.task:
-            known = {UNUSED} if options.task is None else {*READING[options.task].ROLES, UNUSED}
+            known = {UNUSED} if options.task is None else {*reading_of(options.task).ROLES, UNUSED}
             options = replace(options, roles=tuple(pair for pair in options.roles if pair[1] in known))
         self._corrections.correct(options, text=label.lower())
 
@@ -150,7 +128,8 @@ class RolesPage(QDialog):
         self.table.setColumnWidth(2, 150)
         self.table.setMinimumHeight(min(len(rows), MOST_ROWS) * (THUMBNAIL + 8) + 32)
         self.form.setEnabled(table is not None)
-        self.form.show_fields(("task", *READING["cassi" if table is None else table.task].OPTIONS))
+        options = reading_of(DEFAULT if table is None else table.task).OPTIONS
+        self.form.show_fields(("task", *(option.field for option in options)))
         self.form.show_values(self._session.options, {} if table is None else found_values(table))
 
     def _show_row(self, line: int, row: RoleRow) -> None:
@@ -175,7 +154,7 @@ class RolesPage(QDialog):
             self.table.setItem(line, column, item)
         box = QComboBox()
         box.setAccessibleName(f"Role of {name}")
-        for role in (*READING[self._session.role_table.task].ROLES, UNUSED):
+        for role in (*reading_of(self._session.role_table.task).ROLES, UNUSED):
             box.addItem(role, role)
         box.setCurrentIndex(box.findData(row.role or UNUSED))
         box.activated.connect(lambda index, row=row, box=box: self._assign(row, box.itemData(index)))
@@ -202,7 +181,7 @@ class RolesPage(QDialog):
 
 def sorted_rows(table: RoleTable) -> list[RoleRow]:
     """The rows in the order of the task's roles, those that are not used last."""
-    roles = list(READING[table.task].ROLES)
+    roles = list(reading_of(table.task).ROLES)
     return sorted(table.rows, key=lambda row: roles.index(row.role) if row.role in roles else len(roles))
 
 

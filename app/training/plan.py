@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lorun_engine.io import RoleTable
+from lorun_engine.io.reading import reading_of
 
 from .runs import file_name
 from .scenes import Route
@@ -73,7 +74,7 @@ class Plan:
             words += [flag, *map(str, paths)] if paths else []
         if self.noise:
             words += ["--noise", self.noise]
-        if self.aim == "scenes" and self.task == "cassi":
+        if self.aim == "scenes" and "mask" in reading_of(self.task).COMPANIONS:
             words += ["--random-masks", str(RANDOM_MASKS)]
         for name, value in self.settings:
             words += ["--set", f"{name}={value}"]

@@ -4,40 +4,40 @@ worth: the plan, or what is missing for one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
-from lorun_engine.instrument import GALLERY
+from lorun_engine.io.options import Option
+from lorun_engine.io.reading import reading_of
+from lorun_engine.task import DEFAULT, TASKS
 
 from ..document.decoders import Choice
 from ..document.exports import camera_words
 from ..document.session import Session
-from ..kinds import KINDS
 from .material import Material
 from .plan import Aim, Plan, Preset, Probe, capture_of, companions_of, stated_noise, suggested_title
 from .probing import Probing
 from .scenes import Route, Wanted
 
 USUAL_LEVELS = {"shot": "200", "gaussian": "0.02"}  # electrons at the peak; a standard deviation
-CAN_BE_GIVEN = ("cs", "sr")  # tasks whose instrument a few numbers describe
 
 
 @dataclass(frozen=True)
 class Answers:
     """What was chosen and typed, as it stands there.
 
-    `is_given` says that `ratio`, or `kernel` and `scale`, describe the instrument in place of the open measurement.
+    `is_given` says that the texts `given`, by the options that they are of, describe the instrument in place of the
+    open measurement; what is not there is as usual.
     """
 
     aim: Aim = "camera"
     starting_set: str | None = None  # the one that `Planning` proposes where there is none
     is_given: bool = False
-    ratio: str = "25"  # percent
-    kernel: str = next(iter(GALLERY))
-    scale: int = 2
+    given: Mapping[str, str] = field(default_factory=dict)
     noise: str = ""  # "shot", "gaussian" or none
     level: str = ""
     route: Route = "scenes"
@@ -104,7 +104,7 @@ class Planning(QObject):
         self._settle()
 
     def _settle(self) -> None:
-        is_given = self.answers.is_given and self.task in CAN_BE_GIVEN
+        is_given = self.answers.is_given and bool(self._options)
         aim = self.answers.aim if self.answers.aim in self.aims else self.aims[0]
         self.answers = replace(self.answers, is_given=is_given, aim=aim)
         self.material.set_wanted(self._wanted())
@@ -136,8 +136,8 @@ class Planning(QObject):
     def aims(self) -> tuple[Aim, ...]:
         """What a set of the task can adapt to."""
         table = self._session.role_table
-        task = self.task or ("cassi" if table is None else table.task)
-        return ("camera", "scenes") if task == "cassi" else ("degradation", "scenes")
+        task = self.task or (DEFAULT if table is None else table.task)
+        return ("degradation" if TASKS[task].given else "camera", "scenes")
 
     @property
     def is_camera_open(self) -> bool:
@@ -161,7 +161,7 @@ class Planning(QObject):
         """What decides on the values of the advanced settings."""
         route = self.answers.route
         has_scenes = route != "scenes" or bool(self.material.used("learn"))
-        return Situation(self.answers.preset, self.task or "cassi", route, has_scenes)
+        return Situation(self.answers.preset, self.task or DEFAULT, route, has_scenes)
 
     def _wanted(self) -> Wanted | None:
         """What the files have to be like; None while there is no set to start from."""
@@ -219,12 +219,12 @@ class Planning(QObject):
             kind = "" if session.role_table is None else f" for {session.kind.short} measurements"
             return f"There is no adapter set{kind} to start from. Import one into the library first."
         if not self.is_camera_open and not answers.is_given:
-            return f"Open a {KINDS[self.task].short} measurement of your camera first."
+            return f"Open a {TASKS[self.task].short} measurement of your camera first."
         try:
             self._camera_words()
         except LorunError as error:
             return str(error)
-        if problem := self._ratio_problem() or self._noise_problem():
+        if problem := self._given_problem() or self._noise_problem():
             return problem
         if self.material.is_checking:
             return "The files are being looked at…"
@@ -235,16 +235,26 @@ class Planning(QObject):
         """The flags that say how the instrument measures."""
         session, answers = self._session, self.answers
         if not answers.is_given:
-            return camera_words(session.options, session.role_table, companions=("mask", "sampling"))
-        if self.task == "cs":
-            return ["--ratio", answers.ratio.strip()]
-        return ["--kernel", answers.kernel, "--scale", str(answers.scale)]
+            companions = tuple(reading_of(self.task).COMPANIONS)
+            return camera_words(session.options, session.role_table, companions=companions)
+        return [word for option in self._options for word in (option.flag, self.given_texts[option.field])]
 
-    def _ratio_problem(self) -> str:
-        ratio = self.answers.ratio
-        if self.task != "cs" or not self.answers.is_given or _is_within(ratio, 100):
-            return ""
-        return f"The ratio {ratio!r} was given; a number above 0, up to 100, was expected."
+    @property
+    def _options(self) -> tuple[Option, ...]:
+        """Those that say all of an instrument of the task; none where a few do not."""
+        return reading_of(self.task).CHANGES if self.task is not None and TASKS[self.task].given else ()
+
+    @property
+    def given_texts(self) -> dict[str, str]:
+        """What is given of the instrument, by the fields of the options."""
+        return {option.field: self.answers.given.get(option.field, option.start).strip() for option in self._options}
+
+    def _given_problem(self) -> str:
+        for option in self._options if self.answers.is_given else ():
+            text = self.given_texts[option.field]
+            if not option.choices and not _is_within(text, option.most):
+                return f"The {option.field} {text!r} was given; a number above 0, up to {option.most:g}, was expected."
+        return ""
 
     def _noise_problem(self) -> str:
         noise, level = self.answers.noise, self.answers.level

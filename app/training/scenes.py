@@ -17,6 +17,7 @@ import numpy as np
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, inspect, open_scene
 from lorun_engine.measurement import Measurement
+from lorun_engine.task import TASKS
 
 from ..quantities import number, size
 
@@ -139,11 +140,11 @@ def _scene(path: Path, wanted: Wanted) -> DataFile:
     image, wavelengths_nm = scene.image, scene.wavelengths_nm
     look, digest = _look(image.mean(axis=0)), _digest(image)
     low, high = float(image.min()), float(image.max())
-    words = f"{size(image.shape[1:])} px, {len(image)} {'bands' if wanted.task == 'cassi' else 'channels'}"
+    words = f"{size(image.shape[1:])} px, {len(image)} {TASKS[wanted.task].band}s"
     refusal = _refused_size(image) or _refused_range(low, high)
-    if not refusal and wanted.task == "cassi":
+    if not refusal and not TASKS[wanted.task].is_photograph:
         refusal = _refused_bands(len(image), wavelengths_nm, wanted.wavelengths_nm)
-    elif not refusal and len(image) not in (1, 3):
+    elif not refusal and TASKS[wanted.task].is_photograph and len(image) not in (1, 3):
         refusal = f"It has {len(image)} channels; a grey or a colour picture was expected. Choose another file."
     if refusal:
         return DataFile(path, "out", refusal, digest, look)
@@ -155,9 +156,10 @@ def _scene(path: Path, wanted: Wanted) -> DataFile:
 
 def _num_channels(own: int, wanted: Wanted) -> int:
     """How many images of a scene are learned from: those at the camera's bands, the luma, or the colours."""
-    if wanted.task == "cassi":
+    channels = TASKS[wanted.task].channels
+    if not channels:
         return own if wanted.wavelengths_nm is None else len(wanted.wavelengths_nm)
-    return {"cs": 1}.get(wanted.task, 3)
+    return max(channels)
 
 
 def _capture(path: Path, wanted: Wanted) -> DataFile:

@@ -16,10 +16,10 @@ from typing import Any, Literal
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from lorun_engine.errors import FileError, LorunError
+from lorun_engine.task import TASKS
 
 from ..document.session import Session
 from ..job import Job
-from ..kinds import KINDS
 from ..problems import Problem
 from .child import Child, Follower
 from .plan import Plan
@@ -209,7 +209,7 @@ class Training(QObject):
         if self._is_finding:
             return
         self._is_finding = True
-        is_photograph = KINDS[self.run.task].is_photograph
+        is_photograph = TASKS[self.run.task].is_photograph
         work = partial(read_preview, self.run.folder / PREVIEW, is_photograph=is_photograph)
         job = self.session.lanes.run_file(
             work, doing="reading the preview", then=partial(self._preview_found, self.run.folder)

@@ -6,7 +6,8 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ..kinds import KINDS
+from lorun_engine.task import TASKS
+
 from ..resources import resource_path, samples
 from ..widgets.theme import GRID, Theme
 
@@ -82,7 +83,7 @@ class SampleCard(QFrame):
     def __init__(self, name: str, tokens: Theme) -> None:
         super().__init__()
         self._name, self._theme = name, tokens
-        title = KINDS[name].title
+        title = TASKS[name].title
         self.setObjectName("card")
         self.setAccessibleName(f"Open the sample {title}")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -91,7 +92,7 @@ class SampleCard(QFrame):
         picture.setPixmap(_scaled(QPixmap(str(resource_path("samples", f"{name}.png"))), self.devicePixelRatioF()))
         heading = QLabel(title)
         heading.setObjectName("heading")
-        what = QLabel(KINDS[name].seen)
+        what = QLabel(TASKS[name].seen)
         what.setObjectName("dim")
         what.setWordWrap(True)
         what.setAlignment(Qt.AlignmentFlag.AlignTop)

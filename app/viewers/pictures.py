@@ -19,7 +19,7 @@ from ..assembly import Parts
 from ..document.comparing import Result
 from ..document.ruler import range_title
 from ..document.selection import MEASUREMENT, REFERENCE
-from ..kinds import PERCENTILES, RGB
+from ..kinds import PERCENTILES, RGB, stretch_of
 from ..quantities import number
 from ..widgets.colours import to_image, viridis
 from .making import Making
@@ -189,7 +189,7 @@ class Pictures:
             colour = render.shrunk(array, math.ceil(max(array.shape[1:]) / side))
         else:
             colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
-        return _coloured(colour, render.levels_of(colour, self._session.kind.stretch), self._bytes)
+        return _coloured(colour, render.levels_of(colour, stretch_of(self._session.kind)), self._bytes)
 
     def levels(self, pane: Pane, bands: tuple[int, int] | None) -> tuple[float, float]:
         """Black and white of a pane in the mean over some bands, or in colour with `bands` None.

@@ -27,7 +27,7 @@ from scipy import fft, ndimage
 from ..errors import LorunError
 from ..instrument import Dispersion
 from ..io import OpenOptions
-from ..io.cassi import moved
+from ..io.masks import moved
 from ..measurement import Measurement
 from ..tasks.cassi import CassiPhysics
 from .direction import coarse_spectra, direction_log_odds

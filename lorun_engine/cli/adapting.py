@@ -9,22 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import LorunError
-from ..io import OpenOptions, open_companion, open_measurement
+from ..io import OpenOptions, open_measurement
+from ..io.reading import reading_of
 from ..library.sets import find_set
-from .flags import Context, companions, open_options
+from ..task import TASKS
+from .flags import Context, companions, noise_of, open_options, said_of
 
 if TYPE_CHECKING:
     from ..library.cards import Card
     from ..measurement import Measurement
+    from ..tasks.camera import Camera
     from ..training.adapting import Adaptation
     from ..training.recipe import Recipe
-    from ..training_data.camera import Camera
 
 PRESETS = ("quick", "standard", "thorough")
-_SAMPLES = {"cassi": "cassi.h5", "cs": "cs.h5", "sr": "sr.h5"}
 
 
 def configure_adapting(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +37,6 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
         help="your capture with its mask or matrix: its camera is adapted to, and previews show it",
     )  # fmt: skip
     group.add_argument("--noise", metavar="gaussian:SIGMA|shot:PEAK", help="of your camera, for simulated measurements")
-    group.add_argument("--ratio", type=float, metavar="PERCENT", help="CS: learn a new sampling matrix of this ratio")
     group.add_argument(
         "--random-masks", type=float, metavar="SHARE", help="share of the samples with another mask (default 0)"
     )
@@ -69,7 +67,7 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     if not learn and not args.check:
         learn = _built_in(args, context, card)
     recipe = _recipe(args, context, card, camera, has_files=bool(args.data))
-    if card.task == "cs" and camera.learns_sampling and args.route != "scenes":
+    if camera.new_sampling() is not None and args.route != "scenes":
         raise LorunError("A new sampling matrix is learned from scenes; samples that exist have theirs. Give scenes.")
     adaptation = Adaptation(
         card,
@@ -113,15 +111,24 @@ def _one_mask(args: argparse.Namespace) -> argparse.Namespace:
 
 def _camera(args: argparse.Namespace, options: OpenOptions, card: Card, like: Measurement | None) -> Camera:
     """The camera of the capture, else that of the flags."""
-    from ..tasks.noise import Noise
-    from ..training_data.camera import camera_of
+    from ..library.model import load_tensors
+    from ..networks.lora import SAMPLING
+    from ..tasks.camera import camera_of
 
-    noise = Noise.parse(args.noise) if args.noise else None
     if like is not None:
-        return camera_of(like, noise=noise)
+        return camera_of(like, noise=noise_of(args))
     if args.route != "scenes" and args.data:
-        return camera_of(_first_capture(args, options), noise=noise)
-    return {"cassi": _cassi, "cs": _cs, "sr": _sr}[card.task](args, options, card, noise)
+        return camera_of(_first_capture(args, options), noise=noise_of(args))
+    own = load_tensors(card)[0].get(SAMPLING)
+    said = replace(
+        said_of(_one_mask(args), card.task, options),
+        task_config=card.fields.get("task_config", {}),
+        channels=card.fields["network"]["channels"],
+        sampling=None if own is None else own.numpy(),
+        adapts=True,
+    )
+    (camera,) = reading_of(card.task).cameras(said).values()
+    return camera
 
 
 def _first_capture(args: argparse.Namespace, options: OpenOptions) -> Measurement:
@@ -137,85 +144,13 @@ def _first_capture(args: argparse.Namespace, options: OpenOptions) -> Measuremen
     raise LorunError(f"None of {len(reasons)} files is a measurement. {reasons[0] if reasons else 'Give some.'}")
 
 
-def _cassi(args: argparse.Namespace, options: OpenOptions, card: Card, noise) -> Camera:
-    from ..instrument import Dispersion
-    from ..io.cassi import named_wavelengths
-    from ..training_data.camera import Camera
-
-    config = card.fields.get("task_config", {})
-    if args.wavelengths:
-        wavelengths_nm = named_wavelengths(args.wavelengths)
-    else:
-        stated = config.get("wavelengths_nm")
-        wavelengths_nm = None if stated is None else np.asarray(stated, dtype=np.float64)
-    known = card.fields["network"]["channels"] if wavelengths_nm is None else len(wavelengths_nm)
-    num_bands = args.bands or known
-    if wavelengths_nm is not None and num_bands != len(wavelengths_nm):
-        raise LorunError(
-            f"{num_bands} bands were asked for; {len(wavelengths_nm)} wavelengths are known. Give --wavelengths."
-        )
-    dispersion = Dispersion(
-        num_bands,
-        step=config.get("step", 2.0) if args.step is None else args.step,
-        axis=args.axis or "x",
-        direction=args.direction or "+",
-        first_offset=args.first_offset or 0.0,
-    )
-    return Camera(
-        "cassi", noise, mask=_companion(args, "mask", options), dispersion=dispersion, wavelengths_nm=wavelengths_nm
-    )
-
-
-def _cs(args: argparse.Namespace, options: OpenOptions, card: Card, noise) -> Camera:
-    from ..io.cs import prepared
-    from ..library.model import load_tensors
-    from ..networks.lora import SAMPLING
-    from ..tasks.cs import cosine_sampling
-    from ..training_data.camera import Camera
-
-    sampling = _companion(args, "sampling", options)
-    if sampling is not None:
-        return Camera("cs", noise, sampling=prepared({"sampling": sampling}, options)["sampling"])
-    config = card.fields.get("task_config", {})
-    if args.ratio is not None:
-        block_size = int(config.get("block_size", 32))
-        fresh = cosine_sampling(args.ratio, block_size=block_size)
-        return Camera("cs", noise, sampling=fresh, learns_sampling=True)
-    own = load_tensors(card)[0].get(SAMPLING)
-    if own is None:
-        raise LorunError(
-            "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
-        )
-    return Camera("cs", noise, sampling=own.numpy(), learns_sampling=True)
-
-
-def _sr(args: argparse.Namespace, options: OpenOptions, card: Card, noise) -> Camera:
-    from ..io.sr import USUAL_SCALE, read_kernels
-    from ..training_data.camera import Camera
-
-    kernels = [None] if args.kernel is None else read_kernels(args.kernel)
-    if len(kernels) != 1:
-        raise LorunError(f"{args.kernel} holds {len(kernels)} kernels; one is adapted to. Choose it, e.g. :1.")
-    known = card.fields.get("task_config", {}).get("scales") or [USUAL_SCALE]
-    return Camera("sr", noise, kernel=kernels[0], scale=args.scale or int(known[0]))
-
-
-def _companion(args: argparse.Namespace, role: str, options: OpenOptions) -> np.ndarray | None:
-    """The mask or matrix that the flags name, turned and moved as asked; None without a flag."""
-    given = companions(_one_mask(args))
-    if role not in given:
-        return None
-    path, key = given[role]
-    return open_companion(path, role, replace(options, key=key or None))
-
-
 def _built_in(args: argparse.Namespace, context: Context, card: Card) -> list[Path]:
     """The program's own sample where no scenes were given."""
     if args.route != "scenes":
         raise LorunError(f"The route {args.route} needs measurements. Give them with --data.")
     if context.resources is None:
         return []
-    sample = context.resources / "samples" / _SAMPLES[card.task]
+    sample = context.resources / "samples" / TASKS[card.task].sample
     return [sample] if sample.is_file() else []
 
 

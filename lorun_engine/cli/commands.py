@@ -25,6 +25,7 @@ from .. import __version__
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError, ModelError
 from ..io import Geometry, OpenOptions, cube_file, open_measurement, replacing, write_cube
+from ..task import DEFAULT, TASKS
 from . import scenes, training
 from .flags import (
     Context,
@@ -100,7 +101,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
 
     if context.resources is None:
         raise FileError("The program's resources were not found; the demo needs its sample. Reinstall LoRun.")
-    sample = context.resources / "samples" / "cassi.h5"
+    sample = context.resources / "samples" / TASKS[DEFAULT].sample
     folder = Path(args.output or "lorun-demo")
     folder.mkdir(parents=True, exist_ok=True)
     measurement = open_measurement([sample], OpenOptions())
@@ -137,7 +138,6 @@ def info_command(args: argparse.Namespace, context: Context) -> int:
 
     from ..decoding.device import list_devices
     from ..library.model import list_decoders
-    from ..tasks import TASKS
 
     packages = {}
     for name in ("torch", "numpy", "scipy", "h5py", "tifffile", "PySide6-Essentials", "pyqtgraph"):
@@ -306,7 +306,7 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
     Sets that were adapted to the very camera of the measurement come before all others.
     """
     from ..library.model import list_decoders, open_decoder
-    from ..training_data.camera import is_made_for
+    from ..tasks.camera import is_made_for
 
     names = [args.adapter]
     if not args.adapter:

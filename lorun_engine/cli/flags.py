@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError
-from ..instrument import BORDERS
-from ..io import WAVELENGTHS, OpenOptions
-from ..io.light_beside import LIGHT_BESIDE
-from ..io.options import COMPANIONS
-from ..io.reading import READING
+from ..io import OpenOptions, open_companion
+from ..io.options import COMMON, Option, numbers
+from ..io.reading import all_companions, all_options, reading_of
+from ..io.resolved import Said
+from ..task import TASKS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..decoder import Decoder
+    from ..tasks.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -41,48 +43,47 @@ Commands = Mapping[
 ]
 
 
-def add_geometry(sub: argparse.ArgumentParser, *, task: str | None = None, several_masks: bool = False) -> None:
-    """The flags that correct what is guessed of the instrument; `task` is the default of `--task`."""
+def add_geometry(
+    sub: argparse.ArgumentParser,
+    *,
+    task: str | None = None,
+    several_masks: bool = False,
+    of_scenes: bool = False,
+) -> None:
+    """The flags that say what is known of the instrument; `task` is the default of `--task`.
+
+    With `of_scenes` those too that matter to commands that measure scenes.
+    """
     group = sub.add_argument_group("geometry", "what the program should know of the instrument; guessed where left out")
     default = "told by the files" if task is None else task
-    group.add_argument("--task", choices=tuple(READING), default=task, help=f"default: {default}")
-    group.add_argument("--key", metavar="NAME", help="which array of the file")
-    group.add_argument("--input-scale", type=float, metavar="A", help="factor from the measurement to the 0..1 scale")
-    group.add_argument("--integer-scale", type=float, metavar="S", help="what stored integers are divided by")
-    group.add_argument("--cube-axes", metavar="AXES", help="axes of a stored cube, e.g. HWC")
+    group.add_argument("--task", choices=tuple(TASKS), default=task, help=f"default: {default}")
+    for option in COMMON:
+        _add_option(group, option)
+    for known in TASKS.values():
+        reading, group = reading_of(known.name), sub.add_argument_group(known.title)
+        for role, words in reading.COMPANIONS.items():
+            if role == "mask" and several_masks:
+                words, more = f"{words} (repeatable)", {"action": "append", "default": []}
+            else:
+                more = {}
+            group.add_argument(f"--{role}", metavar="FILE[::KEY]", help=words, **more)
+        of_its_scenes = (option for option in reading.CHANGES if of_scenes and option.of_scenes and option.flag)
+        for option in (*reading.OPTIONS, *of_its_scenes):
+            if option not in COMMON:
+                _add_option(group, option)
 
-    group = sub.add_argument_group("CASSI")
-    if several_masks:
-        group.add_argument("--mask", metavar="FILE[::KEY]", action="append", default=[], help="mask file (repeatable)")
-    else:
-        group.add_argument("--mask", metavar="FILE[::KEY]", help="the coded aperture")
-    group.add_argument("--bands", type=int, metavar="N")
-    group.add_argument("--step", type=float, metavar="D", help="dispersion in pixels a band, fractions allowed")
-    group.add_argument("--axis", choices=("x", "y"), help="dispersion along columns (x) or rows (y)")
-    group.add_argument("--direction", choices=("+", "-"), help="longer wavelengths move right or down (+), or not (-)")
-    group.add_argument("--first-offset", type=float, metavar="P", help="pixels before the nearest band")
-    group.add_argument(
-        "--wavelengths", metavar="FILE|NAME", help=f"band centres in nm: a file or {', '.join(WAVELENGTHS)}"
-    )
-    group.add_argument("--flip", choices=("lr", "ud"), help="mirror the mask")
-    group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="turn the mask counter-clockwise")
-    group.add_argument("--mask-shift", type=shift, metavar="Y,X", help="move the mask down and right, in pixels")
-    group.add_argument("--dark-level", type=float, metavar="B", help="what the detector reads without light")
-    group.add_argument("--light-beside", choices=LIGHT_BESIDE, help="light from beside the field (default subtract)")
-    group.add_argument("--crop", type=numbers("Y,X,H,W", 4), metavar="Y,X,H,W", help="scene window to decode")
 
-    group = sub.add_argument_group("compressive samples")
-    group.add_argument("--sampling", metavar="FILE[::KEY]", help="the sampling matrix, M x N")
-    group.add_argument(
-        "--image-size", type=numbers("HxW", 2, separator="x"), metavar="HxW", help="pixels of the sampled image"
-    )
-    group.add_argument("--pixel-order", choices=("row", "column"), help="how the pixels of a block are numbered")
-    group.add_argument("--block-order", choices=("row", "column"), help="how the blocks are numbered")
+def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+    def parse(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except ValueError as error:
+            wanted = {int: "a whole number", float: "a number"}.get(option.parse)
+            words = str(error) if wanted is None else f"{text!r} was given; {wanted} was expected"
+            raise argparse.ArgumentTypeError(words) from error
 
-    group = sub.add_argument_group("super-resolution")
-    group.add_argument("--scale", type=int, choices=(2, 3, 4), help="factor to the low-resolution image")
-    group.add_argument("--kernel", metavar="NAME|FILE[:N]", help="blur kernel: of the gallery, or the N-th of a file")
-    group.add_argument("--border", choices=BORDERS, help="how the scene goes on beyond its border")
+    words = {"type": parse, "choices": option.values, "metavar": option.metavar, "help": option.help}
+    group.add_argument(option.flag, dest=option.field, **{k: v for k, v in words.items() if v is not None})
 
 
 def add_decoder(sub: argparse.ArgumentParser) -> None:
@@ -107,35 +108,21 @@ def add_noise(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=0)
 
 
-def numbers(form: str, count: int, *, separator: str = ",") -> Callable[[str], tuple[int, ...]]:
-    """What parses `count` whole numbers from 0, written as `form`."""
+def number_list(form: str, count: int) -> Callable[[str], tuple[int, ...]]:
+    """What parses the value of a flag with `count` whole numbers from 0, written as `form`."""
 
     def parse(text: str) -> tuple[int, ...]:
         try:
-            found = tuple(int(part) for part in text.lower().split(separator))
-        except ValueError:
-            found = ()
-        if len(found) != count or min(found) < 0:
-            raise argparse.ArgumentTypeError(f"{text!r} was given; {form} was expected")
-        return found
+            return numbers(form, count)(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
     return parse
 
 
-def shift(text: str) -> tuple[float, float]:
-    """Two finite numbers written as Y,X, each of either sign."""
-    try:
-        y, x = (float(part) for part in text.split(","))
-    except ValueError:
-        y = x = math.nan
-    if not (math.isfinite(y) and math.isfinite(x)):
-        raise argparse.ArgumentTypeError(f"{text!r} was given; Y,X in pixels was expected, e.g. 0.5,-2")
-    return y, x
-
-
 def companions(args: argparse.Namespace) -> dict[str, tuple[Path, str]]:
     """role -> (file, key or "") of the files that belong to a measurement, each given as FILE or FILE::KEY."""
-    given = {role: getattr(args, role, None) for role in COMPANIONS}
+    given = {role: getattr(args, role, None) for role in all_companions()}
     split = {role: word.partition("::") for role, word in given.items() if word}
     return {role: (Path(file), key) for role, (file, _, key) in split.items()}
 
@@ -147,31 +134,35 @@ def inputs_of(path: Path, args: argparse.Namespace) -> list[Path]:
 
 def open_options(args: argparse.Namespace) -> OpenOptions:
     """The corrections that the flags stand for."""
-    return OpenOptions(
-        task=args.task,
-        num_bands=args.bands,
-        step=args.step,
-        axis=args.axis,
-        direction=args.direction,
-        first_offset=args.first_offset,
-        wavelengths=args.wavelengths,
-        key=args.key,
-        flip=args.flip,
-        rotate=(args.rotate or 0) // 90 % 4,
-        mask_shift=args.mask_shift,
-        crop=args.crop,
-        input_scale=args.input_scale,
-        cube_axes=args.cube_axes,
-        integer_scale=args.integer_scale,
-        dark_level=args.dark_level,
-        light_beside=args.light_beside,
-        image_size=args.image_size,
-        pixel_order=args.pixel_order,
-        block_order=args.block_order,
-        scale=args.scale,
-        kernel=args.kernel,
-        border=args.border,
+    return OpenOptions(task=args.task, **{option.field: getattr(args, option.field) for option in all_options()})
+
+
+def companion_array(args: argparse.Namespace, role: str, options: OpenOptions) -> np.ndarray | None:
+    """The mask or the matrix that the flags name, turned and moved as asked; None without a flag."""
+    given = companions(args)
+    if role not in given:
+        return None
+    path, key = given[role]
+    return open_companion(path, role, replace(options, key=key or None))
+
+
+def said_of(args: argparse.Namespace, task: str, options: OpenOptions) -> Said:
+    """What the flags say of an instrument of a task, without that of a set."""
+    arrays = {role: companion_array(args, role, options) for role in reading_of(task).COMPANIONS}
+    return Said(
+        options,
+        {role: array for role, array in arrays.items() if array is not None},
+        noise=noise_of(args),
+        ratio=getattr(args, "ratio", None),
+        seed=args.seed or 0,
     )
+
+
+def noise_of(args: argparse.Namespace) -> Noise | None:
+    """The noise that the flags name."""
+    from ..tasks.noise import Noise
+
+    return Noise.parse(args.noise) if args.noise else None
 
 
 def as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:

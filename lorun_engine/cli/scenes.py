@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LorunError
-from ..io import WAVELENGTHS, open_companion, open_scene, write_measurement
+from ..io import WAVELENGTHS, open_scene, write_measurement
+from ..io.reading import reading_of
+from ..task import DEFAULT, TASKS
 from .flags import (
     Commands,
     Context,
@@ -24,16 +26,16 @@ from .flags import (
     companions,
     files_in,
     inputs_of,
-    numbers,
+    number_list,
     open_options,
     print_json,
+    said_of,
     tell,
 )
 
 if TYPE_CHECKING:
     from ..decoder import Decoder
     from ..decoding.evaluate import Window, WindowScore
-    from ..instrument import Dispersion
     from ..measurement import Measurement, Scene
 
 Measure = Callable[["Scene"], "Measurement"]
@@ -76,7 +78,7 @@ def configure_evaluate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--data", type=Path, required=True, help="folder of scenes, or one scene")
     sub.add_argument("--table", type=int, choices=range(1, 10), metavar="1..9", help="a table of the paper")
     sub.add_argument("--protocol", choices=("cave-28", "windows"), help="of CASSI; default: by the scene's source")
-    sub.add_argument("--score-crop", type=numbers("L,T,R,B", 4), help="pixels at each side that do not count")
+    sub.add_argument("--score-crop", type=number_list("L,T,R,B", 4), help="pixels at each side that do not count")
     sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
     _add_camera(sub)
     add_decoder(sub)
@@ -119,7 +121,7 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     document = {
         "task": args.task,
         "adapter": decoder.name,
-        "protocol": args.protocol or ("by source" if args.task == "cassi" else args.task),
+        "protocol": args.protocol or (args.task if TASKS[args.task].is_photograph else "by source"),
         "noise": args.noise or "none",
         "images": [_flat(result) for result in scores],
         "mean": mean,
@@ -156,9 +158,8 @@ COMMANDS: Commands = {
 
 def _add_camera(sub: argparse.ArgumentParser) -> None:
     """The flags that say how a scene is measured."""
-    add_geometry(sub, task="cassi")
+    add_geometry(sub, task=DEFAULT, of_scenes=True)
     add_noise(sub)
-    sub.add_argument("--ratio", type=float, metavar="PERCENT", help="CS: a random sampling matrix of this ratio")
 
 
 def _decoder(args: argparse.Namespace, context: Context) -> Decoder:
@@ -174,86 +175,13 @@ def _decoder(args: argparse.Namespace, context: Context) -> Decoder:
 
 def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[str, Measure]:
     """label -> what measures a scene as the flags ask: one, or one per kernel of a file of kernels."""
-    return {"cassi": _cassi, "cs": _cs, "sr": _sr}[args.task](args, decoder)
-
-
-def _cassi(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
-    from ..tasks.cassi import measure
-
-    mask = _companion(args, "mask")
-
-    def measured(scene: Scene) -> Measurement:
-        dispersion = _dispersion(args, scene.image.shape[0])
-        return measure(scene, mask=mask, dispersion=dispersion, noise=_noise(args), seed=args.seed)
-
-    return {"": measured}
-
-
-def _cs(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
-    """With the matrix of `--sampling`, else the one the set has learned, else a random one of `--ratio`."""
-    from ..io.cs import prepared
     from ..library.model import Model
-    from ..tasks.cs import random_sampling, simulate
 
-    sampling = _companion(args, "sampling")
-    if sampling is not None:
-        sampling = prepared({"sampling": sampling}, open_options(args))["sampling"]
-    elif isinstance(decoder, Model) and decoder.adapters.sampling is not None:
-        sampling = decoder.adapters.sampling.numpy()
-    elif args.ratio is not None:
-        sampling = random_sampling(args.ratio, seed=args.seed)
-    else:
-        raise LorunError(
-            "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
-        )
-    return {"": partial(simulate, sampling=sampling, noise=_noise(args), seed=args.seed)}
-
-
-def _sr(args: argparse.Namespace, decoder: Decoder | None) -> Mapping[str, Measure]:
-    """With the kernel of `--kernel`; a file of several kernels measures every scene with each of them."""
-    from ..io.sr import USUAL_SCALE, read_kernels
-    from ..tasks.sr import simulate
-
-    kernels = read_kernels(args.kernel or "gaussian 1.6")
-    labels = [f"K{number}" for number in range(1, len(kernels) + 1)] if len(kernels) > 1 else [""]
-    scale = args.scale or USUAL_SCALE
-    return {
-        label: partial(
-            simulate,
-            kernel=kernel,
-            scale=scale,
-            noise=_noise(args),
-            seed=args.seed,
-            border=args.border or "circular",
-        )
-        for label, kernel in zip(labels, kernels, strict=True)
-    }
-
-
-def _dispersion(args: argparse.Namespace, num_bands: int) -> Dispersion:
-    from ..instrument import Dispersion
-
-    return Dispersion(
-        num_bands,
-        step=2.0 if args.step is None else args.step,
-        axis=args.axis or "x",
-        direction=args.direction or "+",
-        first_offset=args.first_offset or 0.0,
-    )
-
-
-def _noise(args: argparse.Namespace):
-    from ..tasks.noise import Noise
-
-    return Noise.parse(args.noise) if args.noise else None
-
-
-def _companion(args: argparse.Namespace, role: str) -> np.ndarray | None:
-    """The mask or the sampling matrix that the flags name, turned and flipped as asked; None without a flag."""
-    if role not in companions(args):
-        return None
-    path, key = companions(args)[role]
-    return open_companion(path, role, replace(open_options(args), key=key or None))
+    said = said_of(args, args.task, open_options(args))
+    if isinstance(decoder, Model) and decoder.adapters.sampling is not None:
+        said = replace(said, sampling=decoder.adapters.sampling.numpy())
+    cameras = reading_of(args.task).cameras(said)
+    return {label: partial(camera.measured, seed=args.seed) for label, camera in cameras.items()}
 
 
 # ---- which scenes ------------------------------------------------------------------------------------------------
@@ -273,7 +201,7 @@ def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
     """The windows of one scene under the protocol asked for, or under the one its source names; pictures whole."""
     from ..decoding.evaluate import Window, cave_28_windows, cut_windows
 
-    if args.task != "cassi":
+    if TASKS[args.task].is_photograph:
         return [Window(path.stem, _scene(path, args), args.score_crop or (0, 0, 0, 0))]
     scene = open_scene(path, open_options(args))
     protocol = args.protocol or ("cave-28" if "CAVE" in scene.source else "windows")

@@ -15,7 +15,7 @@ from ..errors import FileError, LorunError
 from ..instrument import Dispersion
 from ..io import open_measurement, open_scene, write_cube
 from ..physics import adjoint_mismatch
-from ..tasks import TASKS
+from ..task import TASKS
 from ..tasks.cassi import CassiPhysics
 from ..tasks.cs import CsPhysics
 from ..tasks.sr import SrPhysics
@@ -35,7 +35,7 @@ def _check_operators(resources: Path) -> None:
 
 def _check_samples(resources: Path) -> None:
     for task in TASKS.values():
-        measurement = open_measurement([resources / "samples" / f"{task.name}.h5"])
+        measurement = open_measurement([resources / "samples" / task.sample])
         for decoder in task.decoders.values():
             num_results = sum(1 for _ in restore(decoder, measurement, num_stages=3))
             if num_results != 4:

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import FileError, LorunError, ModelError
 from ..library.cards import cards_in
 from ..library.sets import Copied, export_set, find_set, import_set, verified
+from ..task import DEFAULT
 from ..training.run_folder import EVENTS, START, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
 from .flags import Commands, Context, add_geometry, tell
@@ -37,7 +38,7 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="folder with training cubes or pictures; for an adaptation also files",
     )
-    add_geometry(parser, several_masks=True)
+    add_geometry(parser, several_masks=True, of_scenes=True)
     parser.add_argument("--photographs", type=Path, action="append", default=[], metavar="FOLDER")
     parser.add_argument("--recipe", metavar="NAME|FILE", help="default: the small one of the task")
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the training")
@@ -268,14 +269,14 @@ def _recipe(args: argparse.Namespace, context: Context):
     """The recipe that `--recipe` names, with what the other flags change."""
     from ..training.recipe import read_recipe
 
-    path = Path(args.recipe or f"{args.task or 'cassi'}-small")
+    path = Path(args.recipe or f"{args.task or DEFAULT}-small")
     if path.suffix != ".toml" and context.resources is not None:
         path = context.resources / "recipes" / f"{path}.toml"
     recipe = read_recipe(path)
     network = recipe.network if args.stages is None else replace(recipe.network, num_stages=args.stages, num_blocks=1)
     training = recipe.training if args.seed is None else replace(recipe.training, seed=args.seed)
     training = training if args.threads is None else replace(training, threads=args.threads)
-    if args.ratio is not None and recipe.task != "cs":
+    if args.ratio is not None and not hasattr(recipe.data, "ratio"):
         raise LorunError(f"--ratio is for compressive sampling; the recipe {path.stem} is for {recipe.task}.")
     return replace(
         recipe,

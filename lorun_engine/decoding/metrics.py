@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import correlate1d, uniform_filter
 
+from ..task import TASKS
+
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5  # Wang et al., IEEE TIP 2004: an 11 x 11 Gaussian window
 
 
@@ -26,7 +28,7 @@ def score(image: np.ndarray, reference: np.ndarray, task: str, *, border: int = 
     if 0 < 2 * border < min(height, width):
         inner = (slice(None), slice(border, height - border), slice(border, width - border))
         image, reference = image[inner], reference[inner]
-    return _PROTOCOLS[task](np.clip(image, 0, 1), reference)
+    return TASKS[task].score(np.clip(image, 0, 1), reference)
 
 
 def score_cube(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -48,9 +50,6 @@ def score_colour(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float
     """SR: PSNR over all channels jointly and the mean SSIM of the channels, of the estimate rounded to 8 bits."""
     estimate = np.round(estimate * 255) / 255
     return {"psnr": psnr(estimate, reference), "ssim": ssim(estimate, reference)}
-
-
-_PROTOCOLS = {"cassi": score_cube, "cs": score_luma, "sr": score_colour}
 
 
 def psnr(estimate: np.ndarray, reference: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """Files: reading by content, the role table, and writing. Importing this package loads no file library and no torch."""
 
 from .atomic import replacing
-from .cassi import Geometry
+from .cassi_geometry import Geometry
 from .options import OpenOptions
 from .readers import FoundArray, read
 from .resolved import RoleRow

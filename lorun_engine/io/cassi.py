@@ -7,30 +7,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import AmbiguousGeometry, FileError, GeometryError
+from ..errors import FileError, GeometryError
 from ..measurement import Measurement
+from .cassi_geometry import VALUES, Geometry, fitting, offsets_of, shear_of
 from .dark_level import estimated_dark_level
 from .light_beside import LIGHT_BESIDE, light_beside
-from .options import OpenOptions
+from .masks import is_shifted, moved, turned, unshifted
+from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option, numbers
 from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
-from .resolved import Resolved, RoleRow, by, require_numbers, stated_input_scale
+from .resolved import (
+    SCENE_KEYS,
+    WAVELENGTH_KEYS,
+    Resolved,
+    RoleRow,
+    Said,
+    by,
+    require_numbers,
+    stated_input_scale,
+)
 from .wavelengths import WAVELENGTHS
+
+if TYPE_CHECKING:
+    from ..tasks.camera import Camera
+
+
+def _quarter_turns(text: str) -> int:
+    """Quarter turns of the degrees 0, 90, 180 or 270."""
+    if text not in ("0", "90", "180", "270"):
+        raise ValueError(f"{text!r} was given; 0, 90, 180 or 270 was expected")
+    return int(text) // 90
+
+
+def _shift(text: str) -> tuple[float, float]:
+    """Two finite numbers written as Y,X, each of either sign."""
+    try:
+        y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        y = x = math.nan
+    if not (math.isfinite(y) and math.isfinite(x)):
+        raise ValueError(f"{text!r} was given; Y,X in pixels was expected, e.g. 0.5,-2")
+    return y, x
+
 
 # role -> keys that public code and data sets use, in lower case
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "meas_real", "meas", "y", "snapshot", "capture"),
     "mask": ("mask", "mask_3d", "mask_3d_shift", "masks", "coded_aperture"),
-    "reference": (
-        *("reference", "cube", "img", "img_expand", "img_expend", "data_slice", "hsi", "orig", "truth", "gt", "label"),
-        *("rad", "scene", "hyperspectral"),
-    ),
-    "wavelengths": ("wavelengths_nm", "wavelengths", "wavelength", "wavelength_nm", "lambda", "bands", "wl"),
+    "reference": SCENE_KEYS,
+    "wavelengths": WAVELENGTH_KEYS,
 }
 NUM_AXES: Mapping[str, tuple[int, ...]] = {
     "measurement": (2,),
@@ -40,38 +70,80 @@ NUM_AXES: Mapping[str, tuple[int, ...]] = {
 }
 FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": ("meas", "snapshot", "capture")}
 AXES: Mapping[str, str] = {}  # no role has fixed axes
-OPTIONS = (
-    *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "mask_shift", "crop"),
-    *("dark_level", "light_beside", "input_scale", "integer_scale", "cube_axes", "key"),
+COMPANIONS: Mapping[str, str] = {"mask": "the coded aperture"}
+_AXIS = Option(
+    *("axis", "--axis", str, "Dispersion axis", "dispersion along columns (x) or rows (y)"),
+    choices=(("columns (x)", "x"), ("rows (y)", "y")),
 )
-FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
+_STEP = Option(
+    *("step", "--step", float, "Step (px per band)", "dispersion in pixels a band, fractions allowed", "D"),
+    unit=" px per band", most=20, decimals=3,
+)  # fmt: skip
+_DIRECTION = Option(
+    *("direction", "--direction", str, "Direction", "longer wavelengths move right or down (+), or not (-)"),
+    choices=(("right or down (+)", "+"), ("left or up (−)", "-")),
+)
+OPTIONS = (
+    Option("num_bands", "--bands", int, "Bands", metavar="N"),
+    _STEP,
+    _AXIS,
+    _DIRECTION,
+    Option("first_offset", "--first-offset", float, "First offset (px)", "pixels before the nearest band", "P"),
+    Option(
+        *("wavelengths", "--wavelengths", str, "Wavelengths"),
+        *(f"band centres in nm: a file or {', '.join(WAVELENGTHS)}", "FILE|NAME"),
+        choices=tuple((name, name) for name in WAVELENGTHS), is_open=True,
+    ),
+    Option(
+        *("flip", "--flip", str, "Flip the mask", "mirror the mask"),
+        choices=(("left and right", "lr"), ("up and down", "ud")),
+    ),
+    Option(
+        *("rotate", "--rotate", _quarter_turns, "Turn the mask", "turn the mask counter-clockwise", "0|90|180|270"),
+        choices=(("90°", 1), ("180°", 2), ("270°", 3)), written=lambda turns: str(90 * turns),
+    ),
+    Option(
+        *("mask_shift", "--mask-shift", _shift, "Move the mask (px)", "move the mask down and right, in pixels", "Y,X"),
+        example="down, right",
+    ),
+    Option(
+        *("crop", "--crop", numbers("Y,X,H,W", 4), "Crop the scene", "scene window to decode", "Y,X,H,W"),
+        example="y, x, height, width",
+    ),
+    Option("dark_level", "--dark-level", float, "Dark level", "what the detector reads without light", "B"),
+    Option(
+        *("light_beside", "--light-beside", str, "Light from beside"),
+        "light from beside the field (default subtract)",
+        choices=tuple((word, word) for word in LIGHT_BESIDE),
+    ),
+    *(INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY),
+)  # fmt: skip
+CHANGES = (
+    _STEP,
+    _DIRECTION,
+    Option(
+        "density",
+        "",
+        float,
+        "A new random mask, open",
+        of_scenes=True,
+        unit=" %",
+        least=1,
+        most=99,
+        decimals=0,
+        usual=50,
+    ),
+)
+USUAL_BANDS = 28
 USUAL_LISTS = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}
-VALUES = {
-    "num_bands": ("--bands", "a whole number from 1"),
-    "step": ("--step", "a number of pixels from 0"),
-    "axis": ("--axis", "x or y"),
-    "direction": ("--direction", "+ or -"),
-    "first_offset": ("--first-offset", "a number of pixels"),
-}
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from.
+GEOMETRY = Geometry
 
-    `dark_level` is what the detector reads without light, in the unit of the opened file; it is subtracted. Where a
-    `mask_shift` is given the mask's place was measured: bands and step need not fit the detector's size any more.
-    """
 
-    num_bands: int | None = None
-    step: float | None = None
-    axis: str | None = None
-    direction: str | None = None
-    first_offset: float | None = None
-    wavelengths_nm: tuple[float, ...] | None = None
-    dark_level: float | None = None
-    mask_shift: tuple[float, float] | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+def claims(found: Sequence[FoundArray], options: OpenOptions) -> bool:
+    """No: what no other task claims is taken for a snapshot."""
+    return False
 
 
 def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
@@ -147,9 +219,9 @@ def resolve(
                 "A mask that is stored shifted for every band cannot be turned or mirrored here. "
                 "Give the mask as the first band sees it."
             )
-        arrays["mask"], known = _unshifted(arrays["mask"], known, arrays["measurement"].shape, notes)
+        arrays["mask"], known = unshifted(arrays["mask"], known, arrays["measurement"].shape, notes)
     detector, mask = arrays["measurement"].shape, arrays["mask"].shape[-2:]
-    geometry = _fitting(detector, mask, known, hints)
+    geometry = fitting(detector, mask, known, hints)
     geometry = _with_wavelengths(geometry, given, options, hints, notes)
     if "reference" in arrays and arrays["reference"].ndim == 2:
         arrays["reference"] = arrays["reference"][None]
@@ -203,6 +275,32 @@ def measurement(
     )
 
 
+def cameras(said: Said) -> Mapping[str, Camera]:
+    """One camera: with the mask that was named, else with any; what else is left open is the set's, or usual."""
+    from ..instrument import Dispersion
+    from ..tasks.cassi import CassiCamera
+
+    options, stated = said.options, said.task_config.get("wavelengths_nm")
+    if options.wavelengths is not None:
+        stated = named_wavelengths(options.wavelengths)
+    wavelengths_nm = None if stated is None else np.asarray(stated, dtype=np.float64)
+    known = said.channels or USUAL_BANDS if wavelengths_nm is None else len(wavelengths_nm)
+    num_bands = options.num_bands or known
+    if wavelengths_nm is not None and num_bands != len(wavelengths_nm):
+        raise GeometryError(
+            f"{num_bands} bands were asked for; {len(wavelengths_nm)} wavelengths are known. Give --wavelengths."
+        )
+    dispersion = Dispersion(
+        num_bands,
+        step=said.task_config.get("step", 2.0) if options.step is None else options.step,
+        axis=options.axis or "x",
+        direction=options.direction or "+",
+        first_offset=options.first_offset or 0.0,
+    )
+    mask = said.arrays.get("mask")
+    return {"": CassiCamera(said.noise, mask=mask, dispersion=dispersion, wavelengths_nm=wavelengths_nm)}
+
+
 def described(geometry: Geometry) -> str:
     """As "28 bands 453.5 – 648.0 nm · step 2 px →"."""
     text = f"{geometry.num_bands} band" + ("s" if geometry.num_bands != 1 else "")
@@ -224,38 +322,6 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
         "first_offset": float(dispersion.first_offset),
     }
     return [("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))], attributes
-
-
-def turned(mask: np.ndarray, *, flip: str | None, rotate: int) -> np.ndarray:
-    """The (H, W) or (C, H, W) mask turned by quarter turns counter-clockwise, then mirrored left-right or up-down."""
-    if flip not in (None, "lr", "ud"):
-        raise GeometryError(f"The mask should be mirrored {flip!r}; lr or ud was expected. Correct --flip.")
-    if mask.ndim not in (2, 3):
-        return mask
-    mask = np.rot90(mask, rotate, axes=(-2, -1))
-    if flip is not None:
-        mask = np.flip(mask, axis=-1 if flip == "lr" else -2)
-    return np.ascontiguousarray(mask)
-
-
-def moved(mask: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
-    """The (H, W) or (C, H, W) mask moved down and right by `shift` (y, x) pixels; between pixels it is interpolated.
-
-    Where no mask is known any more it is 0.
-    """
-    if not np.isfinite(shift).all():
-        raise GeometryError(f"The mask should be moved by {shift} pixels; two numbers were expected. Correct them.")
-    if not any(shift) or mask.ndim not in (2, 3):
-        return mask
-    from scipy import ndimage
-
-    along_all = (0.0,) * (mask.ndim - 2) + tuple(shift)
-    return ndimage.shift(mask.astype(np.float64), along_all, order=1, mode="constant").astype(np.float32)
-
-
-def is_shifted(row: RoleRow, mask: np.ndarray, detector: tuple[int, ...]) -> bool:
-    """Whether a mask (C, H, W) holds every band where it falls on the detector, as Phi does."""
-    return mask.ndim == 3 and (row.found.key.lower() == "mask_3d_shift" or mask.shape[-2:] == detector)
 
 
 def named_wavelengths(name: str) -> np.ndarray:
@@ -341,175 +407,6 @@ def _checked(name: str, value: Any, reason: str) -> Any:
     return int(value) if name == "num_bands" else float(value) if is_number else value
 
 
-def _completed(known: Geometry, hints: Geometry) -> Geometry:
-    """`known` with what only `hints` know."""
-    new = {name: getattr(hints, name) for name in VALUES if getattr(known, name) is None}
-    new = {name: value for name, value in new.items() if value is not None}
-    return replace(known, **new, reasons={**known.reasons, **dict.fromkeys(new, "known of this instrument")})
-
-
-# ---- masks that are stored shifted -------------------------------------------------------------------------------
-
-
-def _unshifted(
-    mask: np.ndarray, known: Geometry, detector: tuple[int, ...], notes: list[str]
-) -> tuple[np.ndarray, Geometry]:
-    """Every band of a pre-shifted mask (C, H', W') moved back to (C, H, W), its values as they are stored."""
-    if mask.shape[-2:] != detector:
-        raise GeometryError(
-            f"The shifted mask is {by(mask.shape[-2:])} pixels; the snapshot is {by(detector)}. "
-            "Choose the mask of this camera."
-        )
-    known = replace(known, axis=known.axis or "x")
-    if known.step is None:
-        step, reason = _step_of_shifted(mask, known.axis), "where the bands of the shifted mask begin"
-        if step is None:
-            step, reason = 2.0, "assumed: the usual step of masks that are stored shifted"
-        known = replace(known, step=step, reasons={**known.reasons, "step": reason})
-    first = int(known.first_offset or 0)
-    if not (known.step.is_integer() and first == (known.first_offset or 0) and first >= 0):
-        raise GeometryError(
-            f"A mask that is stored shifted has whole steps; a step of {known.step:g} from {known.first_offset or 0:g} "
-            "was given. Give the mask as the first band sees it."
-        )
-    along = 2 if known.axis == "x" else 1
-    length = mask.shape[along] - first - (len(mask) - 1) * int(known.step)
-    if length < 1:
-        raise GeometryError(
-            f"The shifted mask is {mask.shape[along]} pixels long; {len(mask)} bands at step {known.step:g} need more. "
-            "Correct bands or step."
-        )
-    starts = [first + int(known.step) * band for band in range(len(mask))]
-    starts = starts if (known.direction or "+") == "+" else starts[::-1]
-    bands = [band.take(range(at, at + length), axis=along - 1) for band, at in zip(mask, starts, strict=True)]
-    notes.append(
-        f"The mask is stored shifted for every band; each band was moved back by its offset (step {known.step:g}: "
-        f"{known.reasons['step']}) and keeps the values that are stored."
-    )
-    unshifted = np.stack(bands)
-    if np.count_nonzero(unshifted) != np.count_nonzero(mask):
-        notes.append("Values of the shifted mask beside the bands' own places were left out.")
-    return unshifted, known
-
-
-def _step_of_shifted(mask: np.ndarray, axis: str) -> float | None:
-    """The whole step that the first open pixels of the first and the last band tell; None where they tell none."""
-    across = 0 if axis == "x" else 1
-    first, last = (int(np.argmax(band.any(axis=across))) for band in (mask[0], mask[-1]))
-    step, rest = divmod(abs(last - first), max(len(mask) - 1, 1))
-    return float(step) if step and not rest else None
-
-
-# ---- bands and step from sizes -----------------------------------------------------------------------------------
-
-
-def _fitting(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry, hints: Geometry | None) -> Geometry:
-    """The complete geometry; hints that do not fit the sizes are those of another camera and are left out."""
-    if hints is None:
-        return _solved(detector, mask, known)
-    try:
-        return _solved(detector, mask, _completed(known, hints))
-    except GeometryError as misfit:
-        try:
-            return _solved(detector, mask, known)
-        except AmbiguousGeometry:
-            raise
-        except GeometryError:
-            raise misfit from None
-
-
-def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> Geometry:
-    """The geometry with the band count and step that fit the sizes; raises where none or several do."""
-    reasons = dict(known.reasons)
-    axis = known.axis
-    if axis is None:
-        axis = "y" if detector[1] == mask[1] and detector[0] > mask[0] else "x"
-        reasons["axis"] = "the direction in which the snapshot is larger than the mask"
-    reasons.setdefault("direction", "the usual direction")
-    reasons.setdefault("first_offset", "the first band usually lies at the edge")
-    known = replace(known, axis=axis, direction=known.direction or "+", first_offset=known.first_offset or 0.0)
-    along, across = (1, 0) if axis == "x" else (0, 1)
-    shear = detector[along] - mask[along]
-    solutions = _solutions(known, shear) if detector[across] == mask[across] and shear >= 0 else []
-    if not solutions:
-        raise GeometryError(_misfit(detector, mask, known))
-    if len(solutions) > 1:
-        listed = ", ".join(f"{bands} bands at step {step:g}" for bands, step in solutions)
-        raise AmbiguousGeometry(
-            f"The snapshot is {by(detector)} pixels and the mask {by(mask)}; {listed} fit. "
-            "Give the number of bands or the step.",
-            tuple(solutions),
-        )
-    ((num_bands, step),) = solutions
-    of_shear = f"a shear of {shear} pixels"
-    if known.step is None:
-        reasons["step"] = f"the only whole step for {of_shear}"
-    if known.num_bands is None:
-        reasons["num_bands"] = f"the only number of bands for {of_shear}"
-    return replace(known, num_bands=num_bands, step=float(step), reasons=reasons)
-
-
-def _solutions(known: Geometry, shear: int) -> list[tuple[int, int | float]]:
-    """The (num_bands, step) pairs with this shear: whole steps where the step is not known; small steps first.
-
-    A mask whose place was measured decides by itself what falls beside the detector.
-    """
-    if known.mask_shift is not None and known.num_bands is not None and known.step is not None:
-        return [(known.num_bands, known.step)]
-    bands = [known.num_bands] if known.num_bands is not None else range(FEWEST_BANDS, MOST_BANDS + 1)
-    found = []
-    for num_bands in bands:
-        if known.step is not None:
-            steps = [known.step]
-        elif num_bands == 1 or (shear == 0 and known.num_bands is not None):
-            steps = [0]
-        else:
-            steps = range(1, int((shear - known.first_offset) // (num_bands - 1)) + 2)
-        found += [(num_bands, step) for step in steps if shear_of(num_bands, step, known.first_offset) == shear]
-    return sorted(found, key=lambda pair: pair[1])
-
-
-def shear_of(num_bands: int, step: float, first_offset: float) -> int:
-    """How many pixels a detector that sees all bands is longer than the scene, as `Dispersion.detector_shape`."""
-    return max(0, math.ceil(first_offset + (num_bands - 1) * step - 1e-9))
-
-
-def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> str:
-    """The sentence about a mask that does not fit, with the size that would."""
-    along, across, side = (1, 0, "width") if known.axis == "x" else (0, 1, "height")
-    sizes = f"The snapshot is {by(detector)} pixels"
-    num_bands, step, is_as_high = known.num_bands, known.step, detector[across] == mask[across]
-    if num_bands is not None and step is not None:
-        shear = shear_of(num_bands, step, known.first_offset)
-        if is_as_high:
-            return (
-                f"{sizes}; this mask with {num_bands} bands and step {step:g} needs a {side} of {mask[along] + shear}. "
-                "Choose another mask, correct bands or step, or crop the file."
-            )
-        fitting = list(detector)
-        fitting[along] -= shear
-        if fitting[along] > 0:
-            return (
-                f"{sizes}; with {num_bands} bands and step {step:g} its mask has {by(fitting)} pixels, this one has "
-                f"{by(mask)}. Choose the mask of this camera, or turn it."
-            )
-    if is_as_high and detector[along] > mask[along]:
-        what = "no band count and whole step explain"
-        if num_bands is not None:
-            what = f"no whole step of {num_bands} bands explains"
-        elif step is not None:
-            what = f"no number of bands at step {step:g} explains"
-        return (
-            f"{sizes} and the mask {by(mask)}; {what} the difference of {detector[along] - mask[along]} pixels. "
-            "Give bands and step, or choose another mask."
-        )
-    other = "rows" if known.axis == "x" else "columns"
-    return (
-        f"{sizes}; the mask is {by(mask)}. A mask has as many {other} as its snapshot and is smaller along the "
-        "dispersion. Choose the mask of this camera, or turn it."
-    )
-
-
 def _with_wavelengths(
     geometry: Geometry, given: Mapping[str, RoleRow], options: OpenOptions, hints: Geometry | None, notes: list[str]
 ) -> Geometry:
@@ -561,7 +458,7 @@ def _with_dark_level(
     elif isinstance(attributes.get("dark_level"), int | float):
         level, reason = float(attributes["dark_level"]), "stated in the file"
     elif "task" not in attributes:
-        level = estimated_dark_level(arrays["measurement"], arrays["mask"], _offsets(geometry), geometry.axis)
+        level = estimated_dark_level(arrays["measurement"], arrays["mask"], offsets_of(geometry), geometry.axis)
         reason = "what the ends of the detector read, where hardly any band arrives"
     if not math.isfinite(level):
         raise GeometryError(f"The dark level is {level} ({reason}); a number was expected. Correct --dark-level.")
@@ -591,7 +488,7 @@ def _may_be_lit_from_beside(row: RoleRow, options: OpenOptions, geometry: Geomet
 def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, notes: list[str]) -> np.ndarray:
     """The snapshot without the light from beside the field, where there is some for sure."""
     y = arrays["measurement"]
-    light = light_beside(y, arrays["mask"], _offsets(geometry), geometry.axis)
+    light = light_beside(y, arrays["mask"], offsets_of(geometry), geometry.axis)
     lit = light > 0
     if not lit.any():
         return y
@@ -606,12 +503,6 @@ def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, 
         "Keep it with the option for light from beside, or --light-beside keep."
     )
     return y - light
-
-
-def _offsets(geometry: Geometry) -> list[float]:
-    """Where every band begins along the dispersion."""
-    offsets = [geometry.first_offset + band * geometry.step for band in range(geometry.num_bands)]
-    return offsets if geometry.direction == "+" else offsets[::-1]
 
 
 # ---- arrays that fit ---------------------------------------------------------------------------------------------

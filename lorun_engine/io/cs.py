@@ -9,15 +9,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import GeometryError
 from ..measurement import Measurement
-from .options import OpenOptions
+from .options import INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option, numbers
 from .readers import FoundArray
-from .resolved import Resolved, RoleRow, by, require_numbers, stated_input_scale
+from .resolved import Resolved, RoleRow, Said, by, require_numbers, stated_input_scale
+
+if TYPE_CHECKING:
+    from ..tasks.camera import Camera
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "y", "meas", "samples", "measurements"),
@@ -30,7 +33,29 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
     "measurement": ("meas", "sample"),
 }
 AXES: Mapping[str, str] = {"measurement": "CYX"}
-OPTIONS = ("image_size", "pixel_order", "block_order", "input_scale", "integer_scale", "key")
+COMPANIONS: Mapping[str, str] = {"sampling": "the sampling matrix, M x N"}
+_ORDERS = (("row by row", "row"), ("column by column", "column"))
+OPTIONS = (
+    Option(
+        *("image_size", "--image-size", numbers("HxW", 2, separator="x"), "Image size (px)"),
+        *("pixels of the sampled image", "HxW"),
+        example="height, width", written=lambda size: "x".join(map(str, size)),
+    ),
+    Option(
+        *("pixel_order", "--pixel-order", str, "Pixels within a block", "how the pixels of a block are numbered"),
+        choices=_ORDERS,
+    ),
+    Option(
+        *("block_order", "--block-order", str, "Order of the blocks", "how the blocks are numbered"), choices=_ORDERS
+    ),
+    *(INPUT_SCALE, INTEGER_SCALE, KEY),
+)  # fmt: skip
+CHANGES = (
+    Option(
+        *("ratio", "--ratio", float, "A new random matrix, ratio", "a new sampling matrix of this ratio", "PERCENT"),
+        of_scenes=True, unit=" %", least=0.2, usual=25,
+    ),
+)  # fmt: skip
 ORDERS = ("row", "column")
 _MOST_SOLUTIONS = 6  # image sizes named in a sentence
 _ALIKE = 1e-3  # relative difference of two roughnesses that says nothing
@@ -52,6 +77,15 @@ class CsGeometry:
     pixel_order: str | None = None
     block_order: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+GEOMETRY = CsGeometry
+
+
+def claims(found: Sequence[FoundArray], options: OpenOptions) -> bool:
+    """Where a matrix, or the size of an image that was sampled, is among what is known."""
+    said = {role for _, role in options.roles}
+    return "sampling" in said or options.image_size is not None or any(map(_is_sampling_matrix, found))
 
 
 def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
@@ -146,6 +180,25 @@ def measurement(
     )
 
 
+def cameras(said: Said) -> Mapping[str, Camera]:
+    """One camera, with the matrix that was named; else with the set's own, or a new one of the ratio.
+
+    A set that adapts learns its matrix unless one was named.
+    """
+    from ..tasks.cs import CsCamera, cosine_sampling, random_sampling
+
+    named, own = said.arrays.get("sampling"), said.sampling
+    if named is not None:
+        return {"": CsCamera(said.noise, sampling=named)}
+    if said.adapts and said.ratio is not None:
+        own = cosine_sampling(said.ratio, block_size=int(said.task_config.get("block_size", 32)))
+    elif own is None and said.ratio is not None:
+        own = random_sampling(said.ratio, seed=said.seed)
+    camera = CsCamera(said.noise, sampling=own, learns_sampling=said.adapts)
+    camera.matrix  # noqa: B018  says what to give where there is none
+    return {"": camera}
+
+
 def described(geometry: CsGeometry) -> str:
     """As "102 of 1024 samples (10 %) · blocks 32 × 32 · 256 × 256 px"."""
     num_pixels = geometry.block_size**2
@@ -172,6 +225,14 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
 
 
 # ---- what the files hold -----------------------------------------------------------------------------------------
+
+
+def _is_sampling_matrix(entry: FoundArray) -> bool:
+    """Whether an array is called a sampling matrix and has fewer rows than the square number of its columns."""
+    rows, columns = sorted(entry.array.shape) if entry.array.ndim == 2 else (0, 0)
+    name = entry.key.lower() or entry.path.stem.lower()
+    named = name.startswith(("phi", "sampling", "r_")) or (entry.key and name in ("a", "matrix"))
+    return bool(named) and 0 < rows < columns and math.isqrt(columns) ** 2 == columns
 
 
 def _is_matrix(shape: tuple[int, ...]) -> bool:

@@ -1,8 +1,8 @@
-"""What a user may correct of what was understood on opening; one field per flag of the command line."""
+"""What a user may correct of what was understood on opening: the values, and a row for each that says how."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,42 +52,83 @@ class OpenOptions:
 
 NO_CORRECTIONS = OpenOptions()
 
-COMPANIONS = ("mask", "sampling", "reference")  # roles whose files have a flag of their own
 
-# field -> the flag of the command line that says it
-FLAGS: Mapping[str, str] = {
-    "task": "--task",
-    "num_bands": "--bands",
-    "step": "--step",
-    "axis": "--axis",
-    "direction": "--direction",
-    "first_offset": "--first-offset",
-    "wavelengths": "--wavelengths",
-    "key": "--key",
-    "flip": "--flip",
-    "rotate": "--rotate",
-    "mask_shift": "--mask-shift",
-    "crop": "--crop",
-    "input_scale": "--input-scale",
-    "cube_axes": "--cube-axes",
-    "integer_scale": "--integer-scale",
-    "dark_level": "--dark-level",
-    "light_beside": "--light-beside",
-    "image_size": "--image-size",
-    "pixel_order": "--pixel-order",
-    "block_order": "--block-order",
-    "scale": "--scale",
-    "kernel": "--kernel",
-    "border": "--border",
-}
+@dataclass(frozen=True)
+class Option:
+    """One thing that users may say of an instrument: the flag, the field on pages and the copied command are its.
+
+    `field` is one of OpenOptions, or, `of_scenes`, a word for commands that measure scenes alone. `parse` makes its
+    value of what stands after `flag`, with a ValueError that says what was expected; `written` is the way back.
+    `choices` are (words, value) pairs to choose from, `is_open` others too; `example` stands in an empty field. Where
+    an array of the files can say it too, `role` is that array's. A number lies between `least` and `most`; `usual` is
+    where it starts.
+    """
+
+    field: str
+    flag: str
+    parse: Callable[[str], Any]
+    title: str
+    help: str | None = None
+    metavar: str | None = None
+    choices: tuple[tuple[str, Any], ...] = ()
+    example: str = ""
+    is_open: bool = False
+    written: Callable[[Any], str] | None = None
+    role: str | None = None
+    of_scenes: bool = False
+    unit: str = ""
+    least: float = 0.0
+    most: float = 100.0
+    decimals: int = 1
+    usual: float | None = None
+
+    @property
+    def values(self) -> tuple[Any, ...] | None:
+        """The only values that the flag takes; None where others are possible."""
+        is_listed = self.choices and not self.is_open and self.written is None
+        return tuple(value for _, value in self.choices) if is_listed else None
+
+    @property
+    def start(self) -> str:
+        """The text of the usual value, or of the first choice."""
+        return self.text(self.choices[0][1] if self.choices else self.usual)
+
+    def text(self, value: Any) -> str:
+        """How the command line writes a value."""
+        if self.written is not None:
+            return self.written(value)
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        if isinstance(value, float):
+            return f"{value:.9g}" if float(f"{value:.9g}") == value else repr(value)
+        return str(value)
 
 
-def as_flag(name: str, value: Any) -> str:
-    """How the command line writes the value of a field."""
-    if name == "rotate":
-        return str(90 * value)
-    if isinstance(value, tuple):
-        return ("x" if name == "image_size" else ",").join(map(str, value))
-    if isinstance(value, float):
-        return f"{value:.9g}" if float(f"{value:.9g}") == value else repr(value)
-    return str(value)
+def numbers(form: str, count: int, *, separator: str = ",") -> Callable[[str], tuple[int, ...]]:
+    """What parses `count` whole numbers from 0, written as `form`."""
+
+    def parse(text: str) -> tuple[int, ...]:
+        try:
+            found = tuple(int(part) for part in text.lower().split(separator))
+        except ValueError:
+            found = ()
+        if len(found) != count or min(found) < 0:
+            raise ValueError(f"{text!r} was given; {form} was expected")
+        return found
+
+    return parse
+
+
+KEY = Option("key", "--key", str, "Key in the file", "which array of the file", "NAME")
+INPUT_SCALE = Option(
+    *("input_scale", "--input-scale", float, "Input scale", "factor from the measurement to the 0..1 scale", "A"),
+    example="by the decoder",
+)
+INTEGER_SCALE = Option(
+    "integer_scale", "--integer-scale", float, "Full scale of integers", "what stored integers are divided by", "S"
+)
+CUBE_AXES = Option(
+    *("cube_axes", "--cube-axes", str, "Axes of the array", "axes of a stored cube, e.g. HWC", "AXES"),
+    example="e.g. HWC",
+)
+COMMON = (INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY)  # that several tasks share

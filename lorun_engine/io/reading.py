@@ -1,34 +1,44 @@
-"""What the files of every task mean: one module a task, and how the task of opened files is told."""
+"""What the files of every task mean: what a task's module in this folder offers, and how the task of files is told."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from ..errors import FileError
 from ..measurement import Measurement
-from . import cassi, cs, sr
-from .options import OpenOptions
+from ..task import DEFAULT, TASKS
+from .options import COMMON, OpenOptions, Option
 from .readers import FoundArray
-from .resolved import Resolved, RoleRow
+from .resolved import Resolved, RoleRow, Said
+
+if TYPE_CHECKING:
+    from ..tasks.camera import Camera
 
 
 class Reading(Protocol):
     """What a task's module offers.
 
     `ROLES` maps every role to the keys in circulation, `NUM_AXES` to how many axes longer than 1 such an array has,
-    `FILE_WORDS` to words in file names, `AXES` to the axes of arrays whose file does not label them. `OPTIONS` are the
-    corrections of OpenOptions that mean something for the task.
+    `FILE_WORDS` to words in file names, `AXES` to the axes of arrays whose file does not label them. `COMPANIONS` maps
+    roles whose files have a flag of their own to its help. `OPTIONS` are the corrections that mean something for the
+    task, its own before the common ones; `CHANGES` those that a "what if" offers. `GEOMETRY` is the class of what
+    files are resolved to.
     """
 
     ROLES: Mapping[str, tuple[str, ...]]
     NUM_AXES: Mapping[str, tuple[int, ...]]
     FILE_WORDS: Mapping[str, tuple[str, ...]]
     AXES: Mapping[str, str]
-    OPTIONS: tuple[str, ...]
+    COMPANIONS: Mapping[str, str]
+    OPTIONS: tuple[Option, ...]
+    CHANGES: tuple[Option, ...]
+    GEOMETRY: type
+
+    def claims(self, found: Sequence[FoundArray], options: OpenOptions) -> bool:
+        """Whether opened files that state no task are of this one."""
 
     def by_shape(
         self, found: Sequence[FoundArray], free: Sequence[int], taken: Mapping[str, tuple[int, ...]]
@@ -41,12 +51,18 @@ class Reading(Protocol):
     def resolve(
         self, rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: Any
     ) -> Resolved:
-        """The complete geometry and arrays that fit it; a GeometryError says what is amiss."""
+        """The complete geometry and arrays that fit it; a GeometryError says what is amiss.
+
+        `hints` is a geometry that was resolved before, or None.
+        """
 
     def measurement(
         self, arrays: Mapping[str, np.ndarray], geometry: Any, *, path: Any, input_scale: float | None, notes: tuple
     ) -> Measurement:
         """The Measurement of resolved arrays; loads torch."""
+
+    def cameras(self, said: Said) -> Mapping[str, Camera]:
+        """The instruments that were described, by a label where there are several, else ""; loads torch."""
 
     def described(self, geometry: Any) -> str:
         """The geometry in one line."""
@@ -55,38 +71,27 @@ class Reading(Protocol):
         """(name, array, axes) of what a measurement file holds beside y and the reference, and its attributes."""
 
 
-READING: dict[str, Reading] = {"cassi": cassi, "cs": cs, "sr": sr}
+def reading_of(task: str) -> Reading:
+    """How the files of a task are read."""
+    return cast(Reading, TASKS[task].part(TASKS[task].files_at))
+
+
+def all_options() -> list[Option]:
+    """The rows of all tasks, each once: those of every task in turn, then those that are shared."""
+    own = [option for task in TASKS for option in reading_of(task).OPTIONS]
+    return list(dict.fromkeys([*(option for option in own if option not in COMMON), *COMMON]))
+
+
+def all_companions() -> tuple[str, ...]:
+    """The roles of all tasks whose files have a flag of their own, and the reference."""
+    return tuple(dict.fromkeys([*(role for task in TASKS for role in reading_of(task).COMPANIONS), "reference"]))
 
 
 def task_of(found: Sequence[FoundArray], options: OpenOptions) -> str:
-    """The task of opened files: the user's word, the files', else what they hold; CASSI where nothing tells."""
+    """The task of opened files: the user's word, the files', else the one that claims what they hold."""
     stated = options.task or next((e.attributes["task"] for e in found if "task" in e.attributes), None)
     if stated is not None:
-        if stated not in READING:
-            raise FileError(f"The task {stated!r} is not known; {', '.join(READING)} was expected. Correct --task.")
-        return stated
-    said = {role for _, role in options.roles}
-    if "sampling" in said or options.image_size is not None or any(map(_is_sampling_matrix, found)):
-        return "cs"
-    if "kernel" in said or options.scale is not None or options.kernel is not None or _are_photographs(found):
-        return "sr"
-    return "cassi"
-
-
-def _is_sampling_matrix(entry: FoundArray) -> bool:
-    """Whether an array is called a sampling matrix and has fewer rows than the square number of its columns."""
-    rows, columns = sorted(entry.array.shape) if entry.array.ndim == 2 else (0, 0)
-    name = entry.key.lower() or entry.path.stem.lower()
-    named = name.startswith(("phi", "sampling", "r_")) or (entry.key and name in ("a", "matrix"))
-    return bool(named) and 0 < rows < columns and math.isqrt(columns) ** 2 == columns
-
-
-def _are_photographs(found: Sequence[FoundArray]) -> bool:
-    """Whether what was opened is one picture of 8 bits, or one and its enlargement; detectors give more bits."""
-    pictures = [entry for entry in found if entry.path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp")]
-    if not pictures or len(pictures) < len(found) or len(pictures) > 2:
-        return False
-    if any(entry.array.dtype != np.uint8 or "mask" in entry.path.stem.lower() for entry in pictures):
-        return False
-    (height, width), *others = sorted(entry.array.shape[:2] for entry in pictures)
-    return all(y > height and y % height == 0 and x % width == 0 for y, x in others)
+        if stated not in TASKS:
+            raise FileError(f"The task {stated!r} is not known; {', '.join(TASKS)} was expected. Correct --task.")
+        return str(stated)
+    return next((task for task in TASKS if reading_of(task).claims(found, options)), DEFAULT)

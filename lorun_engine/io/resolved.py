@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import GeometryError
-from .options import OpenOptions
+from .options import NO_CORRECTIONS, OpenOptions
 from .readers import FoundArray
 
+if TYPE_CHECKING:
+    from ..tasks.noise import Noise
+
 ROWS_AT_ONCE = 4
+# what public code and data sets call a cube or a picture, in lower case
+SCENE_KEYS = (
+    *("reference", "cube", "img", "img_expand", "img_expend", "data_slice", "hsi", "orig", "truth", "gt", "label"),
+    *("rad", "scene", "hyperspectral"),
+)
+WAVELENGTH_KEYS = ("wavelengths_nm", "wavelengths", "wavelength", "wavelength_nm", "lambda", "bands", "wl")
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,26 @@ class Resolved:
     geometry: Any
     input_scale: float | None
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was said of an instrument that no measurement shows: to measure scenes with, or to adapt a set to.
+
+    `arrays` are those of the files that were named, by role. Where a set is there, `task_config`, `channels` and the
+    `sampling` matrix (M, N) that it has learned are its own; it `adapts` where it is to learn the instrument. `ratio`
+    (percent) asks for a new matrix; what is drawn comes from `seed`.
+    """
+
+    options: OpenOptions = NO_CORRECTIONS
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    noise: Noise | None = None
+    ratio: float | None = None
+    seed: int = 0
+    task_config: Mapping[str, Any] = field(default_factory=dict)
+    channels: int | None = None
+    sampling: np.ndarray | None = None
+    adapts: bool = False
 
 
 def require_numbers(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:

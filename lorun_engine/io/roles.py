@@ -15,12 +15,13 @@ import numpy as np
 
 from ..errors import AmbiguousGeometry, FileError, GeometryError, LorunError
 from ..measurement import Measurement, Scene
-from . import cassi
-from .cassi import Geometry
+from ..task import DEFAULT
+from .cassi import named_wavelengths
+from .cassi_geometry import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read
-from .reading import READING, Reading, task_of
-from .resolved import RoleRow
+from .reading import Reading, reading_of, task_of
+from .resolved import SCENE_KEYS, WAVELENGTH_KEYS, RoleRow
 
 UNUSED = "unused"
 RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write
@@ -37,7 +38,7 @@ class RoleTable:
 
     rows: tuple[RoleRow, ...]
     options: OpenOptions
-    task: str = "cassi"
+    task: str = DEFAULT
     geometry: Any = None
     notes: tuple[str, ...] = ()
     problem: LorunError | None = None
@@ -62,7 +63,7 @@ class RoleTable:
         if self.problem is not None:
             raise self.problem
         row = self.row("measurement")
-        return READING[self.task].measurement(
+        return reading_of(self.task).measurement(
             self.arrays, self.geometry, path=row.found.path, input_scale=self.input_scale, notes=self.notes
         )
 
@@ -81,15 +82,16 @@ def inspect(
     first, *more = dict.fromkeys(Path(path) for path in paths)
     found = [*read(first, key=options.key), *(entry for path in more for entry in read(path))]
     task = task_of(found, options)
-    hints = hints if task == "cassi" else None
+    reading = reading_of(task)
+    hints = hints if isinstance(hints, reading.GEOMETRY) else None
     rows = _rows(found, options, task, hints)
     notes = [note for row in rows for note in row.found.notes]
     notes += [f"{row.found.path.name}: {row.scale_reason}" for row in rows if row.role and row.scale != 1]
     arrays = {row.role: row.values() for row in rows if row.role and row.role != "wavelengths"}
     geometry, problem, input_scale = None, None, None
     try:
-        arrays = READING[task].prepared(arrays, options)
-        resolved = READING[task].resolve(rows, arrays, options, hints)
+        arrays = reading.prepared(arrays, options)
+        resolved = reading.resolve(rows, arrays, options, hints)
         arrays, geometry, input_scale = resolved.arrays, resolved.geometry, resolved.input_scale
         notes += resolved.notes
     except LorunError as error:
@@ -128,8 +130,8 @@ def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene
     cubes = [entry for entry in images if entry.array.ndim == 3] or images
     if not cubes:
         raise FileError(f"{Path(path).name} holds no cube or image. Choose a file with one.")
-    keyed = [entry for entry in images if _last_name(entry) in cassi.ROLES["reference"]]
-    keyed.sort(key=lambda entry: cassi.ROLES["reference"].index(_last_name(entry)))
+    keyed = [entry for entry in images if _last_name(entry) in SCENE_KEYS]
+    keyed.sort(key=lambda entry: SCENE_KEYS.index(_last_name(entry)))
     chosen = keyed[0] if keyed else max(cubes, key=lambda entry: entry.array.size)
     wavelengths_nm = _stated_wavelengths(chosen, found, options)
     row = _row(chosen, "reference", "the cube of the file", options, num_bands=_count(wavelengths_nm))
@@ -156,7 +158,7 @@ class _Guess(NamedTuple):
 
 def _assigned(found: Sequence[FoundArray], options: OpenOptions, task: str) -> list[_Guess]:
     """What every array is taken for; each role is given once, to the array with the strongest reason."""
-    reading = READING[task]
+    reading = reading_of(task)
     unknown = {role for _, role in options.roles} - {*reading.ROLES, UNUSED}
     if unknown:
         raise GeometryError(f"{sorted(unknown)[0]!r} is no role; {', '.join(reading.ROLES)} or {UNUSED} was expected.")
@@ -233,7 +235,7 @@ def _may_be(entry: FoundArray, role: str, reading: Reading) -> bool:
 
 
 def _rows(found: Sequence[FoundArray], options: OpenOptions, task: str, hints: Geometry | None) -> list[RoleRow]:
-    guesses, fixed = _assigned(found, options, task), READING[task].AXES
+    guesses, fixed = _assigned(found, options, task), reading_of(task).AXES
     by_role = {guess.role: entry for guess, entry in zip(guesses, found, strict=True) if guess.role}
     listed = by_role["wavelengths"].array.size if "wavelengths" in by_role else None
     num_bands = options.num_bands or listed or (None if hints is None else hints.num_bands)
@@ -338,10 +340,10 @@ def _stated_wavelengths(chosen: FoundArray, found: Sequence[FoundArray], options
     """The user's list where it has as many entries as the cube has bands, or nothing else is known; else the file's."""
     stated = chosen.attributes.get("wavelengths_nm")
     if stated is None:
-        lists = [e.array for e in found if _last_name(e) in cassi.ROLES["wavelengths"] and is_wavelengths(e.array)]
+        lists = [e.array for e in found if _last_name(e) in WAVELENGTH_KEYS and is_wavelengths(e.array)]
         stated = lists[0] if lists else None
     if options.wavelengths is not None:
-        named = cassi.named_wavelengths(options.wavelengths)
+        named = named_wavelengths(options.wavelengths)
         if stated is None or len(named) in chosen.array.shape:
             return named
     return None if stated is None else as_nanometres(stated)

@@ -9,16 +9,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import FileError, GeometryError
-from ..instrument import BORDERS, SCIPY_MODES
+from ..instrument import BORDERS, GALLERY, SCIPY_MODES
 from ..measurement import Measurement
-from .options import OpenOptions
+from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option
 from .readers import FoundArray, read
-from .resolved import Resolved, RoleRow, by, require_numbers, stated_input_scale
+from .resolved import Resolved, RoleRow, Said, by, require_numbers, stated_input_scale
+
+if TYPE_CHECKING:
+    from ..tasks.camera import Camera
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "lr", "low", "y", "img", "image"),
@@ -31,7 +34,25 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
     "measurement": ("low", "_lr", "x2", "x3", "x4"),
 }
 AXES: Mapping[str, str] = {}  # no role has fixed axes
-OPTIONS = ("scale", "kernel", "border", "input_scale", "integer_scale", "cube_axes", "key")
+COMPANIONS: Mapping[str, str] = {}  # a kernel has its option
+_SCALE = Option(
+    *("scale", "--scale", int, "Factor", "factor to the low-resolution image"),
+    choices=(("× 2", 2), ("× 3", 3), ("× 4", 4)),
+)
+_KERNEL = Option(
+    *("kernel", "--kernel", str, "Blur kernel", "blur kernel: of the gallery, or the N-th of a file", "NAME|FILE[:N]"),
+    choices=tuple((name, name) for name in GALLERY), is_open=True, role="kernel",
+)  # fmt: skip
+OPTIONS = (
+    _SCALE,
+    _KERNEL,
+    Option(
+        *("border", "--border", str, "Beyond the border", "how the scene goes on beyond its border"),
+        choices=tuple((border, border) for border in BORDERS),
+    ),
+    *(INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY),
+)
+CHANGES = (_KERNEL, _SCALE)
 USUAL_SCALE = 2
 LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
 
@@ -50,6 +71,15 @@ class SrGeometry:
     noise_level: float | None = None  # standard deviation, where the file states it
     border: str = "mirrored"
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+GEOMETRY = SrGeometry
+
+
+def claims(found: Sequence[FoundArray], options: OpenOptions) -> bool:
+    """Where a kernel or a factor was said, or everything that was opened are photographs."""
+    said = {role for _, role in options.roles}
+    return "kernel" in said or options.scale is not None or options.kernel is not None or _are_photographs(found)
 
 
 def prepared(arrays: Mapping[str, np.ndarray], options: OpenOptions) -> dict[str, np.ndarray]:
@@ -151,6 +181,29 @@ def measurement(
     )
 
 
+def cameras(said: Said) -> Mapping[str, Camera]:
+    """A camera for every kernel of the file that was named, "K1" and so on; scenes are measured in 8 bits.
+
+    A set that adapts learns one kernel, or all of them where none was named.
+    """
+    from ..tasks.sr import USUAL_KERNEL, SrCamera
+
+    name = said.options.kernel
+    if said.adapts:
+        known = said.task_config.get("scales") or [USUAL_SCALE]
+        kernels = [None] if name is None else read_kernels(name)
+        if len(kernels) != 1:
+            raise GeometryError(f"{name} holds {len(kernels)} kernels; one is adapted to. Choose it, e.g. :1.")
+        return {"": SrCamera(said.noise, kernel=kernels[0], scale=said.options.scale or int(known[0]))}
+    named = read_kernels(name or USUAL_KERNEL)
+    labels = [f"K{number}" for number in range(1, len(named) + 1)] if len(named) > 1 else [""]
+    scale, border = said.options.scale or USUAL_SCALE, said.options.border or "circular"
+    return {
+        label: SrCamera(said.noise, kernel=kernel, scale=scale, border=border, eight_bit=True)
+        for label, kernel in zip(labels, named, strict=True)
+    }
+
+
 def described(geometry: SrGeometry) -> str:
     """As "× 2 · blur gaussian 1.6"."""
     return f"× {geometry.scale}  ·  blur: {geometry.kernel}"
@@ -161,6 +214,17 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
     physics = measurement.physics
     attributes = {"scale": physics.scale, "noise_level": physics.noise_level, "border": physics.border}
     return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], attributes
+
+
+def _are_photographs(found: Sequence[FoundArray]) -> bool:
+    """Whether what was opened is one picture of 8 bits, or one and its enlargement; detectors give more bits."""
+    pictures = [entry for entry in found if entry.path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp")]
+    if not pictures or len(pictures) < len(found) or len(pictures) > 2:
+        return False
+    if any(entry.array.dtype != np.uint8 or "mask" in entry.path.stem.lower() for entry in pictures):
+        return False
+    (height, width), *others = sorted(entry.array.shape[:2] for entry in pictures)
+    return all(y > height and y % height == 0 and x % width == 0 for y, x in others)
 
 
 def read_kernels(name: str) -> list[np.ndarray]:

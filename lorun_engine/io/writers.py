@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import FileError
 from .atomic import replacing
 from .readers import envi_header_of
-from .reading import READING
+from .reading import reading_of
 
 if TYPE_CHECKING:
     import h5py
@@ -104,7 +104,7 @@ def write_measurement(
     path = Path(path)
     if path.suffix.lower() not in HDF5_SUFFIXES:
         raise FileError(f"{path.name} ends in {path.suffix or 'nothing'}; measurements are written as HDF5. Use .h5.")
-    companions, known = READING[measurement.task].stored(measurement)
+    companions, known = reading_of(measurement.task).stored(measurement)
     with replacing(path, protected=protected) as temporary, _new_hdf5(temporary) as file:
 
         def add(name: str, array: np.ndarray, axes: str) -> None:

@@ -26,16 +26,12 @@ from ..measurement import Measurement
 from ..networks.lora import AdapterSet, is_step, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters, run_denoiser
 from ..physics import LinearPhysics
-from ..tasks import TASKS
-from ..tasks.cassi import CassiPhysics
-from ..tasks.cs import CsPhysics
+from ..task import TASKS
 from ..tasks.gap_tv import GapTv
-from ..tasks.sr import SrPhysics
 from .cards import Card, card_text, cards_in, content_hash, read_card
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
 RANGE_SLACK_NM = 10.0
-OTHER_MATRIX = 0.05  # relative distance; one that was stored in 8 bits is still the same
 FEWEST_BANDS, MOST_BANDS = 8, 64
 
 
@@ -92,10 +88,11 @@ class Model:
     def fitted(self, measurement: Measurement) -> Self:
         """This model for the measurement's bands and dispersion; a ModelError where it was trained for others."""
         to, back, notes = self._band_maps(measurement)
-        self._require_degradation(measurement)
-        dispersion = measurement.physics.dispersion if isinstance(measurement.physics, CassiPhysics) else None
-        transposed = dispersion is not None and dispersion.axis == "y"
-        mirrored = dispersion is not None and dispersion.direction == "-"
+        physics = measurement.physics
+        misfit = physics.misfit(self.card.get("task_config", {}), self.adapters.sampling)
+        if misfit:
+            raise ModelError(misfit.replace("{name}", self.name))
+        transposed, mirrored = physics.is_transposed, physics.is_mirrored
         if to is None and not (transposed or mirrored):
             return replace(self, view=None, notes=notes)
         return replace(self, view=DenoiserView(to, back, transposed, mirrored), notes=notes)
@@ -107,7 +104,7 @@ class Model:
         if own is None or theirs is None:
             if num_bands == self.net.config.channels:
                 return None, None, ()
-            if self.task != "cassi" and num_bands == 1:  # a grey picture through a network for colour
+            if TASKS[self.task].is_photograph and num_bands == 1:  # a grey picture through a network for colour
                 channels = self.net.config.channels
                 return torch.ones(channels, 1), torch.full((1, channels), 1 / channels), ()
             raise ModelError(
@@ -128,28 +125,6 @@ class Model:
             f"resampled to the measurement's {len(theirs)} bands from {theirs.min():g} to {theirs.max():g} nm."
         )
         return interpolation(theirs, own), interpolation(own, theirs), (note,)
-
-    def _require_degradation(self, measurement: Measurement) -> None:
-        """Refuses samples by another matrix than the learned one, and another factor of enlargement."""
-        physics, own = measurement.physics, self.adapters.sampling
-        if isinstance(physics, CsPhysics) and own is not None:
-            if physics.sampling.shape != own.shape:
-                raise ModelError(
-                    f"The measurement has {physics.sampling.shape[0]} samples of {physics.sampling.shape[1]} pixels; "
-                    f"{self.name} was trained for {own.shape[0]} of {own.shape[1]}. Choose another set, or pinv."
-                )
-            apart = torch.linalg.norm(physics.sampling.cpu() - own.cpu()) / torch.linalg.norm(own.cpu())
-            if apart > OTHER_MATRIX:  # its denoiser knows the artefacts of its own matrix only
-                raise ModelError(
-                    f"The samples were taken with another matrix than the one that {self.name} has learned. Decode "
-                    "with pinv, or adapt the set to this matrix (Restore > Adapt…, lorun train --adapt)."
-                )
-        scales = self.card.get("task_config", {}).get("scales")
-        if isinstance(physics, SrPhysics) and scales and physics.scale not in scales:
-            raise ModelError(
-                f"The picture is to be enlarged {physics.scale} times; {self.name} was trained for "
-                f"{', '.join(map(str, scales))} times. Choose a set of this factor, or tikhonov."
-            )
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""
@@ -178,14 +153,14 @@ def list_decoders(library: Sequence[Path], *, task: str | None = None) -> list[D
         for card in cards
         if card.kind == "adapters" and card.fields.get("backbone_hash") in backbones
     ]
-    entries += [DecoderEntry(name, known.name) for known in TASKS.values() for name in known.decoders]
+    entries += [DecoderEntry(name, known.name) for known in TASKS.values() for name in known.decoders_at]
     return [entry for entry in entries if task is None or entry.task == task]
 
 
 def open_decoder(name: str, *, library: Sequence[Path], task: str | None = None) -> Decoder:
     """The decoder `name`: one without weights, a set of the library, or an adapter file."""
     for known in TASKS.values():
-        if name in known.decoders and task in (None, known.name):
+        if name in known.decoders_at and task in (None, known.name):
             return known.decoders[name]
     path = Path(name)
     if path.suffix == ".safetensors" or path.is_file():

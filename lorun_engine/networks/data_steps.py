@@ -46,14 +46,15 @@ class DataStep:
     """One kind of data step.
 
     `function` is `(x, y, physics, *numbers) -> z` or, with `has_dual`, `-> Dual`; `numbers` maps the names of its
-    numbers, (B or 1, 1, 1, 1) tensors, to where they start. `tasks` are those it serves, None for all. With `hyper_net`
-    the numbers are not learned per stage but come from the hyper-parameter net. One that `knows_noise` takes the
+    numbers, (B or 1, 1, 1, 1) tensors, to where they start. One that `divides` needs a diagonal Phi Phi^T. With
+    `hyper_net` the numbers are not learned per stage but come from the hyper-parameter net, which needs a known
+    degradation. One that `knows_noise` takes the
     variance of the detector's noise after its numbers, or None.
     """
 
     function: Callable[..., Tensor | Dual]
     numbers: Mapping[str, float]
-    tasks: tuple[str, ...] | None = None
+    divides: bool = False
     has_dual: bool = False
     hyper_net: bool = False
     knows_noise: bool = False
@@ -62,6 +63,12 @@ class DataStep:
     def size(self) -> str | None:
         """The step size an estimator can give, "rho" or "mu"; None where there is none."""
         return next((name for name in ("rho", "mu") if name in self.numbers and not self.hyper_net), None)
+
+    def serves(self, physics: LinearPhysics) -> bool:
+        """Whether the operator has what this step needs."""
+        return (physics.has_diagonal_gram or not self.divides) and (
+            not self.hyper_net or physics.degradation() is not None
+        )
 
     def moved(
         self,
@@ -144,10 +151,10 @@ DATA_STEPS: dict[str, DataStep] = {
     "weighted-half-quadratic": DataStep(weighted_half_quadratic, {"mu": START, "nu": 1.0}, knows_noise=True),
     "proximal-gradient": DataStep(proximal_gradient, {"rho": START}),
     # blur and decimation have no diagonal Phi Phi^T to divide by
-    "normalised-projection": DataStep(normalised_projection, {"rho": START}, tasks=("cassi", "cs")),
+    "normalised-projection": DataStep(normalised_projection, {"rho": START}, divides=True),
     "primal-dual": DataStep(primal_dual, {"delta": _START_DELTA}, has_dual=True),
     "multiplicative": DataStep(multiplicative, {"rho": START, "slide": 0.0}),
-    "usrnet": DataStep(half_quadratic, {"mu": START}, tasks=("sr",), hyper_net=True),
+    "usrnet": DataStep(half_quadratic, {"mu": START}, hyper_net=True),
     "none": DataStep(unmoved, {}),
 }
 

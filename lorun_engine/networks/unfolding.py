@@ -120,14 +120,11 @@ class NetworkConfig:
         """Whether the last image is made of those of all stages, so that no stage can be left out."""
         return DENOISERS[self.denoiser].tail is not None
 
-    def require_task(self, task: str) -> None:
-        """Raises a ModelError where the data step does not serve `task`."""
-        if task and self.step.tasks is not None and task not in self.step.tasks:
-            others = ", ".join(name for name, step in DATA_STEPS.items() if step.tasks is None or task in step.tasks)
-            raise ModelError(
-                f"The data step {self.data_step} serves {' and '.join(self.step.tasks)}, not {task}; choose one of "
-                f"{others}."
-            )
+    def require(self, physics: LinearPhysics) -> None:
+        """Raises a ModelError where the data step does not serve the operator."""
+        if physics.task and not self.step.serves(physics):
+            others = ", ".join(name for name, step in DATA_STEPS.items() if step.serves(physics))
+            raise ModelError(f"The data step {self.data_step} does not serve {physics.task}; choose one of {others}.")
 
     @property
     def uses_components(self) -> bool:
@@ -340,7 +337,7 @@ class UnfoldingNet:
                 f"{num_stages} stages were asked for; the denoiser {config.denoiser} joins the images of all "
                 f"{config.num_stages} stages at the end, so it cannot stop before. Ask for {config.num_stages}."
             )
-        config.require_task(physics.task)
+        config.require(physics)
 
     def _conditioning(
         self, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None, start: Start

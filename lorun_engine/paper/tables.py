@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,16 @@ from ..decoder import Decoder
 from ..decoding.evaluate import Window, evaluate
 from ..errors import LorunError
 from ..io import OpenOptions, open_companion, open_scene
-from ..io.sr import read_kernels
+from ..io.reading import reading_of
+from ..io.resolved import Said
 from ..library.cards import Card, cards_in
 from ..library.model import Model, load_model
 from ..measurement import Measurement, Scene
-from ..tasks import TASKS, cassi, cs, sr
+from ..task import TASKS
 from ..training_data.photographs import picture_files
 
 KERNELS_FILE = "kernels/kernels_12.mat"
-MASK_FILE = "cassi/mask_sim_256.mat"
+COMPANIONS = {"mask": "cassi/mask_sim_256.mat"}  # role -> file below the data folder
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _scenes(table: Table, column: Column, data: Path) -> list[Window]:
     folder = data / column.folder
     if not folder.is_dir():
         raise LorunError(f"{folder} does not exist. Put the data set there.")
-    paths = picture_files([folder]) if table.task != "cassi" else sorted(folder.glob("*.mat"))
+    paths = picture_files([folder]) if TASKS[table.task].is_photograph else sorted(folder.glob("*.mat"))
     if column.scenes:
         paths = [path for path in paths if path.stem in column.scenes]
     if not paths:
@@ -161,15 +161,23 @@ def _scenes(table: Table, column: Column, data: Path) -> list[Window]:
 
 def _measure(table: Table, column: Column, data: Path, decoder: Decoder) -> Callable[[Scene], Measurement]:
     """What measures the scenes of a column; CS sets with the matrix they have learned."""
-    if table.task == "cs":
-        own = decoder.adapters.sampling if isinstance(decoder, Model) else None
-        sampling = cs.random_sampling(column.ratio) if own is None else own.cpu().numpy()
-        return partial(cs.simulate, sampling=sampling)
-    if table.task == "sr":
-        kernels = read_kernels(str(_existing(data / KERNELS_FILE)))
-        return partial(sr.simulate, kernel=kernels[column.kernel - 1], scale=column.scale)
-    mask = open_companion(_existing(data / MASK_FILE), "mask", OpenOptions(task="cassi"))
-    return partial(cassi.measure, mask=mask)
+    own = decoder.adapters.sampling if isinstance(decoder, Model) else None
+    said = Said(
+        OpenOptions(
+            task=table.task,
+            scale=column.scale,
+            kernel=None if column.kernel is None else f"{_existing(data / KERNELS_FILE)}:{column.kernel}",
+        ),
+        {role: _companion(data, role, table.task) for role in set(COMPANIONS) & set(reading_of(table.task).COMPANIONS)},
+        ratio=column.ratio,
+        sampling=None if own is None else own.cpu().numpy(),
+    )
+    (camera,) = reading_of(table.task).cameras(said).values()
+    return camera.measured
+
+
+def _companion(data: Path, role: str, task: str) -> np.ndarray:
+    return open_companion(_existing(data / COMPANIONS[role]), role, OpenOptions(task=task))
 
 
 def _existing(path: Path) -> Path:

@@ -10,8 +10,11 @@ first_offset + (C - 1 - c) * step ("-"). A fractional offset splits a pixel betw
 
 from __future__ import annotations
 
+import hashlib
 import math
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,8 +24,10 @@ from torch import Tensor
 from ..errors import GeometryError
 from ..instrument import Dispersion
 from ..measurement import Measurement, Scene
-from ..physics import LinearPhysics
+from ..physics import LinearPhysics, Part, Withheld
+from .camera import Camera
 from .noise import Noise
+from .withheld import random_share, random_start
 
 
 class CassiPhysics(LinearPhysics):
@@ -35,6 +40,7 @@ class CassiPhysics(LinearPhysics):
     """
 
     task = "cassi"
+    has_diagonal_gram = True  # tridiagonal with a dominant diagonal for fractional offsets
 
     def __init__(
         self,
@@ -56,6 +62,7 @@ class CassiPhysics(LinearPhysics):
         self.scene_shape = (num_bands, height, width)
         self.measurement_shape = (1, *(detector_shape or dispersion.detector_shape(height, width)))
         self.seen = seen
+        self.is_transposed, self.is_mirrored = dispersion.axis == "y", dispersion.direction == "-"
         self._diagonal, self._off_diagonal = self._phi_phi_t()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,6 +110,33 @@ class CassiPhysics(LinearPhysics):
         seen = self.seen if self.seen is None or len(self.seen) == 1 else self.seen[rows]
         return self if mask is self.mask and seen is self.seen else self._with(mask, seen)
 
+    def joined(self, others: Sequence[Self]) -> Self:
+        """One camera a sample: masks as large as the first one's."""
+        seen = None if self.seen is None else torch.cat([other.seen for other in others if other.seen is not None])
+        return self._with(torch.cat([other.mask for other in others]), seen)
+
+    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
+        """Lines across the dispersion; along it everything is kept, as a detector pixel holds bands of many places."""
+        rows = -2 if self.dispersion.axis == "x" else -1
+        total = self.scene_shape[rows]
+        size = min(crop[0], total)
+        first = random_start(total - size, generator)
+        detector = list(self.measurement_shape[1:])
+        detector[rows] = size
+        physics = type(self)(
+            self.mask.narrow(rows, first, size),
+            self.dispersion,
+            detector_shape=(detector[0], detector[1]),
+            seen=None if self.seen is None else self.seen.narrow(rows, first, size),
+        )
+        return Part(y.narrow(rows, first, size), physics, None if scene is None else scene.narrow(rows, first, size))
+
+    def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
+        """Without a random share of the detector pixels, which the operator no longer sees."""
+        seen = torch.ones_like(y) if self.seen is None else self.seen.expand_as(y)
+        hidden = seen * random_share(y.shape, share, y.device, generator)
+        return Withheld(y * (1 - hidden), self.seeing(seen * (1 - hidden)), hidden)
+
     def seeing(self, seen: Tensor) -> Self:
         """The same camera where only the detector pixels count at which `seen` is 1."""
         return self._with(self.mask, seen.to(self.mask))
@@ -141,6 +175,129 @@ class CassiPhysics(LinearPhysics):
         return torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)), off_diagonal
 
 
+@dataclass(frozen=True)
+class CassiCamera(Camera):
+    """`mask` (H, W) or (C, H, W), or None for any mask, and `wavelengths_nm` (C) of the bands, or None.
+
+    The `dispersion` is that of its bands; scenes of another number of bands are dispersed alike.
+    """
+
+    task: ClassVar[str] = "cassi"
+    mask: np.ndarray | None = None
+    dispersion: Dispersion = Dispersion(28)
+    wavelengths_nm: np.ndarray | None = None
+    density: float = 0.5  # the open share of a mask that is drawn
+
+    @classmethod
+    def of(cls, measurement: Measurement, *, noise: Noise | None = None) -> Self:
+        """Mask, dispersion and bands of a measurement."""
+        physics = measurement.physics
+        assert isinstance(physics, CassiPhysics)
+        mask = physics.mask[0].cpu().numpy()
+        return cls(
+            noise,
+            mask=mask[0] if len(mask) == 1 else mask,
+            dispersion=physics.dispersion,
+            wavelengths_nm=measurement.wavelengths_nm,
+        )
+
+    def measured(self, scene: Scene, *, seed: int = 0, sampling: np.ndarray | None = None) -> Measurement:
+        """A snapshot: a larger mask gives its top-left part; without one a random binary one is drawn from `seed`."""
+        num_bands, height, width = scene.image.shape
+        mask = random_mask(height, width, density=self.density, seed=seed) if self.mask is None else self.mask
+        dispersion = replace(self.dispersion, num_bands=num_bands)
+        return simulate(scene, mask[..., :height, :width], dispersion, noise=self.noise, seed=seed)
+
+    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> CassiPhysics:
+        """Random parts of the mask as it stands, or random masks; the first band less than a pixel from the edge."""
+        batch, _, height, width = scenes.shape
+        near = replace(self.dispersion, first_offset=self.dispersion.first_offset % 1)
+        return CassiPhysics(self._masks(batch, height, width, generator, other_masks), near)
+
+    @property
+    def axis(self) -> str:
+        """The axis of the dispersion."""
+        return self.dispersion.axis
+
+    def crop(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width): long along the dispersion, at most the mask's."""
+        height, width = size if self.axis == "x" else size[::-1]
+        if self.mask is None:
+            return height, width
+        return min(height, self.mask.shape[-2]), min(width, self.mask.shape[-1])
+
+    def channels(self, network: int) -> int:
+        """Its bands."""
+        return self.dispersion.num_bands
+
+    @property
+    def wavelengths(self) -> np.ndarray | None:
+        """The band centres in nm."""
+        return self.wavelengths_nm
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """Step and direction."""
+        return {"step": self.dispersion.step, "direction": self.dispersion.direction}
+
+    def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
+        """With another `step` or `direction`, or with a new random mask of which `density` percent are open."""
+        optics = {name: changes[name] for name in ("step", "direction") if name in changes}
+        camera = replace(self, dispersion=replace(self.dispersion, **optics))
+        if "density" not in changes:
+            return camera
+        return replace(camera, mask=None, density=changes["density"] / 100)
+
+    def framed(self, scene: Scene) -> tuple[Self, Scene]:
+        """The middle of the mask and of the scene, as large as the smaller of both."""
+        if self.mask is None:
+            return self, scene
+        size = [min(lengths) for lengths in zip(scene.image.shape[1:], self.mask.shape[-2:], strict=True)]
+        image = np.ascontiguousarray(_middle(scene.image, size))
+        return replace(self, mask=_middle(self.mask, size)), replace(scene, image=image)
+
+    def with_any_mask(self) -> Self:
+        """Without its mask."""
+        return replace(self, mask=None)
+
+    def known_to(self, task_config: Mapping[str, Any]) -> Camera | None:
+        """Any mask and no noise, the set's own step along the rows."""
+        dispersion = Dispersion(self.dispersion.num_bands, float(task_config.get("step", 2.0)))
+        return replace(self, noise=None, mask=None, dispersion=dispersion)
+
+    def summary(self) -> dict[str, Any]:
+        """Dispersion, bands, and what tells its mask from others."""
+        said = super().summary()
+        said |= {name: value for name, value in asdict(self.dispersion).items() if name != "num_bands"}
+        said |= {"bands": self.dispersion.num_bands, "mask": "random"}
+        if self.mask is not None:
+            said["mask"] = " x ".join(map(str, self.mask.shape))
+            said["open_share"] = round(float((self.mask > 0.5 * self.mask.max()).mean()), 4)
+            said["mask_hash"] = hashlib.sha256(np.ascontiguousarray(self.mask, dtype="<f4").tobytes()).hexdigest()
+        return said
+
+    def _masks(self, batch: int, height: int, width: int, generator: torch.Generator, other_masks: float) -> Tensor:
+        """(B, 1 or C, h, w) parts of the mask, or random ones for a share of the samples."""
+        device = generator.device
+        density = 0.1 + 0.5 * torch.rand(batch, 1, 1, 1, device=device, generator=generator)
+        random = (torch.rand(batch, 1, height, width, device=device, generator=generator) < density).float()
+        if self.mask is None:
+            return random
+        mask = torch.from_numpy(np.ascontiguousarray(self.mask)).to(device)
+        mask = mask[None] if mask.dim() == 2 else mask
+        starts = torch.rand(2, batch, device=device, generator=generator)
+        other = torch.rand(batch, device=device, generator=generator) < other_masks
+        parts = []
+        for index in range(batch):
+            y, x = (
+                int(float(start) * (own - used + 1))
+                for start, own, used in zip(starts[:, index], mask.shape[-2:], (height, width), strict=True)
+            )
+            part = mask[:, y : y + height, x : x + width]
+            parts.append(random[index].expand_as(part) if bool(other[index]) else part)
+        return torch.stack(parts)
+
+
 def simulate(
     scene: Scene, mask: np.ndarray, dispersion: Dispersion, *, noise: Noise | None = None, seed: int = 0
 ) -> Measurement:
@@ -165,22 +322,10 @@ def simulate(
     )
 
 
-def measure(
-    scene: Scene,
-    *,
-    mask: np.ndarray | None = None,
-    dispersion: Dispersion | None = None,
-    noise: Noise | None = None,
-    seed: int = 0,
-) -> Measurement:
-    """As `simulate`, for scenes of any size.
-
-    Without a mask a random binary one is drawn from `seed`; a larger mask gives its top-left part. Without a dispersion
-    every band moves 2 columns to the right.
-    """
-    num_bands, height, width = scene.image.shape
-    used = random_mask(height, width, seed=seed) if mask is None else mask[..., :height, :width]
-    return simulate(scene, used, dispersion or Dispersion(num_bands), noise=noise, seed=seed)
+def _middle(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """The middle (..., height, width) of an image."""
+    y, x = ((length - wanted) // 2 for length, wanted in zip(image.shape[-2:], size, strict=True))
+    return image[..., y : y + size[0], x : x + size[1]]
 
 
 def random_mask(height: int, width: int, *, density: float = 0.5, seed: int = 0) -> np.ndarray:

@@ -7,10 +7,10 @@ rows (Eq. 1 of the paper; CPP-Net, ISTA-Net). Phi may be random, come from a fil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,13 +18,16 @@ import torch.nn.functional as F
 from scipy import fft
 from torch import Tensor
 
-from ..decoder import Stage
+from ..decoder import Stage, WithoutWeights
 from ..errors import GeometryError
 from ..measurement import Measurement, Scene
-from ..physics import LinearPhysics
+from ..physics import LinearPhysics, Part, Withheld
+from .camera import Camera
 from .noise import Noise
+from .withheld import random_start
 
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601 at full range, as OpenCV's YCrCb has it
+OTHER_MATRIX = 0.05  # relative distance of two matrices; one that was stored in 8 bits is still the same
 _ORTHONORMAL = 1e-5  # how far Phi Phi^T may be from the identity, element by element
 
 
@@ -36,6 +39,7 @@ class CsPhysics(LinearPhysics):
     """
 
     task = "cs"
+    has_diagonal_gram = True  # that of the published matrices, which have orthonormal rows
 
     def __init__(self, sampling: Tensor, image_size: tuple[int, int]) -> None:
         if sampling.dim() != 2:
@@ -90,16 +94,50 @@ class CsPhysics(LinearPhysics):
         sampling = self.sampling.to(device=device, dtype=dtype or self.sampling.dtype)
         return self if sampling is self.sampling else type(self)(sampling, self.scene_shape[1:])
 
-    def part(self, rows: Tensor) -> Self:
-        """Itself: all samples share Phi."""
-        return self
+    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
+        """Whole blocks of samples; those at the right and lower border only where there are no others."""
+        b = self.block_size
+        whole = [max(1, size // b) for size in self.scene_shape[1:]]
+        counts = [min(max(1, size // b), count) for size, count in zip(crop, whole, strict=True)]
+        firsts = [random_start(count - used, generator) for count, used in zip(whole, counts, strict=True)]
+        for axis, first, count in zip((-2, -1), firsts, counts, strict=True):
+            y = y.narrow(axis, first, count)
+            if scene is not None:
+                scene = scene.narrow(axis, first * b, min(count * b, scene.shape[axis]))
+        height, width = (min(count * b, own) for count, own in zip(counts, self.scene_shape[1:], strict=True))
+        return Part(y, type(self)(self.sampling, (height, width)), scene)
+
+    def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
+        """Without a random share of the rows of Phi, at least one and not all."""
+        num_rows = len(self.sampling)
+        order = torch.randperm(num_rows, device=y.device, generator=generator)
+        num_hidden = min(max(1, round(share * num_rows)), num_rows - 1)
+        kept = order[num_hidden:].sort().values
+        hidden = torch.zeros(1, num_rows, 1, 1, device=y.device)
+        hidden[:, order[:num_hidden]] = 1
+        return Withheld(y[:, kept], self.with_sampling(self.sampling[kept]), hidden.expand_as(y))
+
+    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+        """Samples by another matrix than the learned one: its denoiser knows the artefacts of its own matrix only."""
+        if sampling is None:
+            return ""
+        if self.sampling.shape != sampling.shape:
+            (own_rows, own_columns), (rows, columns) = self.sampling.shape, sampling.shape
+            return (
+                f"The measurement has {own_rows} samples of {own_columns} pixels; {{name}} was trained for {rows} of "
+                f"{columns}. Choose another set, or pinv."
+            )
+        apart = torch.linalg.norm(self.sampling.cpu() - sampling.cpu()) / torch.linalg.norm(sampling.cpu())
+        if apart <= OTHER_MATRIX:
+            return ""
+        return (
+            "The samples were taken with another matrix than the one that {name} has learned. Decode with pinv, or "
+            "adapt the set to this matrix (Restore > Adapt…, lorun train --adapt)."
+        )
 
     def with_sampling(self, sampling: Tensor) -> Self:
         """The sampling of images of the same size by another matrix."""
         return type(self)(sampling, self.scene_shape[1:])
-
-    def conditioning(self) -> None:
-        """Nothing: a denoiser sees the image alone."""
 
     @cached_property
     def _products(self) -> Tensor:
@@ -153,20 +191,76 @@ class CsPhysics(LinearPhysics):
 
 
 @dataclass(frozen=True)
-class PseudoInverse:
+class CsCamera(Camera):
+    """`sampling` (M, N), which is learned with the set where `learns_sampling`."""
+
+    task: ClassVar[str] = "cs"
+    sampling: np.ndarray | None = None
+    learns_sampling: bool = False
+
+    @classmethod
+    def of(cls, measurement: Measurement, *, noise: Noise | None = None) -> Self:
+        """The matrix of a measurement."""
+        physics = measurement.physics
+        assert isinstance(physics, CsPhysics)
+        return cls(noise, sampling=physics.sampling.detach().cpu().numpy())
+
+    def measured(self, scene: Scene, *, seed: int = 0, sampling: np.ndarray | None = None) -> Measurement:
+        """The samples of the scene's luma by the matrix, or by the one that stands in for it."""
+        return simulate(scene, self.matrix if sampling is None else sampling, noise=self.noise, seed=seed)
+
+    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> CsPhysics:
+        """The sampling of crops of this size."""
+        matrix = torch.from_numpy(np.ascontiguousarray(self.matrix)).to(scenes.device)
+        return CsPhysics(matrix, (scenes.shape[-2], scenes.shape[-1]))
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Phi; a sentence where there is none."""
+        if self.sampling is None:
+            raise GeometryError(
+                "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
+            )
+        return self.sampling
+
+    def channels(self, network: int) -> int:
+        """One: the luma."""
+        return 1
+
+    def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
+        """With a new random matrix of the `ratio`, in percent."""
+        if "ratio" not in changes:
+            return self
+        block_size = math.isqrt(self.matrix.shape[1])
+        return replace(self, sampling=random_sampling(changes["ratio"], block_size=block_size, seed=seed))
+
+    def task_config(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The ratio in percent and the size of a block."""
+        rows, columns = self.matrix.shape
+        return {**known, "ratio": round(100 * rows / columns, 4), "block_size": round(columns**0.5)}
+
+    def new_sampling(self) -> np.ndarray | None:
+        """Its matrix, where it is learned."""
+        return self.sampling if self.learns_sampling else None
+
+    @property
+    def replaces_sampling(self) -> bool:
+        """Samples are decoded with the matrix that took them."""
+        return True
+
+    def summary(self) -> dict[str, Any]:
+        """The size of the matrix, and whether it is learned."""
+        shape = " x ".join(map(str, self.matrix.shape))
+        return {**super().summary(), "sampling": shape, "learned": self.learns_sampling}
+
+
+@dataclass(frozen=True)
+class PseudoInverse(WithoutWeights):
     """The least-norm image Phi^T (Phi Phi^T)^-1 y: the yardstick that needs no weights."""
 
     name: str = "pinv"
     task: str = "cs"
     num_stages: int = 1
-
-    def fitted(self, measurement: Measurement) -> PseudoInverse:
-        """Itself: it takes any matrix."""
-        return self
-
-    def input_scale(self, measurement: Measurement) -> float:
-        """1: samples are in the unit of the image."""
-        return 1.0
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """The start Phi^T y in units of its gram, then the pseudo-inverse, which further stages only repeat."""

@@ -8,9 +8,9 @@ USRNet has it (Zhang, Van Gool, Timofte, CVPR 2020). Beyond its border a simulat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,15 +18,17 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from ..decoder import Stage
+from ..decoder import Stage, WithoutWeights
 from ..errors import GeometryError
 from ..instrument import BORDERS, SCIPY_MODES
 from ..measurement import Measurement, Scene
-from ..physics import LinearPhysics
-from .kernels import resized
+from ..physics import LinearPhysics, Part, Withheld
+from .camera import Camera
+from .kernels import gallery, random_kernels, resized
 from .noise import Noise
+from .withheld import mean_of_neighbours, random_share, random_start
 
-SCALES = (2, 3, 4)
+USUAL_KERNEL = "gaussian 1.6"  # of the gallery
 # mu of one exact data step from the bicubic image: the best of nine values on eight validation photographs under random
 # kernels (27.00, 25.78 and 24.94 dB for x2, x3 and x4; bicubic 24.13, 24.02 and 23.80 dB). Noise asks for more: at a
 # standard deviation of 0.01 the best is 0.01 at x2 and x3, 0.005 at x4, about (noise / _NOISE)^2.
@@ -121,8 +123,44 @@ class SrPhysics(LinearPhysics):
         """The kernels of some samples."""
         return self if len(self.kernel) == 1 else self._with(self.kernel[rows])
 
-    def conditioning(self) -> None:
-        """Nothing: a denoiser sees the image and, where it wants it, the noise level."""
+    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
+        """A part of the picture; it sees a blur that went on beyond it, so its border does not count."""
+        s, size = self.scale, []
+        for axis, wanted in zip((-2, -1), crop, strict=True):
+            total = y.shape[axis]
+            used = min(max(wanted // s, self.kernel.shape[-1] // s + 1), total)
+            first = random_start(total - used, generator)
+            y = y.narrow(axis, first, used)
+            if scene is not None:
+                scene = scene.narrow(axis, first * s, used * s)
+            size.append(used * s)
+        is_whole = tuple(size) == tuple(self.scene_shape[1:])
+        physics = type(self)(
+            self.kernel,
+            s,
+            (size[0], size[1]),
+            channels=self.scene_shape[0],
+            noise_level=self.noise_level,
+            border=self.border if is_whole else "mirrored",
+        )
+        margin = 0 if is_whole else min(self.kernel.shape[-1] // 2, min(size) // 4) // s * s
+        return Part(y, physics, scene, margin)
+
+    def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
+        """A random share of the pixels has the mean of its neighbours instead; the operator is the same."""
+        hidden = random_share((len(y), 1, *y.shape[2:]), share, y.device, generator)
+        given = torch.where(hidden > 0, mean_of_neighbours(y, 1 - hidden), y)
+        return Withheld(given, self, hidden.expand_as(y))
+
+    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+        """Another factor of enlargement."""
+        scales = task_config.get("scales")
+        if not scales or self.scale in scales:
+            return ""
+        return (
+            f"The picture is to be enlarged {self.scale} times; {{name}} was trained for "
+            f"{', '.join(map(str, scales))} times. Choose a set of this factor, or tikhonov."
+        )
 
     def degradation(self) -> Tensor:
         """(1, 2): what USRNet's hyper-parameter net sees, noise level and factor."""
@@ -169,20 +207,68 @@ def _inner(x: Tensor, margin: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Bicubic:
+class SrCamera(Camera):
+    """`kernel` (kh, kw), or None for any, the factor `scale`, and how scenes go on beyond their `border`.
+
+    Measurements are cut down to 8 bits before noise comes where `eight_bit` says so, or, if None, where there is none.
+    """
+
+    task: ClassVar[str] = "sr"
+    kernel: np.ndarray | None = None
+    scale: int = 2
+    border: str = "circular"
+    eight_bit: bool | None = None
+
+    @classmethod
+    def of(cls, measurement: Measurement, *, noise: Noise | None = None) -> Self:
+        """Kernel and factor of a measurement."""
+        physics = measurement.physics
+        assert isinstance(physics, SrPhysics)
+        return cls(noise, kernel=physics.kernel[0].cpu().numpy(), scale=physics.scale)
+
+    def measured(self, scene: Scene, *, seed: int = 0, sampling: np.ndarray | None = None) -> Measurement:
+        """The low-resolution picture; without a kernel of its own by the usual one."""
+        kernel = gallery()[USUAL_KERNEL] if self.kernel is None else self.kernel
+        eight_bit = self.noise is None if self.eight_bit is None else self.eight_bit
+        return simulate(scene, kernel, self.scale, noise=self.noise, seed=seed, eight_bit=eight_bit, border=self.border)
+
+    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> SrPhysics:
+        """Blur by the kernel, or by a random one a sample."""
+        batch, channels, height, width = scenes.shape
+        if self.kernel is None:
+            kernel = random_kernels(batch, generator)
+        else:
+            kernel = torch.from_numpy(np.ascontiguousarray(self.kernel)).to(scenes.device)
+        level = self.noise.level if self.noise is not None and self.noise.kind == "gaussian" else 0.0
+        return SrPhysics(kernel, self.scale, (height, width), channels=channels, noise_level=level)
+
+    def crop(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width): whole multiples of the factor."""
+        height, width = (length // self.scale * self.scale for length in size)
+        return height, width
+
+    def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
+        """With another `kernel`, by its name in the gallery, or another `scale`; nothing is cut down to 8 bits."""
+        found = {name: gallery()[value] if name == "kernel" else value for name, value in changes.items()}
+        return replace(self, **found, eight_bit=False)
+
+    def task_config(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Its factor alone."""
+        return {**known, "scales": [self.scale]}
+
+    def summary(self) -> dict[str, Any]:
+        """Factor and size of the kernel."""
+        kernel = "random" if self.kernel is None else " x ".join(map(str, self.kernel.shape))
+        return {**super().summary(), "scale": self.scale, "kernel": kernel}
+
+
+@dataclass(frozen=True)
+class Bicubic(WithoutWeights):
     """Cubic interpolation on the sampling grid: output pixel u reads position u / s, as decimation keeps index 0."""
 
     name: str = "bicubic"
     task: str = "sr"
     num_stages: int = 1
-
-    def fitted(self, measurement: Measurement) -> Bicubic:
-        """Itself: it takes any kernel."""
-        return self
-
-    def input_scale(self, measurement: Measurement) -> float:
-        """1: pictures are in 0..1."""
-        return 1.0
 
     def stages(self, y: Tensor, physics: SrPhysics, *, num_stages: int) -> Iterator[Stage]:
         """The repeated pixels, then the interpolation, which further stages only repeat."""
@@ -193,20 +279,12 @@ class Bicubic:
 
 
 @dataclass(frozen=True)
-class Tikhonov:
+class Tikhonov(WithoutWeights):
     """One exact data step from the bicubic image: the image that explains y and lies nearest to it."""
 
     name: str = "tikhonov"
     task: str = "sr"
     num_stages: int = 1
-
-    def fitted(self, measurement: Measurement) -> Tikhonov:
-        """Itself: it takes any kernel."""
-        return self
-
-    def input_scale(self, measurement: Measurement) -> float:
-        """1: pictures are in 0..1."""
-        return 1.0
 
     def stages(self, y: Tensor, physics: SrPhysics, *, num_stages: int) -> Iterator[Stage]:
         """The bicubic image, then the data step, which further stages only repeat."""

@@ -23,7 +23,8 @@ from ..decoding.evaluate import evaluate
 from ..errors import FileError, LorunError, ModelError
 from ..io import OpenOptions
 from ..library.cards import Card, cards_in, read_card
-from ..training_data.camera import Camera
+from ..tasks.camera import Camera
+from ..training_data.camera import save_camera
 from ..training_data.own_files import Examined
 from .execution import Way
 from .own_material import LocalMaterial, known_camera_measures
@@ -69,7 +70,7 @@ class Adaptation:
             raise FileError(f"{folder} already holds a training. Resume it, or choose another folder.")
         folder.mkdir(parents=True, exist_ok=True)
         backbone = _backbone_of(self.card, self.library)
-        self.camera.save(folder / CAMERA)
+        save_camera(self.camera, folder / CAMERA)
         for source, name in ((backbone.path, "backbone.safetensors"), (self.card.path, START)):
             _copy(source, folder / name)
         return LocalMaterial(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,10 @@ from ..io import OpenOptions, open_measurement
 from ..library.model import Model, load_model
 from ..measurement import Measurement, Scene
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
-from ..networks.unfolding import new_step_parameters
-from ..tasks.cassi import random_mask
-from ..tasks.withheld import kept_back as values_kept_back
-from ..tasks.withheld import withheld_error
-from ..training_data.camera import Camera, read_camera
+from ..networks.unfolding import DenoiserView, new_step_parameters
+from ..tasks.camera import Camera
+from ..tasks.withheld import withheld_error, withheld_for_scores
+from ..training_data.camera import read_camera
 from ..training_data.dataset import TrainingSet
 from ..training_data.own_captures import CaptureSampler
 from ..training_data.own_files import ROUTES, LocalFile, Reading, file_hash
@@ -139,17 +138,11 @@ def starting_point(start: Model, camera: Camera, recipe: Recipe) -> tuple[Adapte
             start.net.backbone.blocks[0], num_stages=start.num_stages, gamma=recipe.gamma, generator=generator
         )
         adapters = fresh.mapped({**fresh.tensors, **new_step_parameters(start.net.config), **tensors})
-    config = dict(start.card.get("task_config", {}))
-    if camera.task == "cs":
+    if camera.replaces_sampling:
         own = {name: tensor for name, tensor in adapters.tensors.items() if name != SAMPLING}
-        if camera.learns_sampling:
-            own[SAMPLING] = torch.from_numpy(camera.sampling.copy())
-        adapters = adapters.mapped(own)
-        rows, columns = camera.sampling.shape
-        config |= {"ratio": round(100 * rows / columns, 4), "block_size": round(columns**0.5)}
-    if camera.task == "sr":
-        config["scales"] = [camera.scale]
-    return adapters, config
+        learned = camera.new_sampling()
+        adapters = adapters.mapped(own if learned is None else {**own, SAMPLING: torch.from_numpy(learned.copy())})
+    return adapters, camera.task_config(start.card.get("task_config", {}))
 
 
 def ready(start: Model, camera: Camera, adapters: AdapterSet, config: Mapping[str, Any]) -> Model:
@@ -167,37 +160,35 @@ def local_training_set(material: LocalMaterial, data: LocalData, model: Model, *
     withheld_files = [file for file in material.files if file.use == "check"]
     checked = [reading.capture(file) for file in withheld_files[: data.check_windows]] or learned
     is_own_check = material.route == "captures" and not withheld_files
-    sampler = CaptureSampler.of(learned, data, model, kept_back=is_own_check)
+    sampler = CaptureSampler.of(learned, data, model, scored_alone=is_own_check)
     if material.route == "pairs":
         windows = pair_windows(checked)
         return TrainingSet(sampler, [([window], partial(as_given, capture=one)) for window, one in windows], config)
     return TrainingSet(sampler, [], config, scored=partial(withheld_scores, captures=checked, share=data.withheld))
 
 
-def view_of(material: LocalMaterial, model: Model):
+def view_of(material: LocalMaterial, model: Model) -> DenoiserView | None:
     """How the network sees what this camera measures: mirrored, transposed, at other bands, or as it is (None)."""
     reading = material.reading
     if material.route != "scenes":
         first = next(file for file in material.files if file.use == "learn")
         return model.fitted(reading.capture(first)).view
-    camera = reading.camera
-    channels = model.net.config.channels if camera.task == "sr" else 1
-    if camera.task == "cassi":
-        channels = camera.dispersion.num_bands
-    grey = Scene(np.full((channels, _PROBE, _PROBE), 0.5, np.float32), camera.wavelengths_nm)
-    mask = None if camera.mask is None else np.ones_like(camera.mask[..., :1, :1]).repeat(_PROBE, -1).repeat(_PROBE, -2)
-    return model.fitted(replace(camera, mask=mask, noise=None).measured(grey)).view
+    camera = replace(reading.camera.with_any_mask(), noise=None)
+    channels = camera.channels(model.net.config.channels)
+    grey = Scene(np.full((channels, _PROBE, _PROBE), 0.5, np.float32), camera.wavelengths)
+    return model.fitted(camera.measured(grey)).view
 
 
-def known_camera_measures(camera: Camera, task_config: Mapping[str, Any]):
+def known_camera_measures(
+    camera: Camera, task_config: Mapping[str, Any]
+) -> Callable[[Scene, AdapterSet], Measurement] | None:
     """What measures a scene with a camera that the set was trained for, or None."""
     known = camera.known_to(task_config)
     if known is None:
         return None
 
     def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
-        mask = random_mask(*scene.image.shape[1:], seed=5)
-        return replace(known, mask=mask).measured(scene, seed=1)
+        return known.measured(scene, seed=5)
 
     return measured
 
@@ -228,7 +219,7 @@ def withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement
     for capture in captures:
         scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
         y = torch.from_numpy(capture.y)[None] * scale
-        given, partial_physics, hidden = values_kept_back(y, capture.physics, share)
+        given, partial_physics, hidden = withheld_for_scores(y, capture.physics, share)
         fitted = model.fitted(capture)
         *_, last = fitted.stages(given.to(device), partial_physics.to(device), num_stages=model.num_stages)
         error = withheld_error(last.image.cpu(), y, capture.physics, hidden) / y.max().square()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ from torch import Tensor
 from ..decoding.execution import PRECISIONS
 from ..errors import FileError, LorunError
 from ..networks.unfolding import NetworkConfig
-from ..training_data.cassi import cassi_training_set
-from ..training_data.cs import cs_training_set
-from ..training_data.dataset import Material, TrainingSet
-from ..training_data.settings import DATA, CassiData, CsData, LocalData
-from ..training_data.sr import sr_training_set
+from ..task import DEFAULT, TASKS
+from ..training_data.dataset import Material, TrainingSet, task_data
+from ..training_data.settings import LocalData
 
 AUTO = "auto"  # the precision of a recipe that leaves precision, memory layout and threads to the machine
 VARIANTS = {
@@ -83,13 +81,13 @@ class Recipe:
     `adapts` is the hash of the set that an adaptation starts from; its `data` are LocalData.
     """
 
-    task: str = "cassi"
+    task: str = DEFAULT
     variant: str = "lorun"
     bands: str = "cassi-28"
     step: float = 2.0
     gamma: float = 10.0
     network: NetworkConfig = NetworkConfig(28, 9)
-    data: Any = CassiData()  # of DATA[task], or LocalData
+    data: Any = field(default_factory=lambda: task_data(DEFAULT).DATA())  # of the task, or LocalData
     training: TrainingConfig = TrainingConfig()
     adapts: str = ""
 
@@ -170,7 +168,7 @@ _ADAPT_FIELDS = (
 def adapt_settings(task: str, *, has_scenes: bool) -> dict[str, Any]:
     """What an adaptation changes in every preset, for the task and where no scenes are given."""
     settings: dict[str, Any] = {}
-    if task != "cassi":
+    if TASKS[task].is_photograph:
         settings["crop"] = (96, 96)
     if not has_scenes:
         settings["built_in"] = 0.6  # the sample that comes with the program is one scene
@@ -200,15 +198,15 @@ def adapt_fields(preset: Path | None = None, *, settings: Mapping[str, Any] | No
 def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
     """The recipe that nested tables describe."""
     table = dict(table)
-    task = table.get("task", "cassi")
-    if task not in DATA:
-        raise FileError(f"{source} names the task {task!r}; {', '.join(DATA)} was expected.")
+    task = table.get("task", DEFAULT)
+    if task not in TASKS:
+        raise FileError(f"{source} names the task {task!r}; {', '.join(TASKS)} was expected.")
     table.setdefault("data", {})
     parts = {
         name: _configured(kind, table.pop(name), f"{source} [{name}]")
         for name, kind in (
             ("network", NetworkConfig),
-            ("data", LocalData if table.get("adapts") else DATA[task]),
+            ("data", LocalData if table.get("adapts") else task_data(task).DATA),
             ("training", TrainingConfig),
         )
         if name in table
@@ -229,21 +227,11 @@ def _configured(kind: type, table: Mapping[str, Any], source: str) -> Any:
         raise FileError(f"{source} is incomplete: {error}. Complete the recipe.") from error
 
 
-_TRAINING_SETS: dict[str, Callable[[Material, Recipe], TrainingSet]] = {
-    "cassi": lambda material, recipe: cassi_training_set(material, recipe.data, bands=recipe.bands, step=recipe.step),
-    "cs": lambda material, recipe: cs_training_set(material, recipe.data),
-    "sr": lambda material, recipe: sr_training_set(material, recipe.data),
-}
-
-
 def initial_sampling(recipe: Recipe) -> Tensor | None:
     """The matrix Phi that a training of this recipe starts to learn; None where it learns none."""
-    data = recipe.data
-    if not isinstance(data, CsData) or not data.learn_sampling:
-        return None
-    return data.initial_sampling()
+    return None if isinstance(recipe.data, LocalData) else task_data(recipe.task).new_sampling(recipe.data)
 
 
 def training_set(material: Material, recipe: Recipe) -> TrainingSet:
     """The samples and the validation of a recipe, on the CPU."""
-    return _TRAINING_SETS[recipe.task](material, recipe)
+    return task_data(recipe.task).training_set(material, recipe.data, bands=recipe.bands, step=recipe.step)

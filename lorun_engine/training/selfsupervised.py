@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..physics import LinearPhysics
 from ..tasks.noise import Noise
-from ..tasks.withheld import withheld, withheld_error
+from ..tasks.withheld import withheld_error
 
 Decode = Callable[[Tensor, LinearPhysics], Tensor]  # the last image of a network, (B, C, H, W)
 
@@ -35,7 +35,7 @@ def self_supervised_loss(
 
     The first is in units of the mean squared value that a scene contributes, so that the two are of one kind.
     """
-    given, partial, hidden = withheld(y, physics, share, generator)
+    given, partial, hidden = physics.withheld(y, share, generator)
     x = decode(given, partial)
     loss = withheld_error(x, y, physics, hidden) / physics.gram().mean()
     if not equivariance:

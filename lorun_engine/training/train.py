@@ -27,6 +27,7 @@ from ..decoding.restore import restore
 from ..errors import FileError, NumericalError
 from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
 from ..networks.unfolding import ITERATIVE
+from ..task import TASKS
 from ..tasks.subspace import spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
 from .distributed import ALONE, Team
@@ -388,7 +389,7 @@ def _card_fields(state: TrainingState, drawn_from: TrainingSet, metrics: Mapping
     local = {} if state.start is None else _local_card_fields(state)
     return local | {
         "task_config": dict(drawn_from.task_config),
-        "input_scale": local.get("input_scale", "exposure" if recipe.task == "cassi" else "none"),
+        "input_scale": local.get("input_scale", "none" if TASKS[recipe.task].is_photograph else "exposure"),
         "training": {
             "variant": recipe.variant,
             "pretrained": dict(state.pretrained),

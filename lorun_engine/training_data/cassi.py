@@ -22,7 +22,7 @@ from ..instrument import Dispersion
 from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
-from ..tasks.cassi import CassiPhysics, measure
+from ..tasks.cassi import CassiCamera, CassiPhysics
 from .composed_scenes import Composer, read_spectra
 from .dataset import Material, Sample, TrainingSet
 from .photographs import cut, picture_files, random_frames, read_photographs
@@ -154,14 +154,22 @@ class CassiSampler:
         return torch.where(kind > 1 - config.shot_share, shot, y)
 
 
-def cassi_training_set(material: Material, config: CassiData, *, bands: str, step: float) -> TrainingSet:
+DATA = CassiData
+
+
+def new_sampling(data: CassiData) -> None:
+    """A mask is given, not learned."""
+
+
+def training_set(material: Material, data: CassiData, *, bands: str, step: float) -> TrainingSet:
     """The samples, and validation windows measured with the first mask; `bands` names a shipped wavelength list."""
     wavelengths_nm = np.asarray(WAVELENGTHS[bands])
-    sampler, windows = cassi_sampler(material, config, wavelengths_nm=wavelengths_nm, step=step)
+    sampler, windows = cassi_sampler(material, data, wavelengths_nm=wavelengths_nm, step=step)
     mask = sampler.masks[0].numpy() if sampler.masks else None
+    camera = CassiCamera(mask=mask, dispersion=Dispersion(len(wavelengths_nm), step))
 
     def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
-        return measure(scene, mask=mask, dispersion=Dispersion(len(scene.image), step))
+        return camera.measured(scene)
 
     return TrainingSet(sampler, [(windows, measured)], {"wavelengths_nm": list(WAVELENGTHS[bands]), "step": step})
 

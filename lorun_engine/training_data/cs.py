@@ -42,15 +42,23 @@ class CsSampler:
         return {"photographs": len(self.photographs)}
 
 
-def cs_training_set(material: Material, config: CsData) -> TrainingSet:
+DATA = CsData
+
+
+def new_sampling(data: CsData) -> Tensor | None:
+    """The matrix Phi (M, N) that is learned from here on."""
+    return data.initial_sampling() if data.learn_sampling else None
+
+
+def training_set(material: Material, data: CsData, *, bands: str = "", step: float = 0.0) -> TrainingSet:
     """Grey crops under one Phi; validation measures with the Phi of the set, learned or not."""
-    sampling = config.initial_sampling()
-    sampler = CsSampler(config, photographs_for(material.pictures, config.crop), sampling)
+    sampling = data.initial_sampling()
+    sampler = CsSampler(data, photographs_for(material.pictures, data.crop), sampling)
 
     def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
         own = adapters.sampling
         return cs.simulate(scene, (sampling if own is None else own).detach().cpu().numpy())
 
-    windows = whole_windows(material.validation[: config.validation])
-    task_config = {"ratio": config.ratio, "block_size": config.block_size}
+    windows = whole_windows(material.validation[: data.validation])
+    task_config = {"ratio": data.ratio, "block_size": data.block_size}
     return TrainingSet(sampler, [(windows, measured)], task_config)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from ..errors import FileError
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
 from ..physics import LinearPhysics
+from ..task import DEFAULT, TASKS
 from .photographs import picture_files
 
 OTHER_SHARE = 0.25  # of the draws per pixel for cubes of `train_other`
@@ -73,12 +74,12 @@ class Material:
 
 
 def find_material(
-    folder: Path, *, task: str = "cassi", masks: Sequence[Path] = (), photographs: Sequence[Path] = ()
+    folder: Path, *, task: str = DEFAULT, masks: Sequence[Path] = (), photographs: Sequence[Path] = ()
 ) -> Material:
     """The training material of `folder`; what lies in a folder named `test` is never read."""
     if not folder.is_dir():
         raise FileError(f"{folder} is no folder. Give the folder with the training material.")
-    return _find_cubes(folder, masks, photographs) if task == "cassi" else _find_pictures(folder)
+    return _find_pictures(folder) if TASKS[task].is_photograph else _find_cubes(folder, masks, photographs)
 
 
 def _find_cubes(folder: Path, masks: Sequence[Path], photographs: Sequence[Path]) -> Material:
@@ -166,6 +167,23 @@ class Sampler(Protocol):
 
     def summary(self) -> Mapping[str, object]:
         """What it draws from, in numbers, for the card."""
+
+
+class TaskData(Protocol):
+    """What a task's module offers: `DATA` is the class of its [data] table in recipes."""
+
+    DATA: type
+
+    def training_set(self, material: Material, data: Any, *, bands: str, step: float) -> TrainingSet:
+        """The samples and the validation, on the CPU; `bands` names a wavelength list, `step` is the dispersion's."""
+
+    def new_sampling(self, data: Any) -> Tensor | None:
+        """The matrix Phi (M, N) that a training begins to learn; None where it learns none."""
+
+
+def task_data(task: str) -> TaskData:
+    """What samples of a task are drawn from."""
+    return cast(TaskData, TASKS[task].part(TASKS[task].training_at))
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from ..decoding.evaluate import at_wavelengths
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, inspect, open_scene
 from ..measurement import Measurement, Scene
+from ..task import TASKS
 from ..tasks import cs
-from .camera import Camera
+from ..tasks.camera import Camera
 
 ROUTES = ("scenes", "pairs", "captures")
 SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
@@ -149,11 +150,12 @@ def scene_for(path: Path, camera: Camera) -> tuple[Scene, str]:
         raise FileError(
             f"The values of {path.name} reach from {low:g} to {high:g}; 0 to 1 was expected. Divide by the largest one."
         )
-    if camera.task == "cassi":
+    task = TASKS[camera.task]
+    if not task.is_photograph:
         scene, note = _at_bands(scene, camera, path)
-    elif camera.task == "cs":
+    elif task.channels == (1,):
         scene = Scene(cs.luma(scene.image), source=scene.source, path=scene.path)
-    elif len(scene.image) not in (1, 3):
+    elif len(scene.image) not in task.channels:
         raise FileError(
             f"{path.name} has {len(scene.image)} channels; a grey or a colour picture was expected. Choose another."
         )
@@ -200,8 +202,8 @@ def _hash(image: np.ndarray) -> str:
 
 def _at_bands(scene: Scene, camera: Camera, path: Path) -> tuple[Scene, str]:
     """The cube interpolated to the camera's bands; its ends are repeated up to RANGE_SLACK_NM beyond."""
-    own, wanted = scene.wavelengths_nm, camera.wavelengths_nm
-    num_bands = camera.dispersion.num_bands
+    own, wanted = scene.wavelengths_nm, camera.wavelengths
+    num_bands = camera.channels(len(scene.image))
     if own is None or wanted is None:
         if len(scene.image) == num_bands:
             return scene, ""

@@ -12,13 +12,11 @@ from torch import Tensor
 
 from ..decoding.evaluate import Window
 from ..errors import LorunError
-from ..instrument import Dispersion
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
-from ..tasks import cs, sr
-from ..tasks.cassi import CassiPhysics
-from ..tasks.kernels import random_kernels
-from .camera import Camera
+from ..task import TASKS
+from ..tasks import cs
+from ..tasks.camera import Camera
 from .composed_scenes import Composer
 from .dataset import Sample, TrainingSet
 from .dead_leaves import colour_pictures, dead_leaves, smooth_spectra
@@ -41,15 +39,14 @@ def own_scene_set(
 ) -> TrainingSet:
     """Crops of the scenes measured by the camera; validation measures windows of those that are withheld."""
     camera = reading.camera
-    if camera.task == "cassi":
-        channels = camera.dispersion.num_bands
+    channels, is_photograph = camera.channels(channels), TASKS[camera.task].is_photograph
     by_use: dict[str, list[Scene]] = {"learn": [], "check": []}
     for file in files:
         by_use[file.use].append(_in_channels(reading.scene(file), channels))
     checked = [(scene.path.stem if scene.path else "scene", scene) for scene in by_use["check"]]
     composer = None
-    if camera.task == "cassi" and (data.built_in or not checked):
-        composer = Composer(dead_leaves(_BUILT_IN, seed=seed), smooth_spectra(_bands_of(camera), seed=seed))
+    if not is_photograph and (data.built_in or not checked):
+        composer = Composer(dead_leaves(_BUILT_IN, seed=seed), smooth_spectra(_bands_of(camera, channels), seed=seed))
     if not checked:
         checked = _built_in_checks(camera, composer, channels)
     sampler = _scene_sampler(by_use["learn"], data, camera, composer if data.built_in else None, channels, seed=seed)
@@ -70,15 +67,12 @@ class SceneSampler:
     scenes: tuple[Tensor, ...]
     shares: Tensor  # (number of scenes,): how often each is drawn
     composer: Composer | None
-    mask: Tensor | None
-    kernel: Tensor | None
-    sampling: Tensor | None
 
     def sample(self, generator: torch.Generator) -> Sample:
         """One batch; the generator lives on the sampler's device."""
-        height, width = self._crop()
+        height, width = self.camera.crop(self.data.crop)
         scene = self._scenes(height, width, generator)
-        physics = self._physics(scene, generator)
+        physics = self.camera.physics(scene, generator, other_masks=self.data.random_masks)
         clean = physics.forward(scene)
         if self.camera.noise is None:
             return Sample(scene, physics, clean)
@@ -90,23 +84,13 @@ class SceneSampler:
         composer = self.composer
         if composer is not None:
             composer = Composer(composer.photographs.to(device), composer.spectra.to(device))
-        tensors = (None if t is None else t.to(device) for t in (self.mask, self.kernel, self.sampling))
         scenes = tuple(scene.to(device) for scene in self.scenes)
-        return type(self)(self.data, self.camera, scenes, self.shares.to(device), composer, *tensors)
+        return type(self)(self.data, self.camera, scenes, self.shares.to(device), composer)
 
     def summary(self) -> Mapping[str, object]:
         """What it draws from."""
         computed = 0 if self.composer is None else len(self.composer.photographs)
         return {"scenes": len(self.scenes), "computed pictures": computed}
-
-    def _crop(self) -> tuple[int, int]:
-        """(height, width) of a crop for this camera."""
-        across, along = self.data.crop
-        height, width = (across, along) if self.camera.axis == "x" else (along, across)
-        if self.mask is not None:
-            return min(height, self.mask.shape[-2]), min(width, self.mask.shape[-1])
-        multiple = {"sr": self.camera.scale, "cs": 1}.get(self.camera.task, 1)
-        return height // multiple * multiple, width // multiple * multiple
 
     def _scenes(self, height: int, width: int, generator: torch.Generator) -> Tensor:
         """(B, C, height, width): crops of the scenes, a share of them computed."""
@@ -129,44 +113,13 @@ class SceneSampler:
             frames = random_frames(size, height, width, generator, zoom=self.data.zoom)
             crops.append(cut(scene[None], frames))
         scene = torch.cat(crops).clamp(0, 1)
-        if self.camera.task != "cassi":
+        if TASKS[self.camera.task].is_photograph:
             return scene
         draws = torch.rand(3, batch, 1, 1, 1, device=device, generator=generator)
         ramp = torch.linspace(-1, 1, scene.shape[1], device=device)[None, :, None, None]
         scene = scene * torch.exp((draws[0] - 0.5) * 1.2 * (draws[1] < 0.5) * ramp)
         peak = scene.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
         return scene * torch.minimum(torch.exp((draws[2] - 0.6) * 1.6), 1 / peak)
-
-    def _physics(self, scene: Tensor, generator: torch.Generator):
-        """The operators of a batch."""
-        batch, num_channels, height, width = scene.shape
-        if self.camera.task == "cs":
-            return cs.CsPhysics(self.sampling, (height, width))
-        if self.camera.task == "sr":
-            kernel = random_kernels(batch, generator) if self.kernel is None else self.kernel
-            noise = self.camera.noise
-            level = noise.level if noise is not None and noise.kind == "gaussian" else 0.0
-            return sr.SrPhysics(kernel, self.camera.scale, (height, width), channels=num_channels, noise_level=level)
-        return CassiPhysics(self._masks(batch, height, width, generator), _near(self.camera.dispersion))
-
-    def _masks(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-        """(B, 1 or C, h, w) parts of the user's mask as it stands, or random ones for a share of the samples."""
-        device = generator.device
-        density = 0.1 + 0.5 * torch.rand(batch, 1, 1, 1, device=device, generator=generator)
-        random = (torch.rand(batch, 1, height, width, device=device, generator=generator) < density).float()
-        if self.mask is None:
-            return random
-        starts = torch.rand(2, batch, device=device, generator=generator)
-        other = torch.rand(batch, device=device, generator=generator) < self.data.random_masks
-        parts = []
-        for index in range(batch):
-            y, x = (
-                int(float(start) * (own - used + 1))
-                for start, own, used in zip(starts[:, index], self.mask.shape[-2:], (height, width), strict=True)
-            )
-            part = self.mask[:, y : y + height, x : x + width]
-            parts.append(random[index].expand_as(part) if bool(other[index]) else part)
-        return torch.stack(parts)
 
 
 def _scene_sampler(
@@ -176,25 +129,18 @@ def _scene_sampler(
     images = [torch.from_numpy(scene.image) for scene in scenes]
     areas = torch.tensor([float(image[0].numel()) for image in images])
     shares = areas / areas.sum().clamp(min=1)
-    if camera.task != "cassi" and data.built_in:
+    if TASKS[camera.task].is_photograph and data.built_in:
         pictures = colour_pictures(dead_leaves(_BUILT_IN, seed=seed))
         images += [torch.from_numpy(_in_channels(Scene(picture.numpy()), channels).image) for picture in pictures]
         shares = torch.cat([(1 - data.built_in) * shares, torch.full((_BUILT_IN,), data.built_in / _BUILT_IN)])
     if not images and composer is None:
         raise LorunError("There are no scenes to learn from. Give some with --data, or a share of built-in ones.")
-    mask = None if camera.mask is None else torch.from_numpy(np.ascontiguousarray(camera.mask))
-    kernel, sampling = (
-        None if array is None else torch.from_numpy(np.ascontiguousarray(array))
-        for array in (camera.kernel, camera.sampling)
-    )
-    mask = mask[None] if mask is not None and mask.dim() == 2 else mask
-    return SceneSampler(data, camera, tuple(images), shares, composer, mask, kernel, sampling)
+    return SceneSampler(data, camera, tuple(images), shares, composer)
 
 
-def _bands_of(camera: Camera) -> np.ndarray:
+def _bands_of(camera: Camera, num_bands: int) -> np.ndarray:
     """The camera's wavelengths, or some that could be."""
-    num_bands = camera.dispersion.num_bands
-    return np.linspace(450, 650, num_bands) if camera.wavelengths_nm is None else camera.wavelengths_nm
+    return np.linspace(450, 650, num_bands) if camera.wavelengths is None else camera.wavelengths
 
 
 def _in_channels(scene: Scene, channels: int) -> Scene:
@@ -215,14 +161,12 @@ def _built_in_checks(camera: Camera, composer: Composer | None, channels: int) -
         images = [
             composed.scenes(1, 128, 256, torch.Generator().manual_seed(n))[0].numpy() for n in range(_BUILT_IN_CHECK)
         ]
-    return [(f"computed {number}", Scene(image, camera.wavelengths_nm)) for number, image in enumerate(images, 1)]
+    return [(f"computed {number}", Scene(image, camera.wavelengths)) for number, image in enumerate(images, 1)]
 
 
 def _check_windows(checked: Sequence[tuple[str, Scene]], data: LocalData, camera: Camera) -> list[Window]:
     """At most `check_windows` windows, from the middle of every scene in turn."""
-    high, wide = data.check_size if camera.axis == "x" else data.check_size[::-1]
-    if camera.mask is not None:
-        high, wide = min(high, camera.mask.shape[-2]), min(wide, camera.mask.shape[-1])
+    high, wide = camera.crop(data.check_size)
     windows = []
     for name, scene in checked[: data.check_windows]:
         height, width = scene.image.shape[1:]
@@ -230,8 +174,3 @@ def _check_windows(checked: Sequence[tuple[str, Scene]], data: LocalData, camera
         part = np.ascontiguousarray(scene.image[:, y : y + high, x : x + wide])
         windows.append(Window(name, replace(scene, image=part)))
     return windows
-
-
-def _near(dispersion: Dispersion) -> Dispersion:
-    """The same dispersion with the first band less than a pixel from the edge, for crops."""
-    return replace(dispersion, first_offset=dispersion.first_offset % 1)

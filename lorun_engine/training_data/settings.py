@@ -119,6 +119,3 @@ class LocalData:
     check_size: tuple[int, int] = (96, 256)
     withheld: float = 0.04
     equivariance: float = 1.0
-
-
-DATA: dict[str, type] = {"cassi": CassiData, "cs": CsData, "sr": SrData}

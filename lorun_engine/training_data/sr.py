@@ -59,16 +59,23 @@ class SrSampler:
         return {"photographs": len(self.photographs)}
 
 
-def sr_training_set(material: Material, config: SrData) -> TrainingSet:
+DATA = SrData
+
+
+def new_sampling(data: SrData) -> None:
+    """Kernels are given, not learned."""
+
+
+def training_set(material: Material, data: SrData, *, bands: str = "", step: float = 0.0) -> TrainingSet:
     """Colour crops under random kernels; validation takes every factor with two kernels."""
-    sampler = SrSampler(config, photographs_for(material.pictures, config.crop))
-    windows = whole_windows(material.validation[: config.validation])
+    sampler = SrSampler(data, photographs_for(material.pictures, data.crop))
+    windows = whole_windows(material.validation[: data.validation])
     validation = [
-        (windows, partial(_degraded, kernel=gallery()[kernel], scale=scale, grey=config.grey))
-        for scale in config.scales
+        (windows, partial(_degraded, kernel=gallery()[kernel], scale=scale, grey=data.grey))
+        for scale in data.scales
         for kernel in _VALIDATION_KERNELS
     ]
-    return TrainingSet(sampler, validation, {"scales": list(config.scales)})
+    return TrainingSet(sampler, validation, {"scales": list(data.scales)})
 
 
 def _degraded(scene: Scene, adapters: AdapterSet, *, kernel: np.ndarray, scale: int, grey: bool) -> Measurement:

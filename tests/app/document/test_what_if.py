@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox
 
 from app.document.what_if import Plan
 from app.main_window import MainWindow
@@ -85,7 +86,7 @@ def test_a_second_simulation_starts_from_the_same_job(qtbot, decoded, window):
     page = shown.what_if_page
     page.source.setCurrentIndex(page.source.findData("reference"))
     page.source.activated.emit(page.source.currentIndex())
-    page.step.setValue(1)
+    page.field("step").editor.setValue(1)
     simulated(qtbot, shown)
     assert decoded.what_if.base is base and decoded.session.measurement.physics.dispersion.step == 1
     np.testing.assert_array_equal(decoded.session.measurement.reference, base.reference)
@@ -122,9 +123,9 @@ def test_the_engine_scores_the_set_and_gap_tv(qtbot, make_parts, snapshot, windo
 
 def test_a_random_mask_and_another_direction_are_taken(qtbot, opened, window):
     page = window(opened).what_if_page
-    page.new_mask.setChecked(True)
-    page.density.setValue(30)
-    page.direction.setCurrentIndex(page.direction.findData("-"))
+    page.field("density").label.setChecked(True)
+    page.field("density").editor.setValue(30)
+    choose(page.field("direction").editor, "-")
     simulated(qtbot, page.window())
     physics = opened.session.measurement.physics
     mask = physics.mask[0, 0].numpy()
@@ -195,8 +196,8 @@ def test_it_can_be_cancelled_while_it_decodes(qtbot, opened, fake, window, gate_
 @pytest.mark.parametrize(
     ("kind", "plan", "decoders"),
     [
-        ("samples", Plan("reference", ratio=50.0), {"pinv"}),
-        ("low_resolution", Plan("reference", kernel="gaussian 1.6", scale=4), {"bicubic", "tikhonov"}),
+        ("samples", Plan("reference", changes={"ratio": 50.0}), {"pinv"}),
+        ("low_resolution", Plan("reference", changes={"kernel": "gaussian 1.6", "scale": 4}), {"bicubic", "tikhonov"}),
     ],
 )
 def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_parts, window, request, kind, plan, decoders):
@@ -206,16 +207,15 @@ def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_parts, window,
     assert parts.session.problem is None
     page = window(parts).what_if_page
     if kind == "samples":
-        assert not page.step.isVisible() and page.new_matrix.isVisible()
-        page.new_matrix.setChecked(True)
-        page.ratio.setValue(50)
+        assert page.field("ratio").editor.isVisible() and not page._of_task["cassi"]["step"].editor.isVisible()
+        page.field("ratio").label.setChecked(True)
+        page.field("ratio").editor.setValue(50)
     else:
-        page.kernel.setCurrentIndex(page.kernel.findData("gaussian 1.6"))
-        page.scale.setCurrentIndex(page.scale.findData(4))
+        choose(page.field("kernel").editor, "gaussian 1.6")
+        choose(page.field("scale").editor, 4)
     assert page.plan == plan
     if kind == "low_resolution":  # the built-in kernel is larger than the tiny picture allows at a quarter of its size
-        page.kernel.setCurrentIndex(0)
-        page.scale.setCurrentIndex(page.scale.findData(4))
+        choose(page.field("kernel").editor, None)
     shown = simulated(qtbot, page.window())
     assert decoders <= set(rows_of(shown))
     physics = parts.session.measurement.physics
@@ -223,6 +223,11 @@ def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_parts, window,
         assert len(physics.sampling) == 32  # half of the 64 pixels of a block
     else:
         assert physics.scale == 4
+
+
+def choose(box: QComboBox, value: object) -> None:
+    """Chooses an entry of a list by its value."""
+    box.setCurrentIndex(box.findData(value))
 
 
 def _tensor(image: np.ndarray):

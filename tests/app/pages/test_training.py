@@ -256,14 +256,14 @@ def test_ratio_kernel_and_factor_are_those_of_the_measurement_or_given(qtbot, tm
     assert words[words.index("--like") + 1] == str(capture) and given[0] not in words
     plan.source.setCurrentIndex(1)
     plan.source.activated.emit(1)
-    plan.ratio.setText("none")
-    plan.ratio.editingFinished.emit()
+    plan.given["cs"].editors["ratio"].setText("none")
+    plan.given["cs"].editors["ratio"].editingFinished.emit()
     if task == "cs":
         assert not plan.start.isEnabled() and "'none' was given; a number above 0" in plan.why_not.text()
-    plan.ratio.setText("40")
-    plan.ratio.editingFinished.emit()
-    plan.kernel.setCurrentText("gaussian 1.2")
-    plan.scale.setCurrentIndex(plan.scale.findData(3))
+    plan.given["cs"].editors["ratio"].setText("40")
+    plan.given["cs"].editors["ratio"].editingFinished.emit()
+    plan.given["sr"].editors["kernel"].setCurrentText("gaussian 1.2")
+    plan.given["sr"].editors["scale"].setCurrentText("× 3")
     words = plan.planning.plan().arguments(Path("run"))
     first = words.index(given[0])
     assert words[first : first + len(given)] == given and "--like" not in words

@@ -24,7 +24,7 @@ from lorun_engine.library.cards import cards_in, read_card
 from lorun_engine.library.model import backbone_hash, load_model
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks import sr
-from lorun_engine.tasks.cassi import measure, random_mask
+from lorun_engine.tasks.cassi import CassiCamera, random_mask
 from lorun_engine.tasks.kernels import gallery
 from lorun_engine.tasks.noise import Noise
 from lorun_engine.training_data.composed_scenes import Composer
@@ -49,7 +49,8 @@ def lab_camera(folder: Path) -> Path:
     scene = composer.scenes(1, 256, 256, torch.Generator().manual_seed(77))[0].numpy()
     mask = random_mask(256, 256, density=0.12, seed=12)
     dispersion = Dispersion(len(bands), 3.0, direction="-")
-    found = measure(Scene(scene, bands), mask=mask, dispersion=dispersion, noise=Noise("shot", 200), seed=3)
+    camera = CassiCamera(Noise("shot", 200), mask=mask, dispersion=dispersion)
+    found = camera.measured(Scene(scene, bands), seed=3)
     write_measurement(folder / "lab camera.h5", found, attributes={"noise": "shot:200"})
     return folder / "lab camera.h5"
 
@@ -123,8 +124,8 @@ def test_the_shipped_backbone_for_samples_learns_a_new_ratio(qtbot, library, ope
     plan = window.training_page.plan
     plan.source.setCurrentIndex(1)
     plan.source.activated.emit(1)
-    plan.ratio.setText("15")
-    plan.ratio.editingFinished.emit()
+    plan.given["cs"].editors["ratio"].setText("15")
+    plan.given["cs"].editors["ratio"].editingFinished.emit()
     adapt(qtbot, window)
     require_kept_and_usable(qtbot, window, library, measured=False)
 

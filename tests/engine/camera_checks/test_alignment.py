@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +10,13 @@ import torch
 from scipy import ndimage
 
 from lorun_engine.camera_checks.alignment import Alignment, AlignmentProgress, Supposition, align, aligned, corrected
-from lorun_engine.cli.flags import shift
 from lorun_engine.decoding.metrics import psnr
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import GeometryError, LorunError
 from lorun_engine.instrument import Dispersion
 from lorun_engine.io import OpenOptions, open_measurement
-from lorun_engine.io.cassi import moved
+from lorun_engine.io.cassi import OPTIONS
+from lorun_engine.io.masks import moved
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.tasks.cassi import CassiPhysics, simulate
 from lorun_engine.tasks.gap_tv import GapTv
@@ -223,8 +222,9 @@ def test_a_mask_is_moved_by_whole_pixels_as_it_is_and_between_them_linearly():
 
 @pytest.mark.parametrize("text", ["1", "1,2,3", "one,2", "inf,0", ""])
 def test_a_shift_on_the_command_line_is_two_numbers(text):
+    shift = next(option.parse for option in OPTIONS if option.field == "mask_shift")
     assert shift("-1.5,2") == (-1.5, 2.0)
-    with pytest.raises(argparse.ArgumentTypeError, match="Y,X"):
+    with pytest.raises(ValueError, match="Y,X"):
         shift(text)
 
 

@@ -12,7 +12,7 @@ import scipy.io
 
 from lorun_engine.cli import main
 from lorun_engine.decoding.restore import restore
-from lorun_engine.tasks import TASKS
+from lorun_engine.task import TASKS
 from lorun_engine.tasks.cassi import random_mask
 
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 
 from lorun_engine.decoding.evaluate import at_wavelengths, cave_28_windows, cut_windows, evaluate
 from lorun_engine.errors import LorunError
 from lorun_engine.measurement import Scene
-from lorun_engine.tasks.cassi import measure
+from lorun_engine.tasks.cassi import CassiCamera
 from lorun_engine.tasks.gap_tv import GapTv
 
 CAVE_31 = np.arange(400.0, 701.0, 10.0)
@@ -53,8 +51,10 @@ def test_other_sizes_are_refused_by_cave_28_and_cut_from_the_top_left_otherwise(
 def test_pixels_outside_the_score_crop_do_not_count():
     image = np.random.default_rng(0).random((4, 24, 32), dtype=np.float32)
     good = cut_windows(Scene(image), name="a")[0]
-    (plain,) = evaluate(GapTv(), [good], measure, num_stages=2)
-    (cropped,) = evaluate(GapTv(), cut_windows(Scene(image), name="a", score_crop=(8, 0, 0, 0)), measure, num_stages=2)
+    (plain,) = evaluate(GapTv(), [good], CassiCamera().measured, num_stages=2)
+    (cropped,) = evaluate(
+        GapTv(), cut_windows(Scene(image), name="a", score_crop=(8, 0, 0, 0)), CassiCamera().measured, num_stages=2
+    )
     assert plain.residual == cropped.residual
     assert plain.metrics["psnr"] != cropped.metrics["psnr"]
 
@@ -69,6 +69,6 @@ def test_gap_tv_scores_at_least_the_published_yardstick_on_the_test_scenes(lorun
     windows = []
     for path in sorted((lorun_data / "cassi/test").glob("*.h5")):
         windows += cave_28_windows(open_scene(path), np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
-    scores = list(evaluate(GapTv(), windows, partial(measure, mask=mask)))
+    scores = list(evaluate(GapTv(), windows, CassiCamera(mask=mask).measured))
     assert len(scores) == 5
     assert np.mean([score.metrics["psnr"] for score in scores]) >= 25.8

@@ -13,7 +13,8 @@ from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import DeviceError, GeometryError, LorunError, NumericalError
 from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.tasks import TASKS, cs, sr
+from lorun_engine.task import TASKS
+from lorun_engine.tasks import cs, sr
 from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
 from lorun_engine.tasks.gap_tv import GapTv
 from lorun_engine.tasks.kernels import gaussian_kernel

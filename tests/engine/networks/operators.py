@@ -15,6 +15,7 @@ class OrthonormalBlocks(LinearPhysics):
     """y = Phi x_b for every block x_b of a grey scene; Phi (M, b^2) has orthonormal rows, so Phi Phi^T = 1."""
 
     task = "cs"
+    has_diagonal_gram = True
 
     def __init__(self, sampling: Tensor, height: int, width: int, *, channels: int = 1) -> None:
         self.sampling, self.block = sampling, round(sampling.shape[1] ** 0.5)

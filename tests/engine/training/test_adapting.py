@@ -22,17 +22,18 @@ from lorun_engine.library.model import Model, backbone_hash, load_model, save_ad
 from lorun_engine.measurement import Scene
 from lorun_engine.networks.lora import SAMPLING, AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
-from lorun_engine.tasks import cs
-from lorun_engine.tasks.cassi import random_mask
+from lorun_engine.tasks import cs, sr
+from lorun_engine.tasks.camera import Camera, camera_of
+from lorun_engine.tasks.cassi import CassiCamera, random_mask
 from lorun_engine.tasks.kernels import gaussian_kernel
 from lorun_engine.tasks.noise import Noise
-from lorun_engine.tasks.withheld import kept_back
+from lorun_engine.tasks.withheld import withheld_for_scores
 from lorun_engine.training.adapting import adapt_recipe
 from lorun_engine.training.recipe import read_recipe
 from lorun_engine.training.run_folder import read_events, toml_text
 from lorun_engine.training.selfsupervised import self_supervised_loss
 from lorun_engine.training_data import own_files
-from lorun_engine.training_data.camera import Camera, camera_of, read_camera
+from lorun_engine.training_data.camera import read_camera, save_camera
 from lorun_engine.training_data.own_captures import CaptureSampler
 from lorun_engine.training_data.own_files import Reading, examined
 from lorun_engine.training_data.settings import LocalData
@@ -103,10 +104,10 @@ def camera(task: str) -> Camera:
     """A camera that the set does not know."""
     if task == "cassi":
         mask, dispersion = random_mask(32, 48, density=0.3, seed=5), Dispersion(6, 1.5, axis="y", direction="-")
-        return Camera("cassi", Noise("shot", 2000), mask=mask, dispersion=dispersion, wavelengths_nm=BANDS)
+        return CassiCamera(Noise("shot", 2000), mask=mask, dispersion=dispersion, wavelengths_nm=BANDS)
     if task == "cs":
-        return Camera("cs", sampling=cs.random_sampling(40, block_size=8, seed=9))
-    return Camera("sr", Noise("gaussian", 0.01), kernel=gaussian_kernel(0.9, size=9), scale=2)
+        return cs.CsCamera(sampling=cs.random_sampling(40, block_size=8, seed=9))
+    return sr.SrCamera(Noise("gaussian", 0.01), kernel=gaussian_kernel(0.9, size=9), scale=2)
 
 
 def captures(task: str, folder: Path, *, count: int = 4, known: bool) -> list[Path]:
@@ -221,12 +222,12 @@ def test_measurements_alone_raise_the_score_on_scenes_whose_truth_is_known(task,
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
 def test_a_single_capture_is_never_learned_from_where_it_is_scored(task):
     capture = camera(task).measured(Scene(scene(1, NETWORKS[task].channels), BANDS if task == "cassi" else None))
-    *_, hidden = kept_back(torch.from_numpy(capture.y)[None], capture.physics, 0.1)
+    *_, hidden = withheld_for_scores(torch.from_numpy(capture.y)[None], capture.physics, 0.1)
     other = replace(capture, y=capture.y + 3 * hidden[0].numpy())
     data = LocalData(crop=(16, 24), withheld=0.1)
     samples = []
     for one in (capture, other):
-        sampler = CaptureSampler.of([one], data, None, kept_back=True)
+        sampler = CaptureSampler.of([one], data, None, scored_alone=True)
         samples.append(sampler.sample(torch.Generator().manual_seed(2)))
     assert hidden.any() and torch.equal(samples[0].y, samples[1].y)
 
@@ -459,7 +460,7 @@ def test_only_files_to_check_or_none_that_serves_is_a_sentence(tmp_path):
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
 def test_a_camera_survives_its_file_and_is_found_again_in_its_measurements(task, tmp_path):
     own = camera(task)
-    own.save(tmp_path / "camera.safetensors")
+    save_camera(own, tmp_path / "camera.safetensors")
     again = read_camera(tmp_path / "camera.safetensors")
     one = Scene(scene(1, {"cassi": 6, "cs": 1, "sr": 3}[task]), BANDS if task == "cassi" else None)
     measured = own.measured(one, seed=4)

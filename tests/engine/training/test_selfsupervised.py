@@ -12,7 +12,7 @@ from lorun_engine.tasks.cassi import CassiPhysics
 from lorun_engine.tasks.cs import CsPhysics, random_sampling
 from lorun_engine.tasks.kernels import gaussian_kernel
 from lorun_engine.tasks.sr import SrPhysics
-from lorun_engine.tasks.withheld import withheld, withheld_error
+from lorun_engine.tasks.withheld import withheld_error
 from lorun_engine.training.selfsupervised import self_supervised_loss
 
 
@@ -59,9 +59,9 @@ def test_a_camera_with_pixels_that_do_not_count_is_an_operator_of_its_own(step, 
 def test_withheld_values_do_not_reach_the_network(task):
     physics = PHYSICS[task]
     y = torch.rand(2, *physics.measurement_shape, generator=generator(1))
-    given, partial, hidden = withheld(y, physics, 0.3, generator(2))
+    given, partial, hidden = physics.withheld(y, 0.3, generator(2))
     others = torch.where(hidden > 0, torch.rand(y.shape, generator=generator(5)), y)
-    given_others, _, hidden_again = withheld(others, physics, 0.3, generator(2))
+    given_others, _, hidden_again = physics.withheld(others, 0.3, generator(2))
     assert 0.05 < float(hidden.mean()) < 0.6 and torch.equal(hidden, hidden_again)
     torch.testing.assert_close(given, given_others)
     assert given.shape[1:] == torch.Size(partial.measurement_shape)
@@ -72,7 +72,7 @@ def test_the_truth_explains_withheld_values_without_error_and_the_loss_has_a_gra
     physics = PHYSICS[task]
     x = torch.rand(2, *physics.scene_shape, generator=generator(1))
     y = physics.forward(x)
-    _, _, hidden = withheld(y, physics, 0.3, generator(2))
+    _, _, hidden = physics.withheld(y, 0.3, generator(2))
     assert float(withheld_error(x, y, physics, hidden)) < 1e-10
     level = torch.tensor(0.5, requires_grad=True)
     loss = self_supervised_loss(

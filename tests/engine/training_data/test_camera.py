@@ -13,8 +13,8 @@ from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_measurement
 from lorun_engine.library.model import load_model, save_adapters
 from lorun_engine.measurement import Measurement, Scene
+from lorun_engine.tasks.camera import camera_of, is_made_for
 from lorun_engine.tasks.cassi import simulate
-from lorun_engine.training_data.camera import camera_of, is_made_for
 
 WAVELENGTHS_NM = (500.0, 540.0, 580.0)
 
