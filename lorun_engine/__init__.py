@@ -9,10 +9,11 @@ The engine knows no Qt. Importing this package imports neither torch nor any fil
 Its rooms from the ground up. A room imports rooms above it in this list and never one below, so no two files know each
 other in a circle; the table of `tests/test_house.py` says which rooms, and fails where an import goes against it.
 
-    the files beside this one: errors, physics, measurement, decoder, instrument, colour
-                    the words that everybody uses; `instrument` says what a camera is like without torch
-    tasks           one file a task: its operator, its decoders without weights; kernels, noise, withheld values
-    io              files in and out, and what the arrays in them mean; torch only where a measurement is made
+    the files beside this one: errors, physics, measurement, decoder, instrument, colour, task
+                    the words that everybody uses; `instrument` says what a camera is like without torch, `task` names
+                    the tasks and points to their parts in the rooms below
+    tasks           one file a task: its operator, its camera, its decoders without weights; kernels, noise, withheld
+    io              files in and out, and what the arrays in them mean: one file a task; torch only for a measurement
     networks        unfolding, data steps, low-rank adapters, `denoisers`; knows channels, no task
     decoding        a measurement to images stage by stage, their figures, devices
     library         sets of adapters as files: cards, models, the folder of sets, what a set changes

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
 from .measurement import Measurement
-from .physics import LinearPhysics
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,17 @@ class WithoutWeights:
 class Decoder(Protocol):
     """Anything that turns a measurement into images stage by stage: a trained model or a classical algorithm."""
 
-    name: str  # as `--adapter` takes it
-    task: str
-    num_stages: int  # K, unless the user asks for another number
+    @property
+    def name(self) -> str:
+        """As `--adapter` takes it."""
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+
+    @property
+    def num_stages(self) -> int:
+        """K, unless the user asks for another number."""
 
     def fitted(self, measurement: Measurement) -> Decoder:
         """This decoder made ready for the measurement's bands; a LorunError that says why it cannot be."""
@@ -51,5 +58,5 @@ class Decoder(Protocol):
     def input_scale(self, measurement: Measurement) -> float:
         """The factor a of the engine's input a*y, by this decoder's rule."""
 
-    def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
-        """Stage 0 (the initial estimate), then one Stage per stage."""
+    def stages(self, y: Tensor, physics: Any, *, num_stages: int) -> Iterator[Stage]:
+        """With the operator of its task: stage 0 (the initial estimate), then one Stage per stage."""

@@ -21,7 +21,7 @@ class GeometryError(LorunError):
 class AmbiguousGeometry(GeometryError):
     """Several band counts and steps explain the sizes; `solutions` lists them as (num_bands, step)."""
 
-    def __init__(self, sentence: str, solutions: tuple[tuple[int, int], ...]) -> None:
+    def __init__(self, sentence: str, solutions: tuple[tuple[int, float], ...]) -> None:
         super().__init__(sentence)
         self.solutions = solutions
 

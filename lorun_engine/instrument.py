@@ -57,7 +57,11 @@ class Dispersion:
         """Whether every offset is a whole number of pixels, so that Phi Phi^T is diagonal."""
         return float(self.step).is_integer() and float(self.first_offset).is_integer()
 
+    @property
+    def span(self) -> int:
+        """How many pixels a detector that sees all bands is longer than the scene."""
+        return max(0, math.ceil(max(self.offsets) - 1e-9))
+
     def detector_shape(self, height: int, width: int) -> tuple[int, int]:
         """The smallest detector (H', W') that sees all bands of an H x W scene."""
-        span = max(0, math.ceil(max(self.offsets) - 1e-9))
-        return (height, width + span) if self.axis == "x" else (height + span, width)
+        return (height, width + self.span) if self.axis == "x" else (height + self.span, width)

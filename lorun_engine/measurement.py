@@ -11,7 +11,7 @@ import numpy as np
 from .errors import GeometryError
 
 if TYPE_CHECKING:
-    from .physics import LinearPhysics
+    from .physics import Physics
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Measurement:
 
     task: str
     y: np.ndarray
-    physics: LinearPhysics
+    physics: Physics
     wavelengths_nm: np.ndarray | None = None
     reference: np.ndarray | None = None
     input_scale: float | None = None

@@ -23,7 +23,7 @@ class Withheld(NamedTuple):
     """
 
     y: Tensor
-    physics: Physics
+    physics: LinearPhysics
     hidden: Tensor
 
 
@@ -34,7 +34,7 @@ class Part(NamedTuple):
     """
 
     y: Tensor
-    physics: Physics
+    physics: LinearPhysics
     scene: Tensor | None
     margin: int = 0
 
@@ -65,6 +65,19 @@ class Physics(ABC):
         """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
         return None
 
+    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+        """Why a set with this configuration and this learned matrix does not serve, as "N; {name} was ...", or "".
+
+        `{name}` stands where the name of the set goes.
+        """
+        return ""
+
+
+class LinearPhysics(Physics):
+    """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
+
+    has_diagonal_gram: bool = False  # whether Phi Phi^T is diagonal, or nearly, so that one can divide by it
+
     def degradation(self) -> Tensor | None:
         """What a hyper-parameter net sees of the degradation, (1 or B, 2): noise level and scale factor; or None."""
         return None
@@ -84,19 +97,6 @@ class Physics(ABC):
     def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
         """The measurement without a random share of its values; a LorunError where the task cannot spare any."""
         raise LorunError(f"Sets for {self.task or 'this task'} cannot learn from measurements alone. Give scenes.")
-
-    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
-        """Why a set with this configuration and this learned matrix does not serve, as "N; {name} was ...", or "".
-
-        `{name}` stands where the name of the set goes.
-        """
-        return ""
-
-
-class LinearPhysics(Physics):
-    """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
-
-    has_diagonal_gram: bool = False  # whether Phi Phi^T is diagonal, or nearly, so that one can divide by it
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -125,6 +125,13 @@ class LinearPhysics(Physics):
     def gradient(self, x: Tensor, y: Tensor) -> Tensor:
         """Phi^T (Phi x - y), the gradient of 1/2 ||Phi x - y||^2 (Eq. 5)."""
         return self.adjoint(self.forward(x) - y)
+
+
+def linear(physics: Physics) -> LinearPhysics:
+    """The operator, which networks need to be linear; a LorunError where it is not."""
+    if not isinstance(physics, LinearPhysics):
+        raise LorunError(f"Measurements of the task {physics.task} are not linear in their scene; sets need that.")
+    return physics
 
 
 def adjoint_mismatch(physics: LinearPhysics, generator: torch.Generator) -> float:

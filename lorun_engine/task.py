@@ -73,7 +73,8 @@ class Task:
     @cached_property
     def score(self) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
         """Its protocol: (estimate, reference), both (C, H, W) in [0, 1], to figures, the headline first."""
-        return self.part(self.protocol_at)
+        protocol: Callable[[np.ndarray, np.ndarray], dict[str, float]] = self.part(self.protocol_at)
+        return protocol
 
     @staticmethod
     def part(place: Any) -> Any:

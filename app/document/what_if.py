@@ -7,7 +7,7 @@ works on it. What was open is set aside with all its stages and is taken back wi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -72,7 +72,7 @@ class WhatIf(QObject):
         self.aside: SetAside | None = None
         self.simulated: Measurement | None = None
         self.plan = Plan()
-        self._folder: tempfile.TemporaryDirectory | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._number = 0
         self._job: Job | None = None
         self._is_opened = False  # the simulation, after it was made
@@ -112,8 +112,9 @@ class WhatIf(QObject):
     def sources(self) -> tuple[Source, ...]:
         """The scenes there are."""
         base = self.base
-        found = ["result"] if self._num_stages else []
-        return (*found, *(["reference"] if base is not None and base.reference is not None else []), "file")
+        found: list[Source] = ["result"] if self._num_stages else []
+        found += ["reference"] if base is not None and base.reference is not None else []
+        return (*found, "file")
 
     def start(self, plan: Plan) -> None:
         """Simulates, opens the simulation, decodes it with the chosen decoder and with those that need no weights."""
@@ -212,11 +213,14 @@ class WhatIf(QObject):
     def _compare(self, restoration: Restoration) -> None:
         """The chosen decoder has done; the others follow in the worker."""
         session = self._session
+        recipe, measurement = session.recipe, session.measurement
+        if recipe is None or measurement is None:
+            return
         last = session.stages.row(len(session.stages) - 1)
-        self.scores = (Score(session.recipe.title, restoration.num_stages, last.residual, dict(last.metrics)),)
-        others = [choice for choice in session.setup.plain_choices if choice.name != session.recipe.decoder]
+        self.scores = (Score(recipe.title, restoration.num_stages, last.residual, dict(last.metrics)),)
+        others = [choice for choice in session.setup.plain_choices if choice.name != recipe.decoder]
         self.waiting = tuple(choice.name for choice in others)
-        work = partial(_scores, session.setup.decoders, others, session.measurement, session.recipe.device)
+        work = partial(_scores, session.setup.decoders, others, measurement, recipe.device)
         job = session.lanes.run(work, doing="decoding without weights", then=self._compared)
         job.progressed.connect(lambda: self._take_scores(job))
         job.failed.connect(lambda: self._fail(job))
@@ -269,11 +273,14 @@ def _simulate(
     target: Path,
 ) -> Measurement:
     """The measurement of the plan's scene by the plan's camera, written to `target`."""
-    if plan.source == "file":
+    image, scale = base.reference, base.input_scale
+    if plan.source == "result":
+        image, scale = None if image_of is None else image_of(), input_scale
+    if plan.source == "file" and plan.path is not None:
         scene, scale = open_scene(plan.path), None
+    elif image is None:
+        raise GeometryError("There is no scene to simulate. Decode the measurement first, or choose a file.")
     else:
-        image = base.reference if plan.source == "reference" else image_of()
-        scale = base.input_scale if plan.source == "reference" else input_scale
         scene = Scene(np.clip(image, 0, None), base.wavelengths_nm, path=base.path)  # there is no negative light
     if not np.isfinite(scene.image).all() or scene.image.max() <= 0:
         raise GeometryError("The scene is black or holds values that are no numbers. Choose another scene.")
@@ -306,14 +313,14 @@ def _measured(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
     return camera.measured(scene, seed=plan.seed)
 
 
-def _write(target: Path, measurement: Measurement, plan: Plan, *, protected) -> None:
+def _write(target: Path, measurement: Measurement, plan: Plan, *, protected: Sequence[Path]) -> None:
     noise = "none" if plan.electrons is None else f"shot:{plan.electrons:g}"
     write_measurement(target, measurement, attributes={"noise": noise, "seed": plan.seed}, protected=protected)
 
 
 def _scores(
     decoders: Decoders, choices: list[Choice], measurement: Measurement, device: str
-) -> Iterator[tuple[Score, ...]]:
+) -> Generator[tuple[Score, ...], None, tuple[Score, ...]]:
     """Yields the scores so far after every stage, and returns all of them; a decoder that does not fit is left out."""
     from lorun_engine.decoding.restore import restore
 

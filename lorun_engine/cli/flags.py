@@ -63,10 +63,11 @@ def add_geometry(
         reading, group = reading_of(known.name), sub.add_argument_group(known.title)
         for role, words in reading.COMPANIONS.items():
             if role == "mask" and several_masks:
-                words, more = f"{words} (repeatable)", {"action": "append", "default": []}
+                group.add_argument(
+                    "--mask", metavar="FILE[::KEY]", action="append", default=[], help=f"{words} (repeatable)"
+                )
             else:
-                more = {}
-            group.add_argument(f"--{role}", metavar="FILE[::KEY]", help=words, **more)
+                group.add_argument(f"--{role}", metavar="FILE[::KEY]", help=words)
         of_its_scenes = (option for option in reading.CHANGES if of_scenes and option.of_scenes and option.flag)
         for option in (*reading.OPTIONS, *of_its_scenes):
             if option not in COMMON:
@@ -78,12 +79,13 @@ def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
         try:
             return option.parse(text)
         except ValueError as error:
-            wanted = {int: "a whole number", float: "a number"}.get(option.parse)
-            words = str(error) if wanted is None else f"{text!r} was given; {wanted} was expected"
+            wanted = "a whole number" if option.parse is int else "a number"
+            words = f"{text!r} was given; {wanted} was expected" if option.parse in (int, float) else str(error)
             raise argparse.ArgumentTypeError(words) from error
 
-    words = {"type": parse, "choices": option.values, "metavar": option.metavar, "help": option.help}
-    group.add_argument(option.flag, dest=option.field, **{k: v for k, v in words.items() if v is not None})
+    group.add_argument(
+        option.flag, dest=option.field, type=parse, choices=option.values, metavar=option.metavar, help=option.help
+    )
 
 
 def add_decoder(sub: argparse.ArgumentParser) -> None:
@@ -214,7 +216,7 @@ def tell(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
 
-def print_json(document: dict | list, args: argparse.Namespace) -> None:
+def print_json(document: Mapping[str, Any] | Sequence[Any], args: argparse.Namespace) -> None:
     """The document on stdout where `--json` was given."""
     if args.json:
         print(json.dumps(document, indent=2, allow_nan=False))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -220,7 +220,7 @@ def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
 # ---- figures -----------------------------------------------------------------------------------------------------
 
 
-def _flat(result: WindowScore) -> dict:
+def _flat(result: WindowScore) -> dict[str, Any]:
     fields = asdict(result)
     return {"name": fields.pop("name"), **fields.pop("metrics"), **fields}
 

@@ -9,13 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..errors import FileError, GeometryError
+from ..instrument import Dispersion
 from ..measurement import Measurement
-from .cassi_geometry import VALUES, Geometry, fitting, offsets_of, shear_of
+from .cassi_geometry import VALUES, Geometry, fitting
 from .dark_level import estimated_dark_level
 from .light_beside import LIGHT_BESIDE, light_beside
 from .masks import is_shifted, moved, turned, unshifted
@@ -35,6 +36,7 @@ from .wavelengths import WAVELENGTHS
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera
+    from ..tasks.cassi import CassiPhysics
 
 
 def _quarter_turns(text: str) -> int:
@@ -209,7 +211,7 @@ def resolve(
     The user's word comes first, then the file's, then `hints`, then what the sizes W' = W + (C-1) step leave open.
     Raises a GeometryError that says what is amiss.
     """
-    arrays, notes = dict(arrays), []
+    arrays, notes = dict(arrays), list[str]()
     given = {row.role: row for row in rows if row.role}
     _require_measurement_and_mask(given, arrays)
     known = _known(given, arrays, options)
@@ -249,18 +251,12 @@ def measurement(
     """The Measurement of resolved arrays: y (1, H', W') with its operator."""
     import torch
 
-    from ..instrument import Dispersion
     from ..tasks.cassi import CassiPhysics
 
-    dispersion = Dispersion(
-        geometry.num_bands,
-        step=geometry.step,
-        axis=geometry.axis,
-        direction=geometry.direction,
-        first_offset=geometry.first_offset,
-    )
     y = arrays["measurement"]
-    physics = CassiPhysics(torch.from_numpy(arrays["mask"]), dispersion, detector_shape=y.shape)
+    physics = CassiPhysics(
+        torch.from_numpy(arrays["mask"]), geometry.dispersion, detector_shape=(y.shape[0], y.shape[1])
+    )
     wavelengths_nm = geometry.wavelengths_nm
     return Measurement(
         task="cassi",
@@ -269,7 +265,7 @@ def measurement(
         wavelengths_nm=None if wavelengths_nm is None else np.asarray(wavelengths_nm),
         reference=arrays.get("reference"),
         input_scale=input_scale,
-        dark_level=geometry.dark_level,
+        dark_level=geometry.dark_level or 0.0,
         path=path,
         notes=notes,
     )
@@ -277,7 +273,6 @@ def measurement(
 
 def cameras(said: Said) -> Mapping[str, Camera]:
     """One camera: with the mask that was named, else with any; what else is left open is the set's, or usual."""
-    from ..instrument import Dispersion
     from ..tasks.cassi import CassiCamera
 
     options, stated = said.options, said.task_config.get("wavelengths_nm")
@@ -306,14 +301,15 @@ def described(geometry: Geometry) -> str:
     text = f"{geometry.num_bands} band" + ("s" if geometry.num_bands != 1 else "")
     if geometry.wavelengths_nm is not None:
         text += f"  {geometry.wavelengths_nm[0]:.1f} – {geometry.wavelengths_nm[-1]:.1f} nm"
-    arrow = {"x+": "→", "x-": "←", "y+": "↓", "y-": "↑"}[geometry.axis + geometry.direction]
-    return f"{text}  ·  step {geometry.step:g} px {arrow}"
+    dispersion = geometry.dispersion
+    arrow = {"x+": "→", "x-": "←", "y+": "↓", "y-": "↑"}[dispersion.axis + dispersion.direction]
+    return f"{text}  ·  step {dispersion.step:g} px {arrow}"
 
 
 def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
     """What belongs into a measurement file beside y: (name, array, axes) of the mask, and the attributes."""
-    dispersion = measurement.physics.dispersion
-    mask = measurement.physics.mask[0].cpu().numpy()
+    physics = cast("CassiPhysics", measurement.physics)
+    dispersion, mask = physics.dispersion, physics.mask[0].cpu().numpy()
     attributes = {
         "num_bands": dispersion.num_bands,
         "step": float(dispersion.step),
@@ -412,18 +408,19 @@ def _with_wavelengths(
 ) -> Geometry:
     """The band centres: the user's, the file's, the hints', else the list in circulation with that many bands."""
     num_bands = geometry.num_bands
-    stated = [
+    found = [
         given[role].found.attributes.get("wavelengths_nm") for role in ("measurement", "reference") if role in given
     ]
-    stated += [given["wavelengths"].found.array] if "wavelengths" in given else []
-    stated = [as_nanometres(values) for values in stated if values is not None]
+    found += [given["wavelengths"].found.array] if "wavelengths" in given else []
+    stated = [as_nanometres(values) for values in found if values is not None]
+    wavelengths_nm: Sequence[float] | np.ndarray
     if options.wavelengths is not None:
         wavelengths_nm, reason = named_wavelengths(options.wavelengths), "as you said"
     elif stated:
         wavelengths_nm, reason = stated[0], "stated in the file"
     elif hints is not None and hints.wavelengths_nm is not None and len(hints.wavelengths_nm) == num_bands:
         wavelengths_nm, reason = hints.wavelengths_nm, "known of this instrument"
-    elif num_bands in USUAL_LISTS:
+    elif num_bands is not None and num_bands in USUAL_LISTS:
         name = USUAL_LISTS[num_bands]
         wavelengths_nm, reason = WAVELENGTHS[name], f"assumed: the list {name}, the usual one for {num_bands} bands"
         notes.append(
@@ -458,7 +455,9 @@ def _with_dark_level(
     elif isinstance(attributes.get("dark_level"), int | float):
         level, reason = float(attributes["dark_level"]), "stated in the file"
     elif "task" not in attributes:
-        level = estimated_dark_level(arrays["measurement"], arrays["mask"], offsets_of(geometry), geometry.axis)
+        level = estimated_dark_level(
+            arrays["measurement"], arrays["mask"], geometry.dispersion.offsets, geometry.dispersion.axis
+        )
         reason = "what the ends of the detector read, where hardly any band arrives"
     if not math.isfinite(level):
         raise GeometryError(f"The dark level is {level} ({reason}); a number was expected. Correct --dark-level.")
@@ -488,7 +487,7 @@ def _may_be_lit_from_beside(row: RoleRow, options: OpenOptions, geometry: Geomet
 def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, notes: list[str]) -> np.ndarray:
     """The snapshot without the light from beside the field, where there is some for sure."""
     y = arrays["measurement"]
-    light = light_beside(y, arrays["mask"], offsets_of(geometry), geometry.axis)
+    light = light_beside(y, arrays["mask"], geometry.dispersion.offsets, geometry.dispersion.axis)
     lit = light > 0
     if not lit.any():
         return y
@@ -502,7 +501,7 @@ def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, 
         f"{lines[-1] + 1}, up to {light.max():.3g}); an estimate of it was subtracted. "
         "Keep it with the option for light from beside, or --light-beside keep."
     )
-    return y - light
+    return np.asarray(y - light)
 
 
 # ---- arrays that fit ---------------------------------------------------------------------------------------------
@@ -542,7 +541,7 @@ def _cropped(
             f"The window {y},{x},{height},{width} (top, left, height, width) was asked for; the scene is {by(full)} "
             "pixels. Choose a window inside it."
         )
-    shear = shear_of(geometry.num_bands, geometry.step, geometry.first_offset)
+    shear = geometry.dispersion.span
     more_y, more_x = (0, shear) if geometry.axis == "x" else (shear, 0)
     cut = {role: array[..., y : y + height, x : x + width] for role, array in arrays.items() if role != "measurement"}
     cut["measurement"] = arrays["measurement"][y : y + height + more_y, x : x + width + more_x]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import AmbiguousGeometry, GeometryError
+from ..instrument import Dispersion
 from .resolved import by
 
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
@@ -37,18 +37,21 @@ class Geometry:
     mask_shift: tuple[float, float] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
+    @property
+    def dispersion(self) -> Dispersion:
+        """Where every band lands, once that is known."""
+        num_bands, step, axis = self.num_bands, self.step, self.axis
+        direction, first_offset = self.direction, self.first_offset
+        if num_bands is None or step is None or axis is None or direction is None or first_offset is None:
+            raise GeometryError("Bands, step or direction of the dispersion are not known yet. State them.")
+        return Dispersion(num_bands, step=step, axis=axis, direction=direction, first_offset=first_offset)
+
 
 def _completed(known: Geometry, hints: Geometry) -> Geometry:
     """`known` with what only `hints` know."""
     new = {name: getattr(hints, name) for name in VALUES if getattr(known, name) is None}
     new = {name: value for name, value in new.items() if value is not None}
     return replace(known, **new, reasons={**known.reasons, **dict.fromkeys(new, "known of this instrument")})
-
-
-def offsets_of(geometry: Geometry) -> list[float]:
-    """Where every band begins along the dispersion."""
-    offsets = [geometry.first_offset + band * geometry.step for band in range(geometry.num_bands)]
-    return offsets if geometry.direction == "+" else offsets[::-1]
 
 
 def fitting(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry, hints: Geometry | None) -> Geometry:
@@ -97,7 +100,7 @@ def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
     return replace(known, num_bands=num_bands, step=float(step), reasons=reasons)
 
 
-def _solutions(known: Geometry, shear: int) -> list[tuple[int, int | float]]:
+def _solutions(known: Geometry, shear: int) -> list[tuple[int, float]]:
     """The (num_bands, step) pairs with this shear: whole steps where the step is not known; small steps first.
 
     A mask whose place was measured decides by itself what falls beside the detector.
@@ -108,18 +111,17 @@ def _solutions(known: Geometry, shear: int) -> list[tuple[int, int | float]]:
     found = []
     for num_bands in bands:
         if known.step is not None:
-            steps = [known.step]
+            steps: Sequence[float] = [known.step]
         elif num_bands == 1 or (shear == 0 and known.num_bands is not None):
             steps = [0]
         else:
-            steps = range(1, int((shear - known.first_offset) // (num_bands - 1)) + 2)
-        found += [(num_bands, step) for step in steps if shear_of(num_bands, step, known.first_offset) == shear]
+            steps = range(1, int((shear - (known.first_offset or 0.0)) // (num_bands - 1)) + 2)
+        found += [(num_bands, step) for step in steps if _shear(num_bands, step, known.first_offset) == shear]
     return sorted(found, key=lambda pair: pair[1])
 
 
-def shear_of(num_bands: int, step: float, first_offset: float) -> int:
-    """How many pixels a detector that sees all bands is longer than the scene, as `Dispersion.detector_shape`."""
-    return max(0, math.ceil(first_offset + (num_bands - 1) * step - 1e-9))
+def _shear(num_bands: int, step: float, first_offset: float | None) -> int:
+    return Dispersion(num_bands, step, first_offset=first_offset or 0.0).span
 
 
 def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> str:
@@ -128,7 +130,7 @@ def _misfit(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
     sizes = f"The snapshot is {by(detector)} pixels"
     num_bands, step, is_as_high = known.num_bands, known.step, detector[across] == mask[across]
     if num_bands is not None and step is not None:
-        shear = shear_of(num_bands, step, known.first_offset)
+        shear = _shear(num_bands, step, known.first_offset)
         if is_as_high:
             return (
                 f"{sizes}; this mask with {num_bands} bands and step {step:g} needs a {side} of {mask[along] + shear}. "

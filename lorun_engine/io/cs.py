@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .resolved import Resolved, RoleRow, Said, by, require_numbers, stated_input
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera
+    from ..tasks.cs import CsPhysics
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "y", "meas", "samples", "measurements"),
@@ -65,17 +66,17 @@ _MOST_WAVES = 64  # that a block is fitted with where orders are compared
 
 @dataclass(frozen=True)
 class CsGeometry:
-    """How an image was sampled; None where it is not known. `reasons` says where each value comes from.
+    """How an image was sampled. `reasons` says where each value comes from.
 
     `pixel_order` says how the pixels of a block are numbered in the matrix, `block_order` how the blocks are in the
     samples: row by row or column by column.
     """
 
-    num_samples: int | None = None
-    block_size: int | None = None
-    image_size: tuple[int, int] | None = None
-    pixel_order: str | None = None
-    block_order: str | None = None
+    num_samples: int
+    block_size: int
+    image_size: tuple[int, int]
+    pixel_order: str
+    block_order: str
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -137,7 +138,7 @@ def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: 
     samples, axis_notes = _samples(given["measurement"], arrays["measurement"], matrix)  # (M, blocks) or (M, h, w)
     notes += axis_notes
     image_size, reasons["image_size"] = _image_size(samples, block_size, attributes, options, arrays.get("reference"))
-    blocks = tuple(math.ceil(size / block_size) for size in image_size)
+    blocks = (math.ceil(image_size[0] / block_size), math.ceil(image_size[1] / block_size))
     if samples.ndim == 3 and samples.shape[1:] != blocks:
         raise GeometryError(
             f"The samples are of {by(samples.shape[1:])} blocks; an image of {by(image_size)} pixels has {by(blocks)} "
@@ -212,7 +213,7 @@ def described(geometry: CsGeometry) -> str:
 
 def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
     """What belongs into a measurement file beside y: the matrix, and the attributes."""
-    physics = measurement.physics
+    physics = cast("CsPhysics", measurement.physics)
     _, height, width = physics.scene_shape
     attributes = {
         "block_size": physics.block_size,
@@ -408,7 +409,7 @@ def _roughness(
     tiles = (waves @ weights).reshape(block_size, block_size, *blocks)
     down = tiles[-1, :, :-1] - tiles[0, :, 1:]  # (side, rows - 1, columns)
     right = tiles[:, -1, :, :-1] - tiles[:, 0, :, 1:]
-    return float(np.square(down).sum() + np.square(right).sum()) / max(1, down.size + right.size)
+    return float(np.square(down).sum() + np.square(right).sum()) / float(max(1, down.size + right.size))
 
 
 def _waves(side: int, count: int) -> np.ndarray:

@@ -35,7 +35,8 @@ def moved(mask: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
     from scipy import ndimage
 
     along_all = (0.0,) * (mask.ndim - 2) + tuple(shift)
-    return ndimage.shift(mask.astype(np.float64), along_all, order=1, mode="constant").astype(np.float32)
+    shifted = ndimage.shift(mask.astype(np.float64), along_all, order=1, mode="constant")
+    return np.asarray(shifted, dtype=np.float32)
 
 
 def is_shifted(row: RoleRow, mask: np.ndarray, detector: tuple[int, ...]) -> bool:
@@ -52,30 +53,31 @@ def unshifted(
             f"The shifted mask is {by(mask.shape[-2:])} pixels; the snapshot is {by(detector)}. "
             "Choose the mask of this camera."
         )
-    known = replace(known, axis=known.axis or "x")
-    if known.step is None:
-        step, reason = _step_of_shifted(mask, known.axis), "where the bands of the shifted mask begin"
+    axis, step = known.axis or "x", known.step
+    known = replace(known, axis=axis)
+    if step is None:
+        step, reason = _step_of_shifted(mask, axis), "where the bands of the shifted mask begin"
         if step is None:
             step, reason = 2.0, "assumed: the usual step of masks that are stored shifted"
         known = replace(known, step=step, reasons={**known.reasons, "step": reason})
     first = int(known.first_offset or 0)
-    if not (known.step.is_integer() and first == (known.first_offset or 0) and first >= 0):
+    if not (step.is_integer() and first == (known.first_offset or 0) and first >= 0):
         raise GeometryError(
-            f"A mask that is stored shifted has whole steps; a step of {known.step:g} from {known.first_offset or 0:g} "
+            f"A mask that is stored shifted has whole steps; a step of {step:g} from {known.first_offset or 0:g} "
             "was given. Give the mask as the first band sees it."
         )
-    along = 2 if known.axis == "x" else 1
-    length = mask.shape[along] - first - (len(mask) - 1) * int(known.step)
+    along = 2 if axis == "x" else 1
+    length = mask.shape[along] - first - (len(mask) - 1) * int(step)
     if length < 1:
         raise GeometryError(
-            f"The shifted mask is {mask.shape[along]} pixels long; {len(mask)} bands at step {known.step:g} need more. "
+            f"The shifted mask is {mask.shape[along]} pixels long; {len(mask)} bands at step {step:g} need more. "
             "Correct bands or step."
         )
-    starts = [first + int(known.step) * band for band in range(len(mask))]
+    starts = [first + int(step) * band for band in range(len(mask))]
     starts = starts if (known.direction or "+") == "+" else starts[::-1]
     bands = [band.take(range(at, at + length), axis=along - 1) for band, at in zip(mask, starts, strict=True)]
     notes.append(
-        f"The mask is stored shifted for every band; each band was moved back by its offset (step {known.step:g}: "
+        f"The mask is stored shifted for every band; each band was moved back by its offset (step {step:g}: "
         f"{known.reasons['step']}) and keeps the values that are stored."
     )
     moved_back = np.stack(bands)

@@ -57,7 +57,13 @@ class Reading(Protocol):
         """
 
     def measurement(
-        self, arrays: Mapping[str, np.ndarray], geometry: Any, *, path: Any, input_scale: float | None, notes: tuple
+        self,
+        arrays: Mapping[str, np.ndarray],
+        geometry: Any,
+        *,
+        path: Any,
+        input_scale: float | None,
+        notes: tuple[str, ...],
     ) -> Measurement:
         """The Measurement of resolved arrays; loads torch."""
 

@@ -46,7 +46,7 @@ class RoleTable:
     input_scale: float | None = None
 
     @property
-    def solutions(self) -> tuple[tuple[int, int], ...]:
+    def solutions(self) -> tuple[tuple[int, float], ...]:
         """The band counts and steps that all explain the sizes."""
         return self.problem.solutions if isinstance(self.problem, AmbiguousGeometry) else ()
 
@@ -63,6 +63,8 @@ class RoleTable:
         if self.problem is not None:
             raise self.problem
         row = self.row("measurement")
+        if row is None:
+            raise GeometryError("No measurement was found among the opened files. Add it.")
         return reading_of(self.task).measurement(
             self.arrays, self.geometry, path=row.found.path, input_scale=self.input_scale, notes=self.notes
         )
@@ -87,7 +89,9 @@ def inspect(
     rows = _rows(found, options, task, hints)
     notes = [note for row in rows for note in row.found.notes]
     notes += [f"{row.found.path.name}: {row.scale_reason}" for row in rows if row.role and row.scale != 1]
-    arrays = {row.role: row.values() for row in rows if row.role and row.role != "wavelengths"}
+    arrays: Mapping[str, np.ndarray] = {
+        row.role: row.values() for row in rows if row.role and row.role != "wavelengths"
+    }
     geometry, problem, input_scale = None, None, None
     try:
         arrays = reading.prepared(arrays, options)
@@ -163,21 +167,24 @@ def _assigned(found: Sequence[FoundArray], options: OpenOptions, task: str) -> l
     if unknown:
         raise GeometryError(f"{sorted(unknown)[0]!r} is no role; {', '.join(reading.ROLES)} or {UNUSED} was expected.")
     guesses = [_guess(entry, found, options, reading) for entry in found]
-    taken = {guess.role: entry for guess, entry in zip(guesses, found, strict=True) if guess.role in reading.ROLES}
+    pairs = [(guess.role, entry) for guess, entry in zip(guesses, found, strict=True)]
+    taken = {role: entry for role, entry in pairs if role is not None and role in reading.ROLES}
     free = sorted((n for n, guess in enumerate(guesses) if guess.role is None), key=lambda n: -found[n].array.size)
     shapes = {role: entry.array.squeeze().shape for role, entry in taken.items()}
     for number, role, reason in reading.by_shape(found, free, shapes):
         guesses[number] = _Guess(60, role, reason)
     winners: dict[str, int] = {}
     for number in sorted(range(len(found)), key=lambda n: guesses[n].rank):
-        if guesses[number].role in reading.ROLES:
-            winners.setdefault(guesses[number].role, number)
-    for number, (rank, role, _) in enumerate(guesses):
-        if role == UNUSED:
-            guesses[number] = guesses[number]._replace(role=None)
-        elif role is not None and winners[role] != number:
-            winner = found[winners[role]]
-            guesses[number] = _Guess(rank, None, f"not used: {winner.key or winner.path.name} is the {role}")
+        claimed = guesses[number].role
+        if claimed is not None and claimed in reading.ROLES:
+            winners.setdefault(claimed, number)
+    for number, guess in enumerate(guesses):
+        if guess.role == UNUSED:
+            guesses[number] = guess._replace(role=None)
+        elif guess.role is not None and winners[guess.role] != number:
+            winner = found[winners[guess.role]]
+            reason = f"not used: {winner.key or winner.path.name} is the {guess.role}"
+            guesses[number] = _Guess(guess.rank, None, reason)
     return guesses
 
 
@@ -242,7 +249,7 @@ def _rows(found: Sequence[FoundArray], options: OpenOptions, task: str, hints: G
     images = [by_role[role].array.squeeze().shape for role in ("mask", "measurement") if role in by_role]
     return [
         _row(
-            entry if entry.axes else replace(entry, axes=fixed.get(guess.role, "")),
+            entry if entry.axes else replace(entry, axes=fixed.get(guess.role or "", "")),
             guess.role,
             guess.reason,
             options,

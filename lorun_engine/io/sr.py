@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from .resolved import Resolved, RoleRow, Said, by, require_numbers, stated_input
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera
+    from ..tasks.sr import SrPhysics
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "measurement": ("measurement", "lr", "low", "y", "img", "image"),
@@ -59,15 +60,15 @@ LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
 
 @dataclass(frozen=True)
 class SrGeometry:
-    """How a picture was made small; None where it is not known. `reasons` says where each value comes from.
+    """How a picture was made small. `reasons` says where each value comes from.
 
     `kernel` is the name of one in the gallery, "FILE[:N]", or "gaussian SD" with the estimated width. `border` is how
     the scene goes on beyond its border, one of BORDERS.
     """
 
-    scale: int | None = None
-    kernel: str | None = None
-    kernel_size: tuple[int, int] | None = None
+    scale: int
+    kernel: str
+    kernel_size: tuple[int, int]
     noise_level: float | None = None  # standard deviation, where the file states it
     border: str = "mirrored"
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -211,7 +212,7 @@ def described(geometry: SrGeometry) -> str:
 
 def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]], dict[str, Any]]:
     """What belongs into a measurement file beside y: the kernel, the factor, and the noise level that networks see."""
-    physics = measurement.physics
+    physics = cast("SrPhysics", measurement.physics)
     attributes = {"scale": physics.scale, "noise_level": physics.noise_level, "border": physics.border}
     return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], attributes
 
@@ -311,7 +312,9 @@ def _kernel(
 
 def _other_kernels(rows: Sequence[RoleRow], given: RoleRow | None, options: OpenOptions) -> int:
     """How many more elements the cell has that the kernel in use was taken from without being asked for."""
-    key = given.found.key if given is not None else ""
+    if given is None:
+        return 0
+    key = given.found.key
     if options.kernel is not None or "[" not in key or any(said.endswith(f"::{key}") for said, _ in options.roles):
         return 0
     cell = key.partition("[")[0] + "["

@@ -7,7 +7,7 @@ the library has a set of the row's kind; every other cell is listed with the rea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -95,17 +95,17 @@ def run_table(
     for row in table.rows:
         for number, column in enumerate(table.columns):
             paper = (row.paper[number] if row.paper else None) or (None, None)
-            known = {"row": row.label, "column": column.label, "paper_psnr": paper[0], "paper_ssim": paper[1]}
+            cell = Cell(row.label, column.label, paper_psnr=paper[0], paper_ssim=paper[1])
             try:
                 decoder = _decoder(table, row, column, cards, library)
                 scenes = _scenes(table, column, data)
                 measure = _measure(table, column, data, decoder)
                 results = list(evaluate(decoder, scenes, measure, device=device, threads=threads))
             except LorunError as error:
-                yield Cell(**known, skipped=str(error))
+                yield replace(cell, skipped=str(error))
                 continue
             psnr, ssim = (float(np.mean([r.metrics[name] for r in results])) for name in ("psnr", "ssim"))
-            yield Cell(**known, psnr=psnr, ssim=ssim, adapter=decoder.name, num_images=len(results))
+            yield replace(cell, psnr=psnr, ssim=ssim, adapter=decoder.name, num_images=len(results))
 
 
 # ---- what a cell needs -------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def _serves(card: Card, column: Column) -> bool:
     """Whether a set was trained for a column's ratio or factor."""
     config = card.fields.get("task_config", {})
     if column.ratio is not None:
-        return config.get("ratio") == column.ratio
+        return bool(config.get("ratio") == column.ratio)
     return column.scale is None or column.scale in config.get("scales", ())
 
 
@@ -193,7 +193,8 @@ _MORE_RATIOS = (*_RATIOS, 30.0, 40.0, 50.0)
 
 
 def _pairs(psnr: Sequence[float], ssim: Sequence[float] | None = None) -> tuple[tuple[float, float | None], ...]:
-    return tuple(zip(psnr, ssim or [None] * len(psnr), strict=True))
+    found: Sequence[float | None] = ssim or [None] * len(psnr)
+    return tuple(zip(psnr, found, strict=True))
 
 
 def _cs_columns(folder: str, label: str, ratios: Sequence[float]) -> tuple[Column, ...]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..measurement import Measurement, Scene
-from ..physics import Physics
+from ..physics import LinearPhysics
 from ..task import TASKS
 from .noise import Noise
 
@@ -37,7 +37,7 @@ class Camera(ABC):
         """What this camera sees of a scene; `sampling` stands in for a matrix that is being learned."""
 
     @abstractmethod
-    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> Physics:
+    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> LinearPhysics:
         """The operator for a batch of crops (B, C, h, w), on their device.
 
         A share `other_masks` of the samples has another mask than the camera's.
@@ -102,7 +102,8 @@ class Camera(ABC):
 
 def camera_class(task: str) -> type[Camera]:
     """The cameras of a task."""
-    return TASKS[task].part(TASKS[task].camera_at)
+    found: type[Camera] = TASKS[task].part(TASKS[task].camera_at)
+    return found
 
 
 def camera_of(measurement: Measurement, *, noise: Noise | None = None) -> Camera:

@@ -67,7 +67,7 @@ class CassiPhysics(LinearPhysics):
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x: (B, C, H, W) to (B, 1, H', W')."""
-        return self.counted(_Disperse.apply(self.mask * x, self.dispersion, self.measurement_shape[1:]))
+        return self.counted(_dispersed(self.mask * x, self.dispersion, self.measurement_shape[1:]))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
@@ -75,7 +75,7 @@ class CassiPhysics(LinearPhysics):
 
     def views(self, y: Tensor) -> Tensor:
         """Every band's view of the detector without its mask: (B, 1, H', W') to (B, C, H, W)."""
-        return _Gather.apply(self.counted(y), self.dispersion, self.scene_shape[1:])
+        return _gathered(self.counted(y), self.dispersion, self.scene_shape[1:])
 
     def gram(self) -> Tensor:
         """(B, 1, H', W'): diag(PhiPhi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
@@ -159,7 +159,7 @@ class CassiPhysics(LinearPhysics):
         squared = (self.mask * self.mask).expand(-1, self.scene_shape[0], -1, -1)
         shape, dispersion = self.measurement_shape[1:], self.dispersion
         if dispersion.is_whole:
-            diagonal, off_diagonal = _Disperse.apply(squared, dispersion, shape), None
+            diagonal, off_diagonal = _dispersed(squared, dispersion, shape), None
         else:
             splits = [_split(offset) for offset in dispersion.offsets]
             diagonal = _place(squared, [(s, (1 - f) ** 2) for s, f in splits], dispersion.axis, shape) + _place(
@@ -337,26 +337,38 @@ class _Disperse(torch.autograd.Function):
     """Sum of the bands, each at its offset: (B, C, H, W) to (B, 1, H', W'). Its gradient is `_Gather`."""
 
     @staticmethod
-    def forward(ctx, coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
+    def forward(ctx: Any, coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
         ctx.dispersion, ctx.scene_shape = dispersion, tuple(coded.shape[-2:])
         return disperse(coded, dispersion, detector_shape)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
-        return _Gather.apply(gradient, ctx.dispersion, ctx.scene_shape), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _gathered(gradient, ctx.dispersion, ctx.scene_shape), None, None
 
 
 class _Gather(torch.autograd.Function):
     """Every band's view of the detector: (B, 1, H', W') to (B, C, H, W). Its gradient is `_Disperse`."""
 
     @staticmethod
-    def forward(ctx, y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
+    def forward(ctx: Any, y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
         ctx.dispersion, ctx.detector_shape = dispersion, tuple(y.shape[-2:])
         return gather(y, dispersion, scene_shape)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
-        return _Disperse.apply(gradient, ctx.dispersion, ctx.detector_shape), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _dispersed(gradient, ctx.dispersion, ctx.detector_shape), None, None
+
+
+def _dispersed(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
+    """`disperse` with a gradient that is quick too; torch gives `apply` no types."""
+    found: Tensor = _Disperse.apply(coded, dispersion, detector_shape)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _gathered(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
+    """`gather` with a gradient that is quick too."""
+    found: Tensor = _Gather.apply(y, dispersion, scene_shape)  # type: ignore[no-untyped-call]
+    return found
 
 
 def disperse(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
@@ -384,7 +396,7 @@ def disperse(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, i
 def gather(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
     """S_c^T y for every band: (B, 1, H', W') to (B, C, H, W); for whole offsets a view without a copy."""
     height, width = scene_shape
-    detector_shape = tuple(y.shape[-2:])
+    detector_shape = (y.shape[-2], y.shape[-1])
     if not _fits_view(dispersion, scene_shape, detector_shape):
         return _gather_split(y, dispersion, scene_shape)
     y = y.contiguous()
@@ -420,7 +432,7 @@ def _overlap(start: int, length: int, detector_length: int) -> tuple[slice, slic
     return (slice(low - start, high - start), slice(low, high)) if low < high else None
 
 
-def _along(axis: str, part: slice) -> tuple:
+def _along(axis: str, part: slice) -> tuple[Any, ...]:
     return (..., part) if axis == "x" else (..., part, slice(None))
 
 
@@ -465,7 +477,7 @@ def _moved(off_diagonal: Tensor, axis: str) -> Tensor:
 def _solve_tridiagonal(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
     """Solves symmetric tridiagonal systems along dimension 0 by the Thomas algorithm; differentiable."""
     length = right.shape[0]
-    ratios, values = [], []
+    ratios, values = list[Tensor](), list[Tensor]()
     for n in range(length):
         pivot, value = diagonal[n], right[n]
         if n:

@@ -298,7 +298,8 @@ def cosine_sampling(ratio: float, *, block_size: int = 32) -> np.ndarray:
     frequency = np.arange(block_size) ** 2
     lowest = np.argsort(np.add.outer(frequency, frequency), axis=None, kind="stable")[: num_samples(ratio, block_size)]
     rows, columns = np.unravel_index(lowest, (block_size, block_size))
-    return np.einsum("mi,mj->mij", cosines[rows], cosines[columns]).reshape(len(lowest), -1).astype(np.float32)
+    products = np.einsum("mi,mj->mij", cosines[rows], cosines[columns])
+    return np.asarray(products.reshape(len(lowest), -1), dtype=np.float32)
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -309,7 +310,7 @@ def luma(image: np.ndarray) -> np.ndarray:
         raise GeometryError(f"The picture has {len(image)} channels; grey or red, green and blue were expected.")
     red, green, blue = np.round(np.clip(image, 0, 1) * 255).astype(np.int32)
     y = (4899 * red + 9617 * green + 1868 * blue + (1 << 13)) >> 14  # LUMA in the fixed point of OpenCV
-    return (y / 255).astype(np.float32)[None]
+    return np.asarray(y / 255, dtype=np.float32)[None]
 
 
 def simulate(scene: Scene, sampling: np.ndarray, *, noise: Noise | None = None, seed: int = 0) -> Measurement:

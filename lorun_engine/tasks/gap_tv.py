@@ -70,7 +70,7 @@ def denoise_tv_chambolle(images: Tensor, weight: float, num_iterations: int) -> 
     planes, results = images.flatten(0, -3), denoised.flatten(0, -3)
     # On a CPU few planes at a time: the working set stays in the cache.
     at_once = len(planes) if images.is_cuda else max(1, _CACHED_PIXELS // planes[0].numel())
-    for source, target in zip(planes.split(at_once), results.split(at_once), strict=True):
+    for source, target in zip(torch.split(planes, at_once), torch.split(results, at_once), strict=True):
         _denoise_planes(source, target, weight, num_iterations)
     return denoised
 

@@ -99,7 +99,7 @@ class SrPhysics(LinearPhysics):
 
     def gram(self) -> Tensor:
         """(B or 1, 1, 1, 1): the largest eigenvalue of Phi Phi^T, the mean of |OTF|^2 over aliases at its largest."""
-        return self._folded_power.amax(dim=(-2, -1), keepdim=True)
+        return torch.amax(self._folded_power, dim=(-2, -1), keepdim=True)
 
     def prox(self, z: Tensor, y: Tensor, mu: Tensor | float) -> Tensor:
         """z + Phi^T (Phi Phi^T + mu)^-1 (y - Phi z): Eq. 9 by the Woodbury identity.
@@ -167,13 +167,14 @@ class SrPhysics(LinearPhysics):
         return self.kernel.new_tensor([[self.noise_level, float(self.scale)]])
 
     def _with(self, kernel: Tensor) -> Self:
-        channels, *size = self.scene_shape
+        channels, height, width = self.scene_shape
         return type(self)(
-            kernel, self.scale, tuple(size), channels=channels, noise_level=self.noise_level, border=self.border
+            kernel, self.scale, (height, width), channels=channels, noise_level=self.noise_level, border=self.border
         )
 
     def _filtered(self, x: Tensor, otf: Tensor) -> Tensor:
-        return torch.fft.irfft2(torch.fft.rfft2(x) * otf, s=x.shape[-2:])
+        filtered: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * otf, s=x.shape[-2:])
+        return filtered
 
 
 def _mirrored(x: Tensor, margin: int) -> Tensor:
@@ -249,8 +250,8 @@ class SrCamera(Camera):
 
     def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
         """With another `kernel`, by its name in the gallery, or another `scale`; nothing is cut down to 8 bits."""
-        found = {name: gallery()[value] if name == "kernel" else value for name, value in changes.items()}
-        return replace(self, **found, eight_bit=False)
+        kernel = gallery()[changes["kernel"]] if "kernel" in changes else self.kernel
+        return replace(self, kernel=kernel, scale=changes.get("scale", self.scale), eight_bit=False)
 
     def task_config(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """Its factor alone."""
@@ -307,7 +308,7 @@ def _interpolated(rows: Tensor, scale: int) -> Tensor:
     """Cubic convolution along the last axis at positions u / scale."""
     position = torch.arange(rows.shape[-1] * scale, device=rows.device) / scale
     first = position.floor()
-    values = 0
+    values = torch.zeros_like(rows.repeat_interleave(scale, dim=-1))
     for tap in range(-1, 3):
         weight = _keys((position - first - tap).abs()).to(rows)
         index = (first.long() + tap).clamp(0, rows.shape[-1] - 1)

@@ -9,17 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..physics import Physics, Withheld
+from ..physics import LinearPhysics, Withheld
 
 _SCORED_SEED = 7
 
 
-def withheld_for_scores(y: Tensor, physics: Physics, share: float) -> Withheld:
+def withheld_for_scores(y: Tensor, physics: LinearPhysics, share: float) -> Withheld:
     """The values that a result is scored at: the same whenever they are drawn."""
     return physics.withheld(y, share, torch.Generator(y.device).manual_seed(_SCORED_SEED))
 
 
-def withheld_error(estimate: Tensor, y: Tensor, physics: Physics, hidden: Tensor) -> Tensor:
+def withheld_error(estimate: Tensor, y: Tensor, physics: LinearPhysics, hidden: Tensor) -> Tensor:
     """The mean squared error of the withheld values as the estimate predicts them."""
     return (hidden * (physics.forward(estimate) - y)).square().sum() / hidden.sum().clamp(min=1)
 

@@ -18,6 +18,7 @@ from ..library.model import Model, load_model
 from ..measurement import Measurement, Scene
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import DenoiserView, new_step_parameters
+from ..physics import linear
 from ..tasks.camera import Camera
 from ..tasks.withheld import withheld_error, withheld_for_scores
 from ..training_data.camera import read_camera
@@ -202,6 +203,7 @@ def pair_windows(captures: Sequence[Measurement]) -> list[tuple[Window, Measurem
     return [
         (Window(f"pair {number}", Scene(capture.reference, capture.wavelengths_nm)), capture)
         for number, capture in enumerate(captures, 1)
+        if capture.reference is not None
     ]
 
 
@@ -219,10 +221,11 @@ def withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement
     for capture in captures:
         scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
         y = torch.from_numpy(capture.y)[None] * scale
-        given, partial_physics, hidden = withheld_for_scores(y, capture.physics, share)
+        physics = linear(capture.physics)
+        given, seen, hidden = withheld_for_scores(y, physics, share)
         fitted = model.fitted(capture)
-        *_, last = fitted.stages(given.to(device), partial_physics.to(device), num_stages=model.num_stages)
-        error = withheld_error(last.image.cpu(), y, capture.physics, hidden) / y.max().square()
+        *_, last = fitted.stages(given.to(device), seen.to(device), num_stages=model.num_stages)
+        error = withheld_error(last.image.cpu(), y, physics, hidden) / y.max().square()
         errors.append(float(-10 * torch.log10(error.clamp(min=1e-12))))
         if capture.reference is not None:
             *_, stage = restore(model, replace(capture, reference=None), device=device)

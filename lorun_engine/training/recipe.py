@@ -211,7 +211,8 @@ def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
         )
         if name in table
     }
-    return _configured(Recipe, {**table, **parts}, source)
+    recipe: Recipe = _configured(Recipe, {**table, **parts}, source)
+    return recipe
 
 
 def _configured(kind: type, table: Mapping[str, Any], source: str) -> Any:

@@ -32,8 +32,8 @@ def smooth_spectra(wavelengths_nm: np.ndarray, *, seed: int = 0) -> Spectra:
     rng = np.random.default_rng(seed)
     reflectances = torch.from_numpy(_reflectances(rng, wavelengths_nm))
     temperatures = np.geomspace(2500, 10_000, _LIGHTS)[:, None]
-    lights = wavelengths_nm**-5.0 / np.expm1(_SECOND_RADIATION / (wavelengths_nm * temperatures))
-    lights = torch.from_numpy((lights / lights.mean(axis=1, keepdims=True)).astype(np.float32))
+    planck = wavelengths_nm**-5.0 / np.expm1(_SECOND_RADIATION / (wavelengths_nm * temperatures))
+    lights = torch.from_numpy((planck / planck.mean(axis=1, keepdims=True)).astype(np.float32))
     return Spectra(reflectances, torch.ones(len(reflectances)), lights, torch.ones(len(lights)), ("smooth",))
 
 
@@ -73,7 +73,7 @@ def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(frequency, 1 / max(height, width))
     noise = np.fft.irfft2(spectrum, s=(height, width))
-    return 0.5 * noise / noise.std()
+    return np.asarray(0.5 * noise / noise.std())
 
 
 def _reflectances(rng: np.random.Generator, wavelengths_nm: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def _reflectances(rng: np.random.Generator, wavelengths_nm: np.ndarray) -> np.nd
     rises = heights[0] / (1 + np.exp((edges[0] - nm) / widths[0]))
     bumps = heights[1] * np.exp(-0.5 * ((nm - edges[1]) / widths[1]) ** 2)
     curves = rng.uniform(0.03, 0.5, (count, 1)) + (rises + bumps).sum(axis=1)
-    return curves.clip(0.01, 0.98).astype(np.float32)
+    return np.asarray(curves.clip(0.01, 0.98), dtype=np.float32)
 
 
 def colour_pictures(photographs: Photographs) -> list[Tensor]:

@@ -96,9 +96,9 @@ class SceneSampler:
         """(B, C, height, width): crops of the scenes, a share of them computed."""
         batch, device = self.data.batch, generator.device
         computed = torch.rand(batch, device=device, generator=generator) < self.data.built_in
-        crops = self._crops(height, width, generator) if self.scenes else None
         if self.composer is None:
-            return crops
+            return self._crops(height, width, generator)
+        crops = self._crops(height, width, generator) if self.scenes else None
         composed = self.composer.scenes(batch, height, width, generator)
         return composed if crops is None else torch.where(computed[:, None, None, None], composed, crops)
 
