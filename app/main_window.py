@@ -129,7 +129,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(StatusBar(parts))
         self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
-        self.export_dialogs = ExportDialogs(parts, self, side=lambda: self.spectrum.side)
+        self.export_dialogs = ExportDialogs(parts, self)
         self._lay_out()
 
         self.actions_ = Actions(parts, self._verbs(), self)
@@ -446,8 +446,8 @@ class MainWindow(QMainWindow):
 
     def copy_report(self, problem: Problem | None = None) -> None:
         """Puts versions, device, shapes, the last lines of the log and the problem on the clipboard."""
-        lines = [*report_lines(self.session), "", *self.log_dock.lines[-50:]]
-        QGuiApplication.clipboard().setText(problems.report(lines, details=problem.details if problem else ""))
+        words = problems.report(report_lines(self.session), details=problem.details if problem else "")
+        QGuiApplication.clipboard().setText(words)
         self.statusBar().showMessage("The report is on the clipboard", 5000)
 
     def self_test(self) -> None:

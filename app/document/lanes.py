@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
 from ..job import Job, Worker
 from ..problems import LOG, Problem, explain
+
+MOST_LINES = 5000  # of the log
 
 
 class Lanes(QObject):
@@ -25,6 +28,7 @@ class Lanes(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.logged: deque[str] = deque(maxlen=MOST_LINES)  # the oldest first
         self._decodes, self._files, self._aside = Worker(self), Worker(self), Worker(self)
         self._workers = (self._decodes, self._files, self._aside)
         for worker in self._workers:
@@ -67,7 +71,8 @@ class Lanes(QObject):
     def log(self, sentence: str, *, level: int = logging.INFO) -> None:
         """Adds a line to the log."""
         LOG.log(level, sentence)
-        self.log_added.emit(f"{time.strftime('%H:%M:%S')}  {sentence}")
+        self.logged.append(f"{time.strftime('%H:%M:%S')}  {sentence}")
+        self.log_added.emit(self.logged[-1])
 
     def fail(self, job: Job) -> Problem:
         """Tells why a job failed."""

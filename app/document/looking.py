@@ -8,7 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject
 
 from ..kinds import Stretch
-from .selection import Mode, View
+from .selection import Look, Mode, View
 from .session import Session
 
 
@@ -108,6 +108,10 @@ class Looking(QObject):
             self.set_view(view)
         else:
             self.set_view("image" if selection.view == view else view)
+
+    def set_look(self, look: Look) -> None:
+        """Shows single bands in grey, in their own colour or through a map, where they have such a look."""
+        self.session.select(replace(self.session.selection, look=look))
 
     def set_composite(self, bands: tuple[int, int, int] | None) -> None:
         """Shows three bands as red, green and blue, or for None the colours that the eye would see."""

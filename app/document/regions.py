@@ -54,7 +54,7 @@ class Regions(QObject):
         self.all: tuple[Region, ...] = ()
         self.chosen_number: int | None = None
         self.tool: Shape | None = None
-        self.side = 1  # a point is the mean over side x side pixels
+        self.side = 1  # a pixel stands for the mean over side x side of them
         session.opened_changed.connect(self._forget_if_other)
 
     def record_on(self, stack: QUndoStack) -> None:
@@ -141,7 +141,7 @@ class Regions(QObject):
             self.tool_changed.emit()
 
     def set_side(self, side: int) -> None:
-        """Takes points as the mean over `side` x `side` pixels."""
+        """Takes points, and the pixel looked at, as the mean over `side` x `side` pixels, or over rows."""
         if side != self.side:
             self.side = side
             self.changed.emit()

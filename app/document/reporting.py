@@ -7,9 +7,11 @@ from ..resources import resource_path
 from .lanes import Lanes
 from .session import Session
 
+REPORTED_LINES = 50  # of the log
+
 
 def report_lines(session: Session) -> list[str]:
-    """Device and shapes, for a report."""
+    """Device, shapes and the last lines of the log, for a report."""
     setup, state = session.setup, session.restoration
     titles = {device.name: device.title for device in setup.devices}
     lines = [f"device {setup.device} ({titles.get(setup.device, 'engine not loaded')}), decoder {setup.decoder_name}"]
@@ -17,7 +19,8 @@ def report_lines(session: Session) -> list[str]:
         lines += [
             f"{row.role or 'unused'}: {' x '.join(map(str, row.shape))} {row.dtype}" for row in session.role_table.rows
         ]
-    return [*lines, f"restoration {state.state}, {state.done_stages} of {state.num_stages} stages"]
+    lines.append(f"restoration {state.state}, {state.done_stages} of {state.num_stages} stages")
+    return [*lines, "", *list(session.lanes.logged)[-REPORTED_LINES:]]
 
 
 def run_self_test(lanes: Lanes) -> None:

@@ -14,6 +14,7 @@ MEASUREMENT = -2  # the pane that shows y
 
 Mode = Literal["colour", "band", "montage", "compare", "residual"]
 View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
+Look = Literal["grey", "own", "viridis"]  # of single bands; "own" is the colour of their wavelength
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Selection:
     mode: Mode = "colour"
     in_colour: bool = True
     view: View = "image"
+    look: Look = "grey"
     band_range: tuple[int, int] | None = None  # the first and the last band of those whose mean stands for the band
     composite: tuple[int, int, int] | None = None  # the bands shown as red, green and blue; None for true colour
     stretch: Stretch = PERCENTILES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject
@@ -25,10 +24,9 @@ def folder_of(parts: Parts) -> Path | None:
 class ExportDialogs(QObject):
     """Each asks for a file and has it written."""
 
-    def __init__(self, parts: Parts, window: QWidget, *, side: Callable[[], int]) -> None:
-        """`side` says over how many pixels a side the curves on the screen are means."""
+    def __init__(self, parts: Parts, window: QWidget) -> None:
         super().__init__(window)
-        self._parts, self._window, self._side = parts, window, side
+        self._parts, self._window = parts, window
 
     def ask_cube(self) -> None:
         """The newest stage as a cube."""
@@ -46,7 +44,7 @@ class ExportDialogs(QObject):
         is_profile = self._parts.session.kind.is_photograph
         heading, ending = ("Export line profile", "_profile.csv") if is_profile else ("Export spectra", "_spectra.csv")
         if path := self._ask(heading, ending, {"CSV": ".csv"}):
-            self._parts.exports.export_spectra(path, side=self._side())
+            self._parts.exports.export_spectra(path, side=self._parts.regions.side)
 
     def ask_regions(self) -> None:
         """What was measured in all points and regions."""

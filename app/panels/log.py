@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from ..assembly import Parts
-
-MOST_LINES = 5000
+from ..document.lanes import MOST_LINES
 
 
 class LogDock(QDockWidget):
@@ -21,7 +18,7 @@ class LogDock(QDockWidget):
         super().__init__("Log")
         self.setObjectName("log")
         self.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
-        self._lines: deque[str] = deque(maxlen=MOST_LINES)
+        self._lanes = parts.lanes
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Show lines with…")
         self.filter.setAccessibleName("Filter of the log")
@@ -45,19 +42,13 @@ class LogDock(QDockWidget):
         self.setWidget(body)
         parts.lanes.log_added.connect(self.add)
 
-    @property
-    def lines(self) -> list[str]:
-        """Everything that was logged, oldest first."""
-        return list(self._lines)
-
     def add(self, line: str) -> None:
-        """Adds a line; it shows if it passes the filter."""
-        self._lines.append(line)
+        """Shows another line if it passes the filter."""
         if self._passes(line):
             self.text.appendPlainText(line)
 
     def _show(self) -> None:
-        self.text.setPlainText("\n".join(filter(self._passes, self._lines)))
+        self.text.setPlainText("\n".join(filter(self._passes, self._lanes.logged)))
 
     def _passes(self, line: str) -> bool:
         return self.filter.text().lower() in line.lower()

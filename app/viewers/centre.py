@@ -173,7 +173,7 @@ class CentreView(QWidget):
         self.light = CompositeButton(self._parts, self.pictures)
         bar.addWidget(self.light)
         self.look = QComboBox()
-        self.look.activated.connect(lambda _: self._set_look(self.look.currentData()))
+        self.look.activated.connect(lambda _: self._parts.looking.set_look(self.look.currentData()))
         bar.addWidget(self.look)
         self.stretch = QComboBox()
         self.stretch.addItems(list(STRETCHES))
@@ -227,11 +227,7 @@ class CentreView(QWidget):
             self.look.clear()
             for look in looks:
                 self.look.addItem(LOOKS[look], look)
-        self.look.setCurrentIndex(max(self.look.findData(self.pictures.look), 0))
-
-    def _set_look(self, look: str) -> None:
-        self.pictures.look = look
-        self.refresh()
+        self.look.setCurrentIndex(self.look.findData(self.pictures.look))
 
     # ---- keys ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from .. import render
 from ..assembly import Parts
 from ..document.comparing import Result
 from ..document.ruler import range_title
-from ..document.selection import MEASUREMENT, REFERENCE
+from ..document.selection import MEASUREMENT, REFERENCE, Look
 from ..kinds import PERCENTILES, RGB, stretch_of
 from ..quantities import number
 from ..widgets.colours import to_image, viridis
@@ -28,7 +28,7 @@ IMAGE_BYTES = 96 << 20  # of rendered pictures
 LINEAR_BYTES = 160 << 20  # of linear colour at the size shown: 60 stages of 660 x 660 in a quarter of a screen
 COARSE = 128  # pixels along the longer side of what stands in for a picture
 SHRUNK_FIRST = 4  # from this factor on it is quicker to shrink all bands than to make their colours at full size
-LOOKS = {"grey": "Grey", "own": "In its own colour", "viridis": "Viridis"}  # of single bands
+LOOKS: dict[Look, str] = {"grey": "Grey", "own": "In its own colour", "viridis": "Viridis"}  # of single bands
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,7 @@ def title_of(pane: Pane) -> str:
 
 
 class Pictures:
-    """Renders the session's arrays without changing them; another measurement or restoration starts it afresh.
-
-    `look` is how single bands are drawn, a key of LOOKS.
-    """
+    """Renders the session's arrays without changing them; another measurement or restoration starts it afresh."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._session = parts, parts.session
@@ -64,13 +61,18 @@ class Pictures:
         self._levels: dict[tuple, tuple[float, float]] = {}
         self._weights: np.ndarray | None = None
         self._of: tuple = ()
-        self.look = "grey"
 
     @property
-    def looks(self) -> tuple[str, ...]:
+    def looks(self) -> tuple[Look, ...]:
         """The looks there are for what is open; a band of unknown wavelength has no colour of its own."""
         has_own = self.wavelengths_nm is not None or self._is_rgb
         return tuple(look for look in LOOKS if look != "own" or has_own)
+
+    @property
+    def look(self) -> Look:
+        """The chosen look of single bands, or grey where what is open does not have it."""
+        look = self._session.selection.look
+        return look if look in self.looks else "grey"
 
     @property
     def wavelengths_nm(self) -> np.ndarray | None:
@@ -224,7 +226,7 @@ class Pictures:
     def _mean_of_bands(
         self, pane: Pane, bands: tuple[int, int], factor: int, levels: tuple[float, float]
     ) -> QImage | None:
-        look = self.look if self._has_colours(pane) and self.look in self.looks else "grey"
+        look = self.look if self._has_colours(pane) else "grey"
         colours = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}[look]()
         key = (pane, bands, factor, levels, look)
         plane = None if key in self._images else self.plane(pane, bands)

@@ -60,9 +60,10 @@ class SpectrumView(QWidget):
         self.heading.setObjectName("heading")
         self.where, self.what, self.beside = _caption(), _caption(), _caption()
         self.box = QComboBox()
-        self.box.addItems(list(BOXES))
+        for words, side in BOXES.items():
+            self.box.addItem(words, side)
         self.box.setAccessibleName("Pixels averaged")
-        self.box.currentIndexChanged.connect(self._take_side)
+        self.box.currentIndexChanged.connect(lambda _: parts.regions.set_side(self.box.currentData()))
         self.mean = QPushButton()
         self.mean.setCheckable(True)
         self.mean.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
@@ -104,11 +105,6 @@ class SpectrumView(QWidget):
             self._cursor = pixel
             self._refresh_curves()
 
-    @property
-    def side(self) -> int:
-        """The mean is taken over side x side pixels, or over as many rows."""
-        return list(BOXES.values())[self.box.currentIndex()]
-
     def refresh(self) -> None:
         """Draws the curves of all places."""
         self._selection = self._session.selection
@@ -131,7 +127,7 @@ class SpectrumView(QWidget):
         session = self._session
         x = self._axis() if num_stages(session) else None
         self._refresh_here(x)
-        self.subject = subject = subject_of(self._parts, self._cursor, side=self.side)
+        self.subject = subject = subject_of(self._parts, self._cursor)
         if subject is None:
             self._clear(self._invitation(x is not None))
             self.subject_changed.emit()
@@ -145,7 +141,7 @@ class SpectrumView(QWidget):
             fans[self.fan] = subject.curves
         if pinned is not None and (self._cursor is not None or region is not None):  # its chosen stage alone
             image = session.stages.image(subject.stage)
-            fans[self.places[0]] = (pixel_curve(session, image, pinned, side=self.side),)
+            fans[self.places[0]] = (pixel_curve(self._parts, image, pinned),)
         elif pinned is not None:
             fans[self.places[0]] = subject.curves
         for fan, curves in fans.items():
@@ -187,7 +183,7 @@ class SpectrumView(QWidget):
             self.region_curves.pop(number).remove()
         stage = chosen_stage(session)
         for number, region in shown.items():
-            measured = region_curve(self._parts, region, stage, side=self.side)
+            measured = region_curve(self._parts, region, stage)
             if number not in self.region_curves:
                 self.region_curves[number] = RegionCurve(self.plot)
             curve, is_chosen = self.region_curves[number], number == self._parts.regions.chosen_number
@@ -195,11 +191,6 @@ class SpectrumView(QWidget):
             curve.paint(region_colour(self._theme, number), width, tint_alpha=0.22 if is_chosen else 0.1)
             if measured is not None:
                 curve.show(x, *measured)
-
-    def _take_side(self) -> None:
-        """Averages over as many pixels as the box says, here and in the points."""
-        self._parts.regions.set_side(self.side)
-        self.refresh()
 
     @property
     def _is_profile(self) -> bool:
@@ -210,6 +201,7 @@ class SpectrumView(QWidget):
         """Names everything after what the curves are of what is open."""
         measurement = self._session.measurement
         is_mean = self._is_profile and measurement is not None and measurement.physics.scene_shape[0] > 1
+        self.box.setCurrentIndex(self.box.findData(self._parts.regions.side))
         name = "Line profile" if self._is_profile else "Spectra"
         self.heading.setText(f"{name}, mean of the channels" if is_mean else name)
         if self.plot.accessibleName() == name:

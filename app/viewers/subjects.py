@@ -44,7 +44,7 @@ def chosen_stage(session: Session) -> int:
     return max(min(session.selection.stage, num_stages(session) - 1), 0)
 
 
-def subject_of(parts: Parts, cursor: Pixel | None, *, side: int) -> Subject | None:
+def subject_of(parts: Parts, cursor: Pixel | None) -> Subject | None:
     """What is fanned out now; None where no place is looked at, or the worker still measures it."""
     session, regions = parts.session, parts.regions
     stages = range(num_stages(session))
@@ -52,30 +52,30 @@ def subject_of(parts: Parts, cursor: Pixel | None, *, side: int) -> Subject | No
     if not stages:
         return None
     if region is not None:
-        curves = [region_curve(parts, region, index, side=side) for index in stages]
+        curves = [region_curve(parts, region, index) for index in stages]
         if None in curves:
             return None
-        true = region_curve(parts, region, REFERENCE, side=side)
+        true = region_curve(parts, region, REFERENCE)
         means = tuple(mean for mean, _ in curves)
         true = None if true is None else true[0]
         return Subject(f"region {regions.title(region)}", means, chosen_stage(session), true)
     pixel = cursor or session.selection.pixel
     if pixel is None:
         return None
-    curves = tuple(pixel_curve(session, session.stages.image(index), pixel, side=side) for index in stages)
+    curves = tuple(pixel_curve(parts, session.stages.image(index), pixel) for index in stages)
     reference = session.measurement.reference
-    true = None if reference is None else pixel_curve(session, reference, pixel, side=side)
+    true = None if reference is None else pixel_curve(parts, reference, pixel)
     return Subject("the pixel under the mouse" if cursor else "the pinned pixel", curves, chosen_stage(session), true)
 
 
-def pixel_curve(session: Session, image: np.ndarray, pixel: Pixel, *, side: int) -> np.ndarray:
+def pixel_curve(parts: Parts, image: np.ndarray, pixel: Pixel) -> np.ndarray:
     """The spectrum at a pixel, or of a photograph the row through it."""
-    if session.kind.is_photograph:
-        return render.line_profile(image, pixel[0], side)
-    return render.mean_spectrum(image, pixel, side)
+    if parts.session.kind.is_photograph:
+        return render.line_profile(image, pixel[0], parts.regions.side)
+    return render.mean_spectrum(image, pixel, parts.regions.side)
 
 
-def region_curve(parts: Parts, region: Region, pane: int, *, side: int) -> tuple[np.ndarray, np.ndarray | None] | None:
+def region_curve(parts: Parts, region: Region, pane: int) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Mean and deviation of a region in a stage or the reference; of a photograph its middle row.
 
     None without a reference, or while the worker measures it.
@@ -84,6 +84,8 @@ def region_curve(parts: Parts, region: Region, pane: int, *, side: int) -> tuple
     if session.kind.is_photograph:
         image = session.measurement.reference if pane == REFERENCE else session.stages.image(pane)
         top, _, bottom, _ = region.bounds
-        return None if image is None else (render.line_profile(image, int((top + bottom) / 2), side), None)
+        return (
+            None if image is None else (render.line_profile(image, int((top + bottom) / 2), parts.regions.side), None)
+        )
     curve = parts.regions.curve(region, pane)
     return None if curve is None else (curve.mean, curve.std if curve.num_pixels > 1 else None)

@@ -388,7 +388,7 @@ def test_looking_never_changes_a_number(decoded, show):
             for look in ("grey", "own", "viridis"):
                 decoded.looking.set_mode(mode)
                 decoded.looking.set_stretch(*stretch)
-                centre.pictures.look = look
+                decoded.looking.set_look(look)
                 set_panes(decoded, 0, 2, REFERENCE, MEASUREMENT)
                 centre.grab()
     assert all(np.array_equal(decoded.session.stages.image(index), image) for index, image in enumerate(stages))
@@ -445,7 +445,7 @@ def test_without_wavelengths_bands_have_an_index_and_colour_is_called_false(deco
     decoded.session.measurement = replace(decoded.session.measurement, wavelengths_nm=None)
     centre = show(decoded)
     assert centre.light.text() == "False colour · bands 4, 3, 1"
-    centre.pictures.look = "own"  # chosen for another measurement
+    decoded.looking.set_look("own")  # chosen for another measurement
     for mode in MODES:
         decoded.looking.set_mode(mode)
         centre.grab()

@@ -132,7 +132,7 @@ def test_the_channels_of_a_colour_picture_are_red_green_and_blue(colour, show):
     colour.looking.select_band(0)
     assert centre.stepping.band_label.text() == "1 of 3  ·  red"
     assert [centre.look.itemData(index) for index in range(centre.look.count())] == ["grey", "own", "viridis"]
-    centre.pictures.look = "own"
+    colour.looking.set_look("own")
     red = pixels(centre.pictures.picture(1))
     assert (red[..., 0] == 128).all() and not red[..., 1:].any()
     assert not {"false colour", "band", "wavelength"} & set(words_of(centre).lower().split())
@@ -172,7 +172,7 @@ def test_a_profile_averages_the_rows_around_and_is_cut_at_the_border(grey, show,
     view.box.setCurrentText(words)
     rows = grey.session.measurement.reference[0, : ROWS[words] // 2 + 1]
     np.testing.assert_allclose(view.reference.getData()[1], rows.mean(axis=0), rtol=1e-6)
-    assert view.side == ROWS[words]
+    assert grey.regions.side == ROWS[words]
 
 
 def test_the_card_is_called_spectra_again_for_a_cube(qtbot, colour, show, snapshot):
