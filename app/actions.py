@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtGui import QAction, QKeySequence, QUndoCommand, QUndoStack
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoCommand, QUndoStack
 
 from lorun_engine.io import OpenOptions
 from lorun_engine.task import DEFAULT, TASKS
 
 from .assembly import Parts
 from .document.recipe import WHOLE
+from .document.region import SHAPES, Shape
+from .document.selection import MODES, Mode, View
 from .document.session import Session
 
 Rule = Callable[[Parts], bool]
@@ -84,6 +86,18 @@ def _has_set(parts: Parts) -> bool:
 
 def _is_adapted(parts: Parts) -> bool:
     return parts.setup.adapting != WHOLE
+
+
+def _in_mode(mode: Mode) -> Rule:
+    return lambda parts: parts.session.selection.mode == mode
+
+
+def _in_view(view: View) -> Rule:
+    return lambda parts: parts.session.selection.mode in ("colour", "band") and parts.session.selection.view == view
+
+
+def _with_tool(shape: Shape) -> Rule:
+    return lambda parts: parts.regions.tool == shape
 
 
 @dataclass(frozen=True)
@@ -230,12 +244,25 @@ ENTRIES: tuple[Entry, ...] = (
 
 SUBMENUS = ("recent", "theme")  # filled by the window
 
+VIEWS: tuple[View, ...] = ("change", "input")
+# Entries that are on or off, with the rule that says which; of the modes one is on.
+IS_ON: Mapping[str, Rule] = {
+    **{mode: _in_mode(mode) for mode in MODES},
+    **{view: _in_view(view) for view in VIEWS},
+    **{f"draw_{shape}": _with_tool(shape) for shape in SHAPES},
+    "blink_on": lambda parts: _is_compared(parts) and parts.comparing.look.blinks,
+    "mean_of_bands": _has_range,
+}
+
 
 class Actions(QObject):
     """The QActions of the table, by name, kept enabled as their rules say."""
 
-    def __init__(self, parts: Parts, verbs: Mapping[str, Callable[[], None]], parent: QObject) -> None:
-        """`verbs` names what every entry does; an entry without a verb, or a verb without an entry, is a mistake."""
+    def __init__(self, parts: Parts, verbs: Mapping[str, Callable[[], None] | QAction], parent: QObject) -> None:
+        """`verbs` names what every entry does; an entry without a verb, or a verb without an entry, is a mistake.
+
+        Where Qt makes the action itself, to undo something or to show a dock, it stands for verb, text and rule.
+        """
         super().__init__(parent)
         self._parts = parts
         named = [entry for entry in ENTRIES if entry.name and entry.name not in SUBMENUS]
@@ -244,13 +271,21 @@ class Actions(QObject):
         self._actions: dict[str, QAction] = {}
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self.update)
+        self._ruled: list[tuple[Entry, QAction]] = []
         for entry in named:
-            action = QAction(entry.text, parent)
+            verb = verbs[entry.name]
+            action = self._actions[entry.name] = verb if isinstance(verb, QAction) else QAction(entry.text, parent)
             action.setObjectName(entry.name)
             action.setShortcuts([QKeySequence(key) for key in entry.key.split()])
             action.setStatusTip(entry.hint)
-            action.triggered.connect(verbs[entry.name])
-            self._actions[entry.name] = action
+            if action is not verb:
+                action.triggered.connect(verb)
+                action.triggered.connect(self._update_soon)  # Qt has ticked it already
+                action.setCheckable(entry.name in IS_ON)
+                self._ruled.append((entry, action))
+        modes = QActionGroup(self)
+        for name in MODES:
+            modes.addAction(self._actions[name])
         for changed in (
             parts.session.opened_changed,
             parts.setup.changed,
@@ -259,6 +294,7 @@ class Actions(QObject):
             parts.session.selection_changed,
             parts.session.held_changed,
             parts.regions.changed,
+            parts.regions.tool_changed,
             parts.lanes.idle,
             parts.comparing.changed,
             parts.setup.adapting_changed,
@@ -273,11 +309,12 @@ class Actions(QObject):
         return self._actions[name]
 
     def update(self) -> None:
-        """Enables every action as its rule says."""
+        """Enables every action, and ticks what is on, as the rules say."""
         self._timer.stop()
-        for entry in ENTRIES:
-            if entry.name in self._actions and entry.name not in ("undo", "redo"):  # the undo stack knows about these
-                self._actions[entry.name].setEnabled(entry.rule(self._parts))
+        for entry, action in self._ruled:
+            action.setEnabled(entry.rule(self._parts))
+            if entry.name in IS_ON:
+                action.setChecked(IS_ON[entry.name](self._parts))
 
     def _update_soon(self) -> None:
         """Rules are read once when what is going on has come to rest: one change sends several signals."""

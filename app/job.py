@@ -40,9 +40,16 @@ class Job(QObject):
         self._lock = threading.Lock()
         self._mail: Any = None
         self._is_pinged = False
-        self._end: str | None = None
+        self._end = ""  # the name of the signal that it ends with
         self._pinged.connect(self._read_mail)  # queued: this object lives in the thread that made it
         self._over.connect(self._finish)
+
+    @property
+    def failure(self) -> Exception:
+        """Why it failed; to be asked of a job that did."""
+        if self.error is None:
+            raise ValueError(f"{self.title} has not failed")
+        return self.error
 
     def cancel(self) -> None:
         """Asks the job to stop at its next yield; a function that has begun runs to its end."""
@@ -54,7 +61,7 @@ class Job(QObject):
             self._end = self._run(self._work)
         except Exception as error:  # of any kind: it is shown to the user, the thread lives on
             self.error, self._end = error, "failed"
-        self._work = None  # what the work holds on to (models, measurements) may go
+        self._work = lambda: None  # what the work held on to (models, measurements) may go
         self._over.emit()
 
     def _run(self, work: Callable[[], Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_log_path
@@ -101,7 +102,7 @@ class MainWindow(QMainWindow):
         self._is_painted = False
         self._is_closing = False
         self._may_leave = False
-        self._theme = theme.chosen(QApplication.instance(), parts.memory.settings.theme)
+        theme.apply(QApplication.instance(), theme.chosen(QApplication.instance(), parts.memory.settings.theme))
 
         self.corrections = Corrections(parts.session, self)
         self.measurement_card = MeasurementCard(parts, self.corrections)
@@ -116,10 +117,10 @@ class MainWindow(QMainWindow):
         self.adapters_page: AdaptersPage | None = None  # likewise
         self.recent_card = RecentCard(parts)
         self.problem_bar = ProblemBar()
-        self.centre = CentreView(parts, self._theme)
-        self.spectrum = SpectrumView(parts, self._theme)
-        self.convergence = ConvergenceView(parts, self._theme)
-        self.side_tabs = SideTabs(parts, self._theme, spectrum=self.spectrum, convergence=self.convergence)
+        self.centre = CentreView(parts)
+        self.spectrum = SpectrumView(parts)
+        self.convergence = ConvergenceView(parts)
+        self.side_tabs = SideTabs(parts, spectrum=self.spectrum, convergence=self.convergence)
         parts.regions.record_on(self.corrections)
         parts.ruler.record_on(self.corrections)
         self.log_dock = LogDock(parts)
@@ -135,7 +136,6 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(parts, self._verbs(), self)
         self._make_menus()
         self._connect()
-        theme.apply(QApplication.instance(), self._theme)
         self._show_document()
 
     # ---- making --------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class MainWindow(QMainWindow):
         rows.addLayout(columns, 1)
         self.setCentralWidget(body)
 
-    def _verbs(self) -> dict:
+    def _verbs(self) -> dict[str, Callable[[], None] | QAction]:
         return {
             **verbs_of(self.parts),
             "open": self.ask_open,
@@ -191,8 +191,8 @@ class MainWindow(QMainWindow):
             "export_regions": self.export_dialogs.ask_regions,
             "open_library": self.ask_open_library,
             "quit": self.close,
-            "undo": self.corrections.undo,
-            "redo": self.corrections.redo,
+            "undo": self.corrections.createUndoAction(self, "Undo"),
+            "redo": self.corrections.createRedoAction(self, "Redo"),
             "roles": self.show_roles,
             "copy_command": self.copy_command,
             "blink": self.centre.blink,
@@ -201,7 +201,7 @@ class MainWindow(QMainWindow):
             "several": self.centre.show_sets,
             "alignment": self.show_alignment,
             "what_if": self.show_what_if,
-            "log": lambda: self.log_dock.setVisible(not self.log_dock.isVisible()),
+            "log": self.log_dock.toggleViewAction(),
             "adapt": self.show_training,
             "adapters": self.show_adapters,
             "import_adapter": self.ask_import_adapters,
@@ -266,11 +266,6 @@ class MainWindow(QMainWindow):
         self.recent_card.locate_requested.connect(self.relocate)
         self.problem_bar.report_requested.connect(self.copy_report)
         self.log_dock.report_requested.connect(lambda: self.copy_report())
-        for name, changed in (("undo", self.corrections.canUndoChanged), ("redo", self.corrections.canRedoChanged)):
-            self.actions_[name].setEnabled(False)
-            changed.connect(self.actions_[name].setEnabled)
-        self.corrections.undoTextChanged.connect(lambda text: self.actions_["undo"].setText(f"Undo {text}".strip()))
-        self.corrections.redoTextChanged.connect(lambda text: self.actions_["redo"].setText(f"Redo {text}".strip()))
         QApplication.instance().focusChanged.connect(self._share_space)
         QApplication.instance().styleHints().colorSchemeChanged.connect(self._follow_system)
 
@@ -327,7 +322,7 @@ class MainWindow(QMainWindow):
     def show_adapters(self) -> None:
         """Shows the page of the adapter sets."""
         if self.adapters_page is None:
-            self.adapters_page = page = AdaptersPage(self.parts, self._theme)
+            self.adapters_page = page = AdaptersPage(self.parts)
             page.closed.connect(lambda: self.show_page(None))
             page.import_requested.connect(self.ask_import_adapters)
             page.export_requested.connect(self.ask_export_adapter)
@@ -367,7 +362,7 @@ class MainWindow(QMainWindow):
     def show_training(self) -> None:
         """Shows the page on which a set is adapted."""
         if self.training_page is None:
-            self.training_page = TrainingPage(self.parts, self._theme)
+            self.training_page = TrainingPage(self.parts, theme.tokens())
             self.training_page.closed.connect(lambda: self.show_page(None))
             self.training_page.open_requested.connect(self.ask_open)
         self.show_page(self.training_page)
@@ -411,7 +406,7 @@ class MainWindow(QMainWindow):
     def show_alignment(self) -> None:
         """Shows the page on which the mask is searched."""
         if self.alignment_page is None:
-            self.alignment_page = AlignmentPage(self.parts, self.corrections, self._theme)
+            self.alignment_page = AlignmentPage(self.parts, self.corrections)
             self.alignment_page.closed.connect(lambda: self.show_page(None))
         self.show_page(self.alignment_page)
         self.alignment_page.setFocus()
@@ -419,7 +414,7 @@ class MainWindow(QMainWindow):
     def show_what_if(self) -> None:
         """Shows the page on which measurements are simulated."""
         if self.what_if_page is None:
-            self.what_if_page = WhatIfPage(self.parts, self._theme)
+            self.what_if_page = WhatIfPage(self.parts, theme.tokens())
             self.what_if_page.closed.connect(lambda: self.show_page(None))
         self.show_page(self.what_if_page)
         self.what_if_page.setFocus()
@@ -480,16 +475,9 @@ class MainWindow(QMainWindow):
 
     def _set_theme(self, tokens: theme.Theme) -> None:
         theme.apply(QApplication.instance(), tokens)
-        self._theme = tokens
-        if self.training_page is not None:
-            self.training_page.set_theme(tokens)
-        if self.adapters_page is not None:
-            self.adapters_page.set_theme(tokens)
-        for page in (self.alignment_page, self.what_if_page):
+        for page in (self.training_page, self.what_if_page):
             if page is not None:
                 page.set_theme(tokens)
-        for view in (self.centre, self.spectrum, self.convergence, self.side_tabs):
-            view.set_theme(tokens)
 
     # ---- first and last ------------------------------------------------------------------------------------------
 

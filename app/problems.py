@@ -84,7 +84,7 @@ def install(on_problem: Callable[[Problem], None]) -> None:
         on_problem(explain(error, doing="working"))
 
     sys.excepthook = caught
-    threading.excepthook = lambda args: caught(args.exc_type, args.exc_value, args.exc_traceback)
+    threading.excepthook = lambda args: caught(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
 
 
 def keep_log(folder: Path) -> Path | None:

@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -70,7 +70,8 @@ def mapped_bytes(grey: np.ndarray, colour_map: np.ndarray) -> np.ndarray:
 def wavelength_map(wavelength_nm: float) -> np.ndarray:
     """(256, 3) uint8 from black to the colour of light of one wavelength."""
     colour = np.asarray(wavelength_colour(wavelength_nm, colour_table()))
-    return np.rint(np.arange(256)[:, None] * colour).astype(np.uint8)
+    shades: np.ndarray = np.rint(np.arange(256)[:, None] * colour).astype(np.uint8)
+    return shades
 
 
 def channel_map(channel: int) -> np.ndarray:
@@ -108,7 +109,8 @@ def linear_colour(cube: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """
     num_bands, height, width = cube.shape
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
-        return np.einsum("cn,ck->kn", cube.reshape(num_bands, -1), weights).reshape(3, height, width)
+        colour: np.ndarray = np.einsum("cn,ck->kn", cube.reshape(num_bands, -1), weights)
+    return colour.reshape(3, height, width)
 
 
 def shrunk(image: np.ndarray, factor: int) -> np.ndarray:
@@ -119,19 +121,21 @@ def shrunk(image: np.ndarray, factor: int) -> np.ndarray:
     half = factor // 2
     blocks = image[..., :height, :width]
     with np.errstate(invalid="ignore", over="ignore"):
-        total = blocks[..., ::factor, ::factor] + blocks[..., half::factor, ::factor]
+        total: np.ndarray = blocks[..., ::factor, ::factor] + blocks[..., half::factor, ::factor]
         total += blocks[..., ::factor, half::factor]
         total += blocks[..., half::factor, half::factor]
-    return total * np.float32(0.25)
+        mean: np.ndarray = total * np.float32(0.25)
+    return mean
 
 
 def mean_of_bands(cube: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
     """(H, W): a band of a (C, H, W) cube itself, or the mean over those from the first to the last."""
     first, last = bands
-    if first == last:
-        return cube[first]
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
-        return cube[first : last + 1].mean(axis=0)
+    plane: np.ndarray = cube[first]
+    if first != last:
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
+            plane = cube[first : last + 1].mean(axis=0)
+    return plane
 
 
 def fitting_factor(size: tuple[int, int], shown: tuple[float, float]) -> int:
@@ -194,7 +198,7 @@ class Cache:
         """The kept result, or a new one of `num_bytes(result)`."""
         if key in self._kept:
             self._kept.move_to_end(key)
-            return self._kept[key][0]
+            return cast(T, self._kept[key][0])
         result = make()
         self._kept[key] = result, num_bytes(result)
         self._num_bytes += self._kept[key][1]
@@ -233,4 +237,5 @@ def _codes(values: np.ndarray, levels: tuple[float, float], top: int) -> np.ndar
 @lru_cache(maxsize=1)
 def _gamma() -> np.ndarray:
     """sRGB bytes of 0..1 in _CODES steps."""
-    return np.rint(255 * srgb_encode(np.linspace(0, 1, _CODES))).astype(np.uint8)
+    codes: np.ndarray = np.rint(255 * srgb_encode(np.linspace(0, 1, _CODES))).astype(np.uint8)
+    return codes

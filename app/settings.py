@@ -93,7 +93,7 @@ def load(path: Path) -> Settings:
         return Settings()
     recent, folders = document.get("recent"), document.get("folders")
     return Settings(
-        theme=document.get("theme") if document.get("theme") in ("light", "dark") else "system",
+        theme=document["theme"] if document.get("theme") in ("light", "dark") else "system",
         window=document["window"] if isinstance(document.get("window"), str) else "",
         recent=tuple(filter(None, map(_recent, recent if isinstance(recent, list) else ()))),
         folders={

@@ -7,7 +7,7 @@ depends on the capture alone and is kept until something else is opened.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ from lorun_engine.io import OpenOptions
 from ..job import Job
 from ..quantities import number
 from .session import Session
+from .stage_store import StageStore
 
 if TYPE_CHECKING:
     from lorun_engine.camera_checks.alignment import Alignment, AlignmentProgress
@@ -69,7 +70,8 @@ class Checking(QObject):
         self.alignment_problem = ""
         self.progress: AlignmentProgress | None = None
         self._kept: OrderedDict[int, Remeasurement] = OrderedDict()
-        self._of: tuple[object, object] = (None, None)  # measurement and restored stages that everything belongs to
+        # the measurement and the restored stages that everything belongs to
+        self._of: tuple[Measurement | None, StageStore | None] = (None, None)
         self._measuring: Job | None = None
         self._searching: Job | None = None
         session.opened_changed.connect(self._follow_document)
@@ -94,14 +96,14 @@ class Checking(QObject):
 
     def measure(self, stage: int) -> None:
         """Measures a stage again, in the worker."""
-        session = self._session
-        if not self.is_possible or not 0 <= stage < len(session.stages) or stage in self._kept:
+        session, measurement = self._session, self._session.measurement
+        if measurement is None or not self.is_possible or not 0 <= stage < len(session.stages) or stage in self._kept:
             return
         self._stop_measuring()
         is_judged = session.kind.measures == "plane" and self.camera is None and not self.unjudged
         image_of = partial(session.stages.image, stage)
-        work = partial(_measured, session.measurement, image_of, self.camera, is_judged)
-        then = partial(self._measured, self._of, stage)
+        work = partial(_measured, measurement, image_of, self.camera, is_judged)
+        then = partial(self._measured, measurement, session.stages, stage)
         job = session.lanes.run(work, doing="measuring the result again", then=then)
         job.progressed.connect(lambda: self._keep_early(job, stage))
         job.failed.connect(lambda: self._measure_failed(job))
@@ -110,11 +112,11 @@ class Checking(QObject):
 
     def search(self, reach: Reach = Reach()) -> None:  # noqa: B008 - frozen
         """Searches where the mask of the open capture really lies."""
-        session = self._session
-        if session.measurement is None or self._searching is not None or session.kind.measures != "plane":
+        session, measurement = self._session, self._session.measurement
+        if measurement is None or self._searching is not None or session.kind.measures != "plane":
             return
-        work = partial(_searched, session.measurement, session.options, reach)
-        job = session.lanes.run(work, doing="searching the mask", then=partial(self._search_ended, self._of[0]))
+        work = partial(_searched, measurement, reach)
+        job = session.lanes.run(work, doing="searching the mask", then=partial(self._search_ended, measurement))
         job.progressed.connect(lambda: self._search_goes_on(job))
         job.failed.connect(lambda: self._search_stopped(job, "failed"))
         job.cancelled.connect(lambda: self._search_stopped(job, "nothing" if self.found is None else "done"))
@@ -175,8 +177,8 @@ class Checking(QObject):
             self._keep(stage, job.progress)
             self.changed.emit()
 
-    def _measured(self, of: tuple, stage: int, job: Job) -> None:
-        if job is not self._measuring or of != self._of:
+    def _measured(self, measurement: Measurement, stages: StageStore, stage: int, job: Job) -> None:
+        if job is not self._measuring or measurement is not self._of[0] or stages is not self._of[1]:
             return
         self._measuring, self.state = None, "done"
         result, self.camera, self.unjudged, found = job.result
@@ -185,8 +187,7 @@ class Checking(QObject):
             if self._kept[other].camera is not self.camera:
                 del self._kept[other]
         if found is not None and self.found is None:
-            session = self._session
-            self.found, self.alignment_state = _as_found(found, session.options, session.measurement), "done"
+            self.found, self.alignment_state = _as_found(found, self._session.options, measurement), "done"
             self.alignment_changed.emit()
         self.changed.emit()
         self._follow_selection()
@@ -232,7 +233,7 @@ class Checking(QObject):
 def _as_found(alignment: Alignment, options: OpenOptions, measurement: Measurement) -> Found:
     from lorun_engine.camera_checks.alignment import corrected  # loaded already: the worker has just searched with it
 
-    num_bands = measurement.physics.dispersion.num_bands
+    num_bands = measurement.physics.scene_shape[0]
     return Found(
         alignment,
         corrected(options, alignment, num_bands=num_bands),
@@ -248,9 +249,9 @@ def words_of(result: Remeasurement, unjudged: str) -> tuple[str, str]:
 
     `unjudged` says why there is no verdict on the camera.
     """
-    if result.is_fine is not None:
-        camera, is_right = result.camera, result.camera.is_fine
-        if not result.is_fine and is_right:
+    camera = result.camera
+    if result.is_fine is not None and camera is not None:
+        if not result.is_fine and camera.is_fine:
             times = f"{result.scale:.2f}"
             return f"Structured: the scale is off, {times} times the image explains the measurement.", "warn"
         word = camera.word
@@ -283,7 +284,7 @@ def figure_of(result: Remeasurement) -> str:
 
 def _measured(
     measurement: Measurement, image_of: Callable[[], np.ndarray], camera: CameraVerdict | None, is_judged: bool
-) -> Iterator[Remeasurement]:
+) -> Generator[Remeasurement, None, tuple[Remeasurement, CameraVerdict | None, str, Alignment | None]]:
     """Yields the figures at once and returns them with the verdict on the camera, why there is none, and the search."""
     from lorun_engine.camera_checks.alignment import Alignment, align
     from lorun_engine.camera_checks.remeasure import judge_camera, remeasure
@@ -304,7 +305,7 @@ def _measured(
     return result, camera, why_not, alignment
 
 
-def _searched(measurement: Measurement, options: OpenOptions, reach: Reach) -> Iterator[AlignmentProgress]:
+def _searched(measurement: Measurement, reach: Reach) -> Generator[AlignmentProgress, None, Alignment | None]:
     from lorun_engine.camera_checks.alignment import Alignment, align
 
     for event in align(measurement, reach=reach.shift, step_reach=reach.step, flips=reach.flips):

@@ -20,7 +20,7 @@ from lorun_engine.errors import LorunError
 
 from ..job import Job
 from ..quantities import plural
-from .decoders import Choice, Decoders
+from .decoders import Choice, Decoders, as_asked
 from .recipe import Recipe
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
@@ -209,17 +209,18 @@ class Comparing(QObject):
     def choose(self, *, left: Side | None = None, right: Side | None = None) -> None:
         """Takes other sides; None leaves one as it is."""
         now_left, now_right = self._sides_in_use()
-        self._look(left=now_left if left is None else left, right=now_right if right is None else right)
+        left, right = now_left if left is None else left, now_right if right is None else right
+        self._take(replace(self.look, left=left, right=right))
 
     def swap(self) -> None:
         """Exchanges left and right."""
         left, right = self._sides_in_use()
-        self._look(left=right, right=left)
+        self._take(replace(self.look, left=right, right=left))
 
     def show(self, way: Way) -> None:
         """Compares in another way."""
         if way != "disagreement" or self.disagreement is not None:
-            self._look(way=way, blinks=self.look.blinks and way == "blink")
+            self._take(replace(self.look, way=way, blinks=self.look.blinks and way == "blink"))
 
     def show_next(self) -> None:
         """Compares in the next way there is."""
@@ -233,22 +234,22 @@ class Comparing(QObject):
 
     def move_divider(self, divider: float) -> None:
         """Puts the line between the sides at a share of the picture's width."""
-        self._look(divider=min(max(divider, 0.0), 1.0))
+        self._take(replace(self.look, divider=min(max(divider, 0.0), 1.0)))
 
     def blink(self) -> None:
         """Shows the other side; from another way of comparing it turns to this one."""
         if self.look.way != "blink":
-            self._look(way="blink", shows_right=False)
+            self._take(replace(self.look, way="blink", shows_right=False))
         else:
-            self._look(shows_right=not self.look.shows_right)
+            self._take(replace(self.look, shows_right=not self.look.shows_right))
 
     def set_blinks(self, blinks: bool) -> None:
         """Blinks by itself, or stops."""
-        self._look(way="blink" if blinks else self.look.way, blinks=blinks)
+        self._take(replace(self.look, way="blink" if blinks else self.look.way, blinks=blinks))
 
     def show_angle(self, shows_angle: bool) -> None:
         """Shows the disagreement as spectral angle or as standard deviation."""
-        self._look(shows_angle=shows_angle)
+        self._take(replace(self.look, shows_angle=shows_angle))
 
     def _sides_in_use(self) -> tuple[Side | None, Side | None]:
         """The sides that were chosen; where one is gone, the first that is there and not the other one."""
@@ -260,8 +261,7 @@ class Comparing(QObject):
             right = next((side for side in liked if side in sides and side != left), None)
         return left, right
 
-    def _look(self, **changes) -> None:
-        look = replace(self.look, **changes)
+    def _take(self, look: Look) -> None:
         if look != self.look:
             self.look = look
             self.changed.emit()
@@ -290,18 +290,17 @@ class Comparing(QObject):
 
     def decode(self) -> None:
         """Decodes with the ticked decoders, one after another; each keeps its own number of stages."""
-        if not self.can_decode:
+        session, measurement = self._session, self._session.measurement
+        if not self.can_decode or measurement is None:
             return
-        session = self._session
-        choices = tuple(
-            choice for choice in session.setup.choices if choice.name in self.ticked and self._serves(choice)
-        )
+        of_task = [choice for choice in session.setup.choices if choice.task == measurement.task]
+        choices = tuple(choice for choice in of_task if choice.name in self.ticked)
         outcomes: list[Outcome] = []
         work = partial(
             _decode_all,
             session.setup.decoders,
             choices,
-            session.measurement,
+            measurement,
             self.results,
             outcomes,
             device=session.setup.device,
@@ -335,9 +334,6 @@ class Comparing(QObject):
         """(C, H, W) of a result; None once it is gone."""
         return self.results.image(result)
 
-    def _serves(self, choice: Choice) -> bool:
-        return choice.task == self._session.measurement.task
-
     def _go_on(self, job: Job, outcomes: Sequence[Outcome]) -> None:
         if job is self._job:
             stage, num_stages = job.progress
@@ -368,7 +364,7 @@ class Comparing(QObject):
             if self.look.way == "disagreement":
                 self.look = replace(self.look, way="split")
         if len(of) > 1 and self.disagreement is None:
-            images = {result: self.results.image(result) for result in of}
+            images = {result: image for result in of if (image := self.results.image(result)) is not None}
             work = partial(_disagreement, images, is_cube=not self._session.kind.is_photograph)
             self._session.lanes.run(work, doing="comparing the results", then=self._take_disagreement)
         self.changed.emit()
@@ -407,8 +403,8 @@ class Comparing(QObject):
             self.results = Results()  # a decode that was cancelled may still add to the old ones
             self.disagreement, self.progress = None, Progress()
             self.look = replace(Look(), way="split")
-            names = [choice.name for choice in session.setup.choices if session.measurement and self._serves(choice)]
-            self.ticked = tuple(names)
+            task = None if session.measurement is None else session.measurement.task
+            self.ticked = tuple(choice.name for choice in session.setup.choices if choice.task == task)
         self.changed.emit()
 
     def _tell_all(self) -> None:
@@ -443,20 +439,19 @@ def _decode_all(
     from lorun_engine.decoding.restore import restore
 
     for choice in choices:
-        started, last = time.perf_counter(), None
+        started = time.perf_counter()
+        last: StageResult | None = None
         try:
-            decoder = decoders.open(choice)
-            if choice.has_weights:
-                decoder = decoder.running(precision=precision)
+            decoder = as_asked(decoders.open(choice), precision=precision)
             for result in restore(decoder, measurement, num_stages=choice.num_stages, device=device, threads=threads):
                 last = result
                 yield result.index, choice.num_stages
         except LorunError as error:  # the others may still fit
             outcomes.append(Outcome(choice.name, sentence=str(error)))
             continue
-        last = replace(last, seconds=time.perf_counter() - started)
-        kept = results.keep(f"{choice.name} · {plural(choice.num_stages, 'stage')}", last)
-        outcomes.append(Outcome(choice.name, kept))
+        if last is not None:
+            title, seconds = f"{choice.name} · {plural(choice.num_stages, 'stage')}", time.perf_counter() - started
+            outcomes.append(Outcome(choice.name, results.keep(title, replace(last, seconds=seconds))))
     yield 0, 0
 
 
@@ -477,18 +472,18 @@ def deviation(cubes: Sequence[np.ndarray]) -> np.ndarray:
 def band_deviation(bands: Sequence[np.ndarray]) -> np.ndarray:
     """(H, W): the standard deviation over planes; of two it is half their difference."""
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
-        return np.std(np.stack(bands), axis=0)
+        spread: np.ndarray = np.std(np.stack(bands), axis=0)
+    return spread
 
 
 def largest_angle(cubes: Sequence[np.ndarray]) -> np.ndarray:
     """(H, W): the largest spectral angle in degrees between any two images; NaN where a spectrum is zero or unknown."""
-    largest = None
+    largest = np.zeros(cubes[0].shape[1:])
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         lengths = [np.sqrt(_product(cube, cube)) for cube in cubes]
         for (one, length), (other, other_length) in combinations(zip(cubes, lengths, strict=True), 2):
             cosine = _product(one, other) / (length * other_length)
-            angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-            largest = angle if largest is None else np.maximum(largest, angle)
+            largest = np.maximum(largest, np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     return largest.astype(np.float32)
 
 

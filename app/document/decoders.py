@@ -91,14 +91,20 @@ class LibraryDecoders:
             return self._opened[key][1]
 
 
-def adapted(decoder: Decoder, *, scale: float, ablated: Iterable[int]) -> Decoder:
-    """The decoder with all differences from its backbone times `scale`, and none in the `ablated` stages."""
-    if scale == 1 and not ablated:
+def as_asked(decoder: Decoder, *, scale: float = 1.0, ablated: Iterable[int] = (), precision: str | None) -> Decoder:
+    """A network in this precision, all differences from its backbone times `scale`, none in the `ablated` stages.
+
+    A decoder without weights has nothing of the kind, and stays what it is.
+    """
+    from lorun_engine.library.model import Model
+
+    if not isinstance(decoder, Model):
         return decoder
-    adapters = decoder.adapters.scaled(scale)
+    adapters = decoder.adapters if scale == 1 else decoder.adapters.scaled(scale)
     for stage in ablated:
         adapters = adapters.ablated(stage)
-    return decoder.with_adapters(adapters)
+    decoder = decoder if adapters is decoder.adapters else decoder.with_adapters(adapters)
+    return decoder if precision is None else decoder.running(precision=precision)
 
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
@@ -106,6 +112,8 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
 
     Sets that were adapted to the very camera of the measurement come before all others.
     """
+    from lorun_engine.library.model import Model
+
     kind, refused = TASKS[measurement.task], None
     made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
     for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
@@ -113,9 +121,10 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
             fitted = decoders.open(choice).fitted(measurement)
             if not choice.has_weights:
                 return choice, Fit(True, kind.untrained)
+            notes = fitted.notes if isinstance(fitted, Model) else ()
             if choice in made_for:
-                return choice, Fit(True, " ".join(("Adapted to this very camera.", *fitted.notes)))
-            return choice, Fit(True, " ".join(fitted.notes) or kind.trained)
+                return choice, Fit(True, " ".join(("Adapted to this very camera.", *notes)))
+            return choice, Fit(True, " ".join(notes) or kind.trained)
         except LorunError as error:
             refused = refused or Fit(False, str(error))
     sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."

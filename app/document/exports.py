@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
-from lorun_engine.io import OpenOptions, RoleTable, replacing, write_cube, write_spectra_csv
+from lorun_engine.io import OpenOptions, RoleRow, RoleTable, replacing, write_cube, write_spectra_csv
 from lorun_engine.io.reading import all_companions, reading_of
 
 from .. import render
@@ -34,17 +34,17 @@ class Exports(QObject):
 
     def export_cube(self, path: Path | str, *, stage: int | None = None) -> None:
         """Writes the newest stage, or `stage`, as a cube; the format follows from the suffix."""
-        session = self._session
-        if not len(session.stages):
+        session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
+        if recipe is None or measurement is None or not len(session.stages):
             return
         row = session.stages.row(len(session.stages) - 1 if stage is None else stage)
         attributes = {
-            "adapter": session.recipe.title,
-            "source": str(session.measurement.path or session.name),
+            "adapter": recipe.title,
+            "source": str(measurement.path or session.name),
             "intensity_scale": row.input_scale,
-            "dark_level": session.measurement.dark_level,
+            "dark_level": measurement.dark_level,
         }
-        image, wavelengths_nm, inputs = session.stages.image(row.index), self._wavelengths_nm, session.recipe.paths
+        image, wavelengths_nm, inputs = session.stages.image(row.index), measurement.wavelengths_nm, recipe.paths
         self.write(
             Path(path),
             lambda target: write_cube(
@@ -58,43 +58,52 @@ class Exports(QObject):
         Of photographs it writes the values along the row of that pixel, means over channels and `side` rows.
         """
         session, pixel = self._session, self._session.selection.pixel
-        if pixel is None or not len(session.stages):
+        recipe, measurement = session.recipe, session.measurement
+        if pixel is None or recipe is None or measurement is None or not len(session.stages):
             return
         columns = {f"stage_{row.index}": partial(session.stages.image, row.index) for row in session.stages.rows()}
-        if session.measurement.reference is not None:
-            columns["reference"] = partial(np.asarray, session.measurement.reference)
-        inputs = session.recipe.paths
+        if measurement.reference is not None:
+            columns["reference"] = partial(np.asarray, measurement.reference)
+        work: Callable[[Path], None]
         if session.kind.is_photograph:
-            work = partial(write_profiles, row=pixel[0])
+            work = partial(write_profiles, images=columns, row=pixel[0], side=side, protected=recipe.paths)
         else:
-            work = partial(write_spectra, pixel=pixel, wavelengths_nm=self._wavelengths_nm)
-        self.write(Path(path), lambda target: work(target, columns, side=side, protected=inputs))
+            work = partial(
+                write_spectra,
+                cubes=columns,
+                pixel=pixel,
+                side=side,
+                wavelengths_nm=measurement.wavelengths_nm,
+                protected=recipe.paths,
+            )
+        self.write(Path(path), work)
 
     def export_picture(self, path: Path | str) -> None:
         """Writes the chosen stage as a picture in its colours, with the stretch of the display."""
         session, selection = self._session, self._session.selection
-        if not len(session.stages):
+        recipe, measurement = session.recipe, session.measurement
+        if recipe is None or measurement is None or not len(session.stages):
             return
         image = session.stages.image(selection.stage)
         work = partial(
             write_picture,
             image=image,
-            wavelengths_nm=self._wavelengths_nm,
+            wavelengths_nm=measurement.wavelengths_nm,
             is_photograph=session.kind.is_photograph,
             composite=selection.composite,
             levels_from=session.stages.image(len(session.stages) - 1) if selection.shared_stretch else image,
             stretch=selection.stretch,
-            protected=session.recipe.paths,
+            protected=recipe.paths,
         )
         self.write(Path(path), work)
 
     def command(self) -> str | None:
         """The `lorun restore` line that does the decode again; None while nothing is open."""
-        session = self._session
-        if session.measurement is None or session.setup.choice is None:
+        session, table, choice = self._session, self._session.role_table, self._session.setup.choice
+        if session.measurement is None or table is None or choice is None:
             return None
-        recipe = session.recipe or session.setup.recipe(session.paths, session.options)
-        return restore_command(recipe, session.role_table)
+        recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
+        return restore_command(recipe, table)
 
     def write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Lets `write` make a file in a worker, and says so."""
@@ -105,10 +114,6 @@ class Exports(QObject):
     def _written(self, path: Path) -> None:
         self._session.lanes.log(f"Wrote {path}")
         self.exported.emit(str(path))
-
-    @property
-    def _wavelengths_nm(self) -> np.ndarray | None:
-        return self._session.measurement.wavelengths_nm
 
 
 def write_spectra(
@@ -126,7 +131,7 @@ def write_spectra(
     """
     y, x = pixel
     place = f"x {x} y {y}" if side == 1 else f"x {x} y {y}, mean of {side} x {side}"
-    spectra = {f"{name} ({place})": render.mean_spectrum(cube(), pixel, side) for name, cube in cubes.items()}
+    spectra = {f"{name} ({place})": render.mean_spectrum(cube(), pixel, side).tolist() for name, cube in cubes.items()}
     write_spectra_csv(path, wavelengths_nm, spectra, protected=protected)
 
 
@@ -184,7 +189,7 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
     LorunError where the command line has no words for the roles.
     """
-    source = table.row("measurement").found
+    source = _measured(table).found
     flags = {
         "--adapter": recipe.decoder,
         "--stages": recipe.num_stages,
@@ -206,7 +211,8 @@ def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence
     `companions` are the roles whose files are named, None for all. Raises LorunError where the command line has no
     words for them.
     """
-    source = table.row("measurement").found
+    measured = _measured(table)
+    source = measured.found
     by_key, words = dict(options.roles), []
     if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
         raise LorunError(
@@ -219,7 +225,7 @@ def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence
             words += [f"--{role}", row.selector]
         elif row is not None and row.found.path != source.path:
             words += [f"--{role}", str(row.found.path)]
-    key = source.key if table.row("measurement").selector in by_key else options.key
+    key = source.key if measured.selector in by_key else options.key
     said = {}
     for option in reading_of(table.task).OPTIONS:
         value = getattr(options, option.field)
@@ -230,6 +236,14 @@ def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence
             value = value if resolved is None else resolved
         said[option.flag] = None if value is None else option.text(value)
     return [*words, *_as_words({"--task": table.task, **said, "--key": key})]
+
+
+def _measured(table: RoleTable) -> RoleRow:
+    """The row of the measurement."""
+    row = table.row("measurement")
+    if row is None:
+        raise LorunError("Nothing that is open was taken for the measurement. Say which array it is in the roles.")
+    return row
 
 
 def _as_words(flags: Mapping[str, object]) -> list[str]:
@@ -244,7 +258,7 @@ def _as_words(flags: Mapping[str, object]) -> list[str]:
 def _file_of(table: RoleTable, role: str, by_key: Mapping[str, str]) -> str | None:
     """An array such as a kernel as FILE or FILE:N; None where it is found again: beside its picture, or estimated."""
     row = table.row(role)
-    if row is None or (row.found.path == table.row("measurement").found.path and row.selector not in by_key):
+    if row is None or (row.found.path == _measured(table).found.path and row.selector not in by_key):
         return None
     number = row.found.key.rpartition("[")[2].rstrip("]")  # of a list of kernels, "kernels[3]"
     return f"{row.found.path}:{number}" if number.isdigit() else str(row.found.path)

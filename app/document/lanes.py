@@ -18,6 +18,8 @@ from ..problems import LOG, Problem, explain
 
 MOST_LINES = 5000  # of the log
 
+Work = Callable[[], object]  # a function, or a generator: see `Job`
+
 
 class Lanes(QObject):
     """The worker threads; what goes wrong in them is logged, and shown when it is a bug."""
@@ -34,15 +36,15 @@ class Lanes(QObject):
         for worker in self._workers:
             worker.idle.connect(self._tell_if_idle)
 
-    def run(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+    def run(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """Does slow `work` in the lane of the decodes; `then` gets the job in this thread once it has succeeded."""
         return self._give(self._decodes, work, doing, then)
 
-    def run_file(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+    def run_file(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, for short work with files that decodes nothing."""
         return self._give(self._files, work, doing, then)
 
-    def run_aside(self, work: Callable, *, doing: str, then: Callable[[Job], None]) -> Job:
+    def run_aside(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, for work of less than a second that decodes nothing and that a decode may not keep waiting."""
         return self._give(self._aside, work, doing, then)
 
@@ -76,7 +78,7 @@ class Lanes(QObject):
 
     def fail(self, job: Job) -> Problem:
         """Tells why a job failed."""
-        problem = explain(job.error, doing=job.title)
+        problem = explain(job.failure, doing=job.title)
         self.log(problem.sentence, level=logging.WARNING)
         if problem.is_bug:
             LOG.error("unexpected error while %s", job.title, exc_info=job.error)
@@ -85,11 +87,11 @@ class Lanes(QObject):
 
     def refuse(self, job: Job) -> None:
         """Shows why a job failed; bugs are shown anyway."""
-        problem = explain(job.error, doing=job.title)
+        problem = explain(job.failure, doing=job.title)
         if not problem.is_bug:
             self.problem_raised.emit(problem)
 
-    def _give(self, worker: Worker, work: Callable, doing: str, then: Callable[[Job], None]) -> Job:
+    def _give(self, worker: Worker, work: Work, doing: str, then: Callable[[Job], None]) -> Job:
         job = Job(work, title=doing)
         job.succeeded.connect(lambda: then(job))
         job.failed.connect(lambda: self.fail(job))

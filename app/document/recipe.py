@@ -59,7 +59,7 @@ class Restoration:
     state: State = "idle"
     done_stages: int = 0
     num_stages: int = 0
-    started: float | None = None  # time.monotonic()
+    started: float = 0.0  # time.monotonic()
     seconds: float = 0.0
     seconds_left: float | None = None
     partial: bool = False

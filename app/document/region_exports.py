@@ -35,16 +35,16 @@ def write_curves(
 
     `images` are by what follows the region's name; points are means over `side` x `side` pixels.
     """
-    means: dict[str, np.ndarray] = {}
-    columns: dict[str, np.ndarray] = {}
+    means: dict[str, list[float]] = {}
+    columns: dict[str, list[float]] = {}
     for region in regions:
         for end, image in images.items():
             (rows, bands_columns), is_inside = region.pixels(image.shape[1:], side=side)
             mean, std, num_pixels = render.statistics(image[:, rows, bands_columns], is_inside)
             name = f"{region.number} {region.shape}{end}"
-            means[name] = columns[f"{name} mean"] = mean
-            columns[f"{name} std"] = std
-            columns[f"{name} n"] = np.full(len(mean), num_pixels)
+            means[name] = columns[f"{name} mean"] = mean.tolist()
+            columns[f"{name} std"] = std.tolist()
+            columns[f"{name} n"] = len(mean) * [float(num_pixels)]
     if path.suffix.lower() in (".sli", ".hdr"):
         write_library(path, wavelengths_nm, means, protected=protected)
     else:

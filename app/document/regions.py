@@ -10,11 +10,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from lorun_engine.measurement import Measurement
 
 from .. import render
 from ..job import Job
@@ -22,9 +24,12 @@ from .exports import Exports
 from .region import ON_PHOTOGRAPHS, SHAPES, Region, Shape, shape_words
 from .region_exports import score_box, write_curves, write_figures
 from .session import Session
+from .stage_store import StageStore
 
 AT_ONCE = 300_000  # numbers that are measured while the user waits, in some 5 ms
 KEPT_BYTES = 32 << 20  # of what was measured
+T = TypeVar("T")
+
 REGION_SUFFIXES = {"CSV, mean and deviation": ".csv", "ENVI spectral library": ".sli"}
 
 
@@ -49,8 +54,8 @@ class Regions(QObject):
         self._stack: QUndoStack | None = None
         self._kept = render.Cache(KEPT_BYTES)
         self._wanted: set[Hashable] = set()  # what the worker measures
-        self._measured_of: tuple = ()
-        self._belongs_to: tuple = ()
+        self._measured_of: tuple[StageStore, Measurement | None] | None = None
+        self._belongs_to: tuple[object, ...] = ()
         self.all: tuple[Region, ...] = ()
         self.chosen_number: int | None = None
         self.tool: Shape | None = None
@@ -72,7 +77,10 @@ class Regions(QObject):
     def size(self) -> tuple[int, int] | None:
         """(height, width) of the scene; None while nothing is open."""
         measurement = self._session.measurement
-        return None if measurement is None else tuple(measurement.physics.scene_shape[1:])
+        if measurement is None:
+            return None
+        _, height, width = measurement.physics.scene_shape
+        return height, width
 
     @property
     def chosen(self) -> Region | None:
@@ -110,6 +118,8 @@ class Regions(QObject):
 
     def shifted(self, region: Region, dy: float, dx: float) -> Region:
         """Where a place would be after such a way, which ends at the border of the picture."""
+        if self.size is None:
+            return region
         (y0, x0, y1, x1), (height, width) = region.bounds, self.size
         return region.moved(min(max(dy, -y0), height - y1), min(max(dx, -x0), width - x1))
 
@@ -166,11 +176,11 @@ class Regions(QObject):
 
         None without a reference, for what has another size, or while the worker is on it.
         """
-        reference = self._image(-1)
-        if reference is None or image.shape != reference.shape:
+        reference, measurement = self._image(-1), self._session.measurement
+        if reference is None or measurement is None or image.shape != reference.shape:
             return None
         (rows, columns), _ = region.pixels(image.shape[1:])
-        task = self._session.role_table.task
+        task = measurement.task
         return self._measured(
             ("figures", region.corners, pane),
             lambda: score_box(image[:, rows, columns], reference[:, rows, columns], task=task),
@@ -190,10 +200,10 @@ class Regions(QObject):
             return session.measurement.reference
         return session.stages.image(pane) if pane < len(session.stages) else None
 
-    def _measured(self, key: Hashable, measure: Callable[[], Any], *, num_values: int) -> Any:
+    def _measured(self, key: Hashable, measure: Callable[[], T], *, num_values: float) -> T | None:
         """What was measured before, or is at once where that is quick; else None, and `changed` once it is known."""
         of = (self._session.stages, self._session.measurement)
-        if not self._measured_of or any(one is not other for one, other in zip(of, self._measured_of, strict=True)):
+        if not _is_same(of, self._measured_of):
             self._kept.clear()
             self._wanted.clear()
             self._measured_of = of
@@ -204,8 +214,8 @@ class Regions(QObject):
             self._session.lanes.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
         return None
 
-    def _take(self, of: tuple, key: Hashable, job: Job) -> None:
-        if all(one is other for one, other in zip(of, self._measured_of, strict=True)):
+    def _take(self, of: tuple[StageStore, Measurement | None], key: Hashable, job: Job) -> None:
+        if _is_same(of, self._measured_of):
             self._wanted.discard(key)
             self._kept.get(key, lambda: job.result, lambda _: 1024)
             self.changed.emit()
@@ -216,29 +226,31 @@ class Regions(QObject):
         """Writes what was measured in all places: of a cube the curves of the chosen stage and of the reference, as CSV
         (mean, std and n) or as an ENVI library; of a photograph the figures of every stage in every box, as CSV.
         """
-        path, session = Path(path), self._session
-        if not self.all or not len(session.stages):
+        session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
+        if recipe is None or measurement is None or not self.all or not len(session.stages):
             return
+        work: Callable[[Path], None]
         if session.kind.is_photograph:
             work = partial(
                 write_figures,
                 images=[session.stages.image(index) for index in range(len(session.stages))],
-                reference=session.measurement.reference,
+                reference=measurement.reference,
                 boxes=[region for region in self.all if region.shape == "rectangle"],
-                task=session.role_table.task,
+                task=measurement.task,
+                protected=recipe.paths,
             )
         else:
             stage = min(session.selection.stage, len(session.stages) - 1)
             panes = {"": stage, " reference": -1} if self.has_reference else {"": stage}
             work = partial(
                 write_curves,
-                images={end: self._image(pane) for end, pane in panes.items()},
+                images={end: image for end, pane in panes.items() if (image := self._image(pane)) is not None},
                 regions=self.all,
                 side=self.side,
-                wavelengths_nm=session.measurement.wavelengths_nm,
+                wavelengths_nm=measurement.wavelengths_nm,
+                protected=recipe.paths,
             )
-        inputs = session.recipe.paths
-        self._exports.write(path, lambda target: work(target, protected=inputs))
+        self._exports.write(Path(path), work)
 
     # ---- keeping -------------------------------------------------------------------------------------------------
 
@@ -282,6 +294,11 @@ class Regions(QObject):
         self.tool_changed.emit()
 
 
+def _is_same(of: tuple[object, ...], other: tuple[object, ...] | None) -> bool:
+    """Whether both are of the very same stages and measurement."""
+    return other is not None and all(one is another for one, another in zip(of, other, strict=True))
+
+
 class _Change(QUndoCommand):
     """From some places to others; steps of the same region are taken back as one."""
 
@@ -303,7 +320,7 @@ class _Change(QUndoCommand):
         return 1
 
     def mergeWith(self, other: QUndoCommand) -> bool:
-        if not (self._is_step and other._is_step and other._text == self._text):
+        if not isinstance(other, _Change) or not (self._is_step and other._is_step and other._text == self._text):
             return False
         self._after, self._chosen_after = other._after, other._chosen_after
         return True

@@ -121,7 +121,7 @@ class _Change(QUndoCommand):
         return 2
 
     def mergeWith(self, other: QUndoCommand) -> bool:
-        if self._drag is None or self._drag != other._drag:
+        if not isinstance(other, _Change) or self._drag is None or self._drag != other._drag:
             return False
         self._after, self._mode_after = other._after, other._mode_after
         return True

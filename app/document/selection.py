@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from lorun_engine.task import Task
 
@@ -12,7 +12,8 @@ from ..kinds import PERCENTILES, Stretch, stretch_of
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
 
-Mode = Literal["colour", "band", "montage", "compare", "residual"]
+Mode = Literal["colour", "band", "montage", "residual", "compare"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
 Look = Literal["grey", "own", "viridis"]  # of single bands; "own" is the colour of their wavelength
 

@@ -27,7 +27,7 @@ from ..kinds import RGB
 from ..problems import Problem, explain
 from ..resources import resource_path
 from ..settings import RecentJob
-from .decoders import Choice, Decoders, adapted
+from .decoders import Choice, Decoders, as_asked
 from .lanes import Lanes
 from .memory import Memory
 from .opening import Opened, open_files
@@ -88,10 +88,9 @@ class Session(QObject):
 
         Samples of blocks are a matrix: a row for each sample, a column for each block.
         """
-        if self.measurement is not None:
-            image = self.measurement.y
-        else:
-            image = None if self.role_table is None else self.role_table.array("measurement")
+        table, image = self.role_table, None if self.measurement is None else self.measurement.y
+        if image is None and table is not None:
+            image = table.array("measurement")
         if image is None or image.ndim not in (2, 3):
             return None
         if self.kind.measures == "blocks":
@@ -125,9 +124,9 @@ class Session(QObject):
 
     def open(self, paths: Sequence[Path | str]) -> None:
         """Opens files; what they do not bring themselves (the mask, say) is kept from what was open before."""
-        paths = tuple(Path(path).absolute() for path in paths)
-        if paths:
-            self._open(paths, self.memory.options_of(paths[0].parent), keep=self.role_table)
+        files = tuple(Path(path).absolute() for path in paths)
+        if files:
+            self._open(files, self.memory.options_of(files[0].parent), keep=self.role_table)
 
     def add(self, paths: Sequence[Path | str]) -> None:
         """Opens files together with those that are open."""
@@ -174,6 +173,8 @@ class Session(QObject):
 
     def set_aside(self) -> SetAside:
         """What is open with all its stages, which from now on belong to the caller."""
+        if self.role_table is None or self.measurement is None:
+            raise ValueError("nothing is open that could be set aside")
         aside = SetAside(
             self.paths,
             self.options,
@@ -207,8 +208,8 @@ class Session(QObject):
         self.num_announced = len(aside.stages)
         self.selection = aside.selection
         self.setup.take_back(
-            self.role_table.task,
-            self.measurement,
+            aside.role_table.task,
+            aside.measurement,
             decoder_name=aside.decoder_name,
             fit=aside.fit,
             num_stages=aside.num_stages,
@@ -249,7 +250,7 @@ class Session(QObject):
         self.problem = self._misfit = opened.problem
         self._forget_stages()
         self.selection = fresh(self.selection, self.kind, before=shown_before, num_bands=self.num_bands)
-        self.setup.suit(self.role_table.task, self.measurement, choice=opened.choice, fit=opened.fit)
+        self.setup.suit(opened.role_table.task, self.measurement, choice=opened.choice, fit=opened.fit)
         if wanted is not None and wanted.decoder == self.setup.decoder_name and wanted.num_stages:
             self.setup.set_num_stages(wanted.num_stages)
         self.lanes.log(f"Opened {', '.join(path.name for path in self.paths)}")
@@ -270,7 +271,7 @@ class Session(QObject):
         if job is not self._opening:
             return
         self._opening = None
-        problem = explain(job.error, doing=job.title)
+        problem = explain(job.failure, doing=job.title)
         self.problem = job.error if isinstance(job.error, LorunError) else LorunError(problem.sentence)
         self.opened_changed.emit()
 
@@ -305,13 +306,13 @@ class Session(QObject):
 
     def restore(self) -> None:
         """Decodes what is open; its stages come one by one."""
-        if not self.can_restore:
+        setup, choice, measurement = self.setup, self.setup.choice, self.measurement
+        if not self.can_restore or choice is None or measurement is None:
             return
         self._forget_stages()
-        setup = self.setup
-        self.recipe = setup.recipe(self.paths, self.options)
+        self.recipe = setup.recipe(choice, self.paths, self.options)
         kept = self.keeps_denoiser_input
-        work = partial(_decode, setup.decoders, setup.choice, self.measurement, self.stages, self.recipe, kept)
+        work = partial(_decode, setup.decoders, choice, measurement, self.stages, self.recipe, kept)
         self.restoration = Restoration(
             "running", num_stages=setup.num_stages, started=time.monotonic(), keeps_denoiser_input=kept
         )
@@ -416,9 +417,10 @@ def _decode(
     """Decodes into `stages` and yields the index of every stage."""
     from lorun_engine.decoding.restore import restore
 
-    decoder = adapted(decoders.open(choice), scale=recipe.adapting.scale, ablated=recipe.adapting.ablated)
-    if recipe.precision is not None:
-        decoder = decoder.running(precision=recipe.precision)
+    adapting = recipe.adapting
+    decoder = as_asked(
+        decoders.open(choice), scale=adapting.scale, ablated=adapting.ablated, precision=recipe.precision
+    )
     for result in restore(
         decoder,
         measurement,

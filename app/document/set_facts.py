@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from lorun_engine.library.sets import LibrarySet
 from lorun_engine.task import TASKS
 
-from ..quantities import number, plural
+from ..quantities import duration, number, plural
 from .workshop import short
 
 _SCORES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sam": "SAM (°)"}
@@ -42,7 +43,7 @@ def facts(entry: LibrarySet) -> Mapping[str, str]:
         "Started from": lambda: str(training["started_from"]),
         "Data": lambda: _trained_on(training),
         "Masks": lambda: ", ".join(training["masks"]),
-        **{title: (lambda name=name: _score(fields["metrics"], name)) for name, title in _SCORES.items()},
+        **{title: partial(lambda name: _score(fields["metrics"], name), name) for name, title in _SCORES.items()},
         "Note": lambda: fields["note"] if entry.is_shipped else "",
     }
     return {name: words for name, say in found.items() if (words := _said(say))}
@@ -63,7 +64,7 @@ def _derived(made_from: Mapping[str, Any]) -> str:
 
 def _trained(training: Mapping[str, Any]) -> str:
     device = {"cpu": "CPU", "cuda": "GPU"}.get(training["device"], training["device"])
-    return f"{plural(training['steps'], 'step')} in {number(training['hours'])} h on the {device}"
+    return f"{plural(training['steps'], 'step')} in {duration(3600 * training['hours'])} on the {device}"
 
 
 def _trained_on(training: Mapping[str, Any]) -> str:

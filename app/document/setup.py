@@ -115,9 +115,10 @@ class Setup(QObject):
         if name == self.decoder_name or name not in self.decoder_names:
             return
         self._is_wanted = True
-        self._take_choice(next(choice for choice in self._choices_here() if choice.name == name), fit=None)
+        choice = next(choice for choice in self._choices_here() if choice.name == name)
+        self._take_choice(choice, fit=None)
         if self._measurement is not None:
-            work = partial(first_fit, self.decoders, [self.choice], self._measurement)
+            work = partial(first_fit, self.decoders, [choice], self._measurement)
             self._lanes.run_aside(work, doing=f"opening {name}", then=partial(self._take_fit, self._measurement))
 
     def set_num_stages(self, num_stages: int) -> None:
@@ -192,7 +193,8 @@ class Setup(QObject):
     @property
     def adapting(self) -> Adapting:
         """How much of the chosen set the next decode takes."""
-        return self._adapting.get(self.decoder_name, WHOLE) if self.is_adaptable else WHOLE
+        choice = self.choice
+        return WHOLE if choice is None or not choice.is_adaptable else self._adapting.get(choice.name, WHOLE)
 
     def set_percent(self, percent: int) -> None:
         """Takes `percent` of the set's differences in the next decode, 0 (the shared backbone) to 150."""
@@ -209,7 +211,9 @@ class Setup(QObject):
 
     def _adapt(self, adapting: Adapting) -> None:
         choice = self.choice
-        if not self.is_adaptable or adapting == self.adapting or any(k > choice.num_stages for k in adapting.ablated):
+        if choice is None or not choice.is_adaptable or adapting == self.adapting:
+            return
+        if any(stage > choice.num_stages for stage in adapting.ablated):
             return
         self._adapting = {choice.name: adapting}
         self.adapting_changed.emit()
@@ -232,16 +236,16 @@ class Setup(QObject):
         self.decoder_name, self.fit, self.num_stages = decoder_name, fit, num_stages
         self._tell()
 
-    def recipe(self, paths: tuple[Path, ...], options: OpenOptions) -> Recipe:
-        """The decode of these files as it would be made now."""
+    def recipe(self, choice: Choice, paths: tuple[Path, ...], options: OpenOptions) -> Recipe:
+        """The decode of these files with this decoder as it would be made now."""
         return Recipe(
             paths,
             options,
-            self.decoder_name,
+            choice.name,
             self.num_stages,
             self.device,
             self.threads if self.device == "cpu" else None,
-            self.precision if self.choice.has_weights else None,
+            self.precision if choice.has_weights else None,
             self.adapting,
         )
 
@@ -249,7 +253,7 @@ class Setup(QObject):
 # ---- in the worker thread ----------------------------------------------------------------------------------------
 
 
-def _load_engine(decoders: Decoders) -> tuple:
+def _load_engine(decoders: Decoders) -> tuple[tuple[Choice, ...], tuple[Device, ...], int]:
     """Choices, devices, and the number of CPU threads."""
     import torch
 

@@ -69,24 +69,26 @@ class LibraryBeside(QObject):
         if self.library is None or self.spectra is None:
             return ""
         num_bands = self.spectra.shape[1]
-        num_covered = int(np.isfinite(self._bands_covered()).sum())
+        num_covered = int(np.isfinite(self.spectra).any(axis=0).sum())
         bands = f"all {num_bands} bands" if num_covered == num_bands else f"{num_covered} of the {num_bands} bands"
         return f"{len(self.library.names)} spectra, resampled linearly to {bands}"
 
     def ranking(self, curves: Sequence[np.ndarray], *, chosen: int, most: int = 5) -> list[Match]:
         """The spectra nearest in angle to the curve of the chosen stage; `curves` are those of all stages."""
-        if self.spectra is None:
+        if self.spectra is None or self.library is None:
             return []
         degrees = spectral_angles(curves[chosen], self.spectra)
         order = [int(index) for index in np.argsort(degrees, kind="stable")[:most] if np.isfinite(degrees[index])]
+        names = self.library.names
         first = first_stages(curves, self.spectra[order]) if order else []
         return [
-            Match(index, self.library.names[index], float(degrees[index]), stage)
-            for index, stage in zip(order, first, strict=True)
+            Match(index, names[index], float(degrees[index]), stage) for index, stage in zip(order, first, strict=True)
         ]
 
     def scaled(self, index: int, curve: np.ndarray) -> np.ndarray:
         """A spectrum (C,) of the library with the mean of a curve over the bands where both are known."""
+        if self.spectra is None:
+            return np.full_like(curve, np.nan)
         spectrum = self.spectra[index]
         is_shared = np.isfinite(spectrum) & np.isfinite(curve)
         mean = float(spectrum[is_shared].mean()) if is_shared.any() else 0.0
@@ -95,14 +97,14 @@ class LibraryBeside(QObject):
     def _take(self, job: Job) -> None:
         if job is self._reading:
             self._reading, self.library, self.shown = None, job.result, None
-            self._session.lanes.log(f"Opened the spectral library {self.library.path.name}")
+            self._session.lanes.log(f"Opened the spectral library {job.result.path.name}")
             self._resample()
 
     def _refuse(self, job: Job) -> None:
         if job is self._reading:
             self._reading = None
             is_ours = isinstance(job.error, LorunError)
-            self.problem = str(job.error) if is_ours else explain(job.error, doing=job.title).sentence
+            self.problem = str(job.error) if is_ours else explain(job.failure, doing=job.title).sentence
             self.changed.emit()
 
     def _resample(self) -> None:
@@ -110,26 +112,22 @@ class LibraryBeside(QObject):
         self.spectra, self.problem = None, ""
         if self.library is not None and measurement is not None and not self._session.kind.is_photograph:
             try:
-                self.spectra = self._at(measurement.wavelengths_nm)
+                self.spectra = _at(self.library, measurement.wavelengths_nm)
             except GeometryError as error:
                 self.problem = str(error)
         if self.spectra is None:
             self.shown = None
         self.changed.emit()
 
-    def _at(self, wavelengths_nm: np.ndarray | None) -> np.ndarray:
-        if wavelengths_nm is None:
-            raise GeometryError(
-                "The wavelengths of this capture are not known, so no library can be compared with it. "
-                "Give them in Roles and geometry."
-            )
-        return self.library.at(wavelengths_nm)
 
-    def _bands_covered(self) -> np.ndarray:
-        """(C,) not finite where the library does not reach."""
-        first, last = self.library.wavelengths_nm[[0, -1]]
-        bands = np.asarray(self._session.measurement.wavelengths_nm, dtype=np.float64)
-        return np.where((bands >= first) & (bands <= last), bands, np.nan)
+def _at(library: SpectralLibrary, wavelengths_nm: np.ndarray | None) -> np.ndarray:
+    """(M, C) of the library at the bands of a capture."""
+    if wavelengths_nm is None:
+        raise GeometryError(
+            "The wavelengths of this capture are not known, so no library can be compared with it. "
+            "Give them in Roles and geometry."
+        )
+    return library.at(wavelengths_nm)
 
 
 def first_stages(curves: Sequence[np.ndarray], spectra: np.ndarray) -> list[int | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class StageStore:
     def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
-        self._file = None
+        self._file: IO[bytes] | None = None
         self._reset()
 
     def __len__(self) -> int:

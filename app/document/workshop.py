@@ -7,11 +7,11 @@ whenever one of their files comes or goes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QFile, QFileSystemWatcher, QObject, QTimer, Signal
@@ -46,6 +46,8 @@ _PAUSE_MS = 200  # files come in bursts
 _SHORT = 12  # letters of a hash that people compare
 
 Look = Literal["good", "warn", "dim"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -317,16 +319,17 @@ class Workshop(QObject):
 
     def select_layer(self, layer: str) -> None:
         """Looks at what every stage changes at one layer."""
-        if self.table is None or layer not in self.table.layers or layer == self.layer:
+        entry = self.shown
+        if entry is None or self.table is None or layer not in self.table.layers or layer == self.layer:
             return
-        entry, self.layer, self.changes = self.shown, layer, ()
+        self.layer, self.changes = layer, ()
         self.layer_changed.emit()
         work = partial(_changes, entry, self.library, layer)
         then = partial(self._take_changes, entry, layer)
         self._session.lanes.run_aside(work, doing=f"looking into {entry.card.name}", then=then)
 
     def _take_shown(self, entry: LibrarySet | None) -> None:
-        is_same = None not in (entry, self.shown) and entry.card.hash == self.shown.card.hash
+        is_same = entry is not None and self.shown is not None and entry.card.hash == self.shown.card.hash
         self.shown = entry
         if self.trouble or not is_same:  # a renamed or annotated set keeps its table
             self.table, self.trouble, self.layer, self.changes = None, "", None, ()
@@ -379,7 +382,7 @@ class Workshop(QObject):
         doing = f"writing the note of {entry.card.name}"
         sentence = f"The note of {entry.card.name} is in its card; its numbers and its hash are unchanged."
         work = partial(annotate_set, entry, note)
-        self._do(work, doing=doing, then=lambda _: (self._say(Notice(sentence)), self.refresh()))
+        self._do(work, doing=doing, then=lambda _: self._say(Notice(sentence), lists=True))
 
     def export(self, entry: LibrarySet, folder: Path | str) -> None:
         """Copies the set and its backbone into a folder."""
@@ -389,19 +392,19 @@ class Workshop(QObject):
 
     def import_files(self, paths: Sequence[Path | str], *, name: str | None = None) -> None:
         """Checks sets from files and copies them, with their backbones, into the user's folder."""
-        paths = tuple(Path(path) for path in paths)
-        if not paths:
+        files = tuple(Path(path) for path in paths)
+        if not files:
             return
-        work = partial(_imported, paths, self.library, name)
-        job = self._do(work, doing=f"importing {paths[0].name}", then=self._was_imported)
-        job.failed.connect(lambda: self._offer_another_name(paths, job))
+        work = partial(_imported, files, self.library, name)
+        job = self._do(work, doing=f"importing {files[0].name}", then=self._was_imported)
+        job.failed.connect(lambda: self._offer_another_name(files, job))
 
     def trash(self, entry: LibrarySet) -> None:
         """Moves a set of the user's to the trash of the desktop; its backbone stays."""
         sentence = f"{entry.card.name} is in the trash, from where it can be put back. Its backbone stays."
         work = partial(_to_trash, entry)
         doing = f"moving {entry.card.name} to the trash"
-        self._do(work, doing=doing, then=lambda _: (self._say(Notice(sentence)), self.refresh()))
+        self._do(work, doing=doing, then=lambda _: self._say(Notice(sentence), lists=True))
 
     def dismiss(self) -> None:
         """Takes the last notice away."""
@@ -409,8 +412,7 @@ class Workshop(QObject):
 
     def _was_renamed(self, entry: LibrarySet, path: Path) -> None:
         self._renamed = (entry.card.name, path.stem)
-        self._say(Notice(f"{entry.card.name} is called {path.stem} now."))
-        self.refresh()
+        self._say(Notice(f"{entry.card.name} is called {path.stem} now."), lists=True)
 
     def _was_exported(self, entry: LibrarySet, folder: Path, copied: Copied) -> None:
         names = " and ".join(path.name for path in copied.written)
@@ -426,8 +428,7 @@ class Workshop(QObject):
             with_backbone = f" with its backbone {first.backbone}" if len(found) == 1 else " with their backbones"
             sentence = f"Imported {names}{with_backbone}; their numbers are those that their cards state."
         self._wanted = first.name
-        self._say(Notice(sentence))
-        self.refresh()
+        self._say(Notice(sentence), lists=True)
 
     def _offer_another_name(self, paths: tuple[Path, ...], job: Job) -> None:
         if isinstance(job.error, NameTakenError) and len(paths) == 1:
@@ -436,17 +437,20 @@ class Workshop(QObject):
             offer = partial(self.import_files, paths, name=free)
             self._say(Notice(sentence, "warn", f"Import as {free}", offer))
 
-    def _do(self, work: Callable, *, doing: str, then: Callable) -> Job:
+    def _do(self, work: Callable[[], T], *, doing: str, then: Callable[[T], None]) -> Job:
         """Gives `work` with files to a worker; `then` gets what it returned, and a refusal becomes the notice."""
         job = self._session.lanes.run_file(work, doing=doing, then=lambda job: then(job.result))
         job.failed.connect(lambda: self._say(Notice(str(job.error), "warn")))
         return job
 
-    def _say(self, notice: Notice | None) -> None:
+    def _say(self, notice: Notice | None, *, lists: bool = False) -> None:
+        """Says what came of something; with `lists` it has changed the library, which is listed again."""
         self.notice = notice
         if notice is not None and notice.look == "good":
             self._session.lanes.log(notice.sentence)
         self.noticed.emit()
+        if lists:
+            self.refresh()
 
 
 def short(digest: str) -> str:
@@ -467,7 +471,7 @@ def _nearest(folder: Path) -> Path:
 # ---- in the worker thread ----------------------------------------------------------------------------------------
 
 
-def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple:
+def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple[tuple[LibrarySet, ...], tuple[Choice, ...], bool]:
     """The sets, the decoders, and whether the files are old enough to be complete."""
     newest = 0.0
     for folder in library:
@@ -480,17 +484,23 @@ def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple:
     return tuple(sets_in(library)), decoders.choices(), is_settled
 
 
-def _fits(decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Measurement) -> Iterator:
+def _fits(
+    decoders: Decoders, wanted: list[tuple[str, Choice]], measurement: Measurement
+) -> Generator[str, None, tuple[dict[str, Fit], dict[str, ChangeTable]]]:
     """The fit of every (hash, choice) to the measurement, and the tables of those that can be read, by hash."""
     from lorun_engine.library.inspection import change_table
+    from lorun_engine.library.model import Model
 
-    fits, tables = {}, {}
+    fits: dict[str, Fit] = {}
+    tables: dict[str, ChangeTable] = {}
     for digest, choice in wanted:
         _, fits[digest] = first_fit(decoders, [choice], measurement)
         try:
-            tables[digest] = change_table(decoders.open(choice))
+            decoder = decoders.open(choice)
         except LorunError:
-            pass  # its fit says why
+            continue  # its fit says why
+        if isinstance(decoder, Model):
+            tables[digest] = change_table(decoder)
         yield digest
     return fits, tables
 

@@ -35,7 +35,7 @@ from ..quantities import breakable
 from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.page import Page
-from ..widgets.theme import Theme
+from ..widgets.theme import Recolours
 from .changes import HeatMap, MatrixWall, layer_words
 
 COLUMNS = ("Set", "Fits what is open", "Origin", "Parameters", "Stages", "Date")
@@ -52,7 +52,7 @@ class AdaptersPage(Page):
     import_requested = Signal()
     export_requested = Signal(object)  # LibrarySet
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__("Adapter sets", name="Adapter sets")
         self._workshop = parts.workshop
         self.bring = QPushButton("Import…")
@@ -64,7 +64,7 @@ class AdaptersPage(Page):
         self.card = SetCard(parts)
         self.card.export_requested.connect(self.export_requested)
         self.card.compared.connect(self.closed)
-        self.changes = ChangesView(self._workshop, tokens)
+        self.changes = ChangesView(self._workshop)
         below = QHBoxLayout()
         below.setSpacing(theme.GRID)
         below.addWidget(self.card)
@@ -72,11 +72,6 @@ class AdaptersPage(Page):
         self.column.addWidget(self.notice)
         self.column.addWidget(self.library)
         self.column.addLayout(below, 1)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self.library.refresh()
-        self.changes.set_theme(tokens)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Only while the page is seen, sets are read to know what they change and whether they fit."""
@@ -133,7 +128,7 @@ class NoticeBar(QFrame):
         self.offer.setVisible(bool(notice.offered))
 
 
-class LibraryList(QWidget):
+class LibraryList(Recolours, QWidget):
     """All sets grouped by task; Return or a double click takes the set that is looked at."""
 
     def __init__(self, parts: Parts) -> None:
@@ -176,6 +171,10 @@ class LibraryList(QWidget):
         for changed in (workshop.assessed, parts.setup.adapting_changed, parts.session.restoration_changed):
             changed.connect(self._show_fits)
         workshop.inspected.connect(self._mark_shown)
+        self.refresh()
+
+    def recolour(self) -> None:
+        """Writes the headings of the tasks in grey."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -460,12 +459,12 @@ class SetCard(QWidget):
 class ChangesView(QWidget):
     """The heat map of the set, and beside it the layer that is chosen in it."""
 
-    def __init__(self, workshop: Workshop, tokens: Theme) -> None:
+    def __init__(self, workshop: Workshop) -> None:
         super().__init__()
         self._workshop = workshop
-        self.heat_map = HeatMap(tokens)
+        self.heat_map = HeatMap()
         self.heat_map.layer_chosen.connect(workshop.select_layer)
-        self.wall = MatrixWall(tokens)
+        self.wall = MatrixWall()
         self.state = QLabel()
         self.state.setObjectName("dim")
         self.state.setWordWrap(True)
@@ -493,11 +492,6 @@ class ChangesView(QWidget):
         workshop.layer_changed.connect(self._show_layer)
         self._show_table()
         self._show_layer()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self.heat_map.set_theme(tokens)
-        self.wall.set_theme(tokens)
 
     def _show_table(self) -> None:
         workshop = self._workshop

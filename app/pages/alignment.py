@@ -25,7 +25,7 @@ from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.page import Page
 from ..widgets.plots import new_plot, paint_plot, pen
-from ..widgets.theme import Theme
+from ..widgets.theme import Recolours, tokens
 
 if TYPE_CHECKING:
     from lorun_engine.camera_checks.alignment import Alignment
@@ -36,10 +36,10 @@ SAME_SHIFT, SAME_STEP = 0.25, 0.02  # what the search cannot tell from nothing
 FLIPS = {"lr": "left to right", "ud": "upside down", "both": "by half a turn"}
 
 
-class AlignmentPage(Page):
+class AlignmentPage(Recolours, Page):
     """Searches, draws the criterion over the shifts, and says in sentences what was found."""
 
-    def __init__(self, parts: Parts, corrections: Corrections, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, corrections: Corrections) -> None:
         super().__init__("Where does the mask lie?", name="Alignment of the mask")
         self._parts, self._session, self._corrections = parts, parts.session, corrections
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -71,13 +71,14 @@ class AlignmentPage(Page):
             parts.session.restoration_changed,
         ):
             changed.connect(self._show)
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme, self._shown = tokens, None
-        paint_plot(self.map, tokens)
+    def recolour(self) -> None:
+        """Gives the axes their colours."""
+        paint_plot(self.map, tokens())
         self.map.getPlotItem().showGrid(x=False, y=False)
+        self._scale.axis.setTextPen(tokens().dim)
+        self._scale.axis.setPen(tokens().line)
         self._show()
 
     # ---- parts ---------------------------------------------------------------------------------------------------
@@ -145,6 +146,7 @@ class AlignmentPage(Page):
         self._opened = pg.ScatterPlotItem(symbol="o", size=14, brush=None)
         for part in (self._picture, self._opened, self._cross):
             item.addItem(part)
+        self._scale = item.addColorBar(self._picture, colorMap="viridis", width=12, interactive=False)
         column.addWidget(self.map, 1)
         self.key = QLabel()
         self.key.setObjectName("dim")
@@ -220,17 +222,17 @@ class AlignmentPage(Page):
         shifts = alignment.map_shifts
         half = (shifts[1] - shifts[0]) / 2
         side = float(shifts[-1] - shifts[0] + 2 * half)
-        self._picture.setImage(alignment.map, autoLevels=True)
-        self._picture.setColorMap(pg.colormap.get("viridis"))
+        low, high = 100 * float(alignment.map.min()), 100 * float(alignment.map.max())
+        self._picture.setImage(100 * alignment.map, autoLevels=False)
+        self._scale.setLevels((low, max(high, low + 1e-6)))
         self._picture.setRect(QRectF(float(shifts[0]) - half, float(shifts[0]) - half, side, side))
         colour = "#ffffff" if alignment.map.mean() < alignment.map.max() * 0.7 else "#000000"
         best = alignment.best
         self._cross.setData([best.shift_x], [best.shift_y], pen=pen(self.map, "#d55e00", 2.5))
         self._opened.setData([0.0], [0.0], pen=pen(self.map, colour, 1.5))
         self.map.getPlotItem().getViewBox().autoRange(padding=0.02)
-        low, high = float(alignment.map.min()), float(alignment.map.max())
         self.key.setText(
-            f"Dark {low:.1%}, bright {high:.1%}; {alignment.explained_by_chance:.1%} by chance. "
+            f"In %; {alignment.explained_by_chance:.1%} is chance. "
             "The cross is the best place, the circle where the mask was opened."
         )
 

@@ -23,10 +23,9 @@ from PySide6.QtWidgets import (
 )
 
 from ..quantities import number
-from ..render import mapped_bytes
 from ..widgets import theme
-from ..widgets.colours import blue_red, to_image, viridis
-from ..widgets.theme import Theme
+from ..widgets.colours import blue_red, mapped, to_image, viridis
+from ..widgets.theme import tokens
 
 if TYPE_CHECKING:
     from lorun_engine.library.inspection import ChangeTable
@@ -83,11 +82,12 @@ class HeatMap(QWidget):
 
     layer_chosen = Signal(str)
 
-    def __init__(self, tokens: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.model = _Cells(self)
         self.view = QTableView()
         self.view.setModel(self.model)
+        self.view.setObjectName("changes")
         self.view.setAccessibleName(f"{ENERGY} by layer and stage")
         self.view.setItemDelegate(_Painter(self))
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -134,15 +134,6 @@ class HeatMap(QWidget):
         self.view.entered.connect(self._show_value)
         self.view.clicked.connect(self._choose)
         self.view.selectionModel().currentRowChanged.connect(lambda now, _: self._choose(now))
-        self.set_theme(tokens)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on; those of the numbers stay."""
-        self.tokens = tokens
-        self.bar.set_theme(tokens)
-        headers = "QHeaderView, QHeaderView::section, QTableCornerButton::section"
-        self.view.setStyleSheet(f"{headers} {{ background: {tokens.card}; }}")
-        self.view.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Names give way to cells where there is little room; they are whole in their tooltips."""
@@ -194,11 +185,6 @@ class ColourBar(QWidget):
         self.setMaximumWidth(232)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Writes in other colours from now on."""
-        self._tokens = tokens
-        self.update()
-
     def show_range(self, low: float, high: float, colours: np.ndarray, *, is_clipped: bool = False) -> None:
         """Shows (256, 3) uint8 `colours` of the numbers from `low` to `high`; `is_clipped`: there are higher ones."""
         self._low, self._high, self._colours, self._is_clipped = low, high, colours, is_clipped
@@ -209,7 +195,7 @@ class ColourBar(QWidget):
         low, high = (number(end) if end else "0" for end in (self._low, self._high))
         high = f"≥ {high}" if self._is_clipped else high
         painter = QPainter(self)
-        painter.setPen(QColor(self._tokens.dim))
+        painter.setPen(QColor(tokens().dim))
         metrics, middle = self.fontMetrics(), Qt.AlignmentFlag.AlignVCenter
         start = metrics.horizontalAdvance(low) + 6
         end = self.width() - metrics.horizontalAdvance(high) - 6
@@ -223,7 +209,7 @@ class ColourBar(QWidget):
 class MatrixWall(QWidget):
     """dW of one layer for every stage as pictures side by side, all on one scale around zero."""
 
-    def __init__(self, tokens: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.bar = ColourBar()
         self.pictures = _Matrices()
@@ -238,12 +224,6 @@ class MatrixWall(QWidget):
         column.addWidget(self.pictures, 1)
         column.addWidget(self.value)
         self.pictures.pointed.connect(self.value.setText)
-        self.set_theme(tokens)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on; those of the numbers stay."""
-        self.bar.set_theme(tokens)
-        self.pictures.set_theme(tokens)
 
     def show_changes(self, changes: Sequence[np.ndarray | None]) -> None:
         """Draws a matrix for every stage; None is a stage that leaves the layer alone."""
@@ -350,7 +330,7 @@ class _Painter(QStyledItemDelegate):
         area = option.rect.adjusted(1, 1, -1, -1)
         painter.save()
         if np.isnan(ratio):
-            painter.setPen(QColor(heat_map.tokens.dim))
+            painter.setPen(QColor(tokens().dim))
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "–")
         else:
             colour = cells.colour(ratio)
@@ -364,7 +344,7 @@ class _Painter(QStyledItemDelegate):
                 painter.setFont(theme.tabular(font))
                 painter.drawText(area, Qt.AlignmentFlag.AlignCenter, words)
         if heat_map.view.currentIndex().row() == index.row():
-            accent, whole = QColor(heat_map.tokens.accent), option.rect
+            accent, whole = QColor(tokens().accent), option.rect
             painter.fillRect(QRect(whole.left(), whole.top(), whole.width(), 2), accent)
             painter.fillRect(QRect(whole.left(), whole.bottom() - 1, whole.width(), 2), accent)
         painter.restore()
@@ -384,15 +364,12 @@ class _Matrices(QWidget):
         self.setMinimumSize(160, 120)
         self.setAccessibleName("Change of the layer by stage")
 
-    def set_theme(self, tokens: Theme) -> None:
-        self._tokens = tokens
-        self.update()
-
     def take(self, changes: Sequence[np.ndarray | None]) -> None:
         self._changes = list(changes)
         known = [change for change in changes if change is not None]
         self.largest = max((float(np.abs(change).max(initial=0)) for change in known), default=0.0)
-        self._images = [None if change is None else to_image(self._colours(change)) for change in changes]
+        levels = (-self.largest, self.largest) if self.largest else (-1.0, 1.0)
+        self._images = [None if change is None else to_image(mapped(change, levels, blue_red())) for change in changes]
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -420,14 +397,14 @@ class _Matrices(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         for at, (place, image) in enumerate(zip(self.places(), self._images, strict=True)):
-            painter.setPen(QColor(self._tokens.dim))
+            painter.setPen(QColor(tokens().dim))
             caption = QRectF(place.left(), place.top() - _CAPTION, max(place.width(), 60), _CAPTION)
             painter.drawText(caption, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"Stage {at + 1}")
             if image is None:
                 painter.drawText(place, Qt.AlignmentFlag.AlignCenter, "not changed")
             else:
                 painter.drawImage(place, image)
-            painter.setPen(QColor(self._tokens.line))
+            painter.setPen(QColor(tokens().line))
             painter.drawRect(place)
         painter.end()
 
@@ -446,9 +423,3 @@ class _Matrices(QWidget):
             column = min(int((point.x() - place.left()) / place.width() * change.shape[1]), change.shape[1] - 1)
             return f"Stage {at + 1}, row {row + 1}, column {column + 1}: ΔW {number(float(change[row, column]))}"
         return ""
-
-    def _colours(self, change: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8."""
-        half = (_STEPS - 1) / 2
-        share = change / self.largest if self.largest else np.zeros_like(change)
-        return mapped_bytes(np.rint(half + half * share).astype(np.uint8), blue_red())

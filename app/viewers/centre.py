@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from ..assembly import Parts
-from ..widgets.theme import GRID, Theme
+from ..document.selection import MODES
+from ..widgets.theme import GRID
 from .compare import CompareView
 from .composite import CompositeButton
 from .empty import EmptyState
@@ -27,7 +28,6 @@ from .pictures import LOOKS, Pictures
 from .residual import ResidualView
 from .stepping import SteppingCard
 
-MODES = ("colour", "band", "montage", "residual", "compare")
 ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
 STRETCHES = {  # words -> (percentiles, whether all panes share them)
     "As it is, 0 to 1": (None, True),
@@ -45,24 +45,24 @@ class CentreView(QWidget):
     sample_requested = Signal(str)
     cursor_moved = Signal(object)  # grid.Cursor, or None when the mouse leaves the pictures
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts, self._session = parts, parts.session
         self._opened = None
         self.pictures = Pictures(parts)
-        self.empty = EmptyState(tokens)
+        self.empty = EmptyState()
         self.empty.open_requested.connect(self.open_requested)
         self.empty.sample_requested.connect(self.sample_requested)
-        self.grid = PaneGrid(parts, self.pictures, tokens)
+        self.grid = PaneGrid(parts, self.pictures)
         self.grid.cursor_moved.connect(self.cursor_moved)
-        self.montage = Montage(parts, self.pictures, tokens)
-        self.stepping = SteppingCard(parts, self.pictures, tokens)
+        self.montage = Montage(parts, self.pictures)
+        self.stepping = SteppingCard(parts, self.pictures)
         self._shown = QStackedWidget()
         self._shown.addWidget(_Scrolled(self.grid))
         self._shown.addWidget(self.montage)
-        self.residual = ResidualView(parts, tokens)
+        self.residual = ResidualView(parts)
         self._shown.addWidget(self.residual)
-        self.compare = CompareView(parts, self.pictures, self.grid.maps, self.grid.hub, tokens)
+        self.compare = CompareView(parts, self.pictures, self.grid.maps, self.grid.hub)
         self.compare.cursor_moved.connect(self.cursor_moved)
         self.grid.tools.attach(self.compare.pane, self.compare.pane.shows)
         self._shown.addWidget(self.compare)
@@ -88,11 +88,6 @@ class CentreView(QWidget):
         ):
             changed.connect(self.refresh)
         self.refresh()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        for part in (self.empty, self.grid, self.montage, self.residual, self.compare, self.stepping):
-            part.set_theme(tokens)
 
     def refresh(self) -> None:
         """Shows what the session holds and selects."""

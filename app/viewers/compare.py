@@ -23,7 +23,7 @@ from ..document.comparing import BLINK_S, CHOSEN, WAYS, Side
 from ..document.selection import MEASUREMENT
 from ..quantities import number, plural
 from ..widgets import theme
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, tokens
 from .grid import Cursor, FittingLabel
 from .maps import Difference, MapKind, Maps, Spread, paint_legend
 from .panes import ImagePane, ViewHub
@@ -41,7 +41,7 @@ class CompareView(QWidget):
 
     cursor_moved = Signal(object)  # grid.Cursor, or None when the mouse leaves the picture
 
-    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub) -> None:
         super().__init__()
         self._parts, self._session, self._comparing = parts, parts.session, parts.comparing
         self._pictures, self._maps, self._hub = pictures, maps, hub
@@ -69,12 +69,12 @@ class CompareView(QWidget):
         self.several.toggled.connect(lambda is_open: self.sets.setVisible(is_open))
         self.words = QLabel()
         self.words.setObjectName("heading")
-        self.figures = FittingLabel(tokens)
+        self.figures = FittingLabel()
         self.figures.setAccessibleName("Values of both sides at the cursor")
-        self.pane = ComparePane(parts, pictures, maps, hub, tokens)
+        self.pane = ComparePane(parts, pictures, maps, hub)
         self.pane.hovered.connect(self._hover)
         self.pane.clicked.connect(self._click)
-        self.sets = SetsCard(parts, tokens)
+        self.sets = SetsCard(parts)
         self.sets.hide()
         self._blinker = QTimer(self)
         self._blinker.setInterval(round(1000 * BLINK_S))
@@ -83,12 +83,6 @@ class CompareView(QWidget):
         self._comparing.changed.connect(self._refresh_if_seen)
         hub.cursor_changed.connect(self._show_figures)
         pictures.making.made.connect(self._refresh_if_seen)
-        self.set_theme(tokens)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        for part in (self.pane, self.figures, self.sets):
-            part.set_theme(tokens)
 
     def refresh(self) -> None:
         """Shows the two sides as the comparison says."""
@@ -250,8 +244,8 @@ class CompareView(QWidget):
 class ComparePane(ImagePane):
     """The picture of both sides; their line is dragged with the mouse; actions move it by keys."""
 
-    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub, tokens: Theme) -> None:
-        super().__init__(hub, tokens)
+    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub) -> None:
+        super().__init__(hub)
         self._session, self._comparing = parts.session, parts.comparing
         self._pictures, self._maps = pictures, maps
         self._is_line_taken = False
@@ -327,7 +321,7 @@ class ComparePane(ImagePane):
         if self.map_ is not None:
             ends = self._maps.range(self.map_)
             if ends is not None:
-                paint_legend(painter, QRectF(self.rect()), ends, self._theme)
+                paint_legend(painter, QRectF(self.rect()), ends)
         elif None in self.sides:
             return
         elif self._comparing.look.way == "split":
@@ -355,20 +349,20 @@ class ComparePane(ImagePane):
     def _paint_right_side(self, painter: QPainter) -> None:
         painter.save()
         painter.setClipRect(QRectF(self.line_x, 0, self.width() - self.line_x, self.height()))
-        painter.fillRect(self.rect(), QColor(self._theme.image))
+        painter.fillRect(self.rect(), QColor(tokens().image))
         self.paint_picture(painter, self._size, self._drawing(self.sides[1]))
         self._paint_places(painter)
         painter.restore()
 
     def _paint_line(self, painter: QPainter) -> None:
         x, middle = self.line_x, self.height() / 2
-        for colour, width in ((self._theme.card, 3), (self._theme.accent, 1.5)):
+        for colour, width in ((tokens().card, 3), (tokens().accent, 1.5)):
             painter.setPen(QPen(QColor(colour), width))
             painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
-        painter.setBrush(QColor(self._theme.accent))
-        painter.setPen(QPen(QColor(self._theme.card), 2))
+        painter.setBrush(QColor(tokens().accent))
+        painter.setPen(QPen(QColor(tokens().card), 2))
         painter.drawEllipse(QPointF(x, middle), KNOB, KNOB)
-        painter.setPen(QPen(QColor(self._theme.on_accent), 1.5))
+        painter.setPen(QPen(QColor(tokens().on_accent), 1.5))
         for side in (-1, 1):
             tip = x + side * 5.5
             for slope in (-3, 3):
@@ -384,9 +378,9 @@ class ComparePane(ImagePane):
         chip = QRectF(0, CHIP, metrics.horizontalAdvance(words) + 2 * CHIP, metrics.height() + CHIP)
         chip.moveLeft(self.width() - CHIP - chip.width() if at_right else CHIP)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self._theme.card))
+        painter.setBrush(QColor(tokens().card))
         painter.drawRoundedRect(chip, 4, 4)
-        painter.setPen(QColor(self._theme.text))
+        painter.setPen(QColor(tokens().text))
         painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, words)
 
     @property

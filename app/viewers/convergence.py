@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
@@ -16,16 +16,17 @@ from ..quantities import number, plural
 from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
-from ..widgets.theme import Theme
+from ..widgets.theme import Recolours, tokens
 
 if TYPE_CHECKING:
     from lorun_engine.decoding.restore import StageResult
 
 # How the engine's names stand in the table, with the digits that make sense for figures of a fixed range.
 HEADINGS = {
+    "stage": "#",
     "psnr": "PSNR",
     "ssim": "SSIM",
-    "sam": "SAM °",
+    "sam": "SAM",
     "mu": "μ",
     "nu": "ν",
     "rho": "ρ",
@@ -41,6 +42,7 @@ FEW_STAGES = 10  # each has a tick of its own
 LEAST_RANGE_DB = 0.1  # less is not to be seen as a difference
 LEFT_OUT = ("ergas",)  # what the table has no room for; the command line gives it
 HINTS = {
+    "stage": "Stage",
     "residual": "‖y − Φx‖ / ‖y‖",
     "psnr": "Peak signal-to-noise ratio to the reference in dB; of cubes the mean over bands",
     "ssim": "Structural similarity to the reference",
@@ -55,10 +57,10 @@ HINTS = {
 AnyIndex = QModelIndex | QPersistentModelIndex
 
 
-class ConvergenceView(QWidget):
+class ConvergenceView(Recolours, QWidget):
     """The card of figures; a row or a point of the curve chooses its stage."""
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts, self._session = parts, parts.session
         self.plot = new_plot("stage", name="Relative residual and PSNR per stage")
@@ -86,20 +88,19 @@ class ConvergenceView(QWidget):
         for changed in (parts.session.stage_added, parts.session.restoration_changed, parts.session.opened_changed):
             changed.connect(self.refresh)
         parts.session.selection_changed.connect(self._follow)
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        paint_plot(self.plot, tokens)
+    def recolour(self) -> None:
+        """Gives axes and curves their colours."""
+        paint_plot(self.plot, tokens())
         item = self.plot.getPlotItem()
         curves = (("left", self.residual, "residual"), ("right", self.psnr, "PSNR (dB)"))
-        for (side, curve, words), colour in zip(curves, tokens.curves, strict=False):
+        for (side, curve, words), colour in zip(curves, tokens().curves, strict=False):
             curve.setPen(pen(self.plot, colour, 2))
             curve.setSymbolPen(None)
             curve.setSymbolBrush(colour)
             item.getAxis(side).setLabel(f"<span style='color:{colour}'>●</span> {words}")
-        self.here.setPen(pen(self.plot, tokens.dim, 1, alpha=0.6))
+        self.here.setPen(pen(self.plot, tokens().dim, 1, alpha=0.6))
         self.refresh()
 
     def refresh(self) -> None:
@@ -120,11 +121,6 @@ class ConvergenceView(QWidget):
         self.here.setVisible(bool(rows))
         self._fit_columns()
         self._follow()
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.DevicePixelRatioChange:
-            self.set_theme(self._theme)
-        return super().event(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -211,6 +207,8 @@ class Figures(QAbstractTableModel):
         if name == "residual" and row in self._rising:
             return f"↑ {number(self._rows[row].residual)}"
         value = _figures(self._rows[row]).get(name)
+        if name == "seconds" and value is not None:
+            return f"{value:.2g}" if value < 10 else f"{value:.0f}"
         return FORMATS[name].format(value) if name in FORMATS and value is not None else number(value)
 
     def rowCount(self, parent: AnyIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
@@ -261,9 +259,10 @@ def rises_in_words(rows: Sequence[StageResult]) -> str:
 
 
 def _names(rows: Sequence[StageResult]) -> list[str]:
-    """The columns that some stage fills, in their order."""
-    names = {name: None for row in rows for name in (*row.metrics, *row.parameters) if name not in LEFT_OUT}
-    return ["stage", "residual", *names, "seconds"] if rows else []
+    """The columns that some stage fills: what everybody asks for first, and last what may have to be scrolled to."""
+    metrics = {name: None for row in rows for name in row.metrics if name not in LEFT_OUT}
+    parameters = {name: None for row in rows for name in row.parameters}
+    return ["stage", "residual", *metrics, "seconds", *parameters] if rows else []
 
 
 def _figures(row: StageResult) -> Mapping[str, float]:

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QPainterPath, QPolygonF
-from PySide6.QtWidgets import QGraphicsPathItem
 
 from ..widgets.plots import pen
 
@@ -48,9 +45,8 @@ class RegionCurve:
         self._shown: tuple = ()
         self._look: tuple = ()
         self.mean = plot.plot()
-        self.band = QGraphicsPathItem()
-        self.band.setPen(Qt.PenStyle.NoPen)
-        self.band.setZValue(-1)
+        self._edges = [pg.PlotDataItem(connect="finite") for _ in range(2)]  # not drawn: the tint lies between them
+        self.band = pg.FillBetweenItem(*self._edges)
         plot.addItem(self.band)
 
     def paint(self, colour: str, width: float, *, tint_alpha: float) -> None:
@@ -71,22 +67,10 @@ class RegionCurve:
             return
         self._shown = mean, std, ends
         self.mean.setData(x, mean, connect="finite")
-        self.band.setPath(QPainterPath() if std is None else _band(x, mean - std, mean + std))
+        for edge, sign in zip(self._edges, (-1, 1), strict=True):
+            edge.setData(x, mean + sign * (np.nan if std is None else std))
 
     def remove(self) -> None:
         """Takes it out of the plot."""
         self._plot.removeItem(self.mean)
         self._plot.removeItem(self.band)
-
-
-def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> QPainterPath:
-    """The area between two curves, in pieces where either has no number."""
-    path = QPainterPath()
-    gaps = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
-    for piece in np.split(np.arange(len(x)), gaps):
-        piece = piece[np.isfinite(low[piece]) & np.isfinite(high[piece])]
-        if len(piece) > 1:
-            there = [QPointF(x[index], high[index]) for index in piece]
-            back = [QPointF(x[index], low[index]) for index in reversed(piece)]
-            path.addPolygon(QPolygonF([*there, *back]))
-    return path

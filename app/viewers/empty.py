@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from lorun_engine.task import TASKS
 
 from ..resources import resource_path, samples
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, tokens
 
 PICTURE = 160  # px
 
@@ -20,9 +20,8 @@ class EmptyState(QWidget):
     open_requested = Signal()
     sample_requested = Signal(str)
 
-    def __init__(self, tokens: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._theme = tokens
         self.setAccessibleName("Drop area")
         self.heading = QLabel()
         self.heading.setObjectName("title")
@@ -34,7 +33,7 @@ class EmptyState(QWidget):
             hint.setObjectName("dim")
         self.open_button = QPushButton("Open files…")
         self.open_button.clicked.connect(self.open_requested)
-        self.samples = {name: SampleCard(name, tokens) for name in samples()}
+        self.samples = {name: SampleCard(name) for name in samples()}
         row = QHBoxLayout()
         row.setSpacing(2 * GRID)
         row.addStretch()
@@ -54,13 +53,6 @@ class EmptyState(QWidget):
         column.addStretch(1)
         self.show_reading(False)
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        for card in self.samples.values():
-            card.set_theme(tokens)
-        self.update()
-
     def show_reading(self, is_reading: bool) -> None:
         """Says that files are being read, or what one can do."""
         self.heading.setText("Reading the files…" if is_reading else "Drop a measurement, or open a sample")
@@ -68,10 +60,10 @@ class EmptyState(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pen = QPen(QColor(self._theme.dim), 1.5)
+        pen = QPen(QColor(tokens().dim), 1.5)
         pen.setDashPattern([5, 5])
         painter.setPen(pen)
-        painter.setBrush(QColor(self._theme.card))
+        painter.setBrush(QColor(tokens().card))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), GRID, GRID)
 
 
@@ -80,9 +72,9 @@ class SampleCard(QFrame):
 
     chosen = Signal(str)
 
-    def __init__(self, name: str, tokens: Theme) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
-        self._name, self._theme = name, tokens
+        self._name = name
         title = TASKS[name].title
         self.setObjectName("card")
         self.setAccessibleName(f"Open the sample {title}")
@@ -107,17 +99,12 @@ class SampleCard(QFrame):
         column.addStretch()
         self.setFixedWidth(PICTURE + 24 + 32)
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.update()
-
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if self.hasFocus() or self.underMouse():
             painter = QPainter(self)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(QColor(self._theme.accent), 1.5))
+            painter.setPen(QPen(QColor(tokens().accent), 1.5))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 7.5, 7.5)
 
     def enterEvent(self, event) -> None:

@@ -16,7 +16,7 @@ from ..document.selection import MEASUREMENT, REFERENCE
 from ..quantities import duration, number, plural, size
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, Recolours, tokens
 from .maps import Change, Maps, paint_legend
 from .panes import ImagePane, ViewHub
 from .pictures import Pane, Pictures, Seen
@@ -44,27 +44,20 @@ class PaneGrid(QWidget):
 
     cursor_moved = Signal(object)  # Cursor, or None when the mouse leaves the pictures
 
-    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         self.hub = ViewHub()
         self.hub.cursor_changed.connect(self._show_values)
         pictures.making.made.connect(self._show_made)
         self.maps = Maps(parts, pictures)
-        self.tools = RegionTools(parts, pictures, tokens)
+        self.tools = RegionTools(parts, pictures)
         self.cards: list[PaneCard] = []
         self._expanded: int | None = None  # a position in the grid: what it shows may change
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(GRID)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.tools.set_theme(tokens)
-        for card in self.cards:
-            card.set_theme(tokens)
 
     def refresh(self) -> None:
         """Shows the selection."""
@@ -138,7 +131,7 @@ class PaneGrid(QWidget):
     def _paint_legend(self, content: Change, painter: QPainter, place: QRectF) -> None:
         ends = self.maps.range(content)
         if ends is not None:
-            paint_legend(painter, place, ends, self._theme)
+            paint_legend(painter, place, ends)
 
     def _show_values(self) -> None:
         """The number under the mouse, or else at the pinned pixel, in the title of every pane."""
@@ -209,7 +202,7 @@ class PaneGrid(QWidget):
         }
 
     def _new_card(self, position: int) -> PaneCard:
-        card = PaneCard(self.hub, self._theme)
+        card = PaneCard(self.hub)
         card.setParent(self)
         card.expand_toggled.connect(lambda: self._toggle_expanded(position))
         card.close_requested.connect(lambda: self._close(card.pane_id))
@@ -241,22 +234,21 @@ class PaneGrid(QWidget):
             self._parts.looking.select_stage(pane)
 
 
-class PaneCard(QFrame):
+class PaneCard(Recolours, QFrame):
     """A picture with its title, its figures and the buttons that make it fill the centre or go."""
 
     expand_toggled = Signal()
     close_requested = Signal()
 
-    def __init__(self, hub: ViewHub, tokens: Theme) -> None:
+    def __init__(self, hub: ViewHub) -> None:
         super().__init__()
         self.setObjectName("card")
         self.pane_id = MEASUREMENT
         self.content: Pane | Change = MEASUREMENT
-        self._theme = tokens
         self._is_chosen = self._is_expanded = False
         self.title = QLabel()
         self.title.setObjectName("heading")
-        self.figures = FittingLabel(tokens)
+        self.figures = FittingLabel()
         self.value = QLabel()
         self.value.setFont(theme.tabular(self.value.font()))
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -264,7 +256,7 @@ class PaneCard(QFrame):
         self.expand, self.close_button = _sign_button(), _sign_button()
         self.expand.clicked.connect(self.expand_toggled)
         self.close_button.clicked.connect(self.close_requested)
-        self.pane = ImagePane(hub, tokens)
+        self.pane = ImagePane(hub)
         top = QHBoxLayout()
         top.setContentsMargins(2, 0, 0, 0)
         top.setSpacing(0)
@@ -279,16 +271,12 @@ class PaneCard(QFrame):
         column.setSpacing(6)
         column.addLayout(top)
         column.addWidget(self.pane, 1)
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.figures.set_theme(tokens)
-        self.pane.set_theme(tokens)
-        self.expand.setIcon(icon("shrink" if self._is_expanded else "expand", tokens.dim))
-        self.close_button.setIcon(icon("close", tokens.dim))
-        self.update()
+    def recolour(self) -> None:
+        """Draws the signs of the buttons."""
+        self.expand.setIcon(icon("shrink" if self._is_expanded else "expand", tokens().dim))
+        self.close_button.setIcon(icon("close", tokens().dim))
 
     def set_value(self, text: str) -> None:
         """Shows the number of a pixel, in a place that does not change its width while the mouse moves; "" for none."""
@@ -321,7 +309,7 @@ class PaneCard(QFrame):
         _name_button(self.close_button, f"Take {title} away")
         if is_expanded != self._is_expanded:
             self._is_expanded = is_expanded
-            self.expand.setIcon(icon("shrink" if is_expanded else "expand", self._theme.dim))
+            self.recolour()
         if is_chosen != self._is_chosen:
             self._is_chosen = is_chosen
             self.update()
@@ -331,24 +319,18 @@ class PaneCard(QFrame):
         if self._is_chosen:
             painter = QPainter(self)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(QColor(self._theme.accent), 1.5))
+            painter.setPen(QPen(QColor(tokens().accent), 1.5))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 7.5, 7.5)
 
 
 class FittingLabel(QWidget):
     """Grey figures in one line: as many of them as fit, the most important first, none cut in two."""
 
-    def __init__(self, tokens: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._theme = tokens
         self._parts: list[str] = []
         self.setFont(theme.tabular(self.font()))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.update()
 
     def set_parts(self, parts: list[str]) -> None:
         """What to show; all of it is in the tooltip."""
@@ -371,7 +353,7 @@ class FittingLabel(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.setPen(QColor(self._theme.dim))
+        painter.setPen(QColor(tokens().dim))
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text)
 
 

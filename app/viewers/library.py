@@ -21,7 +21,7 @@ from ..assembly import Parts
 from ..document.spectral_library import CLOSE_DEGREES, Match
 from ..quantities import breakable
 from ..widgets import theme
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID
 from .pictures import title_of
 from .subjects import Subject
 
@@ -38,9 +38,9 @@ class LibraryPanel(QWidget):
 
     open_requested = Signal()
 
-    def __init__(self, parts: Parts, tokens: Theme, subject: Callable[[], Subject | None]) -> None:
+    def __init__(self, parts: Parts, subject: Callable[[], Subject | None]) -> None:
         super().__init__()
-        self._parts, self._theme, self._subject = parts, tokens, subject
+        self._parts, self._subject = parts, subject
         self.matches: list[Match] = []
         self.name, self.words, self.of = QLabel(), QLabel(), QLabel()
         for label in (self.words, self.of):
@@ -58,11 +58,6 @@ class LibraryPanel(QWidget):
         self.close_library.clicked.connect(parts.spectral_library.close)
         self._lay_out()
         parts.spectral_library.changed.connect(self.refresh)
-        self.refresh()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
         self.refresh()
 
     def refresh(self) -> None:

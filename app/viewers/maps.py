@@ -18,8 +18,8 @@ from .. import render
 from ..assembly import Parts
 from ..document.comparing import Result, band_deviation
 from ..quantities import number
-from ..widgets.colours import NAN_COLOUR, diverging_map, to_image, viridis
-from ..widgets.theme import Theme
+from ..widgets.colours import NAN_COLOUR, blue_red, mapped, to_image, viridis
+from ..widgets.theme import tokens
 from .pictures import Pane, Pictures
 
 PERCENTILE = 99.5  # of the magnitudes: the end of the colours, so that single pixels do not darken the rest
@@ -197,7 +197,7 @@ class Maps:
             self._of = of
 
 
-def paint_legend(painter: QPainter, place: QRectF, ends: Range, tokens: Theme) -> None:
+def paint_legend(painter: QPainter, place: QRectF, ends: Range) -> None:
     """Paints the colours with the numbers at their ends into the lower left corner of `place`."""
     metrics = painter.fontMetrics()
     low, high = ends.words
@@ -209,11 +209,11 @@ def paint_legend(painter: QPainter, place: QRectF, ends: Range, tokens: Theme) -
         return  # the title says it too
     chip.moveBottomLeft(place.bottomLeft() + QPointF(PADDING, -PADDING))
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(tokens.card))
+    painter.setBrush(QColor(tokens().card))
     painter.drawRoundedRect(chip, 4, 4)
     bar = QRectF(chip.x() + PADDING + widths[0] + TEXT_GAP, chip.center().y() - BAR[1] / 2, *BAR)
     painter.drawImage(bar, _bar(ends.low < 0))
-    painter.setPen(QColor(tokens.text))
+    painter.setPen(QColor(tokens().text))
     middle = Qt.AlignmentFlag.AlignVCenter
     painter.drawText(chip.adjusted(PADDING, 0, 0, 0), middle, low)
     after = QRectF(bar.right() + TEXT_GAP, chip.y(), chip.right() - bar.right(), chip.height())
@@ -225,13 +225,8 @@ def paint_legend(painter: QPainter, place: QRectF, ends: Range, tokens: Theme) -
 
 
 def _bytes(plane: np.ndarray, factor: int, ends: Range) -> np.ndarray:
-    """(H, W) numbers through the map of their range, (H, W, 3) uint8; what is not finite has NAN_COLOUR."""
-    small = render.shrunk(plane, factor)
-    colours = diverging_map() if ends.low < 0 else viridis()
-    pixels = render.mapped_bytes(render.grey_bytes(small, (ends.low, ends.high)), colours)
-    if ends.has_nan:
-        pixels[~np.isfinite(small)] = NAN_COLOUR
-    return pixels
+    """(H, W) numbers through the map of their range, (H, W, 3) uint8."""
+    return mapped(render.shrunk(plane, factor), (ends.low, ends.high), blue_red() if ends.low < 0 else viridis())
 
 
 def _magnitude(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -255,5 +250,5 @@ def _as_large(plane: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _bar(is_signed: bool) -> QImage:
-    colours = diverging_map() if is_signed else viridis()
+    colours = blue_red() if is_signed else viridis()
     return to_image(np.ascontiguousarray(colours[None]))

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip
 from .. import render
 from ..assembly import Parts
 from ..quantities import plural
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, tokens
 from .pictures import Pictures, title_of
 
 PADDING = 12  # px
@@ -20,18 +20,13 @@ LABEL = 18  # under a tile
 class Montage(QFrame):
     """Paints the tiles at the size they are seen; the picture cache keeps them."""
 
-    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         pictures.making.made.connect(self.update)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.update()
 
     def refresh(self) -> None:
         """Shows the selection."""
@@ -76,11 +71,11 @@ class Montage(QFrame):
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(target, self._pictures.tile(stage, band, factor))
             is_chosen = selection.bands[0] <= band <= selection.bands[1]
-            painter.setPen(QColor(self._theme.text if is_chosen else self._theme.dim))
+            painter.setPen(QColor(tokens().text if is_chosen else tokens().dim))
             under = QRectF(target.x() - GRID / 2, target.bottom() + 2, target.width() + GRID, LABEL - 2)
             painter.drawText(under, Qt.AlignmentFlag.AlignCenter, self._label(band))
             if is_chosen:
-                painter.setPen(QPen(QColor(self._theme.accent), 2))
+                painter.setPen(QPen(QColor(tokens().accent), 2))
                 painter.drawRect(target.adjusted(-1, -1, 1, 1))
 
     def _paint_heading(self, painter: QPainter, stage: int) -> None:
@@ -88,12 +83,12 @@ class Montage(QFrame):
         font = painter.font()
         font.setBold(True)
         painter.setFont(font)
-        painter.setPen(QColor(self._theme.text))
+        painter.setPen(QColor(tokens().text))
         title = title_of(stage)
         painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, title)
         offset = painter.fontMetrics().horizontalAdvance(title) + 2 * GRID
         painter.setFont(self.font())
-        painter.setPen(QColor(self._theme.dim))
+        painter.setPen(QColor(tokens().dim))
         bands = plural(self._pictures.num_bands, self._session.kind.band)
         words = f"all {bands}  ·  click chooses one, double click shows it large"
         painter.drawText(place.adjusted(offset, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ..render import fitting_factor
-from ..widgets.theme import Theme
+from ..widgets.theme import tokens
 
 LARGEST_ZOOM = 64.0
 DRAG_STARTS = 4  # px; a shorter way between press and release is a click
@@ -64,9 +64,9 @@ class ImagePane(QWidget):
     hovered = Signal(object)  # (y, x) of the picture, or None when the mouse leaves it
     clicked = Signal(object)  # (y, x)
 
-    def __init__(self, hub: ViewHub, theme: Theme) -> None:
+    def __init__(self, hub: ViewHub) -> None:
         super().__init__()
-        self._hub, self._theme = hub, theme
+        self._hub = hub
         self._size: tuple[int, int] | None = None
         self._draw: Callable[[int], QImage | None] = lambda factor: None
         self._marker: Pixel | None = None
@@ -81,11 +81,6 @@ class ImagePane(QWidget):
         self.setMinimumSize(64, 64)
         hub.view_changed.connect(self.update)
         hub.cursor_changed.connect(self.update)
-
-    def set_theme(self, theme: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = theme
-        self.update()
 
     def show_picture(
         self, size: tuple[int, int] | None, draw: Callable[[int], QImage | None], *, is_linked: bool = True
@@ -146,7 +141,7 @@ class ImagePane(QWidget):
 
     def paintEvent(self, event) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(self._theme.image))
+        painter.fillRect(self.rect(), QColor(tokens().image))
         if self._size is None:
             return
         if not self.paint_picture(painter, self._size, self._draw):
@@ -178,12 +173,12 @@ class ImagePane(QWidget):
     def _paint_places(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._marker is not None:
-            painter.setBrush(QColor(self._theme.curves[0]))
+            painter.setBrush(QColor(tokens().curves[0]))
             painter.setPen(QPen(QColor("#ffffff"), 1.5))
             painter.drawEllipse(self.point_of(self._marker), 5, 5)
         if self._hub.cursor is not None and not self.underMouse():
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            for colour, width in (("#ffffff", 3.5), (self._theme.curves[1], 2)):
+            for colour, width in (("#ffffff", 3.5), (tokens().curves[1], 2)):
                 painter.setPen(QPen(QColor(colour), width))
                 painter.drawEllipse(self.point_of(self._hub.cursor), 5, 5)
 

@@ -28,7 +28,7 @@ from ..assembly import Parts
 from ..document.regions import SHAPES, Region, Shape, shape_words
 from ..document.selection import REFERENCE
 from ..widgets import theme
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, Recolours
 from .pictures import title_of
 from .regions import region_colour
 from .subjects import chosen_stage, num_stages
@@ -41,14 +41,14 @@ _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
-class RegionPanel(QWidget):
+class RegionPanel(Recolours, QWidget):
     """Obeys `session.regions`; every control calls one of its verbs."""
 
     export_requested = Signal()
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._parts, self._session, self._theme = parts, parts.session, tokens
+        self._parts, self._session = parts, parts.session
         self.tools: dict[Shape, QPushButton] = {}
         self.table = _new_table()
         self.table.itemSelectionChanged.connect(self._choose)
@@ -73,9 +73,8 @@ class RegionPanel(QWidget):
             changed.connect(self.refresh)
         self.refresh()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
+    def recolour(self) -> None:
+        """Gives the places the colours of their curves."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -176,7 +175,7 @@ class RegionPanel(QWidget):
                 if table.item(row, column).text() != words:
                     table.item(row, column).setText(words)
             first = table.item(row, 0)
-            first.setIcon(_dot(region_colour(self._theme, region.number)))
+            first.setIcon(_dot(region_colour(region.number)))
             first.setData(Qt.ItemDataRole.UserRole, region.number)
             if region.number == regions.chosen_number and table.currentRow() != row:
                 table.selectRow(row)

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QWidget
 from ..assembly import Parts
 from ..document.regions import Region, Shape
 from ..document.selection import MEASUREMENT
-from ..widgets.theme import Theme
+from ..widgets.theme import tokens
 from .insets import paint_insets
 from .panes import DRAG_STARTS, ImagePane
 from .pictures import Pictures
@@ -41,18 +41,18 @@ REMOVE = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
 Point = tuple[float, float]  # (y, x) in pixels of the scene
 
 
-def region_colour(tokens: Theme, number: int) -> str:
+def region_colour(number: int) -> str:
     """The colour of a region's marker and curve; its number tells it apart where colours come again."""
-    colours = tokens.curves[OTHERS:]
+    colours = tokens().curves[OTHERS:]
     return colours[(number - 1) % len(colours)]
 
 
 class RegionTools(QObject):
     """The tool in hand, what is being drawn or dragged with it, and the sheets on which all that is seen."""
 
-    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         self._sheets: list[_Sheet] = []
         self.draft: list[Point] = []  # the corners so far; the last one follows the mouse
         self.dragged: Region | None = None  # where the region in the hand is now
@@ -72,11 +72,6 @@ class RegionTools(QObject):
     def attach(self, pane: ImagePane, shows: Callable[[], object]) -> None:
         """Lets regions be seen and drawn on a pane; `shows` tells which stage, reference or measurement it shows."""
         self._sheets.append(_Sheet(pane, shows, self))
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.update()
 
     def update(self) -> None:
         """Paints all sheets again."""
@@ -287,20 +282,20 @@ class RegionTools(QObject):
             self._paint_region(painter, pane, self.dragged if is_dragged else region)
         if self.draft and regions.tool is not None:
             corners = tuple(self.draft)
-            self._outline(painter, self._path(pane, regions.tool, corners), self._theme.accent, is_dashed=True)
+            self._outline(painter, self._path(pane, regions.tool, corners), tokens().accent, is_dashed=True)
         if self._session.kind.is_photograph and not isinstance(shows, tuple):  # no inset of two halves
             boxes = [region for region in regions.all if region.shape == "rectangle"]
             paint_insets(
                 painter,
                 pane,
                 shows,
-                [(box, region_colour(self._theme, box.number)) for box in boxes],
+                [(box, region_colour(box.number)) for box in boxes],
                 self._pictures,
                 regions,
             )
 
     def _paint_region(self, painter: QPainter, pane: ImagePane, region: Region) -> None:
-        colour, is_chosen = region_colour(self._theme, region.number), region.number == self._chosen_number
+        colour, is_chosen = region_colour(region.number), region.number == self._chosen_number
         path = self._path(pane, region.shape, region.corners)
         if region.shape == "point":
             painter.setPen(QPen(QColor("#ffffff"), 2.5 if is_chosen else 1.5))

@@ -17,10 +17,10 @@ from ..document.checking import ROUNDING, share_of, words_of
 from ..kinds import RGB
 from ..quantities import number
 from ..widgets import theme
-from ..widgets.colours import NAN_COLOUR, diverging_map
+from ..widgets.colours import NAN_COLOUR, blue_red, mapped
 from ..widgets.labels import set_look
 from ..widgets.plots import new_plot, paint_plot, pen
-from ..widgets.theme import Theme
+from ..widgets.theme import Recolours, tokens
 from .pictures import title_of
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
 MOST_PLOTTED = 2048  # points of a curve of means
 
 
-class ResidualView(QWidget):
+class ResidualView(Recolours, QWidget):
     """Obeys the session: the stage that is looked at, measured again."""
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts, self._session, self._drawn = parts, parts.session, None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -57,15 +57,15 @@ class ResidualView(QWidget):
         self._lay_out()
         for changed in (parts.checking.changed, parts.session.selection_changed, parts.session.opened_changed):
             changed.connect(self.refresh)
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme, self._drawn = tokens, None
+    def recolour(self) -> None:
+        """Gives plots and pictures their colours."""
+        self._drawn = None
         for plot in (self.histogram, self.means, self.correlation):
-            paint_plot(plot, tokens)
+            paint_plot(plot, tokens())
         for image in self.images:
-            image.view.setBackground(tokens.card)
+            image.view.setBackground(tokens().card)
         self.refresh()
 
     def refresh(self) -> None:
@@ -172,7 +172,8 @@ class ResidualView(QWidget):
         before = self.images[0].size
         self.images[0].show_bytes(grey_or_colour(y, levels))
         self.images[1].show_bytes(grey_or_colour(seen, levels))
-        self.images[2].show_bytes(diverging_bytes(rest.mean(axis=0), limit_of(rest)))
+        limit = limit_of(rest)
+        self.images[2].show_bytes(mapped(rest.mean(axis=0), (-limit, limit), blue_red()))
         if self.images[0].size != before:
             self.show_whole()
 
@@ -188,13 +189,13 @@ class ResidualView(QWidget):
         else:  # a few far values have stretched the bins
             counts, edges = np.histogram(values, bins=61, range=(-6 * deviation, 6 * deviation))
         plot.plot(
-            edges, counts, stepMode="center", fillLevel=0, brush=_faint(self._theme.curves[0]),
-            pen=pen(plot, self._theme.curves[0], 1),
+            edges, counts, stepMode="center", fillLevel=0, brush=_faint(tokens().curves[0]),
+            pen=pen(plot, tokens().curves[0], 1),
         )  # fmt: skip
         reach = np.linspace(max(-6 * deviation, edges[0]), min(6 * deviation, edges[-1]), 200)
         height = values.size * (edges[1] - edges[0]) / (deviation * np.sqrt(2 * np.pi))
         gaussian = height * np.exp(-(((reach - centre) / deviation) ** 2) / 2)
-        plot.plot(reach, gaussian, pen=pen(plot, self._theme.text, 1.5, is_dashed=True))
+        plot.plot(reach, gaussian, pen=pen(plot, tokens().text, 1.5, is_dashed=True))
         self._title(plot, "Histogram", ("counts", 0), ("Gaussian of the same deviation", None))
         plot.getPlotItem().setXRange(reach[0], reach[-1], padding=0.02)
 
@@ -208,7 +209,7 @@ class ResidualView(QWidget):
             self.means.plot(
                 np.arange(len(values))[::stride], values[::stride], pen=self._pen(self.means, curve), connect="finite"
             )
-        self.means.addItem(pg.InfiniteLine(0, angle=0, pen=pen(self.means, self._theme.dim, 1)), ignoreBounds=True)
+        self.means.addItem(pg.InfiniteLine(0, angle=0, pen=pen(self.means, tokens().dim, 1)), ignoreBounds=True)
         self._title(self.means, "Means of", (names[0], 0), (names[1], 1))
         self.means.getPlotItem().setLabel("bottom", f"{names[0][:-1]} or {names[1][:-1]}")
 
@@ -218,10 +219,10 @@ class ResidualView(QWidget):
         for curve, values in enumerate((result.autocorrelation_y, result.autocorrelation_x)):
             self.correlation.plot(
                 lags, np.array(values), pen=self._pen(self.correlation, curve), symbol="o", symbolSize=6,
-                symbolBrush=self._theme.curves[curve], symbolPen=None,
+                symbolBrush=tokens().curves[curve], symbolPen=None,
             )  # fmt: skip
         for limit in (-result.white_limit, result.white_limit):
-            line = pen(self.correlation, self._theme.text, 1, is_dashed=True)
+            line = pen(self.correlation, tokens().text, 1, is_dashed=True)
             self.correlation.addItem(pg.InfiniteLine(limit, angle=0, pen=line))
         item = self.correlation.getPlotItem()
         self._title(self.correlation, "Autocorrelation", ("down", 0), ("across", 1), ("limit of white noise", None))
@@ -230,17 +231,17 @@ class ResidualView(QWidget):
         item.setXRange(lags[0], lags[-1], padding=0.05)
 
     def _pen(self, plot: pg.PlotWidget, curve: int) -> QPen:
-        return pen(plot, self._theme.curves[curve], 1.5)
+        return pen(plot, tokens().curves[curve], 1.5)
 
     def _title(self, plot: pg.PlotWidget, heading: str, *curves: tuple[str, int | None]) -> None:
         """A heading with its curves in their colours; one without a colour is dashed."""
-        colours = [self._theme.text if curve is None else self._theme.curves[curve] for _, curve in curves]
+        colours = [tokens().text if curve is None else tokens().curves[curve] for _, curve in curves]
         signs = ["┄" if curve is None else "●" for _, curve in curves]
         keys = " &nbsp;".join(
             f"<span style='color:{colour}'>{sign}</span> {words}"
             for (words, _), colour, sign in zip(curves, colours, signs, strict=True)
         )
-        self._titles[plot].setText(f"<b>{heading}</b>  <span style='color:{self._theme.dim}'>{keys}</span>")
+        self._titles[plot].setText(f"<b>{heading}</b>  <span style='color:{tokens().dim}'>{keys}</span>")
 
 
 class _Image(QWidget):
@@ -288,15 +289,6 @@ def limit_of(residual: np.ndarray) -> float:
     """The magnitude that the ends of the colours stand for: the same below and above zero, never zero."""
     low, high = render.levels_of(np.abs(residual), (0.0, PERCENTILE))
     return max(high, low, float(np.finfo(np.float32).tiny))
-
-
-def diverging_bytes(plane: np.ndarray, limit: float) -> np.ndarray:
-    """(H, W) to (H, W, 3) uint8: -limit blue, 0 white, +limit red, and what is no number in a colour of its own."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        codes = np.nan_to_num((plane / limit + 1) * 127.5, nan=127.5, posinf=255, neginf=0)
-    picture = diverging_map()[np.clip(np.rint(codes), 0, 255).astype(np.uint8)]
-    picture[~np.isfinite(plane)] = NAN_COLOUR
-    return picture
 
 
 def grey_or_colour(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QMouseEvent
 from ..assembly import Parts
 from ..document.ruler import Range
 from ..widgets.plots import pen
-from ..widgets.theme import Theme
+from ..widgets.theme import tokens
 from .panes import DRAG_STARTS
 
 GRIP = 6  # px; how near to an end the mouse takes it
@@ -19,7 +19,7 @@ GRIP = 6  # px; how near to an end the mouse takes it
 class RulerOnPlot(QObject):
     """Draws the ruler of the session into a plot whose bands lie at given places, and lets the mouse move it."""
 
-    def __init__(self, plot: pg.PlotWidget, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, plot: pg.PlotWidget, parts: Parts) -> None:
         super().__init__(plot)
         self._plot, self._parts = plot, parts
         self._axis: np.ndarray | None = None
@@ -34,15 +34,15 @@ class RulerOnPlot(QObject):
         plot.addItem(self.item, ignoreBounds=True)
         plot.viewport().installEventFilter(self)
         plot.viewport().setMouseTracking(True)
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        tint = pg.mkColor(tokens.accent)
+    def recolour(self) -> None:
+        """Gives the ruler its colours."""
+        tint = pg.mkColor(tokens().accent)
         tint.setAlphaF(0.16)
         self.item.setBrush(tint)
         for line in self.item.lines:
-            line.setPen(pen(self._plot, tokens.accent, 1.5))
+            line.setPen(pen(self._plot, tokens().accent, 1.5))
 
     def refresh(self, axis: np.ndarray | None) -> None:
         """Draws the range that the session has; `axis` are the places of the bands, None where there are none."""

@@ -22,7 +22,7 @@ from ..quantities import breakable, duration, number, plural
 from ..widgets import theme
 from ..widgets.icons import icon
 from ..widgets.labels import set_look
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, Recolours, tokens
 
 HEIGHT = 128  # px of the list before it scrolls
 SAM = "SAM °"
@@ -30,12 +30,12 @@ HEADINGS = ("Decoder", "Residual", "PSNR", "SSIM", SAM, "Time", "")
 ROW_HEIGHT = 26
 
 
-class SetsCard(QWidget):
+class SetsCard(Recolours, QWidget):
     """One row for every decoder of this task and for every result that is kept; ticked ones are run together."""
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._parts, self._session, self._comparing, self._theme = parts, parts.session, parts.comparing, tokens
+        self._parts, self._session, self._comparing = parts, parts.session, parts.comparing
         self._shown: tuple = ()
         self.ticks: dict[str, QCheckBox] = {}
         self.drops: dict[Result, QToolButton] = {}
@@ -74,11 +74,10 @@ class SetsCard(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
+    def recolour(self) -> None:
+        """Draws the signs of the buttons."""
         for button in self.drops.values():
-            button.setIcon(icon("close", tokens.dim))
+            button.setIcon(icon("close", tokens().dim))
 
     def refresh(self) -> None:
         """Shows decoders, results and progress."""
@@ -174,7 +173,7 @@ class SetsCard(QWidget):
             self._put(cell, row, column)
         button = QToolButton()
         button.setAutoRaise(True)
-        button.setIcon(icon("close", self._theme.dim))
+        button.setIcon(icon("close", tokens().dim))
         button.setToolTip(f"Forget {result.title}")
         button.setAccessibleName(f"Forget {result.title}")
         button.clicked.connect(lambda: self._comparing.drop(result))

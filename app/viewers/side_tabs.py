@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from ..assembly import Parts
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID
 from .convergence import ConvergenceView
 from .library import LibraryPanel
 from .region_panel import RegionPanel
@@ -19,12 +19,12 @@ class SideTabs(QWidget):
     export_requested = Signal()  # of what was measured in all regions
     library_requested = Signal()
 
-    def __init__(self, parts: Parts, tokens: Theme, *, spectrum: SpectrumView, convergence: ConvergenceView) -> None:
+    def __init__(self, parts: Parts, *, spectrum: SpectrumView, convergence: ConvergenceView) -> None:
         super().__init__()
         self._parts, self._session = parts, parts.session
-        self.regions = RegionPanel(parts, tokens)
+        self.regions = RegionPanel(parts)
         self.regions.export_requested.connect(self.export_requested)
-        self.library = LibraryPanel(parts, tokens, lambda: spectrum.subject)
+        self.library = LibraryPanel(parts, lambda: spectrum.subject)
         self.library.open_requested.connect(self.library_requested)
         spectrum.subject_changed.connect(self.library.refresh)
         self._cards = {"Convergence": convergence, "Regions": self.regions, "Library": self.library}
@@ -34,11 +34,6 @@ class SideTabs(QWidget):
         parts.regions.changed.connect(self._show_first)
         parts.regions.tool_changed.connect(self._show_tool)
         self._refresh()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self.regions.set_theme(tokens)
-        self.library.set_theme(tokens)
 
     @property
     def title(self) -> str:

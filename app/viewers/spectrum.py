@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from lorun_engine.io.spectra import spectral_angles
@@ -19,7 +19,7 @@ from ..assembly import Parts
 from ..document.ruler import range_title
 from ..widgets import theme
 from ..widgets.plots import new_plot, paint_plot, pen
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, Recolours, tokens
 from .curves import Fan, RegionCurve
 from .grid import Cursor
 from .pictures import title_of
@@ -31,7 +31,7 @@ BOXES = {"1 pixel": 1, "Mean of 3 × 3": 3, "Mean of 5 × 5": 5}
 ROWS = {"1 row": 1, "Mean of 3 rows": 3, "Mean of 5 rows": 5}  # the same of a photograph
 
 
-class SpectrumView(QWidget):
+class SpectrumView(Recolours, QWidget):
     """The card of curves: at the pinned pixel in the first curve colour, under the mouse in the second.
 
     Every point and region has the mean of the chosen stage in the colour of its marker, in the tint of its deviation.
@@ -40,16 +40,16 @@ class SpectrumView(QWidget):
     export_requested = Signal()
     subject_changed = Signal()
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._parts, self._session, self._theme = parts, parts.session, tokens
+        self._parts, self._session = parts, parts.session
         self._cursor: Pixel | None = None
         self.plot = new_plot("wavelength (nm)", name="Spectra")
         self.plot.setMinimumHeight(190)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()  # the band or the column looked at
         self.plot.addItem(self.here, ignoreBounds=True)
-        self.ruler = RulerOnPlot(self.plot, parts, tokens)
+        self.ruler = RulerOnPlot(self.plot, parts)
         self.region_curves: dict[int, RegionCurve] = {}  # by the number of the region
         self.fan = Fan(self.plot)  # of the chosen region
         self.places = [Fan(self.plot), Fan(self.plot)]  # pinned, under the mouse
@@ -82,21 +82,15 @@ class SpectrumView(QWidget):
             parts.spectral_library.changed,
         ):
             changed.connect(self.refresh)
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        paint_plot(self.plot, tokens)
+    def recolour(self) -> None:
+        """Gives axes and curves their colours."""
+        paint_plot(self.plot, tokens())
         self._paint_curves()
-        self.here.setPen(pen(self.plot, tokens.dim, 1, alpha=0.5))
-        self.ruler.set_theme(tokens)
+        self.here.setPen(pen(self.plot, tokens().dim, 1, alpha=0.5))
+        self.ruler.recolour()
         self.refresh()
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.DevicePixelRatioChange:
-            self.set_theme(self._theme)
-        return super().event(event)
 
     def show_cursor(self, cursor: Cursor | None) -> None:
         """Shows the curves under the mouse; those of the pinned pixel stay as one."""
@@ -188,7 +182,7 @@ class SpectrumView(QWidget):
                 self.region_curves[number] = RegionCurve(self.plot)
             curve, is_chosen = self.region_curves[number], number == self._parts.regions.chosen_number
             width = 3.0 if is_chosen and not self._is_profile else 1.75
-            curve.paint(region_colour(self._theme, number), width, tint_alpha=0.22 if is_chosen else 0.1)
+            curve.paint(region_colour(number), width, tint_alpha=0.22 if is_chosen else 0.1)
             if measured is not None:
                 curve.show(x, *measured)
 
@@ -217,15 +211,15 @@ class SpectrumView(QWidget):
     def _paint_curves(self) -> None:
         """Gives the curves their pens: a row has many values, thick lines would run together."""
         width = 0.6 if self._is_profile else 1.0
-        for place, colour in zip(self.places, self._theme.curves, strict=False):
+        for place, colour in zip(self.places, tokens().curves, strict=False):
             place.paint(colour, width)
-        self.library.setPen(pen(self.plot, self._theme.dim, 2, is_dashed=True))
-        self.reference.setPen(pen(self.plot, self._theme.text, 1.5, is_dashed=True))
+        self.library.setPen(pen(self.plot, tokens().dim, 2, is_dashed=True))
+        self.reference.setPen(pen(self.plot, tokens().text, 1.5, is_dashed=True))
 
     def _paint_fan(self) -> None:
         """Gives the fan of the chosen region the colour of its marker."""
         width = 0.6 if self._is_profile else 1.0
-        self.fan.paint(region_colour(self._theme, self._parts.regions.chosen_number), width)
+        self.fan.paint(region_colour(self._parts.regions.chosen_number), width)
 
     def _invitation(self, has_curves: bool) -> str:
         """What to do to see curves."""
@@ -289,7 +283,7 @@ class SpectrumView(QWidget):
 
     def _refresh_words(self, subject: Subject) -> None:
         """Names the places in their colours, and what the lines are; how far the chosen stage is from the reference."""
-        session, colours = self._session, self._theme.curves
+        session, colours = self._session, tokens().curves
         places = zip((session.selection.pixel, self._cursor), ("pinned", "mouse"), colours, strict=False)
         words = [
             f"<span style='color:{colour}'>●</span> x {pixel[1]}, y {pixel[0]} {words}"
@@ -298,7 +292,7 @@ class SpectrumView(QWidget):
         ]
         region = self._parts.regions.chosen
         if region is not None:
-            colour = region_colour(self._theme, region.number)
+            colour = region_colour(region.number)
             words.append(f"<span style='color:{colour}'>●</span> {self._parts.regions.title(region)}")
         self.where.setText("&nbsp;&nbsp; ".join(words))
         last = len(subject.curves) - 1

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSize
 from ..assembly import Parts
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, Recolours, tokens
 from .pictures import Pictures
 from .strip import StageStrip
 
@@ -17,12 +17,12 @@ PLAY_S = 6.0  # about how long all stages take
 PLAY_MS = (80, 500)  # per stage
 
 
-class SteppingCard(QWidget):
+class SteppingCard(Recolours, QWidget):
     """Obeys the selection; every control calls one of the session's verbs."""
 
-    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         self.play = QPushButton()
         self.play.setFixedSize(36, 28)
         self.play.setIconSize(QSize(SIDE, SIDE))
@@ -40,7 +40,7 @@ class SteppingCard(QWidget):
         self.band_label = _figures("28 of 28  ·  000.0 nm")
         self.stage_slider.valueChanged.connect(parts.looking.select_stage)
         self.band_slider.valueChanged.connect(self._slide_band)
-        self.strip = StageStrip(parts, pictures, tokens)
+        self.strip = StageStrip(parts, pictures)
         self._player = QTimer(self)
         self._player.timeout.connect(self._play_on)
         frame, column = theme.card("")
@@ -54,13 +54,7 @@ class SteppingCard(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.set_theme(tokens)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.strip.set_theme(tokens)
-        self._name_play()
+        self.recolour()
 
     def refresh(self) -> None:
         """Shows the selection."""
@@ -90,7 +84,7 @@ class SteppingCard(QWidget):
             self._parts.looking.set_in_colour(False)
 
     def _toggle_play(self, is_playing: bool) -> None:
-        self._name_play()
+        self.recolour()
         if not is_playing:
             self._player.stop()
             return
@@ -106,12 +100,13 @@ class SteppingCard(QWidget):
         else:
             self._parts.looking.select_stage(stage + 1)
 
-    def _name_play(self) -> None:
+    def recolour(self) -> None:
+        """Draws the sign of the button that plays, and names it."""
         is_playing = self.play.isChecked()
         words = "Pause" if is_playing else "Play the stages"
         self.play.setToolTip(words)
         self.play.setAccessibleName(words)
-        self.play.setIcon(icon("pause", self._theme.on_accent) if is_playing else icon("play", self._theme.text))
+        self.play.setIcon(icon("pause", tokens().on_accent) if is_playing else icon("play", tokens().text))
 
 
 def _slider(name: str) -> QSlider:

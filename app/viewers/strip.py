@@ -10,7 +10,7 @@ from ..assembly import Parts
 from ..document.arranging import in_order
 from ..document.selection import REFERENCE
 from ..quantities import number
-from ..widgets.theme import GRID, Theme
+from ..widgets.theme import GRID, tokens
 from .pictures import Pictures, title_of
 
 HEIGHT = 56  # px of a small picture; its width follows from its shape
@@ -23,9 +23,9 @@ BAR = 8  # height of the scroll bar
 class Strip(QWidget):
     """Paints what is visible; pictures are rendered one per turn of the event loop, those in sight first."""
 
-    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._parts, self._session, self._pictures, self._theme = parts, parts.session, pictures, tokens
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
         self._images: dict[int, QImage] = {}
         self._of = parts.session.stages
         self._timer = QTimer(self)
@@ -33,11 +33,6 @@ class Strip(QWidget):
         self._timer.timeout.connect(self._render_one)
         self.setAccessibleName("Thumbnails of the stages")
         self.setFixedHeight(EDGE + HEIGHT + LABEL)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._theme = tokens
-        self.update()
 
     @property
     def panes(self) -> list[int]:
@@ -99,23 +94,23 @@ class Strip(QWidget):
                 self._paint_one(painter, pane, self.place(position))
 
     def _paint_one(self, painter: QPainter, pane: int, place: QRectF) -> None:
-        tokens, selection = self._theme, self._session.selection
+        colours, selection = tokens(), self._session.selection
         if (image := self._images.get(pane)) is not None:
             scale = min(place.width() / image.width(), place.height() / image.height())
             target = QRectF(0, 0, image.width() * scale, image.height() * scale)
             target.moveCenter(place.center())
             painter.drawImage(target, image)
         else:
-            painter.fillRect(place, QColor(tokens.image))
+            painter.fillRect(place, QColor(colours.image))
         is_chosen = pane == selection.stage
         if pane in selection.panes:
-            painter.setPen(QPen(QColor(tokens.accent), 2))
+            painter.setPen(QPen(QColor(colours.accent), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
         font = self.font()
         font.setBold(is_chosen)
         painter.setFont(font)
-        painter.setPen(QColor(tokens.text if is_chosen else tokens.dim))
+        painter.setPen(QColor(colours.text if is_chosen else colours.dim))
         label = {0: "start", REFERENCE: "reference"}.get(pane, str(pane))
         under = QRectF(place.x() - GRID, place.bottom() + 2, place.width() + 2 * GRID, LABEL - 2)
         painter.drawText(under, Qt.AlignmentFlag.AlignCenter, label)
@@ -148,11 +143,11 @@ class Strip(QWidget):
 class StageStrip(QScrollArea):
     """The strip in a frame that scrolls sideways and keeps the chosen stage in sight."""
 
-    def __init__(self, parts: Parts, pictures: Pictures, tokens: Theme) -> None:
+    def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
         self._session = parts.session
         self._stage = -1
-        self.strip = Strip(parts, pictures, tokens)
+        self.strip = Strip(parts, pictures)
         self.setWidget(self.strip)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -161,17 +156,6 @@ class StageStrip(QScrollArea):
         self.setFixedHeight(self.strip.height() + BAR)
         self.viewport().setAutoFillBackground(False)
         self.strip.setAutoFillBackground(False)
-        self.set_theme(tokens)
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self.strip.set_theme(tokens)
-        self.horizontalScrollBar().setStyleSheet(
-            f"QScrollBar {{ background: transparent; height: {BAR}px; margin: 0; }}"
-            f"QScrollBar::handle {{ background: {tokens.track}; border-radius: {BAR // 2 - 1}px; min-width: 32px;"
-            " margin: 1px; }"
-            "QScrollBar::add-line, QScrollBar::sub-line { width: 0; }"
-        )
 
     def refresh(self) -> None:
         """Shows the stages that are there, the chosen one in sight whenever it changes."""

@@ -8,9 +8,9 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtGui import QImage
 
+from .. import render
+
 NAN_COLOUR = (0xD0, 0x4F, 0xC8)
-# A diverging map for people who are colour-blind too: blue through white to red, after Moreland (ISVC 2009).
-_NEGATIVE, _MIDDLE, _POSITIVE = (59, 76, 192), (242, 242, 242), (180, 4, 38)
 
 
 def to_image(pixels: np.ndarray) -> QImage:
@@ -33,9 +33,8 @@ def blue_red() -> np.ndarray:
     return pg.colormap.get("CET-D1").getLookupTable(nPts=256, alpha=False).astype(np.uint8)
 
 
-@lru_cache(maxsize=1)
-def diverging_map() -> np.ndarray:
-    """(256, 3) uint8 from blue through white to red."""
-    places, colours = np.linspace(-1, 1, 256), (_NEGATIVE, _MIDDLE, _POSITIVE)
-    channels = [np.interp(places, (-1, 0, 1), channel) for channel in zip(*colours, strict=True)]
-    return np.stack(channels, axis=1).astype(np.uint8)
+def mapped(plane: np.ndarray, levels: tuple[float, float], colours: np.ndarray) -> np.ndarray:
+    """(H, W) numbers between two levels through a (256, 3) map, (H, W, 3) uint8; what is no number has NAN_COLOUR."""
+    pixels = render.mapped_bytes(render.grey_bytes(plane, levels), colours)
+    pixels[~np.isfinite(plane)] = NAN_COLOUR
+    return pixels

@@ -6,10 +6,11 @@ Light and dark follow the system unless the user chose one. Text keeps a contras
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QFrame, QLabel, QStyleFactory, QVBoxLayout
 
 Choice = Literal["system", "light", "dark"]
@@ -43,6 +44,7 @@ class Theme:
     curves: tuple[str, ...]
 
 
+@lru_cache(maxsize=1)
 def light() -> Theme:
     """The light tokens; green and amber are darker than on the drawing so that words in them can be read."""
     return Theme(
@@ -63,6 +65,7 @@ def light() -> Theme:
     )
 
 
+@lru_cache(maxsize=1)
 def dark() -> Theme:
     """The dark tokens; words on the lighter blue of the primary button are dark."""
     return Theme(
@@ -86,6 +89,23 @@ def dark() -> Theme:
 def system(app: QApplication) -> Theme:
     """The theme that the desktop asks for; light where it does not say."""
     return dark() if app.styleHints().colorScheme() == Qt.ColorScheme.Dark else light()
+
+
+def tokens() -> Theme:
+    """The tokens that the application's palette was made of, to paint with; Qt paints again when it changes."""
+    return dark() if QGuiApplication.palette().window().color().lightnessF() < 0.5 else light()
+
+
+class Recolours:
+    """Mixed into a widget that colours what neither palette nor style sheet reaches, such as curves and signs.
+
+    `recolour` does that; it is called again when the palette changes, or the window moves to a screen of other pixels.
+    """
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.DevicePixelRatioChange):
+            self.recolour()
+        return super().event(event)
 
 
 def chosen(app: QApplication, choice: Choice) -> Theme:
@@ -207,6 +227,8 @@ def _style_sheet(theme: Theme) -> str:
     QToolButton:hover {{ background: {hover}; border-color: {theme.line}; }}
     QTreeView#library::item {{ padding: 0 6px; height: 26px; }}
     QTreeView#library QHeaderView::section {{ padding: 4px 6px; background: {theme.card}; }}
+    QTableView#changes QHeaderView, QTableView#changes QHeaderView::section,
+    QTableView#changes QTableCornerButton::section {{ background: {theme.card}; }}
     QPlainTextEdit#note {{ background: {theme.field}; border: 1px solid {theme.line}; border-radius: 6px; }}
     QToolButton#tick {{ border-color: {theme.line}; padding: 2px; min-width: 18px; color: {theme.dim};
         text-decoration: line-through; }}

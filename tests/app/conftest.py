@@ -14,6 +14,7 @@ import pytest
 from app.assembly import Parts
 from app.document.decoders import Choice
 from app.main_window import MainWindow
+from app.widgets import theme
 from lorun_engine.errors import LorunError
 
 NUM_BANDS, STEP, HEIGHT, WIDTH = 4, 2, 16, 14
@@ -214,6 +215,13 @@ def show(qtbot):
         return window
 
     return make
+
+
+@pytest.fixture
+def wear(qapp):
+    """Gives the application a look, as `wear(theme.dark())`; the light one comes back after the test."""
+    yield partial(theme.apply, qapp)
+    theme.apply(qapp, theme.light())
 
 
 def write_snapshot(path: Path, *, seed: int) -> Path:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox
 
+from app.actions import IS_ON
 from app.main_window import MainWindow
 from app.problems import Problem
 from app.resources import resource_path
@@ -219,6 +220,43 @@ def test_every_action_is_enabled_when_it_would_do_something(qtbot, make_window, 
     assert parts.session.selection.mode == "montage"
 
 
+def test_the_menus_tick_what_is_on(qtbot, window):
+    _decode(qtbot, window)
+    parts = window.parts
+
+    def ticked() -> list[str]:
+        window.actions_.update()
+        return [name for name in IS_ON if window.actions_[name].isChecked()]
+
+    assert ticked() == ["colour"]
+    window.actions_["colour"].trigger()
+    assert ticked() == ["colour"]  # one of the modes is always on
+    window.actions_["montage"].trigger()
+    assert ticked() == ["montage"]
+    parts.looking.set_mode("band")
+    parts.looking.set_view("change")
+    parts.regions.set_tool("ellipse")
+    parts.ruler.take(0, 2)
+    assert ticked() == ["band", "change", "draw_ellipse", "mean_of_bands"]
+    window.actions_["draw_ellipse"].trigger()
+    window.actions_["mean_of_bands"].trigger()
+    assert ticked() == ["band", "change"]
+    window.actions_["log"].trigger()
+    assert window.actions_["log"].isChecked() and window.log_dock.isVisible()
+    window.log_dock.close()
+    assert not window.actions_["log"].isChecked()
+
+
+def test_undo_names_the_step_that_it_takes_back(qtbot, window):
+    _decode(qtbot, window)
+    undo, redo = window.actions_["undo"], window.actions_["redo"]
+    assert not undo.isEnabled() and not redo.isEnabled()
+    window.parts.regions.add("point", [(3, 4)])
+    assert undo.isEnabled() and undo.text() == "Undo add 1 point"
+    undo.trigger()
+    assert window.parts.regions.all == () and redo.text() == "Redo add 1 point"
+
+
 def test_the_status_bar_shows_the_values_under_the_cursor(qtbot, window):
     _decode(qtbot, window)
     window.parts.looking.set_panes([1, 5])
@@ -240,6 +278,8 @@ def test_light_and_dark_are_kept_and_every_view_follows(window):
         window.choose_theme(choice)
         assert window.parts.memory.settings.theme == choice
         assert QApplication.instance().palette().window().color().name() == tokens.background
+        for view in (window.spectrum, window.convergence):
+            assert view.plot.backgroundBrush().color().name() == tokens.card
 
 
 def test_every_control_has_a_name_for_screen_readers(window):

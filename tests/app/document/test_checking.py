@@ -7,9 +7,9 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.main_window import MainWindow
-from app.viewers.residual import diverging_bytes, grey_or_colour, limit_of, planes
+from app.viewers.residual import grey_or_colour, limit_of, planes
 from app.widgets import theme
-from app.widgets.colours import NAN_COLOUR
+from app.widgets.colours import NAN_COLOUR, blue_red, mapped
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_every_mode_has_its_button_and_the_residual_gives_way_to_them(qtbot, dec
     assert not shown.centre.residual.isVisible() and shown.centre.grid.isVisible()
 
 
-def test_the_plots_draw_what_was_measured(qtbot, decoded, window):
+def test_the_plots_draw_what_was_measured(qtbot, decoded, window, wear):
     shown = window(decoded)
     decoded.looking.set_mode("residual")
     view, result = shown.centre.residual, decoded.checking.shown
@@ -109,7 +109,7 @@ def test_the_plots_draw_what_was_measured(qtbot, decoded, window):
         / (np.sqrt(2 * np.pi) * result.residual.std(dtype=np.float64)),
         rel=0.02,
     )
-    view.set_theme(theme.dark())
+    wear(theme.dark())
     assert view.verdict.text()
 
 
@@ -150,7 +150,7 @@ def test_a_camera_that_cannot_be_judged_says_why(qtbot, make_parts, fake, tmp_pa
 
 def test_the_ends_of_the_diverging_colours_are_alike_and_no_number_has_its_own():
     plane = np.array([[-2.0, 0.0, 2.0, np.nan, 9.0, -np.inf]])
-    picture = diverging_bytes(plane, 2.0)
+    picture = mapped(plane, (-2.0, 2.0), blue_red())
     assert picture.shape == (1, 6, 3)
     blue, white, red, nan, beyond, infinite = picture[0]
     assert blue[2] > blue[0] and red[0] > red[2] and min(white) > 230

@@ -17,8 +17,7 @@ from app.document.stage_store import StageStore
 from app.main_window import MainWindow
 from app.viewers.maps import Difference, Spread
 from app.viewers.regions import region_colour
-from app.widgets import theme
-from app.widgets.colours import NAN_COLOUR, diverging_map
+from app.widgets.colours import NAN_COLOUR, blue_red
 from lorun_engine.decoding.restore import StageResult
 from lorun_engine.errors import LorunError
 
@@ -239,7 +238,7 @@ def test_the_difference_is_left_minus_right_with_equal_ends_and_zero_in_the_midd
     assert (ends.low, ends.high) == (-0.5, 0.5) and ends.sentence == "−0.500 to +0.500" and ends.has_nan
     picture = maps.picture(kind)
     colours = [picture.pixelColor(3, y).getRgb()[:3] for y in (0, 4, 12)]
-    assert colours == [tuple(diverging_map()[code]) for code in (64, 128, 255)]
+    assert colours == [tuple(blue_red()[code]) for code in (64, 128, 255)]
     assert picture.pixelColor(5, 5) == QColor(*NAN_COLOUR)
     decoded.looking.set_mode("band")
     decoded.looking.select_band(2)
@@ -412,12 +411,12 @@ def test_points_and_regions_are_seen_on_both_sides_of_the_comparison(qtbot, deco
     window = show(decoded)
     decoded.looking.set_mode("compare")
     decoded.comparing.show(way)
-    assert region_colour(theme.light(), 1) not in colours_of(window)
+    assert region_colour(1) not in colours_of(window)
     decoded.regions.add("rectangle", [(2, 1), (6, 4)])
     decoded.regions.add("point", [(9, 11)])
-    assert {region_colour(theme.light(), number) for number in (1, 2)} <= colours_of(window)
+    assert {region_colour(number) for number in (1, 2)} <= colours_of(window)
     decoded.regions.remove(1)
-    assert region_colour(theme.light(), 1) not in colours_of(window)
+    assert region_colour(1) not in colours_of(window)
 
 
 def test_regions_are_drawn_and_moved_on_the_compared_picture_and_the_line_stays_in_reach(qtbot, decoded, show):

@@ -16,7 +16,6 @@ from app.document.selection import MEASUREMENT, REFERENCE
 from app.viewers.centre import CentreView
 from app.viewers.insets import inset_places
 from app.viewers.regions import region_colour
-from app.widgets import theme
 from lorun_engine.decoding.metrics import score
 from lorun_engine.io.spectra import read_library
 
@@ -33,7 +32,7 @@ def stack(decoded) -> QUndoStack:
 @pytest.fixture
 def show(qtbot):
     def make(parts) -> CentreView:
-        view = CentreView(parts, theme.light())
+        view = CentreView(parts)
         qtbot.addWidget(view)
         view.resize(900, 700)
         view.show()
@@ -256,7 +255,7 @@ def test_every_pane_shows_the_markers_in_the_colour_of_their_curves(decoded, pan
         picture = card.pane.grab().toImage()
         for number, (y, x) in ((1, (3.5, 4.5)), (2, (9, 6))):
             place = at(card.pane, y, x)
-            assert picture.pixelColor(place).name() == region_colour(theme.light(), number)
+            assert picture.pixelColor(place).name() == region_colour(number)
 
 
 # ---- measuring ---------------------------------------------------------------------------------------------------
@@ -333,7 +332,7 @@ def test_a_box_on_a_photograph_is_enlarged_in_every_pane_with_its_figures(
         seen = QRectF(QPointF(at(card.pane, 1, 1)), QPointF(at(card.pane, 5, 7)))
         inset = inset_places(target.intersected(QRectF(card.pane.rect())), [(seen, 4 / 6)])[0].toRect()
         frame = card.pane.grab().toImage().pixelColor(inset.left(), inset.center().y())
-        assert frame.name() == region_colour(theme.light(), 1)
+        assert frame.name() == region_colour(1)
 
 
 def test_the_figures_of_all_boxes_and_stages_are_exported(qtbot, decode_photograph, samples, tmp_path):

@@ -74,7 +74,7 @@ def seen(qtbot, open_parts, library) -> Seen:  # noqa: F811
     """The page with a measurement open and a set of the user's in the library."""
     save(new_model(seed=4), library[1], "trained")
     parts = open_parts()
-    page = AdaptersPage(parts, theme.light())
+    page = AdaptersPage(parts)
     qtbot.addWidget(page)
     page.resize(1100, 840)
     page.show()
@@ -334,9 +334,9 @@ def test_every_control_of_the_page_has_a_name_for_screen_readers(seen):
                 assert control.accessibleName() or getattr(control, "text", lambda: "")(), control
 
 
-def test_both_themes_draw_the_page(qtbot, seen):
+def test_both_themes_draw_the_page(qtbot, seen, wear):
     for tokens in (theme.dark(), theme.light()):
-        page(seen).set_theme(tokens)
+        wear(tokens)
         assert not page(seen).grab().isNull()
 
 
@@ -353,7 +353,7 @@ def test_names_of_layers_are_read_as_words():
 
 
 def test_cells_say_their_ratio_their_ranks_and_what_has_none(qtbot):
-    heat_map = HeatMap(theme.light())
+    heat_map = HeatMap()
     qtbot.addWidget(heat_map)
     table = ChangeTable(
         ("a.weight", "b.bias"),
@@ -374,7 +374,7 @@ def test_cells_say_their_ratio_their_ranks_and_what_has_none(qtbot):
 
 
 def test_matrices_are_on_one_scale_and_the_cursor_reads_them(qtbot):
-    wall = MatrixWall(theme.light())
+    wall = MatrixWall()
     qtbot.addWidget(wall)
     wall.resize(320, 320)
     wall.show()
@@ -420,7 +420,7 @@ def hold(qtbot):
 def test_cards_fits_and_tables_do_not_wait_for_the_decode_that_runs(qtbot, open_parts, library, hold, task):  # noqa: F811
     parts = open_parts(task)
     workshop, job = parts.workshop, hold(parts)
-    page = AdaptersPage(parts, theme.light())
+    page = AdaptersPage(parts)
     qtbot.addWidget(page)
     page.show()
     name = {"cassi": "general"}.get(task, f"{task}-set")

@@ -76,7 +76,7 @@ def searched(qtbot, window: MainWindow) -> MainWindow:
     return window
 
 
-def test_the_mask_is_found_drawn_and_said(qtbot, parts, window):
+def test_the_mask_is_found_drawn_and_said(qtbot, parts, window, wear):
     page = searched(qtbot, window).alignment_page
     best = parts.checking.found.alignment.best
     assert (best.shift_y, best.shift_x) == pytest.approx(SHIFT, abs=0.25)
@@ -85,7 +85,7 @@ def test_the_mask_is_found_drawn_and_said(qtbot, parts, window):
     assert f"{best.shift_y:.2f} px down" in page.findings.text() and "px left" in page.findings.text()
     assert "by chance" in page.findings.text() and page.findings.objectName() == "warn"
     assert page.search.text() == "Search" and page.apply.isEnabled()
-    page.set_theme(theme.dark())
+    wear(theme.dark())
     assert page.findings.text()
 
 

@@ -11,10 +11,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from app.assembly import Parts
-from app.document.selection import MEASUREMENT, REFERENCE
+from app.document.selection import MEASUREMENT, MODES, REFERENCE
 from app.main_window import MainWindow
 from app.viewers import stepping
-from app.viewers.centre import MODES, STRETCHES, CentreView
+from app.viewers.centre import STRETCHES, CentreView
 from app.viewers.grid import Cursor
 from app.viewers.pictures import Pictures
 from app.widgets import theme
@@ -23,7 +23,7 @@ from app.widgets import theme
 @pytest.fixture
 def show(qtbot):
     def make(parts: Parts) -> CentreView:
-        centre = CentreView(parts, theme.light())
+        centre = CentreView(parts)
         qtbot.addWidget(centre)
         centre.resize(900, 700)
         centre.show()
@@ -453,13 +453,13 @@ def test_without_wavelengths_bands_have_an_index_and_colour_is_called_false(deco
     assert [centre.look.itemData(index) for index in range(centre.look.count())] == ["grey", "viridis"]
 
 
-def test_the_centre_changes_its_theme(decoded, show):
+def test_the_centre_changes_its_theme(decoded, show, wear):
     centre = show(decoded)
     for mode in MODES:
         decoded.looking.set_mode(mode)
-        centre.set_theme(theme.light())
+        wear(theme.light())
         light = centre.grab().toImage()
-        centre.set_theme(theme.dark())
+        wear(theme.dark())
         assert centre.grab().toImage() != light
 
 

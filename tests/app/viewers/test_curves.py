@@ -10,17 +10,19 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication
 
 from app.assembly import Parts
+from app.document.recipe import Restoration
 from app.document.selection import MEASUREMENT
 from app.viewers.convergence import ConvergenceView
 from app.viewers.grid import Cursor
 from app.viewers.spectrum import BOXES, SpectrumView
 from app.widgets import theme
+from lorun_engine.decoding.restore import StageResult
 
 
 @pytest.fixture
 def show(qtbot):
     def make(view_class, parts: Parts):
-        view = view_class(parts, theme.light())
+        view = view_class(parts)
         qtbot.addWidget(view)
         view.resize(360, 400)
         view.show()
@@ -75,10 +77,10 @@ def test_under_the_mouse_all_stages_are_shown_and_of_the_pinned_pixel_the_chosen
     assert points(pinned.chosen) == [[], []] and "Move over a picture" in view.where.text()
 
 
-def test_the_curves_have_the_colours_of_their_markers(decoded, show):
+def test_the_curves_have_the_colours_of_their_markers(decoded, show, wear):
     view = show(SpectrumView, decoded)
     for tokens in (theme.light(), theme.dark()):
-        view.set_theme(tokens)
+        wear(tokens)
         for place, colour in zip(view.places, tokens.curves, strict=False):
             assert place.chosen.opts["pen"].color().name() == colour
 
@@ -138,9 +140,9 @@ def test_the_table_lists_every_figure_there_is(decoded, show):
     headings = [
         view.figures.headerData(column, Qt.Orientation.Horizontal) for column in range(view.figures.columnCount())
     ]
-    assert headings == ["stage", "residual", "PSNR", "SSIM", "SAM °", "ρ", "s"]
+    assert headings == ["#", "residual", "PSNR", "SSIM", "SAM", "s", "ρ"]
     assert [texts(view, row)[0] for row in range(view.figures.rowCount())] == ["start", "1", "2", "3", "4", "5"]
-    assert texts(view, 5)[5] == "0.500"
+    assert texts(view, 5)[6] == "0.500"
 
 
 def test_without_a_reference_there_is_neither_psnr_nor_its_axis(qtbot, opened, show):
@@ -148,7 +150,7 @@ def test_without_a_reference_there_is_neither_psnr_nor_its_axis(qtbot, opened, s
     view = show(ConvergenceView, opened)
     with qtbot.waitSignal(opened.lanes.idle):
         opened.session.restore()
-    assert view.figures.names == ["stage", "residual", "rho", "seconds"]
+    assert view.figures.names == ["stage", "residual", "seconds", "rho"]
     assert points(view.psnr) == [[], []] and not view.plot.getPlotItem().getAxis("right").isVisible()
 
 
@@ -210,10 +212,23 @@ def test_no_figure_is_cut(decoded, show):
         assert view.table.columnWidth(column) >= needed
 
 
-def test_both_cards_change_their_theme(decoded, show):
+def test_the_figures_of_a_shipped_set_fit_into_the_right_column(opened, show, wear):
+    wear(theme.light())
+    image, metrics = np.zeros((4, 16, 14), np.float32), {"psnr": 31.97, "ssim": 0.924, "sam": 5.83}
+    for index, residual in enumerate((0.00803, 0.0268, 0.00777)):  # the second with an arrow
+        parameters = {"mu": 0.813, "nu": 1.32} if index else {}
+        opened.session.stages.append(StageResult(index, image, residual, 12.3, metrics=metrics, parameters=parameters))
+    opened.session.restoration = Restoration("done", done_stages=2, num_stages=2)
+    view = show(ConvergenceView, opened)
+    view.setFixedWidth(theme.RIGHT_WIDTH)
+    assert view.figures.columnCount() == 8 and texts(view, 1)[5] == "12"
+    assert view.table.horizontalScrollBar().maximum() == 0
+
+
+def test_both_cards_change_their_theme(decoded, show, wear):
     decoded.looking.select_pixel((3, 4))
     for view_class in (SpectrumView, ConvergenceView):
         view = show(view_class, decoded)
         light = view.grab().toImage()
-        view.set_theme(theme.dark())
+        wear(theme.dark())
         assert view.grab().toImage() != light

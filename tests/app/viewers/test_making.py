@@ -11,7 +11,6 @@ from app.document.selection import REFERENCE
 from app.viewers.centre import CentreView
 from app.viewers.maps import Difference, Maps
 from app.viewers.pictures import Pictures
-from app.widgets import theme
 
 HEIGHT, WIDTH = 16, 14
 
@@ -96,7 +95,7 @@ def test_a_picture_that_cannot_be_made_lets_the_others_be_made(qtbot, decoded, s
 
 def test_the_window_shows_what_was_made_aside(qtbot, decoded, monkeypatch):
     monkeypatch.setattr("app.viewers.making.AT_ONCE", 0)
-    view = CentreView(decoded, theme.light())
+    view = CentreView(decoded)
     qtbot.addWidget(view)
     view.resize(900, 700)
     view.show()

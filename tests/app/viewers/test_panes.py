@@ -8,7 +8,6 @@ from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from app.viewers.panes import ImagePane, ViewHub
-from app.widgets import theme
 
 HEIGHT, WIDTH = 40, 60
 
@@ -27,7 +26,7 @@ def hub() -> ViewHub:
 @pytest.fixture
 def new_pane(qtbot, hub):
     def make(width: int = 300, height: int = 200) -> ImagePane:
-        pane = ImagePane(hub, theme.light())
+        pane = ImagePane(hub)
         qtbot.addWidget(pane)
         pane.resize(width, height)
         pane.show_picture((HEIGHT, WIDTH), picture)

@@ -115,7 +115,7 @@ def test_every_kind_starts_with_its_own_stretch_and_keeps_what_was_chosen(qtbot,
 
 
 def test_a_grey_picture_has_no_channels_to_choose(grey, show):
-    centre = show(CentreView(grey, theme.light()))
+    centre = show(CentreView(grey))
     grey.looking.set_mode("montage")
     assert grey.session.selection.mode == "colour"
     modes = [button.text() for button in centre.mode_buttons.buttons() if button.isVisible()]
@@ -125,7 +125,7 @@ def test_a_grey_picture_has_no_channels_to_choose(grey, show):
 
 
 def test_the_channels_of_a_colour_picture_are_red_green_and_blue(colour, show):
-    centre = show(CentreView(colour, theme.light()))
+    centre = show(CentreView(colour))
     modes = [button.text() for button in centre.mode_buttons.buttons()]
     assert modes == ["Colour", "Channel", "Montage", "Residual", "Compare"]
     colour.looking.set_mode("band")
@@ -154,7 +154,7 @@ def test_before_and_after_stand_side_by_side(colour):
 
 
 def test_the_profile_is_the_mean_of_the_channels_along_the_row(colour, show):
-    view = show(SpectrumView(colour, theme.light()))
+    view = show(SpectrumView(colour))
     colour.looking.select_pixel((5, 20))
     x, y = view.reference.getData()
     assert x.tolist() == list(range(24)) and view.here.value() == 20
@@ -167,7 +167,7 @@ def test_the_profile_is_the_mean_of_the_channels_along_the_row(colour, show):
 
 @pytest.mark.parametrize("words", list(ROWS))
 def test_a_profile_averages_the_rows_around_and_is_cut_at_the_border(grey, show, words):
-    view = show(SpectrumView(grey, theme.light()))
+    view = show(SpectrumView(grey))
     grey.looking.select_pixel((0, 3))
     view.box.setCurrentText(words)
     rows = grey.session.measurement.reference[0, : ROWS[words] // 2 + 1]
@@ -176,7 +176,7 @@ def test_a_profile_averages_the_rows_around_and_is_cut_at_the_border(grey, show,
 
 
 def test_the_card_is_called_spectra_again_for_a_cube(qtbot, colour, show, snapshot):
-    view = show(SpectrumView(colour, theme.light()))
+    view = show(SpectrumView(colour))
     with qtbot.waitSignal(colour.lanes.idle):
         colour.session.open([snapshot])
     assert view.heading.text() == "Spectra" and view.box.itemText(1) == "Mean of 3 × 3"

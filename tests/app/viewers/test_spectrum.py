@@ -68,16 +68,16 @@ def y_of(curve) -> list[float]:
 # ---- curves ------------------------------------------------------------------------------------------------------
 
 
-def test_every_region_has_the_mean_of_the_chosen_stage_in_the_colour_of_its_marker(decoded, show):
-    view = show(SpectrumView(decoded, theme.light()))
+def test_every_region_has_the_mean_of_the_chosen_stage_in_the_colour_of_its_marker(decoded, show, wear):
+    view = show(SpectrumView(decoded))
     decoded.regions.add("point", [(3, 4)])
     decoded.regions.add("rectangle", [(1, 1), (6, 6)])
     decoded.looking.select_stage(2)
     for tokens in (theme.light(), theme.dark()):
-        view.set_theme(tokens)
+        wear(tokens)
         for number, curve in view.region_curves.items():
             assert y_of(curve.mean) == 4 * [0.25]
-            assert curve.mean.opts["pen"].color().name() == region_colour(tokens, number)
+            assert curve.mean.opts["pen"].color().name() == region_colour(number)
     assert list(view.region_curves) == [1, 2]
     decoded.regions.remove(1)
     assert list(view.region_curves) == [2]
@@ -88,7 +88,7 @@ def test_the_tint_reaches_one_deviation_to_either_side_and_leaves_out_what_is_no
     scene[0, :, 0], scene[0, :, 1] = 0.25, 0.75
     scene[2] = np.nan
     decoded.session.stages._images[5] = scene
-    view = show(SpectrumView(decoded, theme.light()))
+    view = show(SpectrumView(decoded))
     decoded.regions.add("rectangle", [(0, 0), (4, 2)])
     box = view.region_curves[1].band.path().boundingRect()
     assert (box.top(), box.bottom()) == (0.25, 0.75)
@@ -97,7 +97,7 @@ def test_the_tint_reaches_one_deviation_to_either_side_and_leaves_out_what_is_no
 
 
 def test_the_stages_of_the_chosen_region_are_a_fan_until_the_mouse_is_on_a_picture(decoded, show):
-    view = show(SpectrumView(decoded, theme.light()))
+    view = show(SpectrumView(decoded))
     decoded.looking.select_pixel((8, 8))
     decoded.regions.add("ellipse", [(2, 2), (9, 9)])
     assert len(y_of(view.fan.fan)) == 6 * 5 and len(y_of(view.places[0].fan)) == 5
@@ -113,7 +113,7 @@ def test_the_stages_of_the_chosen_region_are_a_fan_until_the_mouse_is_on_a_pictu
 
 def test_a_pixel_without_a_single_number_has_no_angle_and_breaks_nothing(decoded, show):
     decoded.session.stages._images[5] = np.full((4, 16, 14), np.nan, np.float32)
-    view = show(SpectrumView(decoded, theme.light()))
+    view = show(SpectrumView(decoded))
     view.show_cursor(Cursor(5, 3, 3))
     assert "°" not in view.what.text()
     decoded.regions.add("point", [(3, 4)])
@@ -121,7 +121,7 @@ def test_a_pixel_without_a_single_number_has_no_angle_and_breaks_nothing(decoded
 
 
 def test_points_are_means_over_the_box_that_is_chosen_above(decoded, show):
-    view = show(SpectrumView(decoded, theme.light()))
+    view = show(SpectrumView(decoded))
     decoded.regions.add("point", [(3, 4)])
     view.box.setCurrentText("Mean of 3 × 3")
     assert decoded.regions.curve(decoded.regions.chosen, 5).num_pixels == 9
@@ -129,7 +129,7 @@ def test_points_are_means_over_the_box_that_is_chosen_above(decoded, show):
 
 def test_a_row_of_a_photograph_keeps_its_profile_and_a_box_has_none(decode_photograph, samples, show):
     parts = decode_photograph(samples, "cs")
-    view = show(SpectrumView(parts, theme.light()))
+    view = show(SpectrumView(parts))
     parts.regions.add("point", [(3, 4)])
     parts.regions.add("rectangle", [(1, 1), (6, 6)])
     assert list(view.region_curves) == [1] and len(y_of(view.region_curves[1].mean)) == 24
@@ -142,7 +142,7 @@ def test_a_row_of_a_photograph_keeps_its_profile_and_a_box_has_none(decode_photo
 
 
 def test_the_list_has_pixels_mean_deviation_and_angle_of_every_place(decoded, show):
-    panel = show(RegionPanel(decoded, theme.light()))
+    panel = show(RegionPanel(decoded))
     decoded.looking.select_band(1)
     region = decoded.regions.add("rectangle", [(0, 0), (4, 2)])
     true = decoded.regions.curve(region, REFERENCE).mean
@@ -153,7 +153,7 @@ def test_the_list_has_pixels_mean_deviation_and_angle_of_every_place(decoded, sh
 
 
 def test_a_row_of_the_list_chooses_and_its_numbers_move_the_place(qtbot, decoded, show):
-    panel = show(RegionPanel(decoded, theme.light()))
+    panel = show(RegionPanel(decoded))
     regions = decoded.regions
     regions.add("rectangle", [(1, 2), (5, 8)])
     regions.add("point", [(3, 4)])
@@ -169,7 +169,7 @@ def test_a_row_of_the_list_chooses_and_its_numbers_move_the_place(qtbot, decoded
 
 
 def test_the_corners_of_a_polygon_are_typed_and_nonsense_goes_back(qtbot, decoded, show):
-    panel = show(RegionPanel(decoded, theme.light()))
+    panel = show(RegionPanel(decoded))
     decoded.regions.add("polygon", [(1, 1), (1, 9), (9, 9)])
     assert panel.place.corners.text() == "1, 1; 9, 1; 9, 9"
     for typed, corners in (("2, 1; 9, 1; 9, 9", ((1, 2), (1, 9), (9, 9))), ("2; 3", ((1, 2), (1, 9), (9, 9)))):
@@ -181,7 +181,7 @@ def test_the_corners_of_a_polygon_are_typed_and_nonsense_goes_back(qtbot, decode
 
 def test_the_figures_of_zoom_boxes_are_listed_for_the_chosen_stage(decode_photograph, low_resolution, show):
     parts = decode_photograph(low_resolution, "sr")
-    panel = show(RegionPanel(parts, theme.light()))
+    panel = show(RegionPanel(parts))
     assert not panel.tools["ellipse"].isVisible() and panel.tools["rectangle"].text() == "Zoom box"
     region = parts.regions.add("rectangle", [(0, 0), (8, 8)])
     parts.looking.select_stage(2)
@@ -196,8 +196,8 @@ def test_the_figures_of_zoom_boxes_are_listed_for_the_chosen_stage(decode_photog
 def test_the_library_is_ranked_by_angle_to_the_curve_with_the_first_stage_that_came_close(
     qtbot, decoded, library, show
 ):
-    spectrum = show(SpectrumView(decoded, theme.light()))
-    panel = show(LibraryPanel(decoded, theme.light(), lambda: spectrum.subject))
+    spectrum = show(SpectrumView(decoded))
+    panel = show(LibraryPanel(decoded, lambda: spectrum.subject))
     spectrum.subject_changed.connect(panel.refresh)
     open_library(qtbot, decoded, library)
     assert "3 spectra, resampled linearly to all 4 bands" in panel.words.text()
@@ -212,8 +212,8 @@ def test_the_library_is_ranked_by_angle_to_the_curve_with_the_first_stage_that_c
 
 
 def test_a_click_draws_a_spectrum_of_the_library_scaled_to_the_mean_of_the_curve(qtbot, decoded, library, show):
-    spectrum = show(SpectrumView(decoded, theme.light()))
-    panel = show(LibraryPanel(decoded, theme.light(), lambda: spectrum.subject))
+    spectrum = show(SpectrumView(decoded))
+    panel = show(LibraryPanel(decoded, lambda: spectrum.subject))
     spectrum.subject_changed.connect(panel.refresh)
     open_library(qtbot, decoded, library)
     decoded.looking.select_pixel((3, 3))
@@ -229,7 +229,7 @@ def test_a_click_draws_a_spectrum_of_the_library_scaled_to_the_mean_of_the_curve
 def test_a_library_that_reaches_two_bands_is_refused_in_words_and_one_that_reaches_three_says_so(
     qtbot, decoded, tmp_path, show
 ):
-    panel = show(LibraryPanel(decoded, theme.light(), lambda: None))
+    panel = show(LibraryPanel(decoded, lambda: None))
     path = tmp_path / "part.csv"
     path.write_text("nm,a\n480,1\n560,2\n")
     open_library(qtbot, decoded, path)
@@ -253,7 +253,7 @@ def test_the_first_stage_within_five_degrees_is_found_and_nan_is_never_close():
 
 
 def test_three_bands_become_red_green_and_blue_and_the_bar_says_which(qtbot, decoded, show):
-    centre = show(CentreView(decoded, theme.light()), 1000, 700)
+    centre = show(CentreView(decoded), 1000, 700)
     cube = np.zeros((4, 16, 14), np.float32)
     cube[3], cube[0, :, 7:] = 1, 1
     decoded.session.stages._images[5] = cube
@@ -362,7 +362,7 @@ def test_every_view_of_a_cube_with_holes_is_drawn(decoded, show, mode, hole):
     cube = np.full((4, 16, 14), 0.5, np.float32)
     cube[{"a pixel": (slice(None), 2, 3), "a band": 1, "everything": ...}[hole]] = np.nan
     decoded.session.stages._images[5] = cube
-    centre = show(CentreView(decoded, theme.light()), 900, 700)
+    centre = show(CentreView(decoded), 900, 700)
     decoded.looking.set_mode(mode)
     decoded.looking.set_composite((3, 1, 0))
     decoded.regions.add("ellipse", [(0, 0), (8, 8)])
