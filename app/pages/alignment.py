@@ -232,7 +232,7 @@ class AlignmentPage(Recolours, Page):
         self._opened.setData([0.0], [0.0], pen=pen(self.map, colour, 1.5))
         self.map.getPlotItem().getViewBox().autoRange(padding=0.02)
         self.key.setText(
-            f"In %; {alignment.explained_by_chance:.1%} is chance. "
+            f"In percent; {alignment.explained_by_chance:.1%} is chance. "
             "The cross is the best place, the circle where the mask was opened."
         )
 

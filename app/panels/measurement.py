@@ -128,8 +128,13 @@ def _button(text: str, act: Callable[[], None]) -> QPushButton:
 
 def _lines(lines: list[str]) -> str:
     """`lines` below each other with some air between them; nothing where all are empty."""
-    text = "<br>".join(html.escape(breakable(line)) for line in lines if line)
+    text = "<br>".join(html.escape(_unbroken(breakable(line))) for line in lines if line)
     return f'<div style="line-height: 135%">{text}</div>' if text else ""
+
+
+def _unbroken(line: str) -> str:
+    """`line` that is not broken within a size such as "32 × 32"."""
+    return line.replace(" × ", "\u00a0×\u00a0")
 
 
 def _files(table: RoleTable) -> list[str]:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 from ..actions import ENTRIES
 from ..widgets import theme
 
-COLUMNS = (("File", "Edit"), ("View", "Restore", "Help"))
+COLUMNS = (("File", "Edit"), ("View",), ("Restore", "Adapters", "Help"))
 
 
 class ShortcutsOverlay(QDialog):

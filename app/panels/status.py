@@ -87,6 +87,8 @@ class StatusBar(QStatusBar):
         """Which band the values are of; a photograph in its colours has them all."""
         session, selection = self._session, self._session.selection
         band = selection.band
+        if not len(session.stages):  # what was measured has no bands
+            return ""
         if session.kind.is_photograph:
             return RGB[band] if self._is_one_of_rgb else ""
         wavelengths_nm = session.measurement.wavelengths_nm

@@ -31,8 +31,8 @@ from .stepping import SteppingCard
 ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
 STRETCHES = {  # words -> (percentiles, whether all panes share them)
     "As it is, 0 to 1": (None, True),
-    "Percentile 1 – 99, shared": ((1.0, 99.0), True),
-    "Percentile 1 – 99, each its own": ((1.0, 99.0), False),
+    "1 – 99 %, shared": ((1.0, 99.0), True),
+    "1 – 99 %, each its own": ((1.0, 99.0), False),
     "Full range, shared": ((0.0, 100.0), True),
     "Full range, each its own": ((0.0, 100.0), False),
 }
@@ -175,6 +175,7 @@ class CentreView(QWidget):
         self.stretch.setAccessibleName("Contrast of the pictures")
         self.stretch.setToolTip(
             "Black and white of the display; the numbers are never changed.\n"
+            "1 – 99 %: from these percentiles of a picture, of the newest stage where they are shared.\n"
             "0 to 1 is meant for scenes: what a detector saw is shown by its percentiles then."
         )
         self.stretch.activated.connect(

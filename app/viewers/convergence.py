@@ -151,9 +151,9 @@ class ConvergenceView(Recolours, QWidget):
         header = self.table.horizontalHeader()
         columns = range(self.figures.columnCount())
         widths = [max(self.table.sizeHintForColumn(column), header.sectionSizeHint(column)) for column in columns]
-        spare = max(self.table.viewport().width() - sum(widths), 0) // max(len(widths), 1)
+        share, rest = divmod(max(self.table.viewport().width() - sum(widths), 0), max(len(widths), 1))
         for column, width in zip(columns, widths, strict=True):
-            header.resizeSection(column, width + spare)
+            header.resizeSection(column, width + share + int(column < rest))
 
     def _follow(self) -> None:
         stage = self._session.selection.stage

@@ -36,6 +36,7 @@ from .subjects import chosen_stage, num_stages
 KEYS = {"point": "P", "rectangle": "R", "ellipse": "E", "polygon": "G"}
 NO_NUMBER = "–"
 DOT = 10  # px
+ROW_HEIGHT = 24
 
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -122,13 +123,13 @@ class RegionPanel(Recolours, QWidget):
         column.addWidget(self.hint)
         column.addWidget(self.table, 1)
         column.addWidget(self.place)
-        column.addStretch(0)
         ends = QHBoxLayout()
         ends.setSpacing(GRID)
         ends.addWidget(self.remove)
         ends.addStretch()
         ends.addWidget(self.export)
         column.addLayout(ends)
+        column.addStretch()
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
@@ -181,6 +182,7 @@ class RegionPanel(Recolours, QWidget):
                 table.selectRow(row)
         if regions.chosen is None:
             table.setCurrentItem(None)
+        table.setMaximumHeight(table.horizontalHeader().sizeHint().height() + (len(regions.all) + 1) * ROW_HEIGHT)
         table.blockSignals(False)
 
     def _write_headings(self, headings: list[str]) -> None:
@@ -314,7 +316,7 @@ def _new_table() -> QTableWidget:
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setShowGrid(False)
     table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(24)
+    table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
     header = table.horizontalHeader()
     header.setHighlightSections(False)
     header.setDefaultAlignment(_LEFT)

@@ -115,8 +115,8 @@ class ResidualView(Recolours, QWidget):
         for place, (plot, title) in enumerate(self._titles.items()):
             grid.addWidget(title, 1, place)
             grid.addWidget(plot, 2, place)
-        grid.setRowStretch(0, 4)
-        grid.setRowStretch(2, 3)
+        grid.setRowStretch(0, 1)
+        grid.setRowStretch(2, 1)
         for part in range(3):
             grid.setColumnStretch(part, 1)
         column.addLayout(grid, 1)

@@ -54,6 +54,7 @@ class SpectrumView(Recolours, QWidget):
         self.fan = Fan(self.plot)  # of the chosen region
         self.places = [Fan(self.plot), Fan(self.plot)]  # pinned, under the mouse
         self.reference = self.plot.plot()
+        self.reference.setZValue(1)  # seen also where a thick curve is as it should be
         self.library = self.plot.plot()
         self.subject: Subject | None = None
         self.heading = QLabel()
@@ -69,7 +70,7 @@ class SpectrumView(Recolours, QWidget):
         self.mean.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.mean.setAccessibleName("Mean over a range of bands")
         self.mean.clicked.connect(parts.ruler.toggle)
-        self.csv = QPushButton("csv")
+        self.csv = QPushButton("CSV")
         self.csv.clicked.connect(self.export_requested)
         self._lay_out()
         self._selection = parts.session.selection

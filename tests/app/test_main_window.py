@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QMessageBox, QSpinBox
 
-from app.actions import IS_ON
+from app.actions import ENTRIES, IS_ON
 from app.main_window import MainWindow
 from app.problems import Problem
 from app.resources import resource_path
@@ -292,6 +292,11 @@ def test_every_control_has_a_name_for_screen_readers(window):
                     continue  # of Qt's own controls
                 name = control.accessibleName() or getattr(control, "text", lambda: "")()
                 assert name or control.toolTip(), control
+
+
+def test_the_list_of_shortcuts_leaves_none_out(window):
+    listed = {label.text() for label in window.shortcuts.findChildren(QLabel)}
+    assert {entry.text.removesuffix("…") for entry in ENTRIES if entry.key} <= listed
 
 
 def test_closing_while_a_stage_is_computed_waits_for_it_and_then_closes(qtbot, window, fake, gate_type):
