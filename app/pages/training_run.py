@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..assembly import Parts
-from ..quantities import duration, gibibytes, roughly
+from ..quantities import duration, roughly
 from ..training.record import Progress
 from ..widgets import theme
 from ..widgets.colours import to_image
@@ -248,7 +248,7 @@ def score_sentence(progress: Progress, *, has_truth: bool) -> str:
 
 
 def _where(progress: Progress, device: str) -> str:
-    """Step, time left, device and memory, in one line."""
+    """Step, time left and device, in one line."""
     parts = [f"Step {progress.step} of {progress.num_steps}"] if progress.num_steps and progress.step else []
     if progress.seconds_left is not None:
         parts.append(f"{roughly(progress.seconds_left)} left")
@@ -256,8 +256,6 @@ def _where(progress: Progress, device: str) -> str:
         parts.append(duration(progress.elapsed_s))
     if device:
         parts.append(device)
-    if progress.memory_bytes:
-        parts.append(gibibytes(progress.memory_bytes))
     return "  ·  ".join(parts)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from .runs import EventFile, Run, end_process, parsed
+from lorun_engine.training.events import event_of
+
+from .runs import EventFile, Run, end_process
 
 FOLLOW_MS = 300
 GRACE_MS = 10_000  # for writing a last checkpoint
@@ -26,14 +28,25 @@ def own_command() -> tuple[str, ...]:
 
 
 class Child(QObject):
-    """A process that writes one event a line; it is asked to end, then told to, then killed."""
+    """A process that writes one event a line; it is asked to end, then told to, then killed.
 
-    came = Signal(object)  # one event, a dict
+    `read` makes an event of a line, or None of one that tells none.
+    """
+
+    came = Signal(object)  # one event, as `read` made it
     ended = Signal()
     grace_ms = GRACE_MS
 
-    def __init__(self, arguments: Sequence[str], parent: QObject, *, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        parent: QObject,
+        *,
+        command: Sequence[str] | None = None,
+        read: Callable[[bytes], object | None] = event_of,
+    ) -> None:
         super().__init__(parent)
+        self._event_of = read
         self.complaint = ""  # why it ended, in the words of the process; nothing when it ended well
         self._last_words = b""
         self._is_over = self._was_told = False
@@ -86,7 +99,7 @@ class Child(QObject):
 
     def _read(self) -> None:
         while self._process.canReadLine():
-            event = parsed(self._process.readLine().data())
+            event = self._event_of(self._process.readLine().data())
             if event is not None:
                 self.came.emit(event)
 
@@ -115,7 +128,7 @@ class Child(QObject):
 class Follower(QObject):
     """Follows the `events` file of a process that another window started."""
 
-    came = Signal(object)
+    came = Signal(object)  # one TrainEvent
     ended = Signal()
 
     def __init__(self, run: Run, parent: QObject, *, events: EventFile) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lorun_engine.io import RoleTable
 from lorun_engine.io.reading import reading_of
@@ -105,8 +106,14 @@ class Probe:
         return dict(self.costs).get(preset)
 
 
-def probe_from(event: Mapping[str, Any], key: tuple[str, ...]) -> Probe:
-    """What an event of a trial says; what it does not say is left open."""
+def probe_of(line: bytes, key: tuple[str, ...]) -> Probe | None:
+    """What a line of a trial says; what it does not say is left open. None for a line that is something else."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict) or event.get("event") != "probe":
+        return None
     costs = []
     for name, entry in (event.get("presets") or {}).items():
         costs.append((name, Cost(int(entry["steps"]), float(entry["seconds"]), entry.get("memory_bytes"))))

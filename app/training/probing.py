@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from .child import Child
-from .plan import Plan, Probe, probe_from
+from .plan import Plan, Probe, probe_of
 from .training import Training
 
 
@@ -38,8 +36,9 @@ class Probing(QObject):
         if self._training.has_child or plan.probe_key == (self._key if self.is_running else known):
             return
         self._end()
-        prober = Child(plan.probe_arguments(), self, command=self._training.command)
-        prober.came.connect(partial(self._come, prober, plan))
+        read = partial(probe_of, key=plan.probe_key)
+        prober = Child(plan.probe_arguments(), self, command=self._training.command, read=read)
+        prober.came.connect(partial(self._come, prober))
         prober.ended.connect(partial(self._ended, prober))
         self._prober, self._key, self.trouble = prober, plan.probe_key, ""
         prober.start()
@@ -51,9 +50,9 @@ class Probing(QObject):
             self._prober.kill(wait=True)
         self._prober = None
 
-    def _come(self, prober: Child, plan: Plan, event: Mapping[str, Any]) -> None:
-        if prober is self._prober and event["event"] == "probe":
-            self.result = probe_from(event, plan.probe_key)
+    def _come(self, prober: Child, probe: Probe) -> None:
+        if prober is self._prober:
+            self.result = probe
 
     def _ended(self, prober: Child) -> None:
         prober.deleteLater()

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
+
+from lorun_engine.training.events import (
+    Continued,
+    Finished,
+    Noted,
+    Paused,
+    PhaseBegun,
+    Remark,
+    Skipped,
+    Started,
+    Step,
+    Stopped,
+    TrainEvent,
+    Validated,
+)
 
 State = Literal["idle", "starting", "running", "pausing", "paused", "stopping", "ended"]
 Outcome = Literal["", "finished", "stopped", "discarded", "broken"]
@@ -30,7 +44,6 @@ class Progress:
     best_step: int | None = None
     elapsed_s: float = 0.0
     seconds_left: float | None = None
-    memory_bytes: int | None = None
     sentence: str = ""
 
     @property
@@ -57,41 +70,40 @@ class Record:
         """Estimates the time left from the steps to come alone."""
         self._times = []
 
-    def take(self, event: Mapping[str, Any], progress: Progress) -> Progress:
-        """How far the training is after an event; of a version that says more it is understood as far as that goes."""
-        kind, step, message = event["event"], _whole(event.get("step")), event.get("message")
-        noted = {"sentence": message} if isinstance(message, str) else {}
-        elapsed_s = _finite(event.get("elapsed_s"))
-        if elapsed_s is not None:
-            noted["elapsed_s"] = elapsed_s
-        noted |= {name: event[name] for name in ("num_steps", "memory_bytes") if _whole(event.get(name))}
-        if kind == "step" and step is not None:
-            noted |= self._stepped(step, event, progress)
-        elif kind == "validated" and step is not None:
-            noted |= self._validated(0 if event.get("is_start") is True else step, event.get("metrics"))
-        elif kind in ("paused", "continued"):
-            noted |= {"state": "paused" if kind == "paused" else "running", "seconds_left": None}
-            self.restart_clock()
-        elif kind in ("stopped", "finished"):
-            noted |= {"outcome": _outcome(kind, event.get("reason")), "seconds_left": None}
-        return replace(progress, **noted)
+    def take(self, event: TrainEvent, progress: Progress) -> Progress:
+        """How far the training is after an event."""
+        progress = replace(progress, elapsed_s=event.elapsed_s)
+        if isinstance(event, Skipped | Noted | Remark):
+            progress = replace(progress, sentence=event.message)
+        match event:
+            case Started() | PhaseBegun():
+                return replace(progress, num_steps=event.num_steps)
+            case Step():
+                return self._stepped(event, progress)
+            case Validated():
+                return self._validated(event, progress)
+            case Paused() | Continued():
+                self.restart_clock()
+                return replace(progress, state="paused" if isinstance(event, Paused) else "running", seconds_left=None)
+            case Stopped() | Finished():
+                return replace(progress, outcome=_outcome(event), seconds_left=None)
+        return progress
 
-    def _stepped(self, step: int, event: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    def _stepped(self, event: Step, progress: Progress) -> Progress:
+        step = event.step
         while self.losses and self.losses[-1][0] >= step:  # a resumed training goes back to its checkpoint
             self.losses.pop()
         self.scores = [score for score in self.scores if score[0] <= step]
-        loss, elapsed_s = _finite(event.get("loss")), _finite(event.get("elapsed_s"))
-        if loss is not None:
-            self.losses.append((step, loss))
-        if elapsed_s is not None:
-            self._times = [time for time in self._times if time[0] < step][1 - RECENT :] + [(step, elapsed_s)]
-        return {
-            "state": "running" if progress.state in ("starting", "paused") else progress.state,
-            "outcome": "",
-            "step": step,
-            "loss": loss,
-            "seconds_left": self._seconds_left(step, progress.num_steps),
-        }
+        self.losses.append((step, event.loss))
+        self._times = [time for time in self._times if time[0] < step][1 - RECENT :] + [(step, event.elapsed_s)]
+        return replace(
+            progress,
+            state="running" if progress.state in ("starting", "paused") else progress.state,
+            outcome="",
+            step=step,
+            loss=event.loss,
+            seconds_left=self._seconds_left(step, progress.num_steps),
+        )
 
     def _seconds_left(self, step: int, num_steps: int) -> float | None:
         """From the latest steps, so that validations and other programs count as much as they do now."""
@@ -100,31 +112,21 @@ class Record:
         (first, began), (last, now) = self._times[0], self._times[-1]
         return max(0, num_steps - step) * (now - began) / (last - first)
 
-    def _validated(self, step: int, metrics: object) -> dict[str, Any]:
-        metrics = metrics if isinstance(metrics, Mapping) else {}
-        name = "psnr" if "psnr" in metrics else "withheld_psnr"
-        psnr = _finite(metrics.get(name))
-        if psnr is None:
-            return {}
+    def _validated(self, event: Validated, progress: Progress) -> Progress:
+        name = "psnr" if "psnr" in event.metrics else "withheld_psnr"
+        psnr, step = event.metrics.get(name), 0 if event.is_start else event.step
+        if psnr is None or not math.isfinite(psnr):
+            return progress
         self.has_truth = name == "psnr"
         self.scores = [score for score in self.scores if score[0] < step] + [(step, psnr)]
         if step == 0:
-            return {"start_psnr": psnr}
+            return replace(progress, start_psnr=psnr)
         best_step, best_psnr = max(self.scores[1:] or self.scores, key=lambda score: score[1])
-        return {"best_psnr": best_psnr, "best_step": best_step}
+        return replace(progress, best_psnr=best_psnr, best_step=best_step)
 
 
-def _outcome(kind: str, reason: object) -> Outcome:
+def _outcome(event: Stopped | Finished) -> Outcome:
     """A training that ended early because nothing improved is as good as one that took all its steps."""
-    if kind == "finished" or reason == "early":
+    if isinstance(event, Finished) or event.reason == "early":
         return "finished"
-    return "broken" if reason in ("disk-full", "not-finite") else "stopped"
-
-
-def _finite(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return "broken" if event.reason in ("disk-full", "not-finite") else "stopped"

@@ -12,10 +12,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lorun_engine.errors import FileError
+from lorun_engine.training.run_folder import BEST
 
 from .. import render
 from ..kinds import PERCENTILES
-from .runs import BEST, Run
+from .runs import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,10 @@ from PySide6.QtCore import QFile
 
 from lorun_engine.errors import FileError
 from lorun_engine.io import replacing
+from lorun_engine.training.events import Discarded, Finished, Moment, TrainEvent, event_of
+from lorun_engine.training.run_folder import BEST, CHECKPOINT, EVENTS, REPORT, give_command
 
 ABOUT = "window.json"
-EVENTS = "events.jsonl"
-CHECKPOINT = "checkpoint.safetensors"
-BEST = "adapters.safetensors"  # the best set so far, usable at any moment
-REPORT = "report.html"
-PREVIEW = "preview.npz"
-COMMANDS = "commands"  # words that are added to this file are obeyed after a step
 LONGEST_LINE = 1 << 16  # bytes
 OWN_TRASH = ".trash"  # where the desktop has none
 
@@ -70,21 +66,20 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Whether the training came to its own end."""
-        event = last_event(self.folder / EVENTS)
-        return event is not None and event["event"] in ("finished", "discarded")
+        return isinstance(last_event(self.folder / EVENTS), Finished | Discarded)
 
     @property
     def last_step(self) -> int:
         """The step of the last event; 0 where there is none."""
-        step = (last_event(self.folder / EVENTS) or {}).get("step")
-        return step if isinstance(step, int) else 0
+        event = last_event(self.folder / EVENTS)
+        return event.step if isinstance(event, Moment) else 0
 
     @property
     def is_keepable(self) -> bool:
         """Whether there is a set that can be used."""
         return (self.folder / BEST).is_file()
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[TrainEvent]:
         """All events so far, in order."""
         return EventFile(self.folder / EVENTS).new()
 
@@ -97,8 +92,7 @@ class Run:
     def give(self, command: str) -> None:
         """Gives the process a command: pause, continue, validate, checkpoint or stop."""
         try:
-            with open(self.folder / COMMANDS, "a", encoding="utf-8") as stream:
-                stream.write(f"{command}\n")
+            give_command(self.folder, command)
         except OSError as error:
             raise FileError(
                 f"The training could not be told to {command}: {error.strerror or error}. Free space in {self.folder}."
@@ -110,12 +104,6 @@ class Run:
         with replacing(self.folder / ABOUT) as temporary:
             temporary.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 
-    def settled(self) -> Run:
-        """The same run, not to be offered again."""
-        run = replace(self, is_settled=True)
-        run.save()
-        return run
-
 
 @dataclass
 class EventFile:
@@ -124,7 +112,7 @@ class EventFile:
     path: Path
     _read: int = field(default=0, init=False)
 
-    def new(self) -> list[dict[str, Any]]:
+    def new(self) -> list[TrainEvent]:
         """The events that were added since the last call."""
         try:
             with open(self.path, "rb") as stream:
@@ -134,10 +122,10 @@ class EventFile:
             return []
         whole = content[: content.rfind(b"\n") + 1]
         self._read += len(whole)
-        return [event for line in whole.splitlines() if (event := parsed(line)) is not None]
+        return [event for line in whole.splitlines() if (event := event_of(line)) is not None]
 
 
-def last_event(path: Path) -> dict[str, Any] | None:
+def last_event(path: Path) -> TrainEvent | None:
     """The last event of a file, which may be long; None where there is none."""
     try:
         with open(path, "rb") as stream:
@@ -145,16 +133,7 @@ def last_event(path: Path) -> dict[str, Any] | None:
             lines = stream.read().splitlines()
     except OSError:
         return None
-    return next((event for line in reversed(lines) if (event := parsed(line)) is not None), None)
-
-
-def parsed(line: bytes) -> dict[str, Any] | None:
-    """The event in a line of JSON; None for a line that is something else, such as a library's warning."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    return next((event for line in reversed(lines) if (event := event_of(line)) is not None), None)
 
 
 def runs_folder() -> Path:

@@ -7,16 +7,18 @@ events of the process, gives it commands, and brings what it made into the libra
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from lorun_engine.errors import FileError, LorunError
 from lorun_engine.task import TASKS
+from lorun_engine.training.events import Previewed, Started, Step, TrainEvent, Validated
+from lorun_engine.training.run_folder import EVENTS, PREVIEW
 
 from ..document.session import Session
 from ..job import Job
@@ -25,7 +27,7 @@ from .child import Child, Follower
 from .plan import Plan
 from .record import Progress, Record
 from .results import Preview, bring_in, read_preview
-from .runs import EVENTS, PREVIEW, EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
+from .runs import EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
 
 
 class Training(QObject):
@@ -112,7 +114,7 @@ class Training(QObject):
         if pid is not None:
             self._save(replace(run, pid=pid, began=process_start(pid), is_settled=False))
 
-    def _attach(self, run: Run, child: Child | Follower, events: Sequence[Mapping[str, Any]]) -> None:
+    def _attach(self, run: Run, child: Child | Follower, events: Sequence[TrainEvent]) -> None:
         """Shows `run` as its `events` so far tell it, and listens to `child` from now on."""
         self._forget_curves(run)
         self.progress = replace(self.progress, state="starting")
@@ -195,12 +197,12 @@ class Training(QObject):
 
     # ---- events --------------------------------------------------------------------------------------------------
 
-    def _come(self, event: Mapping[str, Any]) -> None:
+    def _come(self, event: TrainEvent) -> None:
         """Takes an event over and shows what it changed."""
         self.progress = self.record.take(event, self.progress)
-        if event["event"] in ("step", "validated", "started"):
+        if isinstance(event, Step | Validated | Started):
             self.curves_changed.emit()
-        if event["event"] == "preview":
+        if isinstance(event, Previewed):
             self._find_preview()
         self.changed.emit()
 

@@ -19,6 +19,19 @@ from ..errors import FileError, LorunError, ModelError
 from ..library.cards import cards_in
 from ..library.sets import Copied, export_set, find_set, import_set, verified
 from ..task import DEFAULT
+from ..training.events import (
+    Finished,
+    Moment,
+    Noted,
+    Remark,
+    Result,
+    Skipped,
+    Step,
+    Stopped,
+    TrainEvent,
+    Validated,
+    line_of,
+)
 from ..training.run_folder import EVENTS, START, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
 from .flags import Commands, Context, add_geometry, tell
@@ -123,7 +136,7 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team) -> tup
 def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
     """The same of an adaptation; what there is to say of its files comes before its own events."""
     from ..training.adapting import write_plan
-    from ..training.train import TrainEvent, train
+    from ..training.train import train
 
     if args.out is None:
         raise LorunError("An adaptation needs --out RUN, the folder of the training.")
@@ -135,9 +148,9 @@ def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, t
 
     def told():
         for path, reason in adaptation.learned.skipped:
-            yield TrainEvent("skipped", 0.0, path=str(path), message=reason)
+            yield Skipped(0.0, str(path), reason)
         for note in adaptation.learned.notes:
-            yield TrainEvent("noted", 0.0, message=note)
+            yield Noted(0.0, note)
 
     return args.out, _one_after_the_other(told(), train(recipe, material, args.out, device=device, team=team))
 
@@ -175,7 +188,7 @@ def _follow(events, run: Path, args: argparse.Namespace, *, unheard: Callable[[]
     is_adaptation = (run / START).is_file()
     with open_log(run / EVENTS) as log:
         for event in with_ends(events, run) if is_adaptation else events:
-            line = json.dumps({name: value for name, value in asdict(event).items() if value is not None})
+            line = line_of(event)
             try:
                 log.write(line.encode() + b"\n")
                 log.flush()
@@ -183,7 +196,7 @@ def _follow(events, run: Path, args: argparse.Namespace, *, unheard: Callable[[]
                 raise FileError(
                     f"{run / EVENTS} could not be written: {error.strerror or error}. Free space, then resume."
                 ) from error
-            if event.report is not None:
+            if isinstance(event, Finished | Stopped) and event.result is not None:
                 write_report(run)
             if args.events == "json":
                 try:
@@ -191,7 +204,7 @@ def _follow(events, run: Path, args: argparse.Namespace, *, unheard: Callable[[]
                 except BrokenPipeError:
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what else is said goes nowhere
                     unheard()
-            elif event.event != "step" or event.step % 50 == 1:
+            elif not isinstance(event, Step) or event.step % 50 == 1:
                 tell(_sentence(event))
 
 
@@ -292,11 +305,19 @@ def _belongs(phase: str, asked: str) -> bool:
     return (phase == "adapters") == (asked == "adapters")  # the warm start belongs to the backbone
 
 
-def _sentence(event) -> str:
-    where = f"{event.phase} {event.step}" if event.phase else ""
-    figures = [f"loss {event.loss:.5f}"] if event.loss is not None else []
-    figures += [f"{name} {value:.3f}" for name, value in (event.metrics or {}).items()]
-    return " ".join([event.event, where, *figures, f"({event.elapsed_s:.0f} s)", event.message or ""]).strip()
+def _sentence(event: TrainEvent) -> str:
+    words = [event.event]
+    if isinstance(event, Moment):
+        words.append(f"{event.phase} {event.step}")
+    match event:
+        case Step():
+            words.append(f"loss {event.loss:.5f}")
+        case Validated(metrics=metrics) | Finished(result=Result(metrics)) | Stopped(result=Result(metrics)):
+            words += [f"{name} {value:.3f}" for name, value in metrics.items()]
+    words.append(f"({event.elapsed_s:.0f} s)")
+    if isinstance(event, Skipped | Noted | Remark):
+        words.append(event.message)
+    return " ".join(words)
 
 
 def _list(args: argparse.Namespace, context: Context) -> list[dict[str, Any]]:

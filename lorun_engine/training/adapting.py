@@ -26,6 +26,7 @@ from ..library.cards import Card, cards_in, read_card
 from ..tasks.camera import Camera
 from ..training_data.camera import save_camera
 from ..training_data.own_files import Examined
+from .events import Discarded, Finished, Result, Stopped, TrainEvent
 from .execution import Way
 from .own_material import LocalMaterial, known_camera_measures
 from .recipe import AUTO, Recipe, recipe_from
@@ -42,7 +43,7 @@ from .run_folder import (
     toml_text,
     write_json,
 )
-from .train import AdaptationTrial, TrainEvent
+from .train import AdaptationTrial
 
 PRESETS: Mapping[str, float] = {"quick": 8 * 60, "standard": 60 * 60, "thorough": 8 * 60 * 60}  # seconds meant
 _FEWEST_STEPS = 30
@@ -139,24 +140,14 @@ def with_ends(events: Iterator[TrainEvent], run: Path) -> Iterator[TrainEvent]:
     """The events of an adaptation, the last with its scores and a report, which is written before; a discarded one
     leaves no set."""
     for event in events:
-        if event.event == "discarded":
+        if isinstance(event, Discarded):
             for name in (BEST, BEST_CHECKPOINT, CHECKPOINT, *EARLIER):
                 (run / name).unlink(missing_ok=True)
-        elif event.event in ("finished", "stopped") and (run / BEST).is_file():
-            event = _with_scores(event, run)
+        elif isinstance(event, Finished | Stopped) and (run / BEST).is_file():
+            card = read_card(run / BEST)
+            scores = card.scores("validation"), card.scores("start")
+            event = replace(event, result=Result(*scores, BEST, card.fields["backbone_hash"], REPORT))
         yield event
-
-
-def _with_scores(event: TrainEvent, run: Path) -> TrainEvent:
-    card = read_card(run / BEST)
-    return replace(
-        event,
-        metrics=card.scores("validation"),
-        start_metrics=card.scores("start"),
-        path=BEST,
-        backbone_hash=card.fields["backbone_hash"],
-        report=REPORT,
-    )
 
 
 def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str = "cpu") -> dict[str, Any]:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from .events import Discarded, Finished, Moment, Paused, PhaseBegun, Started, Stopped, TrainEvent, Validated
 from .run_folder import CHECKPOINT, EARLIER, EVENTS, read_events
 
 WAITING, RUNNING, PAUSED, FINISHED, FAILED = "waiting", "running", "paused", "finished", "failed"
@@ -102,46 +103,44 @@ def holds_checkpoint(run: Path) -> bool:
 def standing(run: Path, *, name: str, runs: bool = False, failure: str | None = None) -> Standing:
     """How the training in the folder `run` stands; `runs` where a process is at it, `failure` what it said last."""
     events = read_events(run / EVENTS)
-    state, message = _state(run, events)
+    state, message = _state(run, events[-1] if events else None)
     if runs:
-        is_paused = bool(events) and events[-1]["event"] == "paused"
+        is_paused = bool(events) and isinstance(events[-1], Paused)
         state, message = PAUSED if is_paused else RUNNING, None
     elif failure is not None and state != FINISHED:
         state, message = FAILED, failure
-    if state == WAITING:
+    last = next((event for event in reversed(events) if isinstance(event, Moment)), None)
+    if state == WAITING or last is None:
         return Standing(name, state, message=message)
-    last = next((event for event in reversed(events) if event.get("phase")), {})
-    phase = last.get("phase")
-    in_phase = [event for event in events if event.get("phase") == phase]
-    num_steps = [event["num_steps"] for event in in_phase if event.get("num_steps")]
-    scores = [event.get("metrics", {}) for event in in_phase if event["event"] == "validated"]
+    in_phase = [event for event in events if isinstance(event, Moment) and event.phase == last.phase]
+    num_steps = [event.num_steps for event in in_phase if isinstance(event, Started | PhaseBegun)]
+    scores = [event.metrics for event in in_phase if isinstance(event, Validated)]
     figures = [score.get("withheld_psnr", score.get("psnr")) for score in scores]
     return Standing(
         name,
         state,
-        phase,
-        last.get("step"),
+        last.phase,
+        last.step,
         num_steps[-1] if num_steps else None,
         max((figure for figure in figures if figure is not None), default=None),
-        last.get("elapsed_s"),
+        last.elapsed_s,
         message,
     )
 
 
-def _state(run: Path, events: list[dict[str, Any]]) -> tuple[str, str | None]:
+def _state(run: Path, last: TrainEvent | None) -> tuple[str, str | None]:
     """The state that a folder tells of a training that nobody is at, and a sentence where it needs one."""
-    last = events[-1] if events else {}
-    message, reason = last.get("message"), last.get("reason")
-    if last.get("event") == "discarded":
-        return FINISHED, message
+    if isinstance(last, Discarded):
+        return FINISHED, last.message
     if not holds_checkpoint(run):
         return WAITING, None
-    if last.get("event") == "finished":
-        return FINISHED, None
-    if last.get("event") == "stopped" and reason in ("early", "asked"):
-        return FINISHED, message
-    if last.get("event") == "stopped" and reason in ("disk-full", "not-finite"):
-        return FAILED, message
+    match last:
+        case Finished():
+            return FINISHED, None
+        case Stopped(reason="early" | "asked"):
+            return FINISHED, last.message
+        case Stopped(reason="disk-full" | "not-finite"):
+            return FAILED, last.message
     return PAUSED, None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__
 from ..io import replacing
 from ..library.cards import Card, read_card
+from .events import Finished, Origin, Started, Step, Stopped, TrainEvent, Validated
 from .run_folder import BEST, DATA, EVENTS, RECIPE, REPORT, read_events
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 220, 48  # of a curve, in SVG units
@@ -48,10 +49,11 @@ def write_report(run: Path) -> Path:
     return path
 
 
-def _page(events: Sequence[Mapping[str, Any]], card: Card | None, listed: Mapping[str, Any], recipe: str) -> str:
-    started = next((event for event in events if event["event"] == "started"), {})
+def _page(events: Sequence[TrainEvent], card: Card | None, listed: Mapping[str, Any], recipe: str) -> str:
+    started = next((event for event in events if isinstance(event, Started)), None)
+    origin = None if started is None else started.origin
     fields = {} if card is None else card.fields
-    title = str(fields.get("title") or started.get("name") or "An adapted set")
+    title = str(fields.get("title") or (origin and origin.name) or "An adapted set")
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f'<p class="dim">{html.escape(_opening(started, events))}</p>',
@@ -65,7 +67,7 @@ def _page(events: Sequence[Mapping[str, Any]], card: Card | None, listed: Mappin
         "<h2>Recipe</h2>",
         f"<pre>{html.escape(recipe)}</pre>",
         "<h2>Hashes (SHA-256)</h2>",
-        _hashes(started, fields),
+        _hashes(origin, fields),
         f'<p class="dim">Written by LoRun {__version__}.</p>',
     ]
     return (
@@ -77,15 +79,16 @@ def _page(events: Sequence[Mapping[str, Any]], card: Card | None, listed: Mappin
     )
 
 
-def _opening(started: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
+def _opening(started: Started | None, events: Sequence[TrainEvent]) -> str:
     """What was trained and how it ended."""
-    steps = [event for event in events if event["event"] == "step"]
-    last = next((event for event in reversed(events) if event["event"] in ("finished", "stopped")), {})
-    said = f"Adapted from {started.get('starting_set', 'a set')}; its backbone is unchanged."
-    if steps:
-        minutes = steps[-1].get("elapsed_s", 0) / 60
-        said += f" {steps[-1]['step']} steps in {minutes:.1f} minutes on {started.get('device', 'the CPU')}."
-    return f"{said} {last.get('message', '')}".strip()
+    last = next((event for event in reversed(events) if isinstance(event, Step)), None)
+    end = next((event for event in reversed(events) if isinstance(event, Finished | Stopped)), None)
+    origin = None if started is None else started.origin
+    said = f"Adapted from {'a set' if origin is None else origin.starting_set}; its backbone is unchanged."
+    if last is not None:
+        device = "the CPU" if started is None else started.device
+        said += f" {last.step} steps in {last.elapsed_s / 60:.1f} minutes on {device}."
+    return said if end is None else f"{said} {end.message}"
 
 
 def _score_table(before: Mapping[str, float], after: Mapping[str, float]) -> str:
@@ -100,18 +103,17 @@ def _score_table(before: Mapping[str, float], after: Mapping[str, float]) -> str
     return _table(heads, rows) if rows else "<p>Nothing was scored.</p>"
 
 
-def _curves(events: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+def _curves(events: Sequence[TrainEvent]) -> Iterable[str]:
     """The curve of the deciding score with the start as a line, and that of the loss."""
-    scores = [event for event in events if event["event"] == "validated" and event.get("metrics")]
+    scores = [event for event in events if isinstance(event, Validated) and event.metrics]
     if scores:
-        first = scores[0]["metrics"]
-        name = "withheld_psnr" if "withheld_psnr" in first else "psnr"
-        points = [(event["step"], event["metrics"][name]) for event in scores if name in event["metrics"]]
-        start = next((event["metrics"][name] for event in scores if event.get("is_start")), None)
+        name = "withheld_psnr" if "withheld_psnr" in scores[0].metrics else "psnr"
+        points = [(event.step, event.metrics[name]) for event in scores if name in event.metrics]
+        start = next((event.metrics[name] for event in scores if event.is_start), None)
         yield _figure(
             points, f"{_TITLES[name]} on the withheld data, dB, by step; dashed: the starting set", line=start
         )
-    steps = {event["step"]: event["loss"] for event in events if event["event"] == "step"}
+    steps = {event.step: event.loss for event in events if isinstance(event, Step)}
     if steps:
         stride = max(1, len(steps) // 400)
         yield _figure(_smoothed(sorted(steps.items()))[::stride], "Loss by step, a running mean")
@@ -172,13 +174,11 @@ def _data(listed: Mapping[str, Any]) -> str:
     return _table((("file", ""), ("use", ""), ("SHA-256, or the reason", "")), rows) + notes
 
 
-def _hashes(started: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    known = (
-        ("new set", card.get("hash")),
-        ("backbone, unchanged", started.get("backbone_hash")),
-        ("starting set", started.get("starting_hash")),
-    )
-    return _table((("", ""),), [(name, value) for name, value in known if value])
+def _hashes(origin: Origin | None, card: Mapping[str, Any]) -> str:
+    known = [("new set", str(card["hash"]))] if "hash" in card else []
+    if origin is not None:
+        known += [("backbone, unchanged", origin.backbone_hash), ("starting set", origin.starting_hash)]
+    return _table((("", ""),), known)
 
 
 def _table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> str:

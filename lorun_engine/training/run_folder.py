@@ -15,12 +15,14 @@ import numpy as np
 
 from ..errors import FileError
 from ..io import replacing
+from .events import TrainEvent, event_of
 
 CHECKPOINT, BEST_CHECKPOINT = "checkpoint.safetensors", "checkpoint-best.safetensors"
 EARLIER = ("checkpoint-1.safetensors", "checkpoint-2.safetensors")  # the latest first
 BEST = "adapters.safetensors"
 START, CAMERA = "start.safetensors", "camera.safetensors"
 EVENTS, DATA, RECIPE, PREVIEW, REPORT = "events.jsonl", "data.json", "recipe.toml", "preview.npz", "report.html"
+COMMANDS = "commands"  # words that are added to this file are obeyed after a step
 _SPARE_BYTES = 4 << 20  # for the small files beside a checkpoint
 
 
@@ -90,17 +92,16 @@ def open_log(path: Path):
     return stream
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
+def read_events(path: Path) -> list[TrainEvent]:
     """The events of a training in order; lines that were cut off are left out."""
-    events = []
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [event for line in lines if (event := event_of(line)) is not None]
+
+
+def give_command(run: Path, command: str) -> None:
+    """Tells the training in the folder `run` a command, see `steering`."""
+    with open(run / COMMANDS, "a", encoding="utf-8") as file:
+        file.write(f"{command}\n")
 
 
 def toml_text(recipe: Any) -> str:

@@ -153,6 +153,11 @@ class TrainingState:
         groups = [{"params": group, "weight_decay": decay, "share": share} for group, share, decay in groups if group]
         self.optimizer = kinds[config.optimizer](groups, lr=config.learning_rate)
 
+    @property
+    def moment(self) -> tuple[float, str, int]:
+        """Seconds of training, phase and step: what every event says."""
+        return self.elapsed_s, self.phase, self.step
+
     def learning_rate(self) -> float:
         """Linear warm-up, then a cosine from the phase's peak rate to `final_rate` of it."""
         config = self.recipe.training

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from .train import TrainEvent
+from .events import Continued, Discarded, Paused, Step, Stopped, TrainEvent
+from .run_folder import COMMANDS
 
-COMMANDS = ("pause", "continue", "validate", "checkpoint", "preview", "stop", "discard", "leave")
 _POLL_S = 0.1  # while paused
 
 
@@ -38,7 +38,7 @@ class CommandFile:
     @property
     def path(self) -> Path:
         """The file that commands are appended to."""
-        return self.run / "commands"
+        return self.run / COMMANDS
 
     def __call__(self) -> str | None:
         """The next command, None where there is none yet; half-written lines wait for their end."""
@@ -51,12 +51,6 @@ class CommandFile:
             return None
         self._read += len(line)
         return line.decode("utf-8", "replace").strip()
-
-
-def give_command(run: Path, command: str) -> None:
-    """Tells the training in the folder `run` one of COMMANDS."""
-    with open(CommandFile(run).path, "a", encoding="utf-8") as file:
-        file.write(f"{command}\n")
 
 
 class Listening:
@@ -112,18 +106,14 @@ def steered(
             return
         yield event
         wanted = None
-        if event.event != "step":
+        if not isinstance(event, Step):
             continue
         command = commands()
         if command in ("validate", "checkpoint", "preview"):
             wanted = command
-        elif command == "discard":
+        elif command in ("discard", "leave"):
             events.close()
-            yield _discarded(event)
-            return
-        elif command == "leave":
-            events.close()
-            yield _left(event)
+            yield _ENDS[command](event)
             return
         elif command == "stop":
             yield events.send("validate")
@@ -132,26 +122,28 @@ def steered(
             return
         elif command == "pause":
             events.close()
-            yield TrainEvent("paused", event.elapsed_s, event.phase, event.step, message="Paused.")
+            yield Paused(event.elapsed_s, event.phase, event.step, "Paused.")
             while (command := commands()) not in ("continue", "stop", "discard", "leave"):
                 time.sleep(_POLL_S if command is None else 0)
             if command != "continue":
-                yield {"stop": _ended, "discard": _discarded, "leave": _left}[command](event)
+                yield _ENDS[command](event)
                 return
-            yield TrainEvent("continued", event.elapsed_s, event.phase, event.step, message="Going on.")
+            yield Continued(event.elapsed_s, event.phase, event.step, "Going on.")
             events = again()
 
 
-def _ended(event: TrainEvent) -> TrainEvent:
+def _ended(event: Step) -> Stopped:
     message = "Stopped; the best weights so far are kept, and the training can be resumed."
-    return TrainEvent("stopped", event.elapsed_s, event.phase, event.step, message=message, reason="asked")
+    return Stopped(event.elapsed_s, event.phase, event.step, message, "asked")
 
 
-def _left(event: TrainEvent) -> TrainEvent:
+def _left(event: Step) -> Stopped:
     message = "Told to end: a checkpoint was written, and the training can be resumed."
-    return TrainEvent("stopped", event.elapsed_s, event.phase, event.step, message=message, reason="told")
+    return Stopped(event.elapsed_s, event.phase, event.step, message, "told")
 
 
-def _discarded(event: TrainEvent) -> TrainEvent:
-    message = "Stopped; nothing of this training is kept."
-    return TrainEvent("discarded", event.elapsed_s, event.phase, event.step, message=message)
+def _discarded(event: Step) -> Discarded:
+    return Discarded(event.elapsed_s, event.phase, event.step, "Stopped; nothing of this training is kept.")
+
+
+_ENDS: Mapping[str, Callable[[Step], TrainEvent]] = {"stop": _ended, "discard": _discarded, "leave": _left}

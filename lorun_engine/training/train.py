@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,21 @@ from ..task import TASKS
 from ..tasks.subspace import spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
 from .distributed import ALONE, Team
+from .events import (
+    Finished,
+    MemoryFull,
+    Origin,
+    Paused,
+    PhaseBegun,
+    Previewed,
+    Saved,
+    Started,
+    Step,
+    Stopped,
+    TrainEvent,
+    Validated,
+    WayChosen,
+)
 from .execution import Way, settle, way_of
 from .learning import one_step
 from .own_material import LocalMaterial, local_training_set
@@ -40,39 +55,6 @@ from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_pre
 from .state import TrainingState, is_whole
 
 _PREVIEW_SHARE = 0.1  # of the time may go into previews
-
-
-@dataclass(frozen=True)
-class TrainEvent:
-    """One line of a training.
-
-    `event` is started, path, step, validated, saved, phase, memory, preview, paused, continued, stopped, discarded or
-    finished; "path" says how the steps are computed. `step` counts from 1 within `phase`; `metrics` are the validation
-    means; `message` is a sentence for people. `reason` says why it stopped: "asked", "told" (the process was), "early",
-    "disk-full" or "not-finite". What is validated before the first step is the start (`is_start`).
-    """
-
-    event: str
-    elapsed_s: float
-    phase: str | None = None
-    step: int | None = None
-    loss: float | None = None
-    learning_rate: float | None = None
-    metrics: Mapping[str, float] | None = None
-    message: str | None = None
-    reason: str | None = None
-    is_start: bool | None = None
-    is_best: bool | None = None
-    num_steps: int | None = None
-    num_parameters: int | None = None
-    device: str | None = None
-    start_metrics: Mapping[str, float] | None = None
-    starting_set: str | None = None
-    starting_hash: str | None = None
-    backbone_hash: str | None = None
-    name: str | None = None
-    path: str | None = None
-    report: str | None = None
 
 
 def train(
@@ -166,7 +148,7 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
     yield _started(state, message, num_learned)
     message = settle(state, _pool(state, sampler))
     if message is not None:
-        yield TrainEvent("path", state.elapsed_s, state.phase, state.step, message=message)
+        yield WayChosen(*state.moment, message)
     recipe = state.recipe
     if state.start is not None and state.step == 0:
         yield from _first_look(state, run, drawn_from)
@@ -178,17 +160,16 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
                 state.begin_adapters(load_model(run / "share.safetensors"))
             else:
                 state.begin_backbone()
-            yield TrainEvent("phase", state.elapsed_s, phase, 0, num_steps=recipe.num_steps(phase))
+            yield PhaseBegun(*state.moment, recipe.num_steps(phase))
         yield from _phase(state, run, _pool(state, sampler), drawn_from)
         if _has_waited_enough(state):
             message = f"No better score in {state.num_waited} validations: the training ended early."
-            yield TrainEvent("stopped", state.elapsed_s, phase, state.step, message=message, reason="early")
+            yield Stopped(*state.moment, message, "early")
             return
         if state.step < recipe.num_steps(phase):
-            yield TrainEvent("paused", state.elapsed_s, phase, state.step, message=f"Paused; resume {run} to go on.")
+            yield Paused(*state.moment, f"Paused; resume {run} to go on.")
             return
-    message = f"The training in {run} is complete."
-    yield TrainEvent("finished", state.elapsed_s, state.phase, state.step, message=message)
+    yield Finished(*state.moment, f"The training in {run} is complete.")
 
 
 def _training_set(state: TrainingState) -> TrainingSet:
@@ -215,39 +196,24 @@ def _pool(state: TrainingState, sampler: Sampler) -> StartPool:
     )
 
 
-def _started(state: TrainingState, message: str, num_learned: int) -> TrainEvent:
+def _started(state: TrainingState, message: str, num_learned: int) -> Started:
     """What a training is, before its first step."""
-    event = TrainEvent(
-        "started",
-        state.elapsed_s,
-        state.phase,
-        state.step,
-        message=message,
-        num_steps=state.recipe.num_steps(state.phase),
-        num_parameters=num_learned,
-        device=state.device.type,
-    )
-    if not isinstance(state.material, LocalMaterial):
-        return event
-    name, digest = state.material.origin
-    return replace(
-        event,
-        name=state.material.title,
-        starting_set=name,
-        starting_hash=digest,
-        backbone_hash=state.start.card["backbone_hash"],
-    )
+    origin = None
+    if isinstance(state.material, LocalMaterial):
+        origin = Origin(state.material.title, *state.material.origin, state.start.card["backbone_hash"])
+    num_steps = state.recipe.num_steps(state.phase)
+    return Started(*state.moment, message, num_steps, num_learned, state.device.type, origin)
 
 
 def _first_look(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
     """The starting set's own score, which also is the first best one, its preview, and a checkpoint to resume from."""
     if state.best is None:
-        event = _validated(state, run, drawn_from)
+        scored = _scored(state, run, drawn_from)
         state.num_waited = 0
-        yield replace(event, is_start=True)
+        yield replace(scored, is_start=True)
     if state.team.leads and state.material.preview:
         _preview(state, run, drawn_from)
-        yield TrainEvent("preview", state.elapsed_s, state.phase, 0, path=PREVIEW, is_start=True)
+        yield Previewed(*state.moment, PREVIEW, is_start=True)
     state.save(run / CHECKPOINT)
 
 
@@ -286,39 +252,38 @@ def _phase(
             state.elapsed_s = before + time.perf_counter() - began
             if state.num_parts != num_parts:
                 message = f"The memory was full: every batch is now computed in {state.num_parts} parts."
-                yield TrainEvent("memory", state.elapsed_s, state.phase, state.step, message=message)
+                yield MemoryFull(*state.moment, message)
             done = state.step == num_steps
             is_due = done or state.step % config.validation_steps == 0
             if is_due:
-                event = _validated(state, run, drawn_from)
-                state.num_waited = 0 if event.is_best else state.num_waited + 1
-                yield event
+                scored = _validated(state, run, drawn_from)
+                state.num_waited = 0 if isinstance(scored, Validated) and scored.is_best else state.num_waited + 1
+                yield scored
             if state.step == 1 or done or _due(state, saved_s):
                 state.save(run / CHECKPOINT)
                 saved_s = state.elapsed_s
-            wanted = yield TrainEvent("step", state.elapsed_s, state.phase, state.step, loss, rate)
+            wanted = yield Step(*state.moment, loss, rate)
             passed_s = state.elapsed_s - shown_s
             if shows and (wanted == "preview" or done or (is_due and look_s < _PREVIEW_SHARE * passed_s)):
                 look_s = time.perf_counter()
                 _preview(state, run, drawn_from)
                 look_s, shown_s = time.perf_counter() - look_s, state.elapsed_s
-                yield TrainEvent("preview", state.elapsed_s, state.phase, state.step, path=PREVIEW)
+                yield Previewed(*state.moment, PREVIEW)
             if wanted == "validate":
                 yield _validated(state, run, drawn_from)
             elif wanted == "checkpoint":
                 state.save(run / CHECKPOINT)
                 saved_s = state.elapsed_s
-                yield TrainEvent("saved", saved_s, state.phase, state.step, message="A checkpoint was written.")
+                yield Saved(*state.moment, "A checkpoint was written.")
             if config.piece_s and state.elapsed_s - before > config.piece_s:
                 break
     except NumericalError as error:
         message = f"{error} The checkpoint in {run} is the last good one."
-        where = (state.elapsed_s, state.phase, state.step + 1)
-        yield TrainEvent("stopped", *where, message=message, reason="not-finite")
+        yield Stopped(state.elapsed_s, state.phase, state.step + 1, message, "not-finite")
         raise NumericalError(message) from error
     except (FileError, SafetensorError) as error:  # the second is what the format's own writer makes of a full disk
         message = f"{error} The training stopped; its last checkpoint in {run} is whole. Resume it from there."
-        yield TrainEvent("stopped", state.elapsed_s, state.phase, state.step, message=message, reason="disk-full")
+        yield Stopped(*state.moment, message, "disk-full")
         raise FileError(message) from error
     except GeneratorExit:
         state.save(run / CHECKPOINT)
@@ -331,13 +296,18 @@ def _due(state: TrainingState, saved_s: float) -> bool:
     return state.step % config.checkpoint_steps == 0 or state.elapsed_s - saved_s > config.checkpoint_s
 
 
-@torch.no_grad()
-def _validated(state: TrainingState, run: Path, drawn_from: TrainingSet) -> TrainEvent:
-    """Scores the averaged weights on the validation windows and keeps them in `run` when they are the best so far."""
+def _validated(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Validated | Saved:
+    """What `_scored` says; the warm start has nothing to score."""
     if state.phase == "warm-start":
-        return TrainEvent("saved", state.elapsed_s, state.phase, state.step, message="The warm start has no score.")
+        return Saved(*state.moment, "The warm start has no score.")
+    return _scored(state, run, drawn_from)
+
+
+@torch.no_grad()
+def _scored(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Validated:
+    """Scores the averaged weights on the validation windows and keeps them in `run` when they are the best so far."""
     if not state.team.leads:
-        return TrainEvent("validated", state.elapsed_s, state.phase, state.step)
+        return Validated(*state.moment)
     model = state.averaged(_card_fields(state, drawn_from, {}))
     metrics = _scores(model, drawn_from, str(state.device))
     if state.start is not None and state.step == 0:
@@ -360,7 +330,7 @@ def _scores(model: Model, drawn_from: TrainingSet, device: str) -> dict[str, flo
 
 def _kept_if_best(
     state: TrainingState, run: Path, drawn_from: TrainingSet, model: Model, metrics: Mapping[str, float]
-) -> TrainEvent:
+) -> Validated:
     """Keeps the model when its deciding figure is the best so far, and says how it stands."""
     score = metrics.get("withheld_psnr", metrics.get("psnr"))
     is_best = state.best is None or score is None or score > state.best
@@ -369,8 +339,7 @@ def _kept_if_best(
         _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.phase)
         if state.start is not None and state.step:
             state.save(run / BEST_CHECKPOINT)
-    where = (state.elapsed_s, state.phase, state.step)
-    return TrainEvent("validated", *where, metrics=metrics, is_best=is_best or None)
+    return Validated(*state.moment, metrics, is_best=is_best)
 
 
 def _keep(model: Model, run: Path, phase: str) -> None:

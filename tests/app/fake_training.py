@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def say(run: Path | None, **event: object) -> None:
-    line = json.dumps(event)
+    line = json.dumps({"phase": "adapters", **event})
     print(line, flush=True)
     if run is not None:
         with open(run / "events.jsonl", "a", encoding="utf-8") as log:
@@ -54,7 +54,8 @@ def train(run: Path, args: argparse.Namespace) -> None:
     commands, checkpoint = run / "commands", run / "checkpoint.safetensors"
     read = commands.stat().st_size if commands.exists() else 0
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    say(run, event="started", step=first, elapsed_s=0.0, num_steps=args.steps)
+    begun = {"message": "It begins.", "num_steps": args.steps, "num_parameters": 1234, "device": "cpu"}
+    say(run, event="started", step=first, elapsed_s=0.0, **begun)
     if not first:
         say(run, event="validated", step=0, metrics={"psnr": 20.0}, elapsed_s=0.1)
     step = first
@@ -62,7 +63,7 @@ def train(run: Path, args: argparse.Namespace) -> None:
         step += 1
         if args.set:
             shutil.copy(args.set, run / "adapters.safetensors")
-        say(run, event="step", step=step, loss=1 / step, elapsed_s=float(step), phase="adapters")
+        say(run, event="step", step=step, loss=1 / step, learning_rate=1e-3, elapsed_s=float(step))
         checkpoint.write_text(str(step))
         if args.die == step:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -77,7 +78,7 @@ def train(run: Path, args: argparse.Namespace) -> None:
                     return
                 if command == "stop":
                     validate(run, step)
-                    say(run, event="stopped", step=step, elapsed_s=float(step), message="Stopped.")
+                    say(run, event="stopped", step=step, elapsed_s=float(step), message="Stopped.", reason="asked")
                     return
                 if command == "validate":
                     validate(run, step)
@@ -87,7 +88,7 @@ def train(run: Path, args: argparse.Namespace) -> None:
                     say(run, event="paused", step=step, elapsed_s=float(step), message="Paused.")
                 is_paused = command == "pause" or (is_paused and command != "continue")
                 if command == "continue":
-                    say(run, event="continued", step=step, elapsed_s=float(step))
+                    say(run, event="continued", step=step, elapsed_s=float(step), message="Going on.")
                     break
             elif not is_paused and args.hold != step:
                 break
@@ -103,7 +104,7 @@ def validate(run: Path, step: int) -> None:
     with open(run / "preview.tmp", "wb") as stream:
         np.savez(stream, before=image, after=image / 2, step=step)
     os.replace(run / "preview.tmp", run / "preview.npz")
-    say(run, event="preview", step=step, elapsed_s=float(step))
+    say(run, event="preview", step=step, elapsed_s=float(step), path="preview.npz")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from app.training.runs import load_run
 from lorun_engine.library.cards import read_card
+from lorun_engine.training.events import Step
 from lorun_engine.training.run_folder import read_events
 from tests.engine.training.test_adapting import captures, new_set, scenes
 from tests.engine.training.test_adapting_killed import require_readable
@@ -112,7 +113,7 @@ def require_nothing_lost(home: Home) -> None:
         require_readable(run)
     assert home.open_window().wait(timeout=LONGEST_S) == 0
     run = home.run
-    steps = [event["step"] for event in read_events(run / "events.jsonl") if event["event"] == "step"]
+    steps = [event.step for event in read_events(run / "events.jsonl") if isinstance(event, Step)]
     falls = [(before, after) for before, after in zip(steps, steps[1:], strict=False) if after <= before]
     assert all(before - after < CHECKPOINT_STEPS for before, after in falls), falls
     assert set(steps) == set(range(1, 41)) and len(falls) <= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from app.training.runs import EventFile, Run, find_runs, last_event, load_run, m
 from app.training.training import Training
 from app.widgets import theme
 from lorun_engine.library.cards import read_card
+from lorun_engine.training.events import Saved, Step, Stopped, TrainEvent, Validated, line_of
 from tests.engine.library.test_model import new_model, save
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "fake_training.py"))
@@ -196,16 +196,16 @@ def test_a_killed_training_says_so_and_resumes_where_it_was(qtbot, make_training
     assert training.record.scores[0] == (0, 20.0)
 
 
+def write_events(run: Run, *events: TrainEvent) -> None:
+    (run.folder / "events.jsonl").write_text("".join(f"{line_of(event)}\n" for event in events))
+
+
 def test_steps_that_are_done_again_after_a_kill_replace_the_lost_ones(make_training, tmp_path):
     training = make_training()
     run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start", num_steps=9)
-    lines = [("validated", 0), *(("step", k) for k in (1, 2, 3, 4)), ("validated", 4), ("step", 3)]
-    (run.folder / "events.jsonl").write_text(
-        "".join(
-            json.dumps({"event": kind, "step": step, "loss": step / 10, "metrics": {"psnr": 20 + step}}) + "\n"
-            for kind, step in lines
-        )
-    )
+    steps = [Step(k, "adapters", k, loss=k / 10, learning_rate=1e-3) for k in (1, 2, 3, 4, 3)]
+    start, last = (Validated(k, "adapters", k, {"psnr": 20 + k}) for k in (0, 4))
+    write_events(run, start, *steps[:4], last, steps[4])
     training.look_at(run)
     assert training.record.losses == [(1, 0.1), (2, 0.2), (3, 0.3)] and training.record.scores == [(0, 20)]
 
@@ -214,8 +214,7 @@ def test_steps_that_are_done_again_after_a_kill_replace_the_lost_ones(make_train
 def test_a_training_that_stops_by_itself_says_why(make_training, tmp_path, reason, outcome):
     training = make_training()
     run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start")
-    told = {"event": "stopped", "step": 3, "reason": reason, "message": "A sentence."}
-    (run.folder / "events.jsonl").write_text(f"{json.dumps(told)}\n")
+    write_events(run, Stopped(9.0, "adapters", 3, "A sentence.", reason))
     (run.folder / "checkpoint.safetensors").write_text("3")
     training.look_at(run)
     assert (training.progress.outcome, training.progress.sentence) == (outcome, "A sentence.")
@@ -225,12 +224,12 @@ def test_a_training_that_stops_by_itself_says_why(make_training, tmp_path, reaso
 def test_without_any_truth_the_score_is_that_of_withheld_sensor_pixels(make_training, tmp_path):
     training = make_training()
     run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start")
-    lines = [
-        {"event": "validated", "step": 0, "is_start": True, "metrics": {"withheld_psnr": 30.0}},
-        {"event": "validated", "step": 5, "metrics": {"withheld_psnr": 31.5}},
-        {"event": "validated", "step": 9, "metrics": {"withheld_psnr": 31.0}},
-    ]
-    (run.folder / "events.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    write_events(
+        run,
+        Validated(0.0, "adapters", 0, {"withheld_psnr": 30.0}, is_start=True),
+        Validated(5.0, "adapters", 5, {"withheld_psnr": 31.5}),
+        Validated(9.0, "adapters", 9, {"withheld_psnr": 31.0}),
+    )
     training.look_at(run)
     assert not training.record.has_truth
     assert training.progress.gain == 1.5 and training.progress.best_step == 5
@@ -242,12 +241,14 @@ def test_without_any_truth_the_score_is_that_of_withheld_sensor_pixels(make_trai
 def test_what_is_no_event_is_passed_over_and_half_a_line_waits_for_its_end(tmp_path):
     events = EventFile(tmp_path / "events.jsonl")
     assert events.new() == []
-    events.path.write_bytes(b'a warning\n{"event": "step"}\n[1]\n{"event": "sa')
-    assert events.new() == [{"event": "step"}]
-    with open(events.path, "ab") as stream:
-        stream.write(b'ved"}\n')
-    assert events.new() == [{"event": "saved"}]
-    assert last_event(events.path) == {"event": "saved"}
+    step, saved = Step(1.0, "adapters", 1, 0.5, 1e-3), Saved(1.0, "adapters", 1, "A checkpoint was written.")
+    half, other_half = line_of(saved)[:20], line_of(saved)[20:]
+    events.path.write_text(f"a warning\n{line_of(step)}\n[1]\n{half}")
+    assert events.new() == [step]
+    with open(events.path, "a") as stream:
+        stream.write(f"{other_half}\n")
+    assert events.new() == [saved]
+    assert last_event(events.path) == saved
 
 
 def test_the_running_mean_looks_back_only():

@@ -16,9 +16,9 @@ import pytest
 from lorun_engine.errors import FileError, LorunError
 from lorun_engine.io import WAVELENGTHS, write_cube
 from lorun_engine.library.cards import read_card
+from lorun_engine.training.events import Step, Validated
 from lorun_engine.training.queue import held, read_queue
-from lorun_engine.training.run_folder import read_events
-from lorun_engine.training.steering import give_command
+from lorun_engine.training.run_folder import give_command, read_events
 from lorun_engine.training.train import resume
 from tests.engine.cli.test_training import RECIPE, Library, run
 from tests.engine.training.test_adapting import new_set, scenes
@@ -52,9 +52,7 @@ def status(capsys, path: Path, context: Library = NOWHERE) -> list[dict]:
 
 
 def steps(folder: Path) -> list[tuple[str, int]]:
-    return [
-        (event["phase"], event["step"]) for event in read_events(folder / "events.jsonl") if event["event"] == "step"
-    ]
+    return [(event.phase, event.step) for event in read_events(folder / "events.jsonl") if isinstance(event, Step)]
 
 
 def test_the_trainings_run_in_order_and_their_words_are_those_of_the_command_line(place, capsys):
@@ -76,9 +74,10 @@ def test_the_lines_tell_phase_steps_score_and_state(place, capsys):
     assert (first["name"], first["state"], first["phase"], first["step"]) == ("a", "finished", "adapters", 2)
     assert (second["phase"], second["step"], second["num_steps"]) == ("backbone", 2, 2)
     assert first["best"] == max(
-        event["metrics"]["psnr"] for event in read_events(place / "a" / "events.jsonl")
-        if event["event"] == "validated" and event["phase"] == "adapters"
-    )  # fmt: skip
+        event.metrics["psnr"]
+        for event in read_events(place / "a" / "events.jsonl")
+        if isinstance(event, Validated) and event.phase == "adapters"
+    )
     assert run(NOWHERE, "train", "--queue", path, "--status") == 0
     line = capsys.readouterr().out.splitlines()[1]
     assert re.fullmatch(r"b  backbone 2 of 2  \d+\.\d\d dB  0:00:\d\d  finished", line)

@@ -29,6 +29,7 @@ from lorun_engine.tasks.kernels import gaussian_kernel
 from lorun_engine.tasks.noise import Noise
 from lorun_engine.tasks.withheld import withheld_for_scores
 from lorun_engine.training.adapting import adapt_recipe
+from lorun_engine.training.events import Finished, Previewed, TrainEvent
 from lorun_engine.training.recipe import read_recipe
 from lorun_engine.training.run_folder import read_events, toml_text
 from lorun_engine.training.selfsupervised import self_supervised_loss
@@ -163,7 +164,7 @@ def score(model: Model, task: str) -> float:
     return float(np.mean([found.metrics["psnr"] for found in evaluate(model, windows, camera(task).measured)]))
 
 
-def require_better(run: Path, library: Path, task: str, *, by: float) -> dict:
+def require_better(run: Path, library: Path, task: str, *, by: float) -> TrainEvent:
     """The last event, after the new set was checked: it fits its backbone, which is unchanged, and scores better."""
     before, after = load_model(run / "start.safetensors"), load_model(run / "adapters.safetensors")
     config = after.net.config
@@ -183,13 +184,13 @@ def test_scenes_measured_by_the_own_camera_raise_the_score_with_it(task, tmp_pat
     words = ["--adapt", set_file, "--data", *data, "--out", tmp_path / "run", "--steps", 40, *TINY]
     assert train(tmp_path / "library", *words, "--set", "validation_steps=20", *flags(task, tmp_path)) == 0
     last = require_better(tmp_path / "run", tmp_path / "library", task, by=0.5)
-    assert last["event"] == "finished" and last["metrics"]["psnr"] > last["start_metrics"]["psnr"]
+    assert isinstance(last, Finished) and last.result.metrics["psnr"] > last.result.start_metrics["psnr"]
     card = read_card(tmp_path / "run" / "adapters.safetensors").fields
     assert card["made_from"] == {"adapted": [task, read_card(set_file).hash]}
     assert card["training"]["files"] == [path.name for path in data[:3]] and card["checked_on"] == [data[3].name]
     assert card["training"]["started_from"] == task
     scores = {name: card["metrics"][f"{name}_psnr"] for name in ("start", "validation")}
-    assert scores == {"start": last["start_metrics"]["psnr"], "validation": last["metrics"]["psnr"]}
+    assert scores == {"start": last.result.start_metrics["psnr"], "validation": last.result.metrics["psnr"]}
 
 
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
@@ -216,7 +217,7 @@ def test_measurements_alone_raise_the_score_on_scenes_whose_truth_is_known(task,
     words += [*TINY, "--set", "validation_steps=20", "--set", "adapter_learning_rate=0.004"]
     assert train(library, *words, *flags(task, tmp_path)) == 0
     last = require_better(tmp_path / "run", library, task, by=0.2)
-    assert last["metrics"]["withheld_psnr"] > last["start_metrics"]["withheld_psnr"]
+    assert last.result.metrics["withheld_psnr"] > last.result.start_metrics["withheld_psnr"]
 
 
 @pytest.mark.parametrize("task", ["cassi", "cs", "sr"])
@@ -283,7 +284,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_set_of_an_unbroken_one
         patch.setattr(steering.CommandFile, "__call__", lambda self: next(orders, None))
         run = quick_run(tmp_path, name="broken")
     last = read_events(run / "events.jsonl")[-1]
-    assert (last["event"], last["reason"], last["step"]) == ("stopped", "asked", 2)
+    assert (last.event, last.reason, last.step) == ("stopped", "asked", 2)
     assert load_model(run / "adapters.safetensors").num_stages == 2 and (run / "report.html").is_file()
     assert train(tmp_path / "library", "--resume", run) == 0
     assert read_card(run / "adapters.safetensors").hash == whole
@@ -314,8 +315,8 @@ def test_a_preview_shows_the_own_capture_by_both_sets(tmp_path):
         assert int(stored["step"]) == 4 and stored["before"].shape == stored["after"].shape == (6, 32, 48)
         assert not np.array_equal(stored["before"], stored["after"])
         np.testing.assert_array_equal(stored["wavelengths_nm"], BANDS)
-    shown = [event for event in read_events(run / "events.jsonl") if event["event"] == "preview"]
-    assert [event["step"] for event in shown][0] == 0 and shown[-1]["step"] == 4
+    shown = [event for event in read_events(run / "events.jsonl") if isinstance(event, Previewed)]
+    assert shown[0].step == 0 and shown[0].is_start and shown[-1].step == 4
 
 
 def test_a_discarded_training_leaves_no_set(tmp_path, monkeypatch):
@@ -324,15 +325,15 @@ def test_a_discarded_training_leaves_no_set(tmp_path, monkeypatch):
     orders = iter(["discard"])
     monkeypatch.setattr(steering.CommandFile, "__call__", lambda self: next(orders, None))
     run = quick_run(tmp_path)
-    assert read_events(run / "events.jsonl")[-1]["event"] == "discarded"
+    assert read_events(run / "events.jsonl")[-1].event == "discarded"
     assert not (run / "adapters.safetensors").exists() and not list(run.glob("checkpoint*"))
 
 
 def test_no_better_score_for_a_while_ends_a_training_early(tmp_path):
     words = ("--set", "adapter_learning_rate=0", "--set", "patience=2")
     last = read_events(quick_run(tmp_path, *words, steps=50) / "events.jsonl")[-1]
-    assert (last["event"], last["reason"], last["step"]) == ("stopped", "early", 4)
-    assert last["metrics"] == last["start_metrics"]
+    assert (last.event, last.reason, last.step) == ("stopped", "early", 4)
+    assert last.result.metrics == last.result.start_metrics
 
 
 def test_a_full_disk_is_told_before_the_last_good_checkpoint_is_touched(tmp_path, monkeypatch):
@@ -355,7 +356,7 @@ def test_a_full_disk_is_told_before_the_last_good_checkpoint_is_touched(tmp_path
             quick_run(tmp_path)
     run = tmp_path / "run"
     last = read_events(run / "events.jsonl")[-1]
-    assert (last["event"], last["reason"]) == ("stopped", "disk-full")
+    assert (last.event, last.reason) == ("stopped", "disk-full")
     assert not [path for path in run.iterdir() if path.name.startswith(".")]  # no half-written file is left
     assert train(tmp_path / "library", "--resume", run) == 0
     unbroken = quick_run(tmp_path, name="unbroken")
@@ -378,7 +379,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     run = quick_run(tmp_path)
     (run / "checkpoint.safetensors").write_bytes(b"lost by the disk")
     assert train(tmp_path / "library", "--resume", run) == 0
-    assert read_events(run / "events.jsonl")[-1]["event"] == "finished"
+    assert read_events(run / "events.jsonl")[-1].event == "finished"
 
 
 def test_a_probe_measures_what_every_preset_takes_and_writes_nothing(tmp_path, capsys):

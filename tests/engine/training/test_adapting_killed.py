@@ -15,6 +15,7 @@ import pytest
 from safetensors import safe_open
 
 from lorun_engine.library.cards import read_card
+from lorun_engine.training.events import Step
 from lorun_engine.training.run_folder import read_events
 from tests.engine.training.test_adapting import TINY, camera, new_set, scenes, train
 
@@ -61,11 +62,11 @@ def require_readable(run: Path) -> None:
 def require_the_same_end(place: Path, run: Path, num_events: int, whole: str, *, later_s: float = 0.0) -> None:
     events = killed_after(place, run, num_events, later_s=later_s)
     require_readable(run)
-    done = max((event["step"] for event in events if event["event"] == "step"), default=0)
+    done = max((event.step for event in events if isinstance(event, Step)), default=0)
     if (run / "checkpoint.safetensors").exists():
         begun = len(read_events(run / "events.jsonl"))
         assert train(place / "library", "--resume", run, "--threads", 1) == 0
-        again = [event["step"] for event in read_events(run / "events.jsonl")[begun:] if event["event"] == "step"]
+        again = [event.step for event in read_events(run / "events.jsonl")[begun:] if isinstance(event, Step)]
         assert not again or again[0] > done - CHECKPOINT_STEPS
     else:
         assert done == 0  # nothing to lose yet

@@ -86,7 +86,7 @@ def test_two_processes_choose_one_way_to_compute_their_steps(folder):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     trained(folder, "run", launcher)  # they would wait for each other for ever if they tried different ones
     events = read_events(folder / "run" / "events.jsonl")
-    assert [event["event"] for event in events[:3]] == ["started", "path", "step"] and events[-1]["event"] == "finished"
+    assert [event.event for event in events[:3]] == ["started", "path", "step"] and events[-1].event == "finished"
 
 
 def test_one_process_is_a_team_of_its_own(monkeypatch):

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from lorun_engine.errors import FileError
+from lorun_engine.training.events import (
+    Discarded,
+    Finished,
+    Paused,
+    PhaseBegun,
+    Started,
+    Step,
+    Stopped,
+    TrainEvent,
+    Validated,
+    line_of,
+)
 from lorun_engine.training.queue import Queue, held, remembered, standing
 
-STEP = {"event": "step", "phase": "backbone", "step": 3, "elapsed_s": 7.0}
+AT = (7.0, "backbone", 3)
+STEP, PAUSED, FINISHED = Step(*AT, 0.5, 1e-3), Paused(*AT, "Paused."), Finished(*AT, "It is complete.")
 
 
-def folder(place: Path, *events: dict, checkpoint: bool = True) -> Path:
+def folder(place: Path, *events: TrainEvent, checkpoint: bool = True) -> Path:
     run = place / "run"
     run.mkdir(exist_ok=True)
-    (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (run / "events.jsonl").write_text("".join(line_of(event) + "\n" for event in events))
     if checkpoint:
         (run / "checkpoint-1.safetensors").touch()  # the newest may have been lost
     return run
@@ -26,14 +38,14 @@ def folder(place: Path, *events: dict, checkpoint: bool = True) -> Path:
     "last, state",
     [
         (STEP, "paused"),
-        ({"event": "paused"}, "paused"),
-        ({"event": "finished"}, "finished"),
-        ({"event": "stopped", "reason": "early", "message": "No better score."}, "finished"),
-        ({"event": "stopped", "reason": "asked", "message": "Stopped."}, "finished"),
-        ({"event": "stopped", "reason": "told"}, "paused"),
-        ({"event": "stopped", "reason": "not-finite", "message": "The loss is no number."}, "failed"),
-        ({"event": "stopped", "reason": "disk-full", "message": "The disk is full."}, "failed"),
-        ({"event": "discarded", "message": "Nothing is kept."}, "finished"),
+        (PAUSED, "paused"),
+        (FINISHED, "finished"),
+        (Stopped(*AT, "No better score.", "early"), "finished"),
+        (Stopped(*AT, "Stopped.", "asked"), "finished"),
+        (Stopped(*AT, "Told to end.", "told"), "paused"),
+        (Stopped(*AT, "The loss is no number.", "not-finite"), "failed"),
+        (Stopped(*AT, "The disk is full.", "disk-full"), "failed"),
+        (Discarded(*AT, "Nothing is kept."), "finished"),
     ],
 )
 def test_the_last_event_of_a_folder_tells_the_state(tmp_path, last, state):
@@ -49,12 +61,12 @@ def test_without_a_checkpoint_a_training_waits_for_its_start(tmp_path):
 def test_score_and_steps_are_those_of_the_current_phase(tmp_path):
     run = folder(
         tmp_path,
-        {"event": "started", "phase": "backbone", "step": 0, "num_steps": 3, "elapsed_s": 0.0},
-        {**STEP, "event": "validated", "metrics": {"psnr": 40.0}},
-        {"event": "phase", "phase": "adapters", "step": 0, "num_steps": 9, "elapsed_s": 8.0},
-        {"event": "validated", "phase": "adapters", "step": 1, "metrics": {"psnr": 31.0, "ssim": 0.9}},
-        {"event": "validated", "phase": "adapters", "step": 2, "metrics": {"psnr": 30.0}},
-        {"event": "step", "phase": "adapters", "step": 2, "elapsed_s": 9.5},
+        Started(0.0, "backbone", 0, "It begins.", num_steps=3, num_parameters=99, device="cpu"),
+        Validated(*AT, {"psnr": 40.0}),
+        PhaseBegun(8.0, "adapters", 0, num_steps=9),
+        Validated(8.5, "adapters", 1, {"psnr": 31.0, "ssim": 0.9}),
+        Validated(9.0, "adapters", 2, {"psnr": 30.0}),
+        Step(9.5, "adapters", 2, 0.5, 1e-3),
     )
     found = standing(run, name="run", runs=True)
     assert (found.state, found.phase, found.step, found.num_steps) == ("running", "adapters", 2, 9)
@@ -62,10 +74,10 @@ def test_score_and_steps_are_those_of_the_current_phase(tmp_path):
 
 
 def test_a_training_that_runs_may_be_paused_and_a_failure_is_told_until_it_ends_well(tmp_path):
-    assert standing(folder(tmp_path, STEP, {"event": "paused"}), name="run", runs=True).state == "paused"
+    assert standing(folder(tmp_path, STEP, PAUSED), name="run", runs=True).state == "paused"
     failed = standing(folder(tmp_path, STEP), name="run", failure="No such mask.")
     assert (failed.state, failed.message) == ("failed", "No such mask.")
-    assert standing(folder(tmp_path, {"event": "finished"}), name="run", failure="No such mask.").state == "finished"
+    assert standing(folder(tmp_path, FINISHED), name="run", failure="No such mask.").state == "finished"
 
 
 def test_the_memory_of_a_queue_is_held_by_one_and_read_by_all(tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lorun_engine.library.model import load_model
-from lorun_engine.training.run_folder import read_events
-from lorun_engine.training.steering import CommandFile, Listening, give_command, steered
+from lorun_engine.training.run_folder import give_command, read_events
+from lorun_engine.training.steering import CommandFile, Listening, steered
 from lorun_engine.training.train import resume, train
 from lorun_engine.training_data.dataset import Material
 from tests.engine.training.test_train import losses, material, tiny  # noqa: F401 (a fixture)
@@ -129,10 +129,10 @@ def test_a_process_whose_listener_is_gone_writes_a_checkpoint_and_leaves(materia
         process.stdout.close()
         assert process.wait(timeout=60) == 130
     events = read_events(tmp_path / "run" / "events.jsonl")
-    assert [event["event"] for event in events[-2:]] == ["step", "stopped"]
-    assert [event["step"] for event in events[1:-1]] == list(range(1, events[-1]["step"] + 1))
+    assert [event.event for event in events[-2:]] == ["step", "stopped"]
+    assert [event.step for event in events[1:-1]] == list(range(1, events[-1].step + 1))
     goes_on = resume(tmp_path / "run")
-    assert next(event for event in goes_on if event.event == "step").step == events[-1]["step"] + 1
+    assert next(event for event in goes_on if event.event == "step").step == events[-1].step + 1
     goes_on.close()
 
 

@@ -14,11 +14,12 @@ from lorun_engine.io import WAVELENGTHS, write_cube
 from lorun_engine.library.cards import read_card
 from lorun_engine.library.model import backbone_hash, count_parameters, load_model
 from lorun_engine.training import learning
+from lorun_engine.training.events import TrainEvent
 from lorun_engine.training.learning import distance
 from lorun_engine.training.pool import StartPool
 from lorun_engine.training.recipe import Recipe, read_recipe, recipe_from
 from lorun_engine.training.state import TrainingState
-from lorun_engine.training.train import TrainEvent, resume, train
+from lorun_engine.training.train import resume, train
 from lorun_engine.training_data.cassi import cassi_sampler
 from lorun_engine.training_data.dataset import Material, Sample, find_material
 from lorun_engine.training_data.settings import CassiData
