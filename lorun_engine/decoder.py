@@ -46,7 +46,7 @@ class Decoder(Protocol):
 
     @property
     def task(self) -> str:
-        """The name of its task."""
+        """The task whose measurements it decodes."""
 
     @property
     def num_stages(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +43,17 @@ def require_device(name: str) -> str:
     if name in known or (name == "cuda" and "cuda:0" in known):
         return name
     raise DeviceError(f"The device {name!r} was asked for; this machine has {', '.join(known)}. Choose one of these.")
+
+
+@contextmanager
+def threads_of(num_threads: int | None) -> Iterator[None]:
+    """In the block torch computes with so many threads of the CPU (None: as before), and as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if num_threads is None else num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _host_memory() -> tuple[int | None, int | None]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..decoder import Decoder, Stage
 from ..errors import DeviceError, LorunError, NumericalError
 from ..measurement import Measurement
+from .device import threads_of
 from .metrics import score
 
 
@@ -63,22 +64,22 @@ def restore(
     stages_to_run = decoder.num_stages if num_stages is None else num_stages
     if stages_to_run < 1:
         raise LorunError(f"{stages_to_run} stages were asked for; at least 1 was expected.")
-    if threads is not None:
-        torch.set_num_threads(threads)
     scale = measurement.input_scale
     if scale is None:
         scale = decoder.input_scale(measurement)
     physics = measurement.physics.to(device)
-    y = torch.from_numpy(measurement.y)[None].to(device) * scale
-    norm = torch.linalg.vector_norm(y)
+    with threads_of(threads):
+        y = torch.from_numpy(measurement.y)[None].to(device) * scale
+        norm = torch.linalg.vector_norm(y)
 
     stages = decoder.stages(y, physics, num_stages=stages_to_run)
     while True:
         started = time.perf_counter()
-        stage = _next(stages, device)
-        if stage is None:
-            return
-        residual = float(torch.linalg.vector_norm(y - physics.forward(stage.image)) / norm)
+        with threads_of(threads):  # not across the yield: it would hold for whoever takes the stage
+            stage = _next(stages, device)
+            if stage is None:
+                return
+            residual = float(torch.linalg.vector_norm(y - physics.forward(stage.image)) / norm)
         seconds = time.perf_counter() - started
         if not math.isfinite(residual):
             raise NumericalError(

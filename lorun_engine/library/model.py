@@ -128,9 +128,7 @@ class Model:
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""
-        backbone = self.net.backbone.to(y.device)
-        net = replace(self.net, backbone=backbone, adapters=self.net.adapters.to(y.device))
-        for stage in net.stages(y, physics, num_stages=num_stages, view=self.view):
+        for stage in self.net.to(y.device).stages(y, physics, num_stages=num_stages, view=self.view):
             numbers = {name: float(value.mean()) for name, value in stage.parameters.items()}
             yield replace(stage, parameters=numbers)
 

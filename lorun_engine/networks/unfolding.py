@@ -5,10 +5,11 @@ The network holds no physics: `net.stages(y, physics)` takes the operator as an 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -219,6 +220,13 @@ class UnfoldingNet:
     channels_last: bool = False
     save_memory: bool = False
     denoise: Callable[..., tuple[Tensor, Any]] | None = None
+
+    def to(self, device: torch.device) -> Self:
+        """The network on another device; its own backbone stays where it is, for whoever else decodes with it."""
+        backbone = self.backbone
+        if any(tensor.device != device for tensor in backbone.state_dict().values()):
+            backbone = copy.deepcopy(backbone).to(device)
+        return replace(self, backbone=backbone, adapters=self.adapters.to(device))
 
     def stages(
         self,

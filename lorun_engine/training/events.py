@@ -235,4 +235,4 @@ def _types_in(kind: type) -> dict[str, Any]:
     return {name: known[hint] for name, hint in get_type_hints(kind).items() if name != "event"}
 
 
-_TYPES = {kind: _types_in(kind) for kind in (Origin, Result, *_KINDS.values())}
+_TYPES: Mapping[type, Mapping[str, Any]] = {kind: _types_in(kind) for kind in (Origin, Result, *_KINDS.values())}

@@ -88,7 +88,7 @@ def _of_this_processor(state: TrainingState, pool: StartPool) -> tuple[Way, str]
 
     most = torch.get_num_threads()
     try:
-        sample = pool.sample(state.generator, state.step)
+        sample = pool.sample(state.generator, state.course.step)
         is_worth(plain, than=plain)
         if not training.threads and most > 1:
             together = replace(plain, threads=most)
@@ -105,7 +105,7 @@ def _of_this_processor(state: TrainingState, pool: StartPool) -> tuple[Way, str]
         torch.set_num_threads(most)
         state.recipe = recipe
         state.generator.set_state(drawn)
-        state.optimizer.zero_grad(set_to_none=True)
+        state.learned.optimizer.zero_grad(set_to_none=True)
     figures = ", ".join(f"{figure:.3g} s in {tried}" for tried, figure in seconds.items())
     without = "" if has_bfloat16 else "; bfloat16 is slower than float32 on this processor"
     return way, f"A step takes {figures}{without}. This training is computed in {way}."

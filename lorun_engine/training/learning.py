@@ -7,6 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import DeviceError, LorunError, NumericalError
 from ..networks.unfolding import Start, UnfoldingNet
@@ -24,39 +25,38 @@ def one_step(state: TrainingState, net: UnfoldingNet, sample: Sample, rate: floa
             break
         except torch.OutOfMemoryError:
             pass  # leave the handler first: it holds the frames that hold the tensors
-        if state.num_parts >= len(sample.scene):
+        if state.course.num_parts >= len(sample.scene):
             raise DeviceError(
                 f"The memory of {state.device} is full even with one sample at a time. Choose a smaller crop."
             )
-        state.num_parts *= 2
+        state.course.num_parts *= 2
         if state.device.type == "cuda":
             torch.cuda.empty_cache()
-    config = state.recipe.training
-    norm = torch.nn.utils.clip_grad_norm_(list(state.learned.values()), config.clip_norm)
+    config, course, learned = state.recipe.training, state.course, state.learned
+    norm = torch.nn.utils.clip_grad_norm_(list(learned.tensors.values()), config.clip_norm)
     if not (math.isfinite(loss) and math.isfinite(float(norm))):
-        raise NumericalError(f"The loss of step {state.step + 1} is not a finite number. Lower the learning rate.")
-    for group in state.optimizer.param_groups:
+        raise NumericalError(f"The loss of step {course.step + 1} is not a finite number. Lower the learning rate.")
+    for group in learned.optimizer.param_groups:
         group["lr"] = rate * group["share"]
-    state.optimizer.step()
-    state.step += 1
-    decay = min(config.ema_decay, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(state.average.values()), list(state.learned.values()), 1 - decay)
+    learned.optimizer.step()
+    course.step += 1
+    decay = min(config.ema_decay, (1 + course.step) / (10 + course.step))
+    get_ema_multi_avg_fn(decay)(list(learned.average.values()), list(learned.tensors.values()), None)
     return loss
 
 
 def gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
     """Fills the gradients of the whole batch, part by part, those of the team's other processes added; its loss."""
-    state.optimizer.zero_grad(set_to_none=True)
+    state.learned.optimizer.zero_grad(set_to_none=True)
     team, total = state.team, 0.0
-    for part in sample.parts(team.size)[team.rank].parts(state.num_parts):
+    for part in sample.parts(team.size)[team.rank].parts(state.course.num_parts):
         if state.adapters.sampling is not None:  # Phi is being learned: a fresh operator at every step
             part = part.measured_with(part.physics.with_sampling(state.adapters.sampling))
         share = len(part.scene) / len(sample.scene)
-        loss = _warm_start_loss(state, net, part) if state.phase == "warm-start" else _loss(state, net, part)
+        loss = _warm_start_loss(state, net, part) if state.course.phase == "warm-start" else _loss(state, net, part)
         (loss * share).backward()
         total += float(loss.detach()) * share
-    return team.add_up(total, [tensor.grad for tensor in state.learned.values() if tensor.grad is not None])
+    return team.add_up(total, [tensor.grad for tensor in state.learned.tensors.values() if tensor.grad is not None])
 
 
 def _loss(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
@@ -89,7 +89,7 @@ def _loss_without_scenes(state: TrainingState, net: UnfoldingNet, sample: Sample
         state.generator,
         share=data.withheld,
         equivariance=data.equivariance,
-        noise=state.material.reading.camera.noise,
+        noise=None if state.adapted is None else state.adapted.camera.noise,
     )
 
 

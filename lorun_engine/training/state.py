@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,6 +23,7 @@ from ..io import replacing
 from ..library.model import Model
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
+from ..training_data.camera import Camera
 from ..training_data.dataset import Material
 from .distributed import ALONE, Team, require_batch
 from .own_material import LocalMaterial, ready, starting_point, view_of
@@ -30,37 +33,147 @@ from .run_folder import CHECKPOINT, require_space, set_aside
 _CHECKPOINT_FORMAT = 1
 
 
-class TrainingState:
-    """A training between two steps: all that a checkpoint holds."""
+@dataclass
+class Course:
+    """How far a training is; all of it stands in a checkpoint.
 
-    def __init__(
-        self,
+    `num_parts` are those that a batch is computed in, `best` the best score so far in dB, `num_waited` the validations
+    since then. `start_metrics` are those of the set that an adaptation starts from; `pretrained` is the task's
+    configuration in phase 1, where that is over.
+    """
+
+    phase: str
+    step: int = 0
+    elapsed_s: float = 0.0
+    num_parts: int = 1
+    best: float | None = None
+    num_waited: int = 0
+    start_metrics: Mapping[str, float] = field(default_factory=dict)
+    pretrained: Mapping[str, Any] = field(default_factory=dict)
+
+    def begin(self, phase: str) -> None:
+        """Enters a phase before its first step."""
+        self.phase, self.step, self.best = phase, 0, None
+
+    @property
+    def moment(self) -> tuple[float, str, int]:
+        """Seconds of training, phase and step: what every event says."""
+        return self.elapsed_s, self.phase, self.step
+
+
+@dataclass
+class Learned:
+    """What a phase trains: its tensors by name, their running means, and their optimizer."""
+
+    tensors: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer
+
+    @classmethod
+    def of(cls, phase: str, backbone: Backbone, adapters: AdapterSet, config: TrainingConfig) -> Learned:
+        """Marks what `phase` trains, and starts its optimizer and means."""
+        learn_backbone = phase != "adapters"
+        backbone.requires_grad_(learn_backbone)
+        tensors: dict[str, Tensor] = {}
+        if learn_backbone:
+            tensors |= {f"backbone/{name}": tensor for name, tensor in backbone.named_parameters()}
+        if phase != "warm-start":
+            for tensor in adapters.tensors.values():
+                tensor.requires_grad_()
+            tensors |= {f"adapters/{name}": tensor for name, tensor in adapters.tensors.items()}
+        tensors = dict(sorted(tensors.items()))  # one order, whether begun or resumed
+        average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        return cls(tensors, average, _optimizer(tensors, config))
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def averaged(self, prefix: str) -> dict[str, Tensor]:
+        """The means of the tensors whose names begin with `prefix`, as "backbone/", by the rest of their names."""
+        return below(prefix, self.average)
+
+
+@dataclass
+class Adapted:
+    """What an adaptation starts from: its material, its camera, and the set as it serves that camera.
+
+    `view` is how the network sees what the camera measures; `shown` the user's capture (C, H, W) as the starting set
+    decodes it, once it was.
+    """
+
+    material: LocalMaterial
+    camera: Camera
+    start: Model
+    view: DenoiserView | None
+    shown: NDArray[np.float32] | None = None
+
+
+@dataclass
+class TrainingState:
+    """A training between two steps: all that a checkpoint holds, and what it was made from."""
+
+    recipe: Recipe
+    source: Material | Adapted
+    phases: tuple[str, ...]
+    team: Team
+    backbone: Backbone
+    adapters: AdapterSet
+    course: Course
+    learned: Learned
+    generator: torch.Generator
+
+    @classmethod
+    def _begun(
+        cls,
         recipe: Recipe,
-        material: Material,
+        source: Material | Adapted,
         phases: tuple[str, ...],
+        team: Team,
         backbone: Backbone,
         adapters: AdapterSet,
-        team: Team,
-    ) -> None:
+    ) -> TrainingState:
         require_batch(recipe.data.batch, team)
-        self.recipe, self.material, self.phases, self.team = recipe, material, phases, team
-        self.phase, self.step, self.elapsed_s, self.num_parts = phases[0], 0, 0.0, 1
-        self.best: float | None = None
-        self.num_waited = 0  # validations since the best
-        self.start: Model | None = None  # of an adaptation: the set it starts from, as it serves the camera
-        self.start_metrics: Mapping[str, float] = {}
-        self.view: DenoiserView | None = None
-        self.shown: np.ndarray | None = None  # the user's capture by the starting set
-        self.pretrained: Mapping[str, Any] = {}  # the task's configuration in phase 1, where that is over
-        self.backbone, self.adapters = backbone, adapters
-        self.files = material.listing()
-        self.device = next(backbone.parameters()).device
-        self.generator = torch.Generator(self.device).manual_seed(recipe.training.seed)
-        self._begin_phase()
+        device = next(backbone.parameters()).device
+        generator = torch.Generator(device).manual_seed(recipe.training.seed)
+        learned = Learned.of(phases[0], backbone, adapters, recipe.training)
+        course = Course(phases[0])
+        return cls(recipe, source, phases, team, backbone, adapters, course, learned, generator)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.generator.device
+
+    @property
+    def material(self) -> Material | LocalMaterial:
+        """What it learns from."""
+        return self.source.material if isinstance(self.source, Adapted) else self.source
+
+    @property
+    def adapted(self) -> Adapted | None:
+        """What an adaptation starts from; None where the training is none."""
+        return self.source if isinstance(self.source, Adapted) else None
+
+    @property
+    def view(self) -> DenoiserView | None:
+        """How the network sees what an adaptation's camera measures."""
+        return None if self.adapted is None else self.adapted.view
+
+    @cached_property
+    def files(self) -> list[dict[str, object]]:
+        """Name, size and SHA-256 of every training file, read once: a resumed training wants the same."""
+        return self.material.listing()
 
     @classmethod
     def new(
-        cls, recipe: Recipe, material: Material, phases: tuple[str, ...], device: torch.device, team: Team = ALONE
+        cls,
+        recipe: Recipe,
+        material: Material | LocalMaterial,
+        phases: tuple[str, ...],
+        device: torch.device,
+        team: Team = ALONE,
     ) -> TrainingState:
         """The state before the first step."""
         if isinstance(material, LocalMaterial):
@@ -73,7 +186,7 @@ class TrainingState:
         if sampling is not None:
             tensors[SAMPLING] = sampling
         adapters = AdapterSet(recipe.network.num_stages, tensors).to(device)
-        return cls(recipe, material, phases, backbone, adapters, team)
+        return cls._begun(recipe, material, phases, team, backbone, adapters)
 
     @classmethod
     def _adapting(
@@ -83,21 +196,18 @@ class TrainingState:
         start, camera = material.start(), material.reading.camera
         adapters, task_config = starting_point(start, camera, recipe)
         learned = adapters.mapped({name: tensor.clone() for name, tensor in adapters.tensors.items()}).to(device)
-        state = cls(recipe, material, phases, start.net.backbone.to(device), learned, team)
-        state.start = ready(start, camera, adapters, task_config)
-        state.view = view_of(material, state.start)
-        return state
+        backbone = start.net.backbone.to(device)  # read from its file just now: nobody else's
+        start = ready(start, camera, adapters, task_config)
+        adapted = Adapted(material, camera, start, view_of(material, start))
+        return cls._begun(recipe, adapted, phases, team, backbone, learned)
 
     def begin_backbone(self) -> None:
         """Phase 1 after the warm start: every independent denoiser begins as the one that was trained."""
-        self.phase, self.step, self.best = "backbone", 0, None
         first, *others = self.backbone.blocks
-        first.load_state_dict(
-            {name[18:]: value for name, value in self.average.items() if name.startswith("backbone/blocks.0.")}
-        )
+        first.load_state_dict(self.learned.averaged("backbone/blocks.0."))
         for block in others:
             block.load_state_dict(first.state_dict())
-        self._begin_phase()
+        self._begin("backbone")
 
     def begin_adapters(self, phase_1: Model, *, earlier: Model | None = None) -> None:
         """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet.
@@ -105,8 +215,7 @@ class TrainingState:
         An `earlier` set of the same backbone, gamma and data goes on to learn instead. A sampling matrix of another
         ratio than that of phase 1 starts anew.
         """
-        self.phase, self.step, self.best = "adapters", 0, None
-        self.pretrained = phase_1.card.get("task_config", {})
+        self.course.pretrained = phase_1.card.get("task_config", {})
         self.backbone.load_state_dict(phase_1.net.backbone.state_dict())
         generator = torch.Generator().manual_seed(self.recipe.training.seed + 1)
         fresh = new_adapters(
@@ -122,48 +231,18 @@ class TrainingState:
         elif SAMPLING not in learned or learned[SAMPLING].shape != own.shape:
             learned[SAMPLING] = own
         self.adapters = fresh.mapped({**fresh.tensors, **learned}).to(self.device)
-        self._begin_phase()
+        self._begin("adapters")
 
-    def _begin_phase(self) -> None:
-        """Marks what the phase trains, and starts its optimizer and averages."""
-        learn_backbone = self.phase != "adapters"
-        self.backbone.requires_grad_(learn_backbone)
-        tensors = {f"backbone/{name}": tensor for name, tensor in self.backbone.named_parameters() if learn_backbone}
-        if self.phase != "warm-start":
-            for tensor in self.adapters.tensors.values():
-                tensor.requires_grad_()
-            tensors |= {f"adapters/{name}": tensor for name, tensor in self.adapters.tensors.items()}
-        tensors = dict(sorted(tensors.items()))  # one order, whether begun or resumed
-        self.learned = tensors
-        self.average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        config = self.recipe.training
-        shares = {name: _share_of_rate(name.removeprefix("adapters/"), config) for name in tensors}
-        groups = [
-            (
-                [tensor for name, tensor in tensors.items() if shares[name] == share and (tensor.dim() > 1) == wide],
-                share,
-                decay,
-            )
-            for share in sorted(set(shares.values()), reverse=True)
-            for wide, decay in ((True, config.weight_decay), (False, 0.0))
-        ]
-        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        if config.optimizer not in kinds:
-            raise LorunError(f"The optimizer {config.optimizer!r} is not known; choose adam or adamw.")
-        groups = [{"params": group, "weight_decay": decay, "share": share} for group, share, decay in groups if group]
-        self.optimizer = kinds[config.optimizer](groups, lr=config.learning_rate)
-
-    @property
-    def moment(self) -> tuple[float, str, int]:
-        """Seconds of training, phase and step: what every event says."""
-        return self.elapsed_s, self.phase, self.step
+    def _begin(self, phase: str) -> None:
+        self.course.begin(phase)
+        self.learned = Learned.of(phase, self.backbone, self.adapters, self.recipe.training)
 
     def learning_rate(self) -> float:
         """Linear warm-up, then a cosine from the phase's peak rate to `final_rate` of it."""
-        config = self.recipe.training
-        peak = config.adapter_learning_rate if self.phase == "adapters" else config.learning_rate
-        warm_up = min(1.0, (self.step + 1) / max(1, config.warm_up_steps))
-        share = min(1.0, self.step / max(1, self.recipe.num_steps(self.phase)))
+        config, phase, step = self.recipe.training, self.course.phase, self.course.step
+        peak = config.adapter_learning_rate if phase == "adapters" else config.learning_rate
+        warm_up = min(1.0, (step + 1) / max(1, config.warm_up_steps))
+        share = min(1.0, step / max(1, self.recipe.num_steps(phase)))
         cosine = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
         return peak * warm_up * cosine
 
@@ -183,11 +262,10 @@ class TrainingState:
     def averaged(self, fields_of_card: Mapping[str, Any]) -> Model:
         """A model of its own with the averaged weights."""
         backbone = Backbone(self.recipe.network).to(self.device)
-        values = dict(self.backbone.state_dict())
-        values |= {name[9:]: value for name, value in self.average.items() if name.startswith("backbone/")}
+        values = self.backbone.state_dict() | self.learned.averaged("backbone/")
         backbone.load_state_dict({name: value.detach().clone() for name, value in values.items()})
-        tensors = {name: value.detach().clone() for name, value in self.adapters.tensors.items()}
-        tensors |= {name[9:]: value.clone() for name, value in self.average.items() if name.startswith("adapters/")}
+        values = dict(self.adapters.tensors) | self.learned.averaged("adapters/")
+        tensors = {name: value.detach().clone() for name, value in values.items()}
         net = UnfoldingNet(
             self.recipe.network,
             backbone.requires_grad_(False),
@@ -202,8 +280,8 @@ class TrainingState:
             return
         tensors = {f"model/backbone/{name}": value for name, value in self.backbone.state_dict().items()}
         tensors |= {f"model/adapters/{name}": value for name, value in self.adapters.tensors.items()}
-        tensors |= {f"average/{name}": value for name, value in self.average.items()}
-        for index, entry in self.optimizer.state_dict()["state"].items():
+        tensors |= {f"average/{name}": value for name, value in self.learned.average.items()}
+        for index, entry in self.learned.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": value for name, value in entry.items()}
         tensors["generator"] = self.generator.get_state()
         facts = {
@@ -212,14 +290,7 @@ class TrainingState:
             "material": self.material.fields(),
             "files": self.files,
             "phases": self.phases,
-            "phase": self.phase,
-            "step": self.step,
-            "elapsed_s": self.elapsed_s,
-            "num_parts": self.num_parts,
-            "best": self.best,
-            "num_waited": self.num_waited,
-            "start_metrics": self.start_metrics,
-            "pretrained": self.pretrained,
+            **asdict(self.course),
             "gamma": self.adapters.gamma,
             "device": self.device.type,
             "engine_version": __version__,
@@ -247,25 +318,38 @@ class TrainingState:
             raise FileError(
                 f"The training files of {path.parent} have changed since its checkpoint. Put them back, or start anew."
             )
-        state.backbone.load_state_dict(_below("model/backbone/", tensors))
-        adapters = {name: value.to(device) for name, value in _below("model/adapters/", tensors).items()}
+        state.backbone.load_state_dict(below("model/backbone/", tensors))
+        adapters = {name: value.to(device) for name, value in below("model/adapters/", tensors).items()}
         state.adapters = AdapterSet(recipe.network.num_stages, adapters, gamma=facts["gamma"])
-        state.phase = facts["phase"]
-        state._begin_phase()
-        state.average = {name: tensors[f"average/{name}"].to(device) for name in state.learned}
+        state.course = Course(**{entry.name: facts[entry.name] for entry in fields(Course) if entry.name in facts})
+        learned = state.learned = Learned.of(state.course.phase, state.backbone, state.adapters, recipe.training)
+        learned.average = {name: tensors[f"average/{name}"].to(device) for name in learned.tensors}
         entries: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below("optimizer/", tensors).items():
+        for name, value in below("optimizer/", tensors).items():
             index, key = name.split("/")
             entries.setdefault(int(index), {})[key] = value
-        groups = state.optimizer.state_dict()["param_groups"]
-        state.optimizer.load_state_dict({"state": entries, "param_groups": groups})
-        for name in ("step", "elapsed_s", "num_parts", "best", "num_waited", "start_metrics", "pretrained"):
-            setattr(state, name, facts.get(name, getattr(state, name)))
+        groups = learned.optimizer.state_dict()["param_groups"]
+        learned.optimizer.load_state_dict({"state": entries, "param_groups": groups})
         if facts["device"] == device.type:
             state.generator.set_state(tensors["generator"])
         else:  # another kind of device draws other numbers: a fresh, reproducible start
-            state.generator.manual_seed(recipe.training.seed + 1_000_003 * (1 + state.step))
+            state.generator.manual_seed(recipe.training.seed + 1_000_003 * (1 + state.course.step))
         return state
+
+
+def _optimizer(tensors: Mapping[str, Tensor], config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimizer of a phase: vectors and scalars do not decay, some tensors take a share of the learning rate."""
+    kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if config.optimizer not in kinds:
+        raise LorunError(f"The optimizer {config.optimizer!r} is not known; choose adam or adamw.")
+    shares = {name: _share_of_rate(name.removeprefix("adapters/"), config) for name in tensors}
+    groups = []
+    for share in sorted(set(shares.values()), reverse=True):
+        for is_wide, decay in ((True, config.weight_decay), (False, 0.0)):
+            group = [t for name, t in tensors.items() if shares[name] == share and (t.dim() > 1) == is_wide]
+            if group:
+                groups.append({"params": group, "weight_decay": decay, "share": share})
+    return kinds[config.optimizer](groups, lr=config.learning_rate)
 
 
 def _share_of_rate(name: str, config: TrainingConfig) -> float:
@@ -301,5 +385,6 @@ def is_whole(path: Path) -> bool:
     return True
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 
 from ..decoding.evaluate import evaluate
 from ..decoding.restore import restore
-from ..errors import FileError, NumericalError
+from ..errors import FileError, LorunError, NumericalError
 from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
 from ..networks.unfolding import ITERATIVE
 from ..task import TASKS
@@ -52,7 +52,7 @@ from .own_material import LocalMaterial, local_training_set
 from .pool import StartPool
 from .recipe import Recipe, training_set
 from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_preview
-from .state import TrainingState, is_whole
+from .state import Adapted, TrainingState, is_whole
 
 _PREVIEW_SHARE = 0.1  # of the time may go into previews
 
@@ -77,7 +77,7 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     phases = recipe.phases if phases is None else tuple(phases)
     state = TrainingState.new(recipe, material, phases, torch.device(device), team)
-    if phases[0] == "adapters" and state.start is None:
+    if phases[0] == "adapters" and state.adapted is None:
         earlier = run / "adapters.safetensors"
         state.begin_adapters(
             load_model(run / "share.safetensors"), earlier=load_model(earlier) if earlier.exists() else None
@@ -105,17 +105,19 @@ class AdaptationTrial:
 
     def __init__(self, recipe: Recipe, material: LocalMaterial, *, device: str = "cpu") -> None:
         self.device = device
-        self._state = TrainingState.new(recipe, material, recipe.phases, torch.device(device))
-        self.start, self.camera = self._state.start, material.reading.camera
-        self.drawn_from = _training_set(self._state)
+        self._state = state = TrainingState.new(recipe, material, recipe.phases, torch.device(device))
+        if state.adapted is None:
+            raise LorunError("A trial was asked for without a starting set; an adaptation was expected.")
+        self.start, self.camera = state.adapted.start, state.adapted.camera
+        self.drawn_from = _training_set(state)
         sampler = self.drawn_from.sampler.to(device)
-        self.path = settle(self._state, _pool(self._state, sampler))  # how it is computed, where that was chosen here
-        self._pool, self._net = _pool(self._state, sampler), self._state.net()
+        self.path = settle(state, _pool(state, sampler))  # how it is computed, where that was chosen here
+        self._pool, self._net = _pool(state, sampler), state.net()
 
     @property
     def num_parameters(self) -> int:
         """How many numbers are learned."""
-        return sum(tensor.numel() for tensor in self._state.learned.values())
+        return self._state.learned.num_parameters
 
     @property
     def way(self) -> Way:
@@ -125,7 +127,7 @@ class AdaptationTrial:
     def step(self) -> float:
         """One update; the loss before it."""
         state = self._state
-        return one_step(state, self._net, self._pool.sample(state.generator, state.step), state.learning_rate())
+        return one_step(state, self._net, self._pool.sample(state.generator, state.course.step), state.learning_rate())
 
     def start_scores(self) -> dict[str, float]:
         """The starting set's scores on what is withheld."""
@@ -137,10 +139,14 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
     drawn_from = _training_set(state)
     sampler = drawn_from.sampler.to(state.device)
     seed = state.recipe.training.seed
-    if state.recipe.network.uses_components and state.step == 0 and state.phase == state.phases[0] != "adapters":
+    if (
+        state.recipe.network.uses_components
+        and state.course.step == 0
+        and state.course.phase == state.phases[0] != "adapters"
+    ):
         generator = torch.Generator(state.device).manual_seed(seed)
         state.backbone.components.copy_(spectral_components(spectra_of(sampler, generator)))
-    num_learned = sum(tensor.numel() for tensor in state.learned.values())
+    num_learned = state.learned.num_parameters
     counts = {name: count for name, count in sampler.summary().items() if isinstance(count, int) and count}
     counts["validation windows"] = sum(len(windows) for windows, _ in drawn_from.validation)
     *drawn, windows = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
@@ -148,42 +154,42 @@ def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | Non
     yield _started(state, message, num_learned)
     message = settle(state, _pool(state, sampler))
     if message is not None:
-        yield WayChosen(*state.moment, message)
+        yield WayChosen(*state.course.moment, message)
     recipe = state.recipe
-    if state.start is not None and state.step == 0:
-        yield from _first_look(state, run, drawn_from)
-    first = state.phases.index(state.phase)
+    if state.adapted is not None and state.course.step == 0:
+        yield from _first_look(state, state.adapted, run, drawn_from)
+    first = state.phases.index(state.course.phase)
     for phase in state.phases[first:]:
-        if phase != state.phase:
+        if phase != state.course.phase:
             state.team.wait()  # until the first has written the phase before
             if phase == "adapters":
                 state.begin_adapters(load_model(run / "share.safetensors"))
             else:
                 state.begin_backbone()
-            yield PhaseBegun(*state.moment, recipe.num_steps(phase))
+            yield PhaseBegun(*state.course.moment, recipe.num_steps(phase))
         yield from _phase(state, run, _pool(state, sampler), drawn_from)
         if _has_waited_enough(state):
-            message = f"No better score in {state.num_waited} validations: the training ended early."
-            yield Stopped(*state.moment, message, "early")
+            message = f"No better score in {state.course.num_waited} validations: the training ended early."
+            yield Stopped(*state.course.moment, message, "early")
             return
-        if state.step < recipe.num_steps(phase):
-            yield Paused(*state.moment, f"Paused; resume {run} to go on.")
+        if state.course.step < recipe.num_steps(phase):
+            yield Paused(*state.course.moment, f"Paused; resume {run} to go on.")
             return
-    yield Finished(*state.moment, f"The training in {run} is complete.")
+    yield Finished(*state.course.moment, f"The training in {run} is complete.")
 
 
 def _training_set(state: TrainingState) -> TrainingSet:
-    if isinstance(state.material, LocalMaterial):
-        recipe = state.recipe
-        return local_training_set(state.material, recipe.data, state.start, seed=recipe.training.seed)
-    return training_set(state.material, state.recipe)
+    recipe, source = state.recipe, state.source
+    if isinstance(source, Adapted):
+        return local_training_set(source.material, recipe.data, source.start, seed=recipe.training.seed)
+    return training_set(source, recipe)
 
 
 def _pool(state: TrainingState, sampler: Sampler) -> StartPool:
     """What the steps of the current phase draw from."""
     config = state.recipe.training
     # what is withheld of measurements alone is drawn at every step, before an estimate
-    alone = isinstance(state.material, LocalMaterial) and state.material.route == "captures"
+    alone = state.adapted is not None and state.adapted.material.route == "captures"
     size = config.pool_size if state.recipe.network.initial in ITERATIVE and not alone else 0
     return StartPool(
         sampler,
@@ -198,39 +204,39 @@ def _pool(state: TrainingState, sampler: Sampler) -> StartPool:
 
 def _started(state: TrainingState, message: str, num_learned: int) -> Started:
     """What a training is, before its first step."""
-    origin = None
-    if isinstance(state.material, LocalMaterial):
-        origin = Origin(state.material.title, *state.material.origin, state.start.card["backbone_hash"])
-    num_steps = state.recipe.num_steps(state.phase)
-    return Started(*state.moment, message, num_steps, num_learned, state.device.type, origin)
+    origin, adapted = None, state.adapted
+    if adapted is not None:
+        origin = Origin(adapted.material.title, *adapted.material.origin, adapted.start.card["backbone_hash"])
+    num_steps = state.recipe.num_steps(state.course.phase)
+    return Started(*state.course.moment, message, num_steps, num_learned, state.device.type, origin)
 
 
-def _first_look(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
+def _first_look(state: TrainingState, adapted: Adapted, run: Path, drawn_from: TrainingSet) -> Iterator[TrainEvent]:
     """The starting set's own score, which also is the first best one, its preview, and a checkpoint to resume from."""
-    if state.best is None:
+    if state.course.best is None:
         scored = _scored(state, run, drawn_from)
-        state.num_waited = 0
+        state.course.num_waited = 0
         yield replace(scored, is_start=True)
-    if state.team.leads and state.material.preview:
-        _preview(state, run, drawn_from)
-        yield Previewed(*state.moment, PREVIEW, is_start=True)
+    if state.team.leads and adapted.material.preview:
+        _preview(state, adapted, run, drawn_from)
+        yield Previewed(*state.course.moment, PREVIEW, is_start=True)
     state.save(run / CHECKPOINT)
 
 
 def _has_waited_enough(state: TrainingState) -> bool:
-    return 0 < state.recipe.training.patience <= state.num_waited
+    return 0 < state.recipe.training.patience <= state.course.num_waited
 
 
-def _preview(state: TrainingState, run: Path, drawn_from: TrainingSet) -> None:
+def _preview(state: TrainingState, adapted: Adapted, run: Path, drawn_from: TrainingSet) -> None:
     """Decodes the user's own capture by the starting set, once, and by the weights as they are."""
-    capture = state.material.capture()
+    capture = adapted.material.capture()
     model = state.averaged(_card_fields(state, drawn_from, {}))
-    images = []
-    for decoder in (state.start, model) if state.shown is None else (model,):
-        *_, last = restore(decoder, capture, device=str(state.device))
-        images.append(last.image)
-    state.shown = images[0] if state.shown is None else state.shown
-    write_preview(run / PREVIEW, state.shown, images[-1], step=state.step, wavelengths_nm=capture.wavelengths_nm)
+    device, step = str(state.device), state.course.step
+    if adapted.shown is None:
+        *_, last = restore(adapted.start, capture, device=device)
+        adapted.shown = last.image
+    *_, last = restore(model, capture, device=device)
+    write_preview(run / PREVIEW, adapted.shown, last.image, step=step, wavelengths_nm=capture.wavelengths_nm)
 
 
 def _phase(
@@ -240,50 +246,52 @@ def _phase(
 
     After a step it may be sent "validate", "preview" or "checkpoint".
     """
-    config, num_steps, before = state.recipe.training, state.recipe.num_steps(state.phase), state.elapsed_s
+    config, course = state.recipe.training, state.course
+    num_steps, before = state.recipe.num_steps(course.phase), course.elapsed_s
     net, began, saved_s = state.net(), time.perf_counter(), -math.inf
-    shown_s, look_s = state.elapsed_s, 0.0  # when the last preview was made, and how long it took
-    shows = isinstance(state.material, LocalMaterial) and bool(state.material.preview) and state.team.leads
+    shown_s, look_s = course.elapsed_s, 0.0  # when the last preview was made, and how long it took
+    shown = state.adapted if state.adapted and state.adapted.material.preview and state.team.leads else None
     try:
-        while state.step < num_steps and not _has_waited_enough(state):
-            sample, rate = pool.sample(state.generator, state.step), state.learning_rate()
-            num_parts = state.num_parts
+        while course.step < num_steps and not _has_waited_enough(state):
+            sample, rate = pool.sample(state.generator, course.step), state.learning_rate()
+            num_parts = course.num_parts
             loss = one_step(state, net, sample, rate)
-            state.elapsed_s = before + time.perf_counter() - began
-            if state.num_parts != num_parts:
-                message = f"The memory was full: every batch is now computed in {state.num_parts} parts."
-                yield MemoryFull(*state.moment, message)
-            done = state.step == num_steps
-            is_due = done or state.step % config.validation_steps == 0
+            course.elapsed_s = before + time.perf_counter() - began
+            if course.num_parts != num_parts:
+                message = f"The memory was full: every batch is now computed in {course.num_parts} parts."
+                yield MemoryFull(*course.moment, message)
+            done = course.step == num_steps
+            is_due = done or course.step % config.validation_steps == 0
             if is_due:
                 scored = _validated(state, run, drawn_from)
-                state.num_waited = 0 if isinstance(scored, Validated) and scored.is_best else state.num_waited + 1
+                is_best = isinstance(scored, Validated) and scored.is_best
+                course.num_waited = 0 if is_best else course.num_waited + 1
                 yield scored
-            if state.step == 1 or done or _due(state, saved_s):
+            if course.step == 1 or done or _due(state, saved_s):
                 state.save(run / CHECKPOINT)
-                saved_s = state.elapsed_s
-            wanted = yield Step(*state.moment, loss, rate)
-            passed_s = state.elapsed_s - shown_s
-            if shows and (wanted == "preview" or done or (is_due and look_s < _PREVIEW_SHARE * passed_s)):
+                saved_s = course.elapsed_s
+            wanted = yield Step(*course.moment, loss, rate)
+            passed_s = course.elapsed_s - shown_s
+            if shown is not None and (wanted == "preview" or done or (is_due and look_s < _PREVIEW_SHARE * passed_s)):
                 look_s = time.perf_counter()
-                _preview(state, run, drawn_from)
-                look_s, shown_s = time.perf_counter() - look_s, state.elapsed_s
-                yield Previewed(*state.moment, PREVIEW)
+                _preview(state, shown, run, drawn_from)
+                look_s, shown_s = time.perf_counter() - look_s, course.elapsed_s
+                yield Previewed(*course.moment, PREVIEW)
             if wanted == "validate":
                 yield _validated(state, run, drawn_from)
             elif wanted == "checkpoint":
                 state.save(run / CHECKPOINT)
-                saved_s = state.elapsed_s
-                yield Saved(*state.moment, "A checkpoint was written.")
-            if config.piece_s and state.elapsed_s - before > config.piece_s:
+                saved_s = course.elapsed_s
+                yield Saved(*course.moment, "A checkpoint was written.")
+            if config.piece_s and course.elapsed_s - before > config.piece_s:
                 break
     except NumericalError as error:
         message = f"{error} The checkpoint in {run} is the last good one."
-        yield Stopped(state.elapsed_s, state.phase, state.step + 1, message, "not-finite")
+        yield Stopped(course.elapsed_s, course.phase, course.step + 1, message, "not-finite")
         raise NumericalError(message) from error
     except (FileError, SafetensorError) as error:  # the second is what the format's own writer makes of a full disk
         message = f"{error} The training stopped; its last checkpoint in {run} is whole. Resume it from there."
-        yield Stopped(*state.moment, message, "disk-full")
+        yield Stopped(*course.moment, message, "disk-full")
         raise FileError(message) from error
     except GeneratorExit:
         state.save(run / CHECKPOINT)
@@ -293,13 +301,13 @@ def _phase(
 
 def _due(state: TrainingState, saved_s: float) -> bool:
     config = state.recipe.training
-    return state.step % config.checkpoint_steps == 0 or state.elapsed_s - saved_s > config.checkpoint_s
+    return state.course.step % config.checkpoint_steps == 0 or state.course.elapsed_s - saved_s > config.checkpoint_s
 
 
 def _validated(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Validated | Saved:
     """What `_scored` says; the warm start has nothing to score."""
-    if state.phase == "warm-start":
-        return Saved(*state.moment, "The warm start has no score.")
+    if state.course.phase == "warm-start":
+        return Saved(*state.course.moment, "The warm start has no score.")
     return _scored(state, run, drawn_from)
 
 
@@ -307,11 +315,11 @@ def _validated(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Vali
 def _scored(state: TrainingState, run: Path, drawn_from: TrainingSet) -> Validated:
     """Scores the averaged weights on the validation windows and keeps them in `run` when they are the best so far."""
     if not state.team.leads:
-        return Validated(*state.moment)
+        return Validated(*state.course.moment)
     model = state.averaged(_card_fields(state, drawn_from, {}))
     metrics = _scores(model, drawn_from, str(state.device))
-    if state.start is not None and state.step == 0:
-        state.start_metrics = metrics
+    if state.adapted is not None and state.course.step == 0:
+        state.course.start_metrics = metrics
     return _kept_if_best(state, run, drawn_from, model, metrics)
 
 
@@ -333,13 +341,13 @@ def _kept_if_best(
 ) -> Validated:
     """Keeps the model when its deciding figure is the best so far, and says how it stands."""
     score = metrics.get("withheld_psnr", metrics.get("psnr"))
-    is_best = state.best is None or score is None or score > state.best
+    is_best = state.course.best is None or score is None or score > state.course.best
     if is_best:
-        state.best = score
-        _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.phase)
-        if state.start is not None and state.step:
+        state.course.best = score
+        _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.course.phase)
+        if state.adapted is not None and state.course.step:
             state.save(run / BEST_CHECKPOINT)
-    return Validated(*state.moment, metrics, is_best=is_best)
+    return Validated(*state.course.moment, metrics, is_best=is_best)
 
 
 def _keep(model: Model, run: Path, phase: str) -> None:
@@ -355,38 +363,38 @@ def _keep(model: Model, run: Path, phase: str) -> None:
 def _card_fields(state: TrainingState, drawn_from: TrainingSet, metrics: Mapping[str, float]) -> dict[str, Any]:
     """What the card says beside the network: bands, intensity rule, training and validation scores."""
     recipe = state.recipe
-    local = {} if state.start is None else _local_card_fields(state)
+    local = {} if state.adapted is None else _local_card_fields(state.adapted)
     return local | {
         "task_config": dict(drawn_from.task_config),
         "input_scale": local.get("input_scale", "none" if TASKS[recipe.task].is_photograph else "exposure"),
         "training": {
             "variant": recipe.variant,
-            "pretrained": dict(state.pretrained),
-            "phase": state.phase,
-            "steps": state.step,
-            "hours": round(state.elapsed_s / 3600, 3),
+            "pretrained": dict(state.course.pretrained),
+            "phase": state.course.phase,
+            "steps": state.course.step,
+            "hours": round(state.course.elapsed_s / 3600, 3),
             "device": state.device.type,
             **asdict(way_of(recipe)),
             "files": state.material.names("learn"),
-            "masks": [path.name for path in getattr(state.material, "masks", ())],
+            "masks": [path.name for path in state.source.masks] if isinstance(state.source, Material) else [],
             "drawn_from": dict(drawn_from.sampler.summary()),
-            **({} if state.start is None else {"started_from": state.material.origin[0]}),
+            **({} if state.adapted is None else {"started_from": state.adapted.material.origin[0]}),
         },
         "metrics": {
             f"{kind}_{name}": round(value, 4)
-            for kind, scores in (("start", state.start_metrics), ("validation", metrics))
+            for kind, scores in (("start", state.course.start_metrics), ("validation", metrics))
             for name, value in scores.items()
         },
     }
 
 
-def _local_card_fields(state: TrainingState) -> dict[str, Any]:
+def _local_card_fields(adapted: Adapted) -> dict[str, Any]:
     """What the card of an adapted set says beside what every set's says."""
-    material, start = state.material, state.start
+    material, start = adapted.material, adapted.start
     return {
         "title": material.title,
         "made_from": {"adapted": list(material.origin)},
         "input_scale": start.card.get("input_scale", "exposure"),
-        "camera": material.reading.camera.summary(),
+        "camera": adapted.camera.summary(),
         "checked_on": material.checked_on(),
     }

@@ -56,7 +56,7 @@ class Timed:
         """Draws and steps, the draws of a pool as often as they come."""
         for _ in range(num_steps):
             began = time.perf_counter()
-            sample = self.pool.sample(self.state.generator, self.state.step)
+            sample = self.pool.sample(self.state.generator, self.state.course.step)
             drawn = time.perf_counter()
             one_step(self.state, self.state.net(), sample, 1e-4)
             self.draw_s.append(drawn - began)

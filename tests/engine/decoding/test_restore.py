@@ -49,6 +49,21 @@ class Scripted:
             yield Stage(index, index * physics.adjoint(y), denoiser_input=physics.adjoint(y), parameters={"mu": 0.5})
 
 
+def test_the_threads_of_a_decode_are_its_own():
+    before = torch.get_num_threads()
+    seen = []
+
+    class Counting(Scripted):
+        def stages(self, y, physics, *, num_stages):
+            for stage in super().stages(y, physics, num_stages=num_stages):
+                seen.append(torch.get_num_threads())
+                yield stage
+
+    for _ in restore(Counting(), measurement(), threads=before + 1):
+        assert torch.get_num_threads() == before
+    assert seen == 5 * [before + 1] and torch.get_num_threads() == before
+
+
 def test_every_stage_reports_its_image_residual_and_parameters():
     given = measurement()
     results = list(restore(Scripted(), given, keep_denoiser_input=True))

@@ -123,6 +123,14 @@ def test_zero_adapters_change_no_stage_bit_for_bit(capture):
         assert torch.equal(shared.image, adapted.image)
 
 
+def test_a_network_on_another_device_leaves_the_backbone_where_it_is(capture):
+    net = build()
+    moved = net.to(torch.device("meta"))
+    assert {tensor.device.type for tensor in moved.backbone.parameters()} == {"meta"}
+    assert {tensor.device.type for tensor in net.backbone.parameters()} == {"cpu"}
+    assert net.to(torch.device("cpu")).backbone is net.backbone  # nothing is copied for nothing
+
+
 def test_fewer_stages_end_early_and_more_are_refused(capture):
     y, physics = capture
     net = build()

@@ -96,9 +96,9 @@ def test_trying_leaves_weights_gradients_and_random_numbers_as_they_were(materia
     measured(monkeypatch, QUICK_LAST)
     state, untouched = begun(material, **changes), begun(material, **changes)
     settled(state)
-    assert torch.equal(state.generator.get_state(), untouched.generator.get_state()) and state.step == 0
-    assert all(torch.equal(tensor, untouched.learned[name]) for name, tensor in state.learned.items())
-    assert all(tensor.grad is None for tensor in state.learned.values()) and not state.optimizer.state
+    assert torch.equal(state.generator.get_state(), untouched.generator.get_state()) and state.course.step == 0
+    assert all(torch.equal(tensor, untouched.learned.tensors[name]) for name, tensor in state.learned.tensors.items())
+    assert all(tensor.grad is None for tensor in state.learned.tensors.values()) and not state.learned.optimizer.state
 
 
 def test_a_training_that_chose_is_that_of_the_way_it_chose(material, tmp_path, monkeypatch):  # noqa: F811

@@ -206,8 +206,8 @@ def test_a_full_memory_halves_the_parts_of_a_batch_and_goes_on_with_the_same_los
     refused = []
 
     def small(state, net, sample):
-        if state.num_parts < 4:
-            refused.append(state.num_parts)
+        if state.course.num_parts < 4:
+            refused.append(state.course.num_parts)
             raise torch.OutOfMemoryError("full")
         return whole(state, net, sample)
 
