@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import make_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 from lorun_engine.io.reading import reading_of
@@ -11,22 +12,50 @@ from ..resources import resource_path
 from ..training.planning import Situation
 from ..widgets.forms import Field, Form, Found, text_of
 
-KINDS = {"int": int, "float": float, "choice": str, "ints": str}
 OF_ROUTES = {"built_in": "scenes", "random_masks": "scenes", "withheld": "captures", "equivariance": "captures"}
 OF_MASKS = ("random_masks",)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of the recipe as people see it: its name there, what is typed, its title, and what it does."""
+
+    name: str
+    kind: type
+    title: str
+    hint: str
+
+
+SETTINGS = (
+    Setting("adapter_steps", int, "Steps", "How often the adapters are corrected."),
+    Setting("adapter_learning_rate", float, "Learning rate", "Its peak; less is slower and safer."),
+    Setting("batch", int, "Samples a step", "More are steadier, and take longer and more memory."),
+    Setting("crop", str, "Size of a sample", "Across and along the dispersion, in pixels."),
+    Setting("built_in", float, "Computed scenes", "Their share; they keep a set from knowing only yours."),
+    Setting("random_masks", float, "Other masks", "Share of the samples with another mask than yours."),
+    Setting("loss", str, "Loss", "What is made small."),
+    Setting("validation_steps", int, "Steps between validations", "Every score is a point of the curve."),
+    Setting("patience", int, "Patience", "Validations without a better one that end it; 0: never."),
+    Setting("check_windows", int, "Scored windows", "Of the withheld scenes, at most."),
+    Setting("withheld", float, "Withheld values", "Measurements alone: the share that is predicted."),
+    Setting("equivariance", float, "Weight of moved scenes", "Measurements alone: 0 leaves them out."),
+    Setting("warm_up_steps", int, "Steps of warm-up", "The learning rate rises over these."),
+    Setting("ema_decay", float, "Averaging", "How long the mean of the weights remembers."),
+    Setting("checkpoint_steps", int, "Steps between checkpoints", "Also every 15 seconds."),
+    Setting("precision", str, "Precision", "auto: the quickest here."),
+)
 
 
 class AdvancedForm(Form):
     """All fields are optional; an empty one is as the preset has it. Make it once the engine is loaded."""
 
     def __init__(self, situation: Situation) -> None:
-        known = _fields(situation)
-        optional = [(field.name, KINDS[field.kind] | None, None) for field in known]
+        optional = [(setting.name, setting.kind | None, None) for setting in SETTINGS]
         self._filled: Any = make_dataclass("AdvancedSettings", optional, frozen=True)()
+        self._choices = _choices()
         self._situation: Situation | None = None
         self._shown: list[str] = []
-        table = {field.name: Field(field.title, tuple((choice, choice) for choice in field.choices)) for field in known}
-        super().__init__(self._filled, table)
+        super().__init__(self._filled, {setting.name: self._field(setting) for setting in SETTINGS})
         self.edited.connect(self._keep)
         self.show_situation(situation)
 
@@ -41,27 +70,40 @@ class AdvancedForm(Form):
         if situation == self._situation:
             return
         self._situation = situation
-        known = _fields(situation)
-        self.show_values(self._filled, {field.name: Found(_text(field.value), field.hint) for field in known})
-        for field in known:
-            if field.choices:
-                self.editors[field.name].box.setItemText(0, f"{_text(field.value)} (preset)")
-        self._shown = [field.name for field in known if _matters(field.name, situation)]
+        values = _values(situation)
+        self.show_values(
+            self._filled, {setting.name: Found(_text(values[setting.name]), setting.hint) for setting in SETTINGS}
+        )
+        for name in self._choices:
+            self.editors[name].box.setItemText(0, f"{_text(values[name])} (preset)")
+        self._shown = [setting.name for setting in SETTINGS if _matters(setting.name, situation)]
         self.show_fields(self._shown)
 
     def show_steps(self, num_steps: int) -> None:
         """Shows the number of steps that a trial found for the preset; what is being typed stays."""
         self.editors["adapter_steps"].line.setPlaceholderText(str(num_steps))
 
+    def _field(self, setting: Setting) -> Field:
+        return Field(setting.title, tuple((choice, choice) for choice in self._choices.get(setting.name, ())))
+
     def _keep(self, values: Any, _label: str) -> None:
         self._filled = values
 
 
-def _fields(situation: Situation) -> tuple[Any, ...]:
-    from lorun_engine.training.recipe import adapt_fields, adapt_settings
+def _choices() -> dict[str, Sequence[str]]:
+    """The words that some settings take."""
+    from lorun_engine.decoding.execution import PRECISIONS
+    from lorun_engine.training.recipe import AUTO, LOSSES
 
-    usual = adapt_settings(situation.task, has_scenes=situation.has_scenes)
-    return adapt_fields(resource_path("recipes", "adapt", f"{situation.preset}.toml"), settings=usual)
+    return {"loss": LOSSES, "precision": (AUTO, *PRECISIONS)}
+
+
+def _values(situation: Situation) -> dict[str, Any]:
+    """What the preset has for this task and data."""
+    from lorun_engine.training.recipe import adapt_settings, preset_values
+
+    values = preset_values(resource_path("recipes", "adapt", f"{situation.preset}.toml"))
+    return values | adapt_settings(situation.task, has_scenes=situation.has_scenes)
 
 
 def _matters(name: str, situation: Situation) -> bool:

@@ -9,8 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,9 @@ import numpy as np
 import torch
 
 from ..decoding.evaluate import evaluate
-from ..errors import FileError, LorunError, ModelError
-from ..io import OpenOptions
-from ..library.cards import Card, cards_in, read_card
+from ..errors import FileError, LorunError
+from ..io import OpenOptions, replacing
+from ..library.cards import Card, backbone_of, read_card
 from ..tasks.camera import Camera
 from ..training_data.camera import save_camera
 from ..training_data.own_files import Examined
@@ -40,9 +39,9 @@ from .run_folder import (
     RECIPE,
     REPORT,
     START,
-    toml_text,
     write_json,
 )
+from .toml import read_toml, toml_text
 from .train import AdaptationTrial
 
 PRESETS: Mapping[str, float] = {"quick": 8 * 60, "standard": 60 * 60, "thorough": 8 * 60 * 60}  # seconds meant
@@ -70,7 +69,7 @@ class Adaptation:
         if (folder / CHECKPOINT).exists():
             raise FileError(f"{folder} already holds a training. Resume it, or choose another folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        backbone = _backbone_of(self.card, self.library)
+        backbone = backbone_of(self.card, self.library)
         save_camera(self.camera, folder / CAMERA)
         for source, name in ((backbone.path, "backbone.safetensors"), (self.card.path, START)):
             _copy(source, folder / name)
@@ -88,13 +87,7 @@ class Adaptation:
 
 def read_adapt_recipe(path: Path, card: Card, *, settings: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe of a preset or a user's file for the set of this card; `settings` replace single fields by name."""
-    try:
-        with open(path, "rb") as stream:
-            table = tomllib.load(stream)
-    except OSError as error:
-        raise FileError(f"The recipe {path} cannot be read: {error.strerror or error}. Check the path.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(f"The recipe {path} is not valid TOML: {error}. Correct the file.") from error
+    table = read_toml(path, "recipe")
     return adapt_recipe(table, card, settings=settings or {}, source=str(path))
 
 
@@ -260,23 +253,6 @@ def _verdict(
     )
 
 
-def _backbone_of(card: Card, library: Sequence[Path]) -> Card:
-    if card.kind != "adapters":
-        raise ModelError(
-            f"{card.path} holds a backbone; an adapter set was expected. Choose the set that belongs to it."
-        )
-    wanted = card.fields["backbone_hash"]
-    for candidate in cards_in((card.path.parent, *library)):
-        if candidate.kind == "backbone" and candidate.hash == wanted:
-            return candidate
-    raise ModelError(
-        f"{card.path.name} belongs to the backbone {wanted[:12]}, which is neither beside it nor in the library. "
-        "Put the backbone file into the same folder."
-    )
-
-
 def _copy(source: Path, target: Path) -> None:
-    from ..io import replacing
-
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -13,6 +13,7 @@ from ..errors import DeviceError, LorunError, NumericalError
 from ..networks.unfolding import Start, UnfoldingNet
 from ..physics import LinearPhysics
 from ..training_data.dataset import Sample
+from .recipe import LOSSES
 from .selfsupervised import self_supervised_loss
 from .state import TrainingState
 
@@ -119,4 +120,4 @@ def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:
         return F.l1_loss(estimate, truth)
     if loss == "charbonnier":
         return ((estimate - truth).square() + 1e-6).sqrt().mean()
-    raise LorunError(f"The loss {loss!r} is not known; choose l2, l1, charbonnier or rmse.")
+    raise LorunError(f"The loss {loss!r} is not known; choose one of {', '.join(LOSSES)}.")

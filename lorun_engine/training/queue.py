@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from typing import Any
 from ..errors import FileError
 from .events import Discarded, Finished, Moment, Paused, PhaseBegun, Started, Stopped, TrainEvent, Validated
 from .run_folder import CHECKPOINT, EARLIER, EVENTS, read_events
+from .toml import read_toml
 
 WAITING, RUNNING, PAUSED, FINISHED, FAILED = "waiting", "running", "paused", "finished", "failed"
 _USUAL_PRIORITY = 10
@@ -74,12 +74,7 @@ class Standing:
 
 def read_queue(path: Path) -> Queue:
     """The queue of a TOML file; a sentence for what it does not know."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"The queue {path} cannot be read: {error}. Check the path.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(f"The queue {path} is not valid TOML: {error}. Correct the file.") from error
+    table = read_toml(path, "queue")
     if unknown := set(table) - {"threads", "priority", "training"}:
         raise FileError(
             f"The queue {path} has the unknown setting {', '.join(sorted(unknown))}; threads, priority and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -16,8 +15,10 @@ from ..networks.unfolding import NetworkConfig
 from ..task import DEFAULT, TASKS
 from ..training_data.dataset import Material, TrainingSet, task_data
 from ..training_data.settings import LocalData
+from .toml import read_toml
 
 AUTO = "auto"  # the precision of a recipe that leaves precision, memory layout and threads to the machine
+LOSSES = ("l2", "l1", "charbonnier", "rmse", "decibel")
 VARIANTS = {
     "lorun": ("warm-start", "backbone", "adapters"),
     "share": ("warm-start", "backbone"),
@@ -113,56 +114,7 @@ class Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe of a TOML file; a sentence for unknown settings."""
-    try:
-        with open(path, "rb") as stream:
-            return recipe_from(tomllib.load(stream), source=str(path))
-    except OSError as error:
-        raise FileError(f"The recipe {path} cannot be read: {error.strerror or error}. Check the path.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(f"The recipe {path} is not valid TOML: {error}. Correct the file.") from error
-
-
-@dataclass(frozen=True)
-class RecipeField:
-    """One setting of an adaptation that people may change: its name for `--set`, its table, its kind and its value.
-
-    `kind` is "int", "float", "choice" (one of `choices`) or "ints" (two numbers).
-    """
-
-    name: str
-    table: str
-    kind: str
-    title: str
-    hint: str
-    value: Any = None
-    choices: tuple[str, ...] = ()
-
-
-LOSSES = ("l2", "l1", "charbonnier", "rmse", "decibel")
-_ADAPT_FIELDS = (
-    RecipeField("adapter_steps", "training", "int", "Steps", "How often the adapters are corrected."),
-    RecipeField("adapter_learning_rate", "training", "float", "Learning rate", "Its peak; less is slower and safer."),
-    RecipeField("batch", "data", "int", "Samples a step", "More are steadier, and take longer and more memory."),
-    RecipeField("crop", "data", "ints", "Size of a sample", "Across and along the dispersion, in pixels."),
-    RecipeField(
-        "built_in", "data", "float", "Computed scenes", "Their share; they keep a set from knowing only yours."
-    ),
-    RecipeField("random_masks", "data", "float", "Other masks", "Share of the samples with another mask than yours."),
-    RecipeField("loss", "training", "choice", "Loss", "What is made small.", choices=LOSSES),
-    RecipeField(
-        "validation_steps", "training", "int", "Steps between validations", "Every score is a point of the curve."
-    ),
-    RecipeField("patience", "training", "int", "Patience", "Validations without a better one that end it; 0: never."),
-    RecipeField("check_windows", "data", "int", "Scored windows", "Of the withheld scenes, at most."),
-    RecipeField("withheld", "data", "float", "Withheld values", "Measurements alone: the share that is predicted."),
-    RecipeField("equivariance", "data", "float", "Weight of moved scenes", "Measurements alone: 0 leaves them out."),
-    RecipeField("warm_up_steps", "training", "int", "Steps of warm-up", "The learning rate rises over these."),
-    RecipeField("ema_decay", "training", "float", "Averaging", "How long the mean of the weights remembers."),
-    RecipeField("checkpoint_steps", "training", "int", "Steps between checkpoints", "Also every 15 seconds."),
-    RecipeField(
-        "precision", "training", "choice", "Precision", "auto: the quickest here.", choices=(AUTO, *PRECISIONS)
-    ),
-)
+    return recipe_from(read_toml(path, "recipe"), source=str(path))
 
 
 def adapt_settings(task: str, *, has_scenes: bool) -> dict[str, Any]:
@@ -175,24 +127,12 @@ def adapt_settings(task: str, *, has_scenes: bool) -> dict[str, Any]:
     return settings
 
 
-def adapt_fields(preset: Path | None = None, *, settings: Mapping[str, Any] | None = None) -> tuple[RecipeField, ...]:
-    """The settings of an adaptation with the values that a preset's file gives them, or those without any preset.
-
-    `settings` are values that stand in for those.
-    """
-    table: Mapping[str, Any] = {}
-    if preset is not None:
-        try:
-            table = tomllib.loads(preset.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise FileError(f"The recipe {preset} cannot be read: {error}. Reinstall LoRun.") from error
-    defaults = {"data": LocalData(), "training": TrainingConfig()}
-    found = []
-    for entry in _ADAPT_FIELDS:
-        value = table.get(entry.table, {}).get(entry.name, getattr(defaults[entry.table], entry.name))
-        value = (settings or {}).get(entry.name, value)
-        found.append(replace(entry, value=tuple(value) if isinstance(value, list) else value))
-    return tuple(found)
+def preset_values(path: Path) -> dict[str, Any]:
+    """Every setting of an adaptation by its name, as a preset's file gives it, or as it is where nothing is said."""
+    table, values = read_toml(path, "recipe"), {}
+    for name, config in (("data", LocalData()), ("training", TrainingConfig())):
+        values |= {entry.name: getattr(config, entry.name) for entry in fields(config)} | table.get(name, {})
+    return {name: _frozen(value) for name, value in values.items()}
 
 
 def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
@@ -223,9 +163,13 @@ def _configured(kind: type, table: Mapping[str, Any], source: str) -> Any:
             f"{source} has the unknown setting {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}."
         )
     try:
-        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
+        return kind(**{name: _frozen(value) for name, value in table.items()})
     except TypeError as error:
         raise FileError(f"{source} is incomplete: {error}. Complete the recipe.") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def initial_sampling(recipe: Recipe) -> Tensor | None:

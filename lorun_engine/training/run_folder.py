@@ -6,8 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,25 +101,3 @@ def give_command(run: Path, command: str) -> None:
     """Tells the training in the folder `run` a command, see `steering`."""
     with open(run / COMMANDS, "a", encoding="utf-8") as file:
         file.write(f"{command}\n")
-
-
-def toml_text(recipe: Any) -> str:
-    """A frozen config as TOML: its own values first, then a table for every config in it."""
-    own, tables = [], []
-    for entry in fields(recipe):
-        value = getattr(recipe, entry.name)
-        if is_dataclass(value):
-            tables += ["", f"[{entry.name}]", toml_text(value).rstrip("\n")]
-        elif value is not None:
-            own.append(f"{entry.name} = {_toml(value)}")
-    return "\n".join([*own, *tables]) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{name} = {_toml(entry)}" for name, entry in value.items()) + " }" if value else "{}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)

@@ -16,6 +16,8 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox
 from app.assembly import Parts
 from app.main_window import MainWindow
 from app.pages.training import TrainingPage
+from app.pages.training_advanced import SETTINGS
+from app.resources import resource_path
 from app.training.runs import Run, find_runs, new_folder, process_start
 from app.training.scenes import DataFile, Wanted, checked, split
 from app.widgets import theme
@@ -24,6 +26,7 @@ from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_cube, write_measurement
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks.cassi import random_mask, simulate
+from lorun_engine.training.recipe import preset_values
 from tests.app.conftest import FakeDecoder
 from tests.engine.library.test_model import BANDS, new_model, save
 from tests.engine.training.test_adapting import captures, new_set
@@ -439,3 +442,10 @@ def test_the_model_card_leads_to_the_page_where_the_set_does_not_serve(qtbot, ma
     window.model_card.adapt.click()
     assert window.pages.currentWidget() is window.training_page
     assert "no adapter set for CASSI measurements to start from" in window.training_page.plan.why_not.text()
+
+
+def test_every_advanced_setting_is_one_of_the_recipe_and_holds_what_is_typed():
+    values = preset_values(resource_path("recipes", "adapt", "quick.toml"))
+    for setting in SETTINGS:
+        assert setting.kind is str or isinstance(values[setting.name], setting.kind)
+        assert setting.title and setting.hint

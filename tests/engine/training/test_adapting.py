@@ -31,8 +31,9 @@ from lorun_engine.tasks.withheld import withheld_for_scores
 from lorun_engine.training.adapting import adapt_recipe
 from lorun_engine.training.events import Finished, Previewed, TrainEvent
 from lorun_engine.training.recipe import read_recipe
-from lorun_engine.training.run_folder import read_events, toml_text
+from lorun_engine.training.run_folder import read_events
 from lorun_engine.training.selfsupervised import self_supervised_loss
+from lorun_engine.training.toml import toml_text
 from lorun_engine.training_data import own_files
 from lorun_engine.training_data.camera import read_camera, save_camera
 from lorun_engine.training_data.own_captures import CaptureSampler

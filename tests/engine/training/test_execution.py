@@ -14,7 +14,7 @@ from lorun_engine.errors import LorunError
 from lorun_engine.library.cards import read_card
 from lorun_engine.training import execution
 from lorun_engine.training.execution import Way, settle, way_of
-from lorun_engine.training.recipe import AUTO, TrainingConfig, adapt_fields, read_recipe
+from lorun_engine.training.recipe import AUTO, TrainingConfig, preset_values, read_recipe
 from lorun_engine.training.state import TrainingState
 from lorun_engine.training.train import _pool, _training_set, resume, train
 from tests.engine.training.test_adapting import TINY, camera, new_set, scenes
@@ -156,7 +156,7 @@ def test_the_recipes_for_any_computer_leave_the_choice_to_it():
     small = [read_recipe(path) for path in RECIPES.glob("*-small.toml")]
     assert small and all(recipe.training.precision == AUTO and not recipe.training.channels_last for recipe in small)
     for path in (RECIPES / "adapt").glob("*.toml"):
-        assert {entry.name: entry.value for entry in adapt_fields(path)}["precision"] == AUTO
+        assert preset_values(path)["precision"] == AUTO
 
 
 def test_the_trial_of_an_adaptation_chooses_once_for_all_presets(tmp_path, monkeypatch, capsys):
