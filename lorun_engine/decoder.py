@@ -60,3 +60,9 @@ class Decoder(Protocol):
 
     def stages(self, y: Tensor, physics: Any, *, num_stages: int) -> Iterator[Stage]:
         """With the operator of its task: stage 0 (the initial estimate), then one Stage per stage."""
+
+
+def scale_for(decoder: Decoder, measurement: Measurement) -> float:
+    """The factor a of the engine's input a*y: the one that is fixed for the measurement, else by the decoder's rule."""
+    fixed = measurement.input_scale
+    return decoder.input_scale(measurement) if fixed is None else fixed

@@ -5,6 +5,13 @@ Anything raised by the engine that is not a `LorunError` is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+
+def by(shape: Iterable[int]) -> str:
+    """Sizes in words, as "28 x 256 x 256"."""
+    return " x ".join(map(str, shape))
+
 
 class LorunError(Exception):
     """A sentence for the user: found, expected, what to do."""

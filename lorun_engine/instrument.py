@@ -9,6 +9,7 @@ from .errors import GeometryError
 
 SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
 BORDERS = tuple(SCIPY_MODES)
+RANGE_SLACK_NM = 10.0  # bands may lie this far beyond those that are known
 # the names of `tasks.kernels.gallery`, for menus that must not wait for torch
 GALLERY = (
     *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),

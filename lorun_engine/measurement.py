@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import GeometryError
+from .errors import GeometryError, by
 
 if TYPE_CHECKING:
     from .physics import Physics
@@ -56,29 +56,25 @@ class Measurement:
         _require_image(self.y, "measurement")
         if self.y.shape != tuple(self.physics.measurement_shape):
             raise GeometryError(
-                f"The measurement has the shape {_by(self.y.shape)}; its mask, bands and step ask for "
-                f"{_by(self.physics.measurement_shape)}. Choose another mask or correct the geometry."
+                f"The measurement has the shape {by(self.y.shape)}; its mask, bands and step ask for "
+                f"{by(self.physics.measurement_shape)}. Choose another mask or correct the geometry."
             )
         if self.reference is not None:
             _require_image(self.reference, "reference")
             if self.reference.shape != tuple(self.physics.scene_shape):
                 raise GeometryError(
-                    f"The reference has the shape {_by(self.reference.shape)}; the decoded image will have "
-                    f"{_by(self.physics.scene_shape)}. Choose the reference of this measurement or leave it out."
+                    f"The reference has the shape {by(self.reference.shape)}; the decoded image will have "
+                    f"{by(self.physics.scene_shape)}. Choose the reference of this measurement or leave it out."
                 )
         _require_wavelengths(self.wavelengths_nm, self.physics.scene_shape[0])
         if not np.any(self.y):
             raise GeometryError("Every value of the measurement is zero. Choose a capture that saw light.")
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(size) for size in shape)
-
-
 def _require_image(image: np.ndarray, name: str) -> None:
     if image.ndim != 3 or image.dtype != np.float32 or 0 in image.shape:
         raise GeometryError(
-            f"The {name} is a {image.dtype} array of shape {_by(image.shape)}; a (C, H, W) float32 image was expected."
+            f"The {name} is a {image.dtype} array of shape {by(image.shape)}; a (C, H, W) float32 image was expected."
         )
     num_bad = int(image.size - np.count_nonzero(np.isfinite(image)))
     if num_bad:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..decoder import Decoder, Stage
+from ..decoder import Decoder, Stage, scale_for
 from ..errors import DeviceError, LorunError, NumericalError
 from ..measurement import Measurement
 from .device import threads_of
@@ -64,9 +64,7 @@ def restore(
     stages_to_run = decoder.num_stages if num_stages is None else num_stages
     if stages_to_run < 1:
         raise LorunError(f"{stages_to_run} stages were asked for; at least 1 was expected.")
-    scale = measurement.input_scale
-    if scale is None:
-        scale = decoder.input_scale(measurement)
+    scale = scale_for(decoder, measurement)
     physics = measurement.physics.to(device)
     with threads_of(threads):
         y = torch.from_numpy(measurement.y)[None].to(device) * scale

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..decoder import Decoder
+from ..decoder import Decoder, scale_for
 from ..errors import LorunError
 from ..measurement import Measurement
 from ..tasks.cassi import CassiPhysics
@@ -45,7 +45,7 @@ def predict(decoder: Decoder, measurement: Measurement, withheld: np.ndarray) ->
             f"Pixels were to be withheld from a {measurement.task} measurement; a CASSI snapshot was expected."
         )
     seen = torch.from_numpy(~withheld)[None].float()
-    scale = decoder.input_scale(measurement) if measurement.input_scale is None else measurement.input_scale
+    scale = scale_for(decoder, measurement)
     given = replace(
         measurement, y=measurement.y * seen[0].numpy(), physics=physics.seeing(seen), input_scale=scale, reference=None
     )

@@ -86,6 +86,22 @@ def cards_in(library: Sequence[Path]) -> Iterable[Card]:
                 continue  # a library folder may hold other people's files
 
 
+def backbone_of(card: Card, library: Sequence[Path]) -> Card:
+    """The backbone that a set belongs to, by its hash; looked for beside the set and in the library."""
+    if card.kind != "adapters":
+        raise ModelError(
+            f"{card.path} holds a backbone; an adapter set was expected. Choose the set that belongs to it."
+        )
+    wanted = card.fields["backbone_hash"]
+    for candidate in cards_in((card.path.parent, *library)):
+        if candidate.kind == "backbone" and candidate.hash == wanted:
+            return candidate
+    raise ModelError(
+        f"{card.path.name} belongs to the backbone {wanted[:12]}, which is neither beside it nor in the library. "
+        "Put the backbone file into the same folder."
+    )
+
+
 def with_remarks(path: Path, remarks: Mapping[str, Any]) -> Card:
     """The card of the file after `remarks` were written into it; None takes a remark away.
 

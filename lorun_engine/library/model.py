@@ -21,6 +21,7 @@ from .. import __version__
 from ..decoder import Decoder, Stage
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import LorunError, ModelError
+from ..instrument import RANGE_SLACK_NM
 from ..io import replacing
 from ..measurement import Measurement
 from ..networks.lora import AdapterSet, is_step, new_adapters
@@ -28,10 +29,9 @@ from ..networks.unfolding import Backbone, DenoiserView, NetworkConfig, Unfoldin
 from ..physics import LinearPhysics
 from ..task import TASKS
 from ..tasks.gap_tv import GapTv
-from .cards import Card, card_text, cards_in, content_hash, read_card
+from .cards import Card, backbone_of, card_text, cards_in, content_hash, read_card
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
-RANGE_SLACK_NM = 10.0
 FEWEST_BANDS, MOST_BANDS = 8, 64
 
 
@@ -176,16 +176,7 @@ def open_decoder(name: str, *, library: Sequence[Path], task: str | None = None)
 def load_model(path: Path, *, library: Sequence[Path] = ()) -> Model:
     """The model of an adapter file; its backbone is looked for beside the file and in the library, by its hash."""
     card = read_card(path)
-    if card.kind != "adapters":
-        raise ModelError(f"{path} holds a backbone; an adapter set was expected. Choose the set that belongs to it.")
-    wanted = card.fields["backbone_hash"]
-    for candidate in cards_in((path.parent, *library)):
-        if candidate.kind == "backbone" and candidate.hash == wanted:
-            return assemble(card, candidate)
-    raise ModelError(
-        f"{path.name} belongs to the backbone {wanted[:12]}, which is neither beside it nor in the library. "
-        "Put the backbone file into the same folder."
-    )
+    return assemble(card, backbone_of(card, library))
 
 
 def assemble(adapters_card: Card, backbone_card: Card) -> Model:

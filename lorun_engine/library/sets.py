@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import FileError, LorunError, ModelError
 from ..io import replacing
-from .cards import Card, cards_in, read_card, with_remarks
+from .cards import Card, backbone_of, cards_in, read_card, with_remarks
 
 if TYPE_CHECKING:
     from .model import Model
@@ -95,12 +95,10 @@ def find_set(name: str, library: Sequence[Path]) -> Card:
 
 def verified(card: Card, library: Sequence[Path]) -> tuple[Model, Card]:
     """The model of a set and its backbone's card; a ModelError where either holds other numbers than it states."""
-    from .model import load_model
+    from .model import assemble
 
-    model = load_model(card.path, library=library)
-    places = (card.path.parent, *library)
-    wanted = model.card["backbone_hash"]
-    return model, next(known for known in cards_in(places) if known.kind == "backbone" and known.hash == wanted)
+    backbone = backbone_of(card, library)
+    return assemble(card, backbone), backbone
 
 
 def export_set(card: Card, library: Sequence[Path], folder: Path, *, half: bool = False) -> Copied:
