@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import FileError, GeometryError
 from .atomic import replacing
+from .envi import plain, write_envi_header
 from .readers import LONGEST_TEXT, as_nanometres, envi_header_of, read
 
 FEWEST_BANDS = 3  # below that an angle says nothing
@@ -88,27 +89,15 @@ def write_library(
     """Writes named spectra as an ENVI library: float32 in the .sli file, the rest in the .hdr file beside it."""
     path = Path(path).with_suffix(".sli")
     array = np.array(list(spectra.values()), dtype="<f4")
-    lines = [
-        "ENVI",
-        f"samples = {array.shape[1]}",
-        f"lines = {array.shape[0]}",
-        "bands = 1",
-        "header offset = 0",
-        f"file type = {_ENVI_LIBRARY}",
-        "data type = 4",
-        "interleave = bsq",
-        "byte order = 0",
-        f"spectra names = {{{', '.join(_plain(name) for name in spectra)}}}",
-    ]
-    if wavelengths_nm is not None:
-        lines += ["wavelength units = Nanometers", f"wavelength = {{{', '.join(f'{v:.10g}' for v in wavelengths_nm)}}}"]
+    names = [plain(name) for name in spectra]
+    fields = {"samples": array.shape[1], "lines": array.shape[0], "bands": 1, "spectra names": names}
     headers = [header for given in protected if (header := envi_header_of(Path(given)))]
     with (  # the data appear first, so that a header never points to missing ones
         replacing(path.with_suffix(".hdr"), protected=[*protected, *headers]) as header,
         replacing(path, protected=protected) as data,
     ):
         array.tofile(data)
-        header.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_envi_header(header, fields, wavelengths_nm=wavelengths_nm, is_library=True)
 
 
 # ---- formats -----------------------------------------------------------------------------------------------------
@@ -224,8 +213,3 @@ def _checked(path: Path, names: list[str], wavelengths_nm: np.ndarray, spectra: 
     order = np.argsort(wavelengths_nm, kind="stable")
     spectra = np.where(np.isfinite(spectra) & (spectra > _DELETED), spectra, np.nan)
     return SpectralLibrary(path, tuple(map(str, names)), wavelengths_nm[order], spectra[:, order])
-
-
-def _plain(name: str) -> str:
-    """A name without the signs that separate names in a header."""
-    return name.translate({ord("{"): "(", ord("}"): ")", ord(","): " ", ord("\n"): " "})

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import FileError
 from .atomic import replacing
+from .envi import plain, write_envi_header
 from .readers import envi_header_of
 from .reading import reading_of
 
@@ -217,27 +218,14 @@ def _write_envi(
     """The data file appears first, the header last, so that a header never points to missing data."""
     num_bands, height, width = image.shape
     description = "; ".join(f"{name}: {value}" for name, value in attributes.items())
-    lines = [
-        "ENVI",
-        f"description = {{{description.translate({ord(brace): None for brace in '{}'})}}}",
-        f"samples = {width}",
-        f"lines = {height}",
-        f"bands = {num_bands}",
-        "header offset = 0",
-        "file type = ENVI Standard",
-        "data type = 4",
-        "interleave = bsq",
-        "byte order = 0",
-    ]
-    if wavelengths_nm is not None:
-        lines += ["wavelength units = Nanometers", f"wavelength = {{{', '.join(f'{v:.10g}' for v in wavelengths_nm)}}}"]
+    fields = {"description": plain(description), "samples": width, "lines": height, "bands": num_bands}
     headers = [header for given in protected if (header := envi_header_of(Path(given)))]
     with (
         replacing(path, protected=[*protected, *headers]) as header,
         replacing(path.with_suffix(".img"), protected=protected) as data,
     ):
         np.ascontiguousarray(image, dtype="<f4").tofile(data)
-        header.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_envi_header(header, fields, wavelengths_nm=wavelengths_nm)
 
 
 def _write_png(

@@ -1,4 +1,4 @@
-"""Fits the network of camera_checks/direction.py and prints its numbers: python tests/benchmarks/fit_direction.py DATA
+"""Fits the network of camera_checks/direction.py and writes its weights: python tests/benchmarks/fit_direction.py DATA
 
 It sees sets of measured reflectances under measured lights with the errors that coarse decodes of composed scenes have,
 and no measured cube. The decodes themselves as examples were tried: with them fewer captures of cubes were right.
@@ -8,13 +8,13 @@ It takes some minutes on one core.
 from __future__ import annotations
 
 import sys
-import textwrap
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor
 
 from lorun_engine.camera_checks import direction
@@ -36,8 +36,7 @@ def main(data: Path) -> None:
     flat = fit(spectra, errors)
     right = float((log_odds(flat, features(drawn(spectra, 1000))) > 0).float().mean())
     report(f"right in {right:.1%} of new sets of spectra")
-    numbers = " ".join(str(round(float(value) / direction.UNIT)) for value in flat)
-    report("\n".join(textwrap.wrap(numbers, 118)))
+    store(flat, Path(direction.__file__).with_name(direction.WEIGHTS))
 
 
 def decode_errors(data: Path, spectra: Spectra) -> Tensor:
@@ -103,16 +102,30 @@ def fit(spectra: Spectra, errors: Tensor) -> Tensor:
         schedule.step()
         if step % 500 == 499:
             report(f"step {step + 1}: loss {float(loss.detach()):.3f}")
-    return (flat.detach() / direction.UNIT).round() * direction.UNIT
+    return (flat.detach() / direction.UNIT).round().clamp(-128, 127) * direction.UNIT
+
+
+def store(flat: Tensor, path: Path) -> None:
+    """Writes the layers as whole multiples of UNIT."""
+    stored = {}
+    for number, (weight, bias) in enumerate(layers_of(flat)):
+        for name, values in (("weight", weight), ("bias", bias)):
+            stored[f"{number}.{name}"] = (values / direction.UNIT).round().to(torch.int8).contiguous()
+    save_file(stored, path)
 
 
 def log_odds(flat: Tensor, of_sets: Tensor) -> Tensor:
+    return direction.log_odds(of_sets, layers_of(flat))
+
+
+def layers_of(flat: Tensor) -> direction.Layers:
+    """(weight, bias) of every layer."""
     layers, at = [], 0
     for rows, columns in layer_shapes():
         weight, bias = flat[at : at + rows * columns], flat[at + rows * columns : at + rows * (columns + 1)]
         layers.append((weight.reshape(rows, columns), bias))
         at += rows * (columns + 1)
-    return direction.log_odds(of_sets, tuple(layers))
+    return tuple(layers)
 
 
 def _initial(rows: int, columns: int) -> Tensor:
