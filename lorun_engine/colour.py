@@ -62,10 +62,12 @@ def rgb_weights(wavelengths_nm: np.ndarray, table: ColourTable, *, illuminant: s
         return np.full(xyz.shape, 1 / len(xyz), dtype=np.float32)  # no band is visible: the plain mean
     cones = _BRADFORD @ flat
     if cones.min() < _LEAST_RESPONSE * cones.max():
-        return np.repeat(xyz[:, 1:2] / flat[1], 3, axis=1).astype(np.float32)
+        grey: np.ndarray = np.repeat(xyz[:, 1:2] / flat[1], 3, axis=1).astype(np.float32)
+        return grey
     white = np.linalg.inv(_XYZ_TO_RGB) @ np.ones(3)
     adaptation = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ white) / cones) @ _BRADFORD
-    return (xyz @ adaptation.T @ _XYZ_TO_RGB.T).astype(np.float32)
+    weights: np.ndarray = (xyz @ adaptation.T @ _XYZ_TO_RGB.T).astype(np.float32)
+    return weights
 
 
 def srgb_encode(linear: np.ndarray) -> np.ndarray:
@@ -79,7 +81,8 @@ def to_srgb(
 ) -> np.ndarray:
     """The colour picture (H, W, 3) uint8 of a (C, H, W) cube; the value `white` in every band becomes white."""
     linear = np.tensordot(cube, rgb_weights(wavelengths_nm, table, illuminant=illuminant), axes=(0, 0))  # H, W, 3
-    return np.rint(255 * srgb_encode(linear / white)).astype(np.uint8)
+    picture: np.ndarray = np.rint(255 * srgb_encode(linear / white)).astype(np.uint8)
+    return picture
 
 
 def wavelength_colour(nm: float, table: ColourTable) -> tuple[float, float, float]:

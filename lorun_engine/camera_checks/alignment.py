@@ -151,7 +151,8 @@ class FinePattern:
         softer, beside = (part * (1 - part) for part in (taps[0][1], taps[1][1]))
         # the same for all whole shifts, which most of a search is made of
         _, first, own = np.unique(np.stack([steps, softer, beside]), axis=1, return_index=True, return_inverse=True)
-        gram = self._gram(*(tap[first] for tap in taps[2]), softer[first], beside[first])
+        starts, parts = taps[2]
+        gram = self._gram(starts[first], parts[first], softer[first], beside[first])
         inverse = np.linalg.inv(gram + self._prior)
         weights = np.einsum("nij,nj->ni", inverse[own.ravel()], cross)
         return (weights * cross).sum(axis=1) / self.energy, weights
@@ -177,7 +178,7 @@ def align(
 
     Raises LorunError where there is nothing to search: another task, no mask's pattern, too few bands.
     """
-    physics, mask = _camera(measurement)
+    physics, mask = dispersed_mask(measurement)
     opened = physics.dispersion
     low, high = max(0.0, opened.step - step_reach), opened.step + step_reach
     tried = FLIPS if flips else FLIPS[:1]
@@ -187,7 +188,7 @@ def align(
     coarse = [(y, x, s) for s in steps for y in shifts if float(y).is_integer() for x in shifts]
     for done, flip in enumerate(tried, 1):
         pattern = _pattern(measurement, _flipped(mask, flip), opened, reach=reach, widest=high)
-        candidate, value = _best(pattern, [Supposition(*map(float, place), flip) for place in coarse])
+        candidate, value = _best(pattern, [Supposition(float(y), float(x), float(step), flip) for y, x, step in coarse])
         if value > best_value:
             best, best_value = candidate, value
         yield AlignmentProgress(done, total, best, best_value)
@@ -246,11 +247,13 @@ def corrected(options: OpenOptions, alignment: Alignment, *, num_bands: int, dir
 def fine_pattern(y: np.ndarray) -> np.ndarray:
     """A capture (H', W') less its local mean, in shares of that mean's root: shot noise is equal everywhere then."""
     mean = ndimage.gaussian_filter(y, _NEIGHBOURHOOD, mode="nearest")
-    return (y - mean) / np.sqrt(np.maximum(mean, _ENDS * mean.max()))
+    pattern: np.ndarray = (y - mean) / np.sqrt(np.maximum(mean, _ENDS * mean.max()))
+    return pattern
 
 
 def _less_local_mean(mask: np.ndarray) -> np.ndarray:
-    return mask - ndimage.gaussian_filter(mask, _NEIGHBOURHOOD, mode="nearest")
+    pattern: np.ndarray = mask - ndimage.gaussian_filter(mask, _NEIGHBOURHOOD, mode="nearest")
+    return pattern
 
 
 def _turned_further(flip: str | None, rotate: int, further: str) -> tuple[str | None, int]:
@@ -264,7 +267,7 @@ def _turned_further(flip: str | None, rotate: int, further: str) -> tuple[str | 
 
 def _moved_camera(measurement: Measurement, best: Supposition, *, direction: str) -> CassiPhysics:
     """The operator with its mask flipped and moved and its dispersion corrected, for the same detector."""
-    physics, _ = _camera(measurement)
+    physics, _ = dispersed_mask(measurement)
     mask = np.stack([_flipped(band, best.flip) for band in physics.mask[0].cpu().numpy()])
     mask = np.ascontiguousarray(moved(mask, (best.shift_y, best.shift_x)))
     dispersion = replace(physics.dispersion, step=best.step, direction=direction)
@@ -280,12 +283,12 @@ def _log_odds(measurement: Measurement, best: Supposition) -> float:
     if length > _CROP:
         first = (length - _CROP) // 2
         y, mask = (whole.narrow(dimension, first, _CROP) for whole in (y, mask))
-        detector = tuple(y.shape[-2:])
+        detector = y.shape[-2], y.shape[-1]
     spectra = coarse_spectra(y, CassiPhysics(mask, physics.dispersion, detector_shape=detector))
     return direction_log_odds(spectra.flatten(1).T.numpy(), measurement.wavelengths_nm)
 
 
-def _camera(measurement: Measurement) -> tuple[CassiPhysics, np.ndarray]:
+def dispersed_mask(measurement: Measurement) -> tuple[CassiPhysics, np.ndarray]:
     """The operator, and its mask as one (H, W) pattern: the bands of a grey one share their pattern."""
     physics = measurement.physics
     if not isinstance(physics, CassiPhysics):
@@ -315,14 +318,12 @@ def _along(best: Supposition, opened: Dispersion, *, reach: float, low: float, h
 
     Across it the shift is known to a pixel so far.
     """
-    along, across = _along_name(opened), "shift_y" if opened.axis == "x" else "shift_x"
+    is_along_x = opened.axis == "x"
     steps = np.append(np.arange(low, high + 1e-9, 0.02), best.step)
-    return [
-        replace(best, **{across: float(aside), along: float(shift)}, step=float(step))
-        for step in steps
-        for aside in _within(_grid(getattr(best, across), 0.5, 0.5), -reach, reach)
-        for shift in _grid(0.0, reach, 0.25)
-    ]
+    across = _within(_grid(best.shift_y if is_along_x else best.shift_x, 0.5, 0.5), -reach, reach)
+    along = _grid(0.0, reach, 0.25)
+    places = [(a, b) if is_along_x else (b, a) for a in across.tolist() for b in along.tolist()]
+    return [replace(best, shift_y=y, shift_x=x, step=step) for step in steps.tolist() for y, x in places]
 
 
 def _along_name(opened: Dispersion) -> str:
@@ -393,8 +394,8 @@ def _concluded(
     places = [replace(best, shift_y=float(y), shift_x=float(x)) for y in shifts for x in shifts]
     drawn, _ = pattern.explained(places)
     rows = [sign * (reach + far) for far in range(4, _MORE_LAGS) for sign in (-1, 1)]  # across the dispersion
-    across = "shift_y" if opened.axis == "x" else "shift_x"
-    chance, _ = pattern.explained([replace(best, **{across: float(row)}) for row in rows])
+    aside = [replace(best, shift_y=row) if opened.axis == "x" else replace(best, shift_x=row) for row in rows]
+    chance, _ = pattern.explained(aside)
     _, weights = pattern.explained([best])
     margin = float(np.tanh(abs(log_odds) / 2))
     direction = opened.direction if margin < _UNDECIDED else "+" if log_odds > 0 else "-"
@@ -425,8 +426,9 @@ def _correlation(image: np.ndarray, pattern: np.ndarray, rows: int, low: int, hi
         for a, b, (first, last) in zip(image.shape, pattern.shape, ranges, strict=True)
     ]
     spectrum = fft.rfft2(image, shape) * np.conj(fft.rfft2(pattern, shape))
-    lags = fft.irfft2(spectrum, shape)
-    return lags[np.ix_(np.arange(-rows, rows + 1), np.arange(low, high + 1) % shape[1])]
+    lags: np.ndarray = fft.irfft2(spectrum, shape)
+    wanted: np.ndarray = lags[np.ix_(np.arange(-rows, rows + 1), np.arange(low, high + 1) % shape[1])]
+    return wanted
 
 
 def _split(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

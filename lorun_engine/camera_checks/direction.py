@@ -133,7 +133,8 @@ def stored_layers() -> Layers:
 def _cosines(count: int, num_bands: int) -> Tensor:
     """(count, num_bands) orthonormal."""
     cosines = torch.cos(torch.pi * torch.arange(count)[:, None] * (torch.arange(num_bands) + 0.5) / num_bands)
-    return cosines / torch.linalg.vector_norm(cosines, dim=1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(cosines, dim=1, keepdim=True)
+    return cosines / norms
 
 
 def _less_slow_changes(image: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from ..errors import GeometryError
 from ..measurement import Measurement
 from ..tasks.cassi import CassiPhysics
-from .alignment import Alignment, align
+from .alignment import Alignment, align, dispersed_mask
 
 LAGS = (1, 2, 3, 4)
 _LARGEST_SHIFT = 0.7  # pixels; the TSA-Net captures with their own mask show up to 0.5
@@ -144,8 +144,8 @@ def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None
     Searches for a better camera unless the result of `align` is given.
     """
     if alignment is None:
-        *_, alignment = align(measurement)
-    physics, best = measurement.physics, alignment.best
+        alignment = next(event for event in align(measurement) if isinstance(event, Alignment))
+    (physics, _), best = dispersed_mask(measurement), alignment.best
     shift, step_error = max(abs(best.shift_y), abs(best.shift_x)), abs(best.step - physics.dispersion.step)
     if not alignment.is_found:
         return CameraVerdict(

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,7 @@ from .flags import (
 
 if TYPE_CHECKING:
     from ..decoder import Decoder
+    from ..decoding.restore import StageResult
     from ..measurement import Measurement
 
 
@@ -57,7 +58,7 @@ def main(
     parser = _parser()
     args = parser.parse_args(list(argv))  # leaves with 2 on wrong usage
     try:
-        return args.run(args, Context(tuple(library), resources, remembered))
+        return int(args.run(args, Context(tuple(library), resources, remembered)))
     except LorunError as error:
         tell(f"lorun: {error}")
         return 1
@@ -99,12 +100,14 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun demo` without a display: the built-in sample restored into a folder."""
     from ..colour import read_observer, to_srgb
 
-    if context.resources is None:
-        raise FileError("The program's resources were not found; the demo needs its sample. Reinstall LoRun.")
-    sample = context.resources / "samples" / TASKS[DEFAULT].sample
+    resources = _resources(context)
+    sample = resources / "samples" / TASKS[DEFAULT].sample
     folder = Path(args.output or "lorun-demo")
     folder.mkdir(parents=True, exist_ok=True)
     measurement = open_measurement([sample], OpenOptions())
+    wavelengths_nm = measurement.wavelengths_nm
+    if wavelengths_nm is None:
+        raise FileError(f"{sample.name} states no wavelengths; the built-in sample does. Reinstall LoRun.")
     decoder = _decoder_for(measurement, args, context)
     tell(f"Restoring the built-in sample {sample.name} with {decoder.name} on the CPU")
     results = []
@@ -115,11 +118,11 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     write_cube(
         folder / "cube.h5",
         image,
-        wavelengths_nm=measurement.wavelengths_nm,
+        wavelengths_nm=wavelengths_nm,
         attributes=_cube_attributes(named_as_asked(decoder, args), sample.name, measurement, results[-1]),
     )
-    observer = read_observer(context.resources / "colour" / "cie1931.csv")
-    picture = to_srgb(image, measurement.wavelengths_nm, observer, white=float(np.percentile(image, 99.5)))
+    observer = read_observer(resources / "colour" / "cie1931.csv")
+    picture = to_srgb(image, wavelengths_nm, observer, white=float(np.percentile(image, 99.5)))
     _write_picture(folder / "colour.png", picture)
     _write_stage_table(folder / "stages.csv", results)
     report = _report(decoder, args, results, folder / "cube.h5", image.shape)
@@ -139,12 +142,13 @@ def info_command(args: argparse.Namespace, context: Context) -> int:
     from ..decoding.device import list_devices
     from ..library.model import list_decoders
 
-    packages = {}
+    packages: dict[str, str | None] = {}
     for name in ("torch", "numpy", "scipy", "h5py", "tifffile", "PySide6-Essentials", "pyqtgraph"):
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
             packages[name] = None
+    decoders = {name: [entry.name for entry in list_decoders(context.library, task=name)] for name in TASKS}
     report = {
         "lorun": __version__,
         "python": platform.python_version(),
@@ -152,7 +156,7 @@ def info_command(args: argparse.Namespace, context: Context) -> int:
         "packages": packages,
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "devices": [asdict(device) for device in list_devices()],
-        "decoders": {name: [entry.name for entry in list_decoders(context.library, task=name)] for name in TASKS},
+        "decoders": decoders,
         "library": [str(folder) for folder in context.library],
     }
     if args.json:
@@ -161,13 +165,11 @@ def info_command(args: argparse.Namespace, context: Context) -> int:
     print(f"LoRun {__version__}, Python {report['python']}, {report['platform']}")
     print("packages:", ", ".join(f"{name} {number or 'not installed'}" for name, number in packages.items()))
     for device in list_devices():
-        memory = (
-            ""
-            if device.total_bytes is None
-            else f", {device.free_bytes / 2**30:.1f} of {device.total_bytes / 2**30:.1f} GiB free"
-        )
+        memory = ""
+        if device.free_bytes is not None and device.total_bytes is not None:
+            memory = f", {device.free_bytes / 2**30:.1f} of {device.total_bytes / 2**30:.1f} GiB free"
         print(f"device {device.name}: {device.title}{memory}")
-    for task, names in report["decoders"].items():
+    for task, names in decoders.items():
         print(f"decoders for {task}: {', '.join(names)}")
     return 0
 
@@ -176,10 +178,10 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun self-test`: what every installed or packaged build must pass; prints one line a check."""
     from .self_test import SELF_TESTS
 
-    failures = []
+    resources, failures = _resources(context), []
     for title, check in SELF_TESTS.items():
         try:
-            check(context.resources)
+            check(resources)
             tell(f"ok      {title}")
         except Exception as error:  # a self-test reports whatever broke, of any kind
             failures.append(title)
@@ -190,12 +192,19 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
     return 1 if failures else 0
 
 
+def _resources(context: Context) -> Path:
+    """The program's own files; a sentence where they are not there."""
+    if context.resources is None:
+        raise FileError("The program's own files were not found. Reinstall LoRun.")
+    return context.resources
+
+
 # ---- one restoration ---------------------------------------------------------------------------------------------
 
 
 def _restore_file(
     path: Path, output: Path, args: argparse.Namespace, context: Context, *, protected: Sequence[Path]
-) -> dict:
+) -> dict[str, Any]:
     """Decodes one file into one cube file, none of its inputs and of `protected`; the report of `--json`."""
     inputs = inputs_of(path, args)
     protected = [*inputs, *protected]
@@ -224,7 +233,7 @@ def _restore_file(
     return {"input": str(path), **_report(decoder, args, results, output, shape)}
 
 
-def _restored(decoder, measurement, args: argparse.Namespace) -> Iterator:
+def _restored(decoder: Decoder, measurement: Measurement, args: argparse.Namespace) -> Iterator[StageResult]:
     from ..decoding.device import require_device
     from ..decoding.restore import restore
 
@@ -233,19 +242,21 @@ def _restored(decoder, measurement, args: argparse.Namespace) -> Iterator:
     )
 
 
-def _with_progress(results: Iterator, num_stages: int) -> Iterator:
+def _with_progress(results: Iterator[StageResult], num_stages: int) -> Iterator[StageResult]:
     """`results` with a progress bar on stderr where that is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(results, total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False)
+    yield from tqdm(results, total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False)
 
 
-def _cube_attributes(adapter: str, source: str, measurement: Measurement, result) -> dict:
+def _cube_attributes(adapter: str, source: str, measurement: Measurement, result: StageResult) -> dict[str, Any]:
     scales = {"intensity_scale": result.input_scale, "dark_level": measurement.dark_level}
     return {"adapter": adapter, "source": source, **scales}
 
 
-def _report(decoder, args: argparse.Namespace, results: list, output: Path, shape: tuple[int, ...]) -> dict:
+def _report(
+    decoder: Decoder, args: argparse.Namespace, results: Sequence[StageResult], output: Path, shape: tuple[int, ...]
+) -> dict[str, Any]:
     return {
         "task": decoder.task,
         "adapter": decoder.name,
@@ -269,7 +280,7 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
-def _write_stage_table(path: Path, results: list) -> None:
+def _write_stage_table(path: Path, results: Sequence[StageResult]) -> None:
     columns = ["stage", "residual", "seconds", *results[-1].parameters, *results[-1].metrics]
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
@@ -357,7 +368,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lorun {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable, summary: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace, Context], int], summary: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=run.__doc__)
         sub.set_defaults(run=run)
         sub.add_argument("--json", action="store_true", help="one JSON document on stdout")

@@ -165,7 +165,8 @@ def _trainings(queue: Queue, args: argparse.Namespace, configure: Configure) -> 
 
 
 def _folder(words: argparse.Namespace) -> Path:
-    return words.out or words.resume
+    folder: Path = words.out or words.resume
+    return folder
 
 
 def _words_of(table: Mapping[str, Any]) -> Iterator[str]:

@@ -10,16 +10,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, LorunError, ModelError
 from ..library.cards import cards_in
 from ..library.sets import Copied, export_set, find_set, import_set, verified
 from ..task import DEFAULT
 from ..training.events import (
+    Events,
     Finished,
     Moment,
     Noted,
@@ -36,6 +37,13 @@ from ..training.run_folder import EVENTS, START, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
 from .flags import Commands, Context, add_geometry, tell
 from .queue import configure_queue, run_queue
+
+if TYPE_CHECKING:
+    from ..library.model import Model
+    from ..networks.lora import AdapterSet
+    from ..training.distributed import Team
+    from ..training.recipe import Recipe
+    from ..training_data.own_files import Examined
 
 _CANCELLED = 130  # as the command line leaves after an interrupt
 
@@ -115,7 +123,7 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
         return _CANCELLED if commands.is_told else 0
 
 
-def _begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
+def _begun(args: argparse.Namespace, context: Context, device: str, team: Team) -> tuple[Path, Events]:
     """The folder and the events of a new training."""
     from ..training.train import train
     from ..training_data.dataset import find_material
@@ -133,7 +141,7 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team) -> tup
     return args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
 
 
-def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team) -> tuple[Path, Any]:
+def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team: Team) -> tuple[Path, Events]:
     """The same of an adaptation; what there is to say of its files comes before its own events."""
     from ..training.adapting import write_plan
     from ..training.train import train
@@ -146,19 +154,16 @@ def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, t
     material = adaptation.into(args.out)
     write_plan(material, recipe, adaptation.learned)
 
-    def told():
-        for path, reason in adaptation.learned.skipped:
-            yield Skipped(0.0, str(path), reason)
-        for note in adaptation.learned.notes:
-            yield Noted(0.0, note)
-
-    return args.out, _one_after_the_other(told(), train(recipe, material, args.out, device=device, team=team))
+    return args.out, _told_first(adaptation.learned, train(recipe, material, args.out, device=device, team=team))
 
 
-def _one_after_the_other(first, second):
-    """The events of `first`, then those of `second`, which is sent what this is sent and closed with it."""
-    yield from first
-    return (yield from second)
+def _told_first(learned: Examined | None, events: Events) -> Events:
+    """What there is to say of the files, then `events`, which are sent what this is sent and closed with it."""
+    for path, reason in () if learned is None else learned.skipped:
+        yield Skipped(0.0, str(path), reason)
+    for note in () if learned is None else learned.notes:
+        yield Noted(0.0, note)
+    yield from events
 
 
 def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
@@ -177,7 +182,7 @@ def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
     return 0
 
 
-def _follow(events, run: Path, args: argparse.Namespace, *, unheard: Callable[[], None]) -> None:
+def _follow(events: Iterator[TrainEvent], run: Path, args: argparse.Namespace, *, unheard: Callable[[], None]) -> None:
     """Writes the events down and tells them; at the end of an adaptation the report is written.
 
     `unheard` is called when nobody listens any more: a window that was killed, or `| head`.
@@ -278,7 +283,7 @@ COMMANDS: Commands = {
 }
 
 
-def _recipe(args: argparse.Namespace, context: Context):
+def _recipe(args: argparse.Namespace, context: Context) -> Recipe:
     """The recipe that `--recipe` names, with what the other flags change."""
     from ..training.recipe import read_recipe
 
@@ -388,11 +393,11 @@ def _interpolate(args: argparse.Namespace, context: Context) -> dict[str, Any]:
     from ..networks.lora import interpolated, truncated
 
     first, second = _pair(args, context)
-    adapters, origin = interpolated(first.adapters, second.adapters, args.share), {}
+    adapters = interpolated(first.adapters, second.adapters, args.share)
+    origin: dict[str, Any] = {"interpolated": [first.name, second.name, args.share]}
     if args.gamma is not None:
         adapters, error = truncated(adapters, first.net.backbone.block_weights(1), args.gamma)
-        origin = {"truncation_error": error}
-    origin = {"interpolated": [first.name, second.name, args.share], **origin}
+        origin["truncation_error"] = error
     return _written(args, context, first, adapters, origin)
 
 
@@ -418,12 +423,12 @@ _ACTIONS: Mapping[str, Callable[[argparse.Namespace, Context], Any]] = {
 }
 
 
-def _model(name: str, context: Context):
+def _model(name: str, context: Context) -> Model:
     model, _ = verified(find_set(name, context.library), context.library)
     return model
 
 
-def _pair(args: argparse.Namespace, context: Context):
+def _pair(args: argparse.Namespace, context: Context) -> tuple[Model, Model]:
     """Two models of one backbone."""
     first, second = _model(args.first, context), _model(args.second, context)
     if first.card["backbone_hash"] != second.card["backbone_hash"] or first.num_stages != second.num_stages:
@@ -434,7 +439,9 @@ def _pair(args: argparse.Namespace, context: Context):
     return first, second
 
 
-def _written(args: argparse.Namespace, context: Context, model, adapters, origin: Mapping[str, Any]) -> dict[str, Any]:
+def _written(
+    args: argparse.Namespace, context: Context, model: Model, adapters: AdapterSet, origin: Mapping[str, Any]
+) -> dict[str, Any]:
     """The new set in its file; its metrics are no longer known."""
     from ..library.model import save_adapters
 

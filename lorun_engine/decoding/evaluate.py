@@ -108,5 +108,7 @@ def evaluate(
         left, top, right, bottom = window.score_crop
         counted = (slice(None), slice(top, height - bottom), slice(left, width - right))
         border = measurement.physics.score_border
+        if measurement.reference is None:
+            raise LorunError(f"{window.name} was measured without its true scene; nothing can be scored then.")
         figures = score(stage.image[counted], measurement.reference[counted], measurement.task, border=border)
         yield WindowScore(window.name, figures, residual=stage.residual, seconds=seconds)

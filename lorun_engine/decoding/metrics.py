@@ -77,7 +77,7 @@ def ssim(estimate: np.ndarray, reference: np.ndarray) -> float:
     cut = _SSIM_RADIUS if min(estimate.shape[1:]) > 2 * _SSIM_RADIUS else 0
 
     def local_mean(band: np.ndarray) -> np.ndarray:
-        blurred = correlate1d(correlate1d(band, window, axis=0), window, axis=1)
+        blurred: np.ndarray = correlate1d(correlate1d(band, window, axis=0), window, axis=1)
         return blurred[cut : band.shape[0] - cut, cut : band.shape[1] - cut]
 
     pairs = zip(estimate.astype(np.float64), reference.astype(np.float64), strict=True)
@@ -104,7 +104,7 @@ def ssim_uniform(estimate: np.ndarray, reference: np.ndarray) -> float:
     cut, sample = side // 2, side**2 / (side**2 - 1) if side > 1 else 1.0
 
     def local_mean(channel: np.ndarray) -> np.ndarray:
-        mean = uniform_filter(channel, side)
+        mean: np.ndarray = uniform_filter(channel, side)
         return mean[cut : mean.shape[0] - cut, cut : mean.shape[1] - cut]
 
     pairs = zip(estimate.astype(np.float64), reference.astype(np.float64), strict=True)

@@ -97,12 +97,14 @@ def restore(
                 else None
             ),
             parameters=dict(stage.parameters),
-            metrics={} if measurement.reference is None else scored(image, measurement),
+            metrics=scored(image, measurement),
         )
 
 
 def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:
-    """The figures of an image against the measurement's reference."""
+    """The figures of an image against the measurement's reference; none where it has none."""
+    if measurement.reference is None:
+        return {}
     return score(image, measurement.reference, measurement.task, border=measurement.physics.score_border)
 
 

@@ -82,4 +82,5 @@ def _beside(y: np.ndarray, light: np.ndarray, missing: tuple[np.ndarray, np.ndar
 def _smoothed(lines: np.ndarray) -> np.ndarray:
     from scipy.ndimage import gaussian_filter1d  # the window starts before it is there
 
-    return gaussian_filter1d(lines, _SMOOTH)
+    smoothed: np.ndarray = gaussian_filter1d(lines, _SMOOTH)
+    return smoothed

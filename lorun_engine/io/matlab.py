@@ -10,8 +10,8 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -35,14 +35,13 @@ def read_mat_5(path: Path) -> list[tuple[str, np.ndarray]]:
             raise _damaged(path)
         for kind, content in _elements(path, stream, order):
             if kind == COMPRESSED:
-                content = _inflated(path, content, order)
-            elif kind != MATRIX:
-                continue
-            found += _variable(path, content, order)
+                found += _variable(path, _inflated(path, content, order), order)
+            elif kind == MATRIX:
+                found += _variable(path, content, order)
     return found
 
 
-def _elements(path: Path, stream: BinaryIO, order: str) -> Iterator[tuple[int, memoryview]]:
+def _elements(path: Path, stream: BufferedReader, order: str) -> Iterator[tuple[int, memoryview]]:
     """(type, content) of every element of the file."""
     while tag := stream.read(8):
         if len(tag) < 8:
@@ -50,7 +49,7 @@ def _elements(path: Path, stream: BinaryIO, order: str) -> Iterator[tuple[int, m
         kind, num_bytes = struct.unpack(order + "II", tag)
         left = path.stat().st_size - stream.tell()
         require_size(path, "", num_bytes, stored=left)
-        content = memoryview(np.empty(num_bytes, np.uint8))  # bytes of this size take long to give back
+        content = np.empty(num_bytes, np.uint8).data  # bytes of this size take long to give back
         yield kind, content[: stream.readinto(content)]
 
 
@@ -76,15 +75,15 @@ def _variable(path: Path, content: bytes | memoryview, order: str, called: str =
         return []
     parts = _parts(content, order)
     try:
-        _, flags = next(parts)
-        flags = struct.unpack(order + "I", flags[:4])[0]
+        _, stored_flags = next(parts)
+        flags = struct.unpack(order + "I", stored_flags[:4])[0]
         array_class = flags & 0xFF
         is_cell = array_class == CELL and not called  # cells within cells are passed over
         if not is_cell and (array_class not in ARRAY_CLASSES or flags & COMPLEX):
             return []
         _, dimensions = next(parts)
-        _, name = next(parts)
-        name = called or bytes(name).decode("utf-8", "replace")
+        _, own_name = next(parts)
+        name = called or bytes(own_name).decode("utf-8", "replace")
         if not name:  # MATLAB's own workspace of functions
             return []
         if is_cell:

@@ -107,7 +107,8 @@ def as_nanometres(values: Any, unit: str = "") -> np.ndarray:
     """Wavelengths as float64 nm; micrometres are told by their unit or by values below 30."""
     values = np.asarray(values, dtype=np.float64).ravel()
     is_micrometres = unit.lower().startswith(("mic", "um", "µm")) or (values.size > 0 and 0 < values.max() < 30)
-    return values * 1000 if is_micrometres else values
+    in_nm: np.ndarray = values * 1000 if is_micrometres else values
+    return in_nm
 
 
 def envi_header_of(path: Path) -> Path | None:
@@ -309,7 +310,7 @@ def _read_picture(path: Path) -> list[FoundArray]:
     try:
         picture = Image.open(path, formats=("PNG", "JPEG", "BMP", "TIFF"))
     except Image.DecompressionBombError as error:
-        most = 2 * Image.MAX_IMAGE_PIXELS
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise FileError(f"{path.name} claims more pixels than the {most} a picture may have. Crop it.") from error
     with picture:
         if getattr(picture, "n_frames", 1) > 1 and picture.format == "TIFF":
@@ -358,7 +359,7 @@ def _read_envi(path: Path) -> list[FoundArray]:
     from spectral.io import envi
 
     is_header = _head(path).lstrip().startswith(b"ENVI")
-    header_path = path if is_header else envi_header_of(path)
+    header_path = path if is_header else envi_header_of(path) or path
     data_path = _envi_data_of(path) if is_header else path
     _require_short_text(header_path)
     header = envi.read_envi_header(str(header_path))
@@ -376,7 +377,8 @@ def _read_envi(path: Path) -> list[FoundArray]:
     require_size(data_path, "", claimed)
     flat = np.fromfile(data_path, dtype=dtype, count=math.prod(sizes.values()), offset=offset)
     array = _from_interleave(flat, str(header.get("interleave", "bsq")).strip().lower(), sizes)
-    array, notes = np.ascontiguousarray(array, dtype=dtype.newbyteorder("=")), ()  # (lines, samples, bands)
+    array = np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))  # (lines, samples, bands)
+    notes: tuple[str, ...] = ()
     if "data ignore value" in header:
         ignored = array == float(header["data ignore value"])
         if ignored.any():

@@ -185,7 +185,7 @@ def _numbers(path: Path, row: list[str], length: int, separator: str) -> list[fl
             f"{path.name} has {found[:80]} in the line of {row[0][:20]!r}; {length} numbers were expected. "
             "Correct the table."
         )
-    return values
+    return [value for value in values if value is not None]
 
 
 def _number(word: str, separator: str) -> float | None:

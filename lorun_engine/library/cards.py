@@ -39,12 +39,12 @@ class Card:
     @property
     def hash(self) -> str:
         """The SHA-256 over tensors and configuration that the file states."""
-        return self.fields["hash"]
+        return str(self.fields["hash"])
 
     @property
     def task(self) -> str:
         """The task the file was trained for."""
-        return self.fields["task"]
+        return str(self.fields["task"])
 
     def scores(self, kind: str) -> dict[str, float]:
         """The figures on withheld data by name: "validation", those of the set, or "start", of the one it began as."""

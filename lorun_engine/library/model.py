@@ -130,7 +130,7 @@ class Model:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""
         for stage in self.net.to(y.device).stages(y, physics, num_stages=num_stages, view=self.view):
             numbers = {name: float(value.mean()) for name, value in stage.parameters.items()}
-            yield replace(stage, parameters=numbers)
+            yield Stage(stage.index, stage.image, stage.denoiser_input, numbers)
 
 
 @dataclass(frozen=True)

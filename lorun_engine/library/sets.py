@@ -75,7 +75,7 @@ def sets_in(library: Sequence[Path]) -> list[LibrarySet]:
             modified = card.path.stat().st_mtime
         except OSError:
             continue  # gone since it was listed
-        backbone = backbones.get(card.fields.get("backbone_hash"))
+        backbone = backbones.get(card.fields.get("backbone_hash", ""))
         found.append(LibrarySet(card, backbone, is_shipped, modified, shadowed=key in names))
         names.add(key)
     return found

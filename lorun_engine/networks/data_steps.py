@@ -45,17 +45,17 @@ class Dual(NamedTuple):
 class DataStep:
     """One kind of data step.
 
-    `function` is `(x, y, physics, *numbers) -> z` or, with `has_dual`, `-> Dual`; `numbers` maps the names of its
-    numbers, (B or 1, 1, 1, 1) tensors, to where they start. One that `divides` needs a diagonal Phi Phi^T. With
-    `hyper_net` the numbers are not learned per stage but come from the hyper-parameter net, which needs a known
-    degradation. One that `knows_noise` takes the
-    variance of the detector's noise after its numbers, or None.
+    `function` is `(x, y, physics, *numbers) -> z`; `numbers` maps the names of its numbers, (B or 1, 1, 1, 1) tensors,
+    to where they start. A step of a `dual` variable, `(x, y, physics, *numbers, dual) -> Dual`, leaves the image to the
+    denoiser. One that `divides` needs a diagonal Phi Phi^T. With `hyper_net` the numbers are not learned per stage but
+    come from the hyper-parameter net, which needs a known degradation. One that `knows_noise` takes the variance of the
+    detector's noise after its numbers, or None.
     """
 
-    function: Callable[..., Tensor | Dual]
+    function: Callable[..., Tensor]
     numbers: Mapping[str, float]
     divides: bool = False
-    has_dual: bool = False
+    dual: Callable[..., Dual] | None = None
     hyper_net: bool = False
     knows_noise: bool = False
 
@@ -81,11 +81,10 @@ class DataStep:
     ) -> tuple[Tensor, Dual | None]:
         """The z of a stage, (B, C, H, W), and the dual variable for the next one, None for most steps."""
         own = [numbers[name] for name in self.numbers]
-        if self.knows_noise:
-            own.append(variance)
-        if self.has_dual:
-            return x, self.function(x, y, physics, *own, dual)
-        return self.function(x, y, physics, *own).contiguous(), None
+        if self.dual is not None:
+            return x, self.dual(x, y, physics, *own, dual)
+        noise = [variance] if self.knows_noise else []
+        return self.function(x, y, physics, *own, *noise).contiguous(), None
 
 
 def half_quadratic(x: Tensor, y: Tensor, physics: LinearPhysics, mu: Tensor) -> Tensor:
@@ -140,8 +139,8 @@ def primal_dual(x: Tensor, y: Tensor, physics: LinearPhysics, delta: Tensor, dua
     return Dual(variable, x, physics.adjoint(variable) / unit)
 
 
-def unmoved(x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
-    """x itself: a network without data steps."""
+def unmoved(x: Tensor, y: Tensor, physics: LinearPhysics, *numbers: Tensor) -> Tensor:
+    """x itself: a network without data steps, or one whose denoiser takes them."""
     return x
 
 
@@ -152,7 +151,7 @@ DATA_STEPS: dict[str, DataStep] = {
     "proximal-gradient": DataStep(proximal_gradient, {"rho": START}),
     # blur and decimation have no diagonal Phi Phi^T to divide by
     "normalised-projection": DataStep(normalised_projection, {"rho": START}, divides=True),
-    "primal-dual": DataStep(primal_dual, {"delta": _START_DELTA}, has_dual=True),
+    "primal-dual": DataStep(unmoved, {"delta": _START_DELTA}, dual=primal_dual),
     "multiplicative": DataStep(multiplicative, {"rho": START, "slide": 0.0}),
     "usrnet": DataStep(half_quadratic, {"mu": START}, hyper_net=True),
     "none": DataStep(unmoved, {}),
@@ -162,7 +161,7 @@ DATA_STEPS: dict[str, DataStep] = {
 def learned_numbers(stored: Mapping[str, Tensor], step: DataStep, estimated: Tensor | None) -> dict[str, Tensor]:
     """The numbers of a stage, (B or 1, 1, 1, 1), within their bounds; an `estimated` step size replaces the stored."""
     numbers = {name: tensor.reshape(-1, 1, 1, 1) for name, tensor in stored.items() if "." not in name}
-    if estimated is not None:
+    if estimated is not None and step.size is not None:
         numbers[step.size] = estimated.reshape(-1, 1, 1, 1)
     if "mu" in numbers:
         mu = numbers["mu"]
@@ -237,4 +236,4 @@ def _new_layers(shapes: Mapping[str, tuple[int, int]], generator: torch.Generato
 
 
 def _uniform(shape: tuple[int, ...], inputs: int, generator: torch.Generator | None) -> Tensor:
-    return (torch.rand(shape, generator=generator) * 2 - 1) * inputs**-0.5
+    return (torch.rand(shape, generator=generator) * 2 - 1) * float(inputs**-0.5)

@@ -178,8 +178,8 @@ def interpolated(first: AdapterSet, second: AdapterSet, share: float) -> Adapter
     first, second = first.baked(), second.baked()
     tensors: dict[str, Tensor] = {}
     for key in dict.fromkeys((*first.tensors, *second.tensors)):
-        parts = [(1 - share, first.tensors.get(key)), (share, second.tensors.get(key))]
-        parts = [(weight, tensor) for weight, tensor in parts if tensor is not None]
+        sets = ((1 - share, first.tensors), (share, second.tensors))
+        parts = [(weight, tensors_of[key]) for weight, tensors_of in sets if key in tensors_of]
         if key.endswith("/A"):
             tensors[key] = torch.cat([weight * tensor for weight, tensor in parts], dim=1)
         elif key.endswith("/B"):
@@ -189,7 +189,7 @@ def interpolated(first: AdapterSet, second: AdapterSet, share: float) -> Adapter
                 "The data steps of the two sets differ in kind; interpolation needs two sets of one network."
             )
         else:
-            tensors[key] = sum(weight * tensor for weight, tensor in parts)
+            tensors[key] = torch.stack([weight * tensor for weight, tensor in parts]).sum(dim=0)
     return AdapterSet(num_stages=first.num_stages, tensors=tensors)
 
 
@@ -265,6 +265,6 @@ def _treatment(module: nn.Module, name: str) -> str | None:
 
 def _factor_shape(module: nn.Module, gamma: float) -> tuple[int, int, int]:
     """(Cout k, r k, Cin k): the rows of A, the inner size, the columns of B."""
-    outputs, inputs, *kernel = module.weight.shape
+    outputs, inputs, *kernel = module.get_parameter("weight").shape
     k = kernel[0] if kernel else 1
     return outputs * k, rank_of(inputs, outputs, gamma) * k, inputs * k

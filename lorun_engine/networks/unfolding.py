@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from ..decoder import Stage
 from ..errors import ModelError
 from ..physics import LinearPhysics
 from ..tasks.gap_tv import GapTv
@@ -89,7 +88,7 @@ class NetworkConfig:
                 f"The data step {self.data_step} has no number {', '.join(sorted(unknown))}; it has "
                 f"{', '.join(self.step.numbers) or 'none'}."
             )
-        if self.step.has_dual != (self.denoiser_sees == "dual"):
+        if (self.step.dual is not None) != (self.denoiser_sees == "dual"):
             raise ModelError(
                 f"The data step {self.data_step} and the denoiser {self.denoiser} do not fit together: primal-dual "
                 "needs dual-path with the setting dual_branch, and that setting needs primal-dual."
@@ -114,7 +113,8 @@ class NetworkConfig:
     @property
     def denoiser_sees(self) -> str:
         """What the denoiser is conditioned on: "mask", "noise" or "dual" (see `denoisers`)."""
-        return denoiser_config(self.denoiser, self.denoiser_channels, self.denoiser_settings).sees
+        sees: str = denoiser_config(self.denoiser, self.denoiser_channels, self.denoiser_settings).sees
+        return sees
 
     @property
     def has_tail(self) -> bool:
@@ -147,8 +147,20 @@ class Start(NamedTuple):
     variance: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class NetworkStage:
+    """The state after stage `index` of a network, as a `decoder.Stage`; `parameters` are (B or 1,) tensors."""
+
+    index: int
+    image: Tensor
+    denoiser_input: Tensor | None = None
+    parameters: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class Backbone(nn.Module):
     """What all stages share: the denoiser (or, for Block-K, one per stage) and the network's common parts."""
+
+    components: Tensor | None  # spectral components of the training spectra (see `subspace`), measured, not learned
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -156,8 +168,21 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(build_denoiser(*denoiser) for _ in range(config.num_blocks))
         self.head, self.tail = build_ends(*denoiser, num_stages=config.num_stages)
         self.initialiser = nn.Conv2d(2 * config.channels, config.channels, 1) if config.initial == "learned" else None
-        # the spectral components of the training spectra (see `subspace`), measured, not learned
         self.register_buffer("components", torch.eye(config.channels) if config.uses_components else None)
+
+    @property
+    def known_components(self) -> Tensor:
+        """The spectral components; a ModelError where the network works with none."""
+        if self.components is None:
+            raise ModelError("The backbone has no spectral components; a network that works with them was expected.")
+        return self.components
+
+    def first_image(self, seen: Tensor) -> Tensor:
+        """The learned initial estimate, (B, C, H, W), of a capture's views and its mask, (B, 2 C, H, W)."""
+        if self.initialiser is None:
+            raise ModelError("The backbone has no learned initial estimate; a network that starts from one has it.")
+        image: Tensor = self.initialiser(seen)
+        return image
 
     def block_weights(self, stage: int) -> dict[str, Tensor]:
         """The weights of the denoiser that `stage` (from 1) shares or owns."""
@@ -236,8 +261,8 @@ class UnfoldingNet:
         num_stages: int | None = None,
         view: DenoiserView | None = None,
         start: Start | None = None,
-    ) -> Iterator[Stage]:
-        """Stage 0 (the initial estimate), then one Stage per stage to `num_stages`; parameters are (B or 1,) tensors.
+    ) -> Iterator[NetworkStage]:
+        """Stage 0 (the initial estimate), then one NetworkStage per stage to `num_stages`.
 
         Through a `view` the denoiser sees z changed, and only what it changes of z is brought back. A `start` that is
         known already is not computed again.
@@ -246,13 +271,13 @@ class UnfoldingNet:
         self._require(num_stages, physics)
         start = self.initial(y, physics, view=view) if start is None else start
         x, dual, passage = start.image, None, None
-        yield Stage(0, x)
+        yield NetworkStage(0, x)
         for stage in range(1, num_stages + 1):
-            numbers = self.numbers(x if view is None else view.seen(x), physics, stage)
+            numbers = self.numbers(x if view is None else view.seen(x), physics.degradation(), stage)
             z, dual = self.config.step.moved(x, y, physics, numbers, dual, start.variance)
             conditioning = self._conditioning(physics, numbers, dual, start)
             x, passage = self._denoised_through(view, z, conditioning, passage, stage)
-            yield Stage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
+            yield NetworkStage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
 
     def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Start:
         """The estimate that stage 1 starts from, and the noise where it was found with it."""
@@ -270,7 +295,7 @@ class UnfoldingNet:
 
     def _components(self, view: DenoiserView | None) -> Tensor:
         """The spectral components at the capture's own bands."""
-        components = self.backbone.components
+        components = self.backbone.known_components
         if view is None or view.back is None:
             return components
         return orthogonalised(components @ view.back.to(components).T)
@@ -290,17 +315,23 @@ class UnfoldingNet:
         views = physics.views(y * (2 / physics.scene_shape[0]))  # SSR: about half of the bands reach a pixel
         mask = physics.conditioning()
         mask = torch.ones_like(views) if mask is None else mask.expand(len(views), -1, -1, -1)
-        if view is None:
-            return self.backbone.initialiser(torch.cat([views, mask], dim=1))
-        return view.returned(self.backbone.initialiser(torch.cat([view.seen(views), view.seen(mask)], dim=1)))
+        seen = (views, mask) if view is None else (view.seen(views), view.seen(mask))
+        image = self.backbone.first_image(torch.cat(seen, dim=1))
+        return image if view is None else view.returned(image)
 
-    def numbers(self, x: Tensor, physics: LinearPhysics, stage: int) -> dict[str, Tensor]:
-        """rho_k or mu_k, lambda_k and what else the data step of `stage` takes, each (B or 1, 1, 1, 1)."""
-        step, stored = self.config.step, self.adapters.step_parameters(stage)
+    def numbers(self, x: Tensor, degradation: Tensor | None, stage: int) -> dict[str, Tensor]:
+        """rho_k or mu_k, lambda_k and what else the data step of `stage` takes, each (B or 1, 1, 1, 1).
+
+        The `degradation` of the physics decides only where a hyper-parameter net gives them.
+        """
+        step, stored, size = self.config.step, self.adapters.step_parameters(stage), self.config.step.size
         if step.hyper_net:
-            return hyper_numbers(physics.degradation(), self.adapters.common_parameters(), stage)
-        estimated = estimated_size(x, stored, stored[step.size]) if self.config.estimated_step else None
-        return learned_numbers(stored, step, estimated)
+            if degradation is None:
+                raise ModelError(f"The data step {self.config.data_step} needs a noise level and a scale factor.")
+            return hyper_numbers(degradation, self.adapters.common_parameters(), stage)
+        if size is None or not self.config.estimated_step:
+            return learned_numbers(stored, step, None)
+        return learned_numbers(stored, step, estimated_size(x, stored, stored[size]))
 
     def denoised(
         self, z: Tensor, conditioning: Tensor | None, passage: Passage | None, stage: int
@@ -312,7 +343,7 @@ class UnfoldingNet:
         weights = self.adapters.weights(backbone.block_weights(stage), stage)
         basis = None
         if self.config.rank is not None:
-            basis, _ = subspace_basis(backbone.components, self.config.rank)
+            basis, _ = subspace_basis(backbone.known_components, self.config.rank)
             z = to_coefficients(z, basis)
             conditioning = self._in_coefficients(conditioning, basis)
         if self.channels_last:
@@ -377,7 +408,7 @@ class UnfoldingNet:
             return conditioning
         if self.config.denoiser_sees == "dual":
             return to_coefficients(conditioning, basis)
-        return conditioning.mean(dim=1, keepdim=True).expand(-1, self.config.rank, -1, -1)
+        return conditioning.mean(dim=1, keepdim=True).expand(-1, self.config.denoiser_channels, -1, -1)
 
     def _reported(self, numbers: Mapping[str, Tensor], stage: int) -> dict[str, Tensor]:
         """The numbers of `stage` for people, (B or 1,): the denoiser's own as means, and the implied noise level."""
@@ -397,7 +428,8 @@ def run_denoiser(
     block: nn.Module, weights: dict[str, Tensor], z: Tensor, conditioning: Tensor | None, state: Any
 ) -> tuple[Tensor, Any]:
     """The denoiser `block` with `weights` in place of its own: one graph for all stages."""
-    return functional_call(block, weights, (z, conditioning, state))
+    result: tuple[Tensor, Any] = functional_call(block, weights, (z, conditioning, state))
+    return result
 
 
 def new_step_parameters(config: NetworkConfig, generator: torch.Generator | None = None) -> dict[str, Tensor]:
@@ -409,7 +441,7 @@ def new_step_parameters(config: NetworkConfig, generator: torch.Generator | None
     tensors: dict[str, Tensor] = {}
     for stage in range(1, config.num_stages + 1):
         own = {}
-        if config.estimated_step:
+        if config.estimated_step and step.size is not None:
             own = new_estimator(config.channels, generator)
             starts[step.size] = 1.0  # which an estimator adds to
         own |= {name: torch.full((1,), start) for name, start in starts.items()}

@@ -61,7 +61,7 @@ def multiply_adds(config: NetworkConfig, height: int, width: int) -> int:
                 if config.estimated_step:
                     net.numbers(x, None, stage)
                 x, passage = net.denoised(x, conditioning, passage, stage)
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def _rows(model: PublishedModel) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ from .run_folder import (
     write_json,
 )
 from .toml import read_toml, toml_text
-from .train import AdaptationTrial
+from .train import AdaptationTrial, measured_by
 
 PRESETS: Mapping[str, float] = {"quick": 8 * 60, "standard": 60 * 60, "thorough": 8 * 60 * 60}  # seconds meant
 _FEWEST_STEPS = 30
@@ -204,7 +203,7 @@ def _known_scores(trial: AdaptationTrial) -> dict[str, float] | None:
     windows = [window for group, _ in trial.drawn_from.validation for window in group]
     if measure is None or not windows:
         return None
-    scores = list(evaluate(trial.start, windows, partial(measure, adapters=trial.start.adapters), device=trial.device))
+    scores = list(evaluate(trial.start, windows, measured_by(measure, trial.start.adapters), device=trial.device))
     return {name: float(np.mean([score.metrics[name] for score in scores])) for name in scores[0].metrics}
 
 

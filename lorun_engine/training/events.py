@@ -7,7 +7,7 @@ among the event's own. Reading passes over fields and kinds that this version do
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
@@ -185,6 +185,7 @@ TrainEvent = (
     Skipped | Noted | Started | WayChosen | PhaseBegun | Step | Validated | Saved | MemoryFull | Previewed | Paused
     | Continued | Stopped | Discarded | Finished
 )  # fmt: skip
+Events = Generator[TrainEvent, str | None, None]  # of a training; it may be sent words, see `steering`
 _KINDS: Mapping[str, type[TrainEvent]] = {kind.event: kind for kind in get_args(TrainEvent)}
 
 

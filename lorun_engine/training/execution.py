@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -42,8 +43,10 @@ class Way:
 
     def of(self, recipe: Recipe) -> Recipe:
         """The recipe computed this way."""
-        settings = {"precision": self.precision, "channels_last": self.channels_last, "threads": self.threads}
-        return replace(recipe, training=replace(recipe.training, **settings))
+        training = replace(
+            recipe.training, precision=self.precision, channels_last=self.channels_last, threads=self.threads
+        )
+        return replace(recipe, training=training)
 
 
 def way_of(recipe: Recipe) -> Way:
@@ -123,12 +126,12 @@ def computes_bfloat16(state: TrainingState) -> bool:
 
     A processor without such arithmetic imitates it, 10 to 50 times as slowly: a whole step would take too long to try.
     """
-    seconds = []
+    seconds: list[float] = []
     for dtype in (torch.float32, torch.bfloat16):
         image = torch.ones(1, 64, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
         weight = torch.ones(64, 64, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
         limit_s = _HOPELESS * min(seconds, default=math.inf)
-        seconds.append(_quickest(state, lambda x=image, w=weight: F.conv2d(x, w, padding=1), limit_s=limit_s))
+        seconds.append(_quickest(state, partial(F.conv2d, image, weight, padding=1), limit_s=limit_s))
     return seconds[1] <= seconds[0]
 
 

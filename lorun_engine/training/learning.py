@@ -12,6 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from ..errors import DeviceError, LorunError, NumericalError
 from ..networks.unfolding import Start, UnfoldingNet
 from ..physics import LinearPhysics
+from ..tasks.cs import CsPhysics
 from ..training_data.dataset import Sample
 from .recipe import LOSSES
 from .selfsupervised import self_supervised_loss
@@ -51,7 +52,8 @@ def gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
     state.learned.optimizer.zero_grad(set_to_none=True)
     team, total = state.team, 0.0
     for part in sample.parts(team.size)[team.rank].parts(state.course.num_parts):
-        if state.adapters.sampling is not None:  # Phi is being learned: a fresh operator at every step
+        if state.adapters.sampling is not None and isinstance(part.physics, CsPhysics):
+            # Phi is being learned: a fresh operator at every step
             part = part.measured_with(part.physics.with_sampling(state.adapters.sampling))
         share = len(part.scene) / len(sample.scene)
         loss = _warm_start_loss(state, net, part) if state.course.phase == "warm-start" else _loss(state, net, part)
@@ -65,14 +67,22 @@ def _loss(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
     if not sample.scene.shape[1]:
         return _loss_without_scenes(state, net, sample)
     config = state.recipe.training
-    counted = (..., *(slice(sample.margin, size - sample.margin) for size in sample.scene.shape[-2:]))
-    scene = sample.scene[counted]
+    scene = _inner(sample.scene, sample.margin)
     start = None if sample.start is None else Start(sample.start, sample.variance)
-    images = [stage.image[counted] for stage in net.stages(sample.y, sample.physics, view=state.view, start=start)]
+    images = [
+        _inner(stage.image, sample.margin)
+        for stage in net.stages(sample.y, sample.physics, view=state.view, start=start)
+    ]
     loss = distance(images[-1], scene, config.loss)
     for weight, image in zip(config.earlier_stages, images[-2:0:-1], strict=False):
         loss = loss + weight * distance(image, scene, config.loss)
     return loss
+
+
+def _inner(image: Tensor, margin: int) -> Tensor:
+    """(..., H, W) without `margin` pixels at each side."""
+    height, width = image.shape[-2:]
+    return image[..., margin : height - margin, margin : width - margin]
 
 
 def _loss_without_scenes(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:

@@ -19,13 +19,13 @@ ones said. The process that runs the queue keeps that file locked, so that one t
 from __future__ import annotations
 
 import json
-import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import FileError
 from .events import Discarded, Finished, Moment, Paused, PhaseBegun, Started, Stopped, TrainEvent, Validated
@@ -142,7 +142,7 @@ def _state(run: Path, last: TrainEvent | None) -> tuple[str, str | None]:
 class Memory:
     """What the small file beside a queue tells: the training that runs, and the sentences of the failed ones."""
 
-    def __init__(self, stream, table: Mapping[str, Any]) -> None:
+    def __init__(self, stream: IO[bytes], table: Mapping[str, Any]) -> None:
         self._stream = stream
         self.running: str | None = table.get("running")
         self.failures: dict[str, str] = dict(table.get("failed", {}))
@@ -204,10 +204,10 @@ def _remembered(queue: Queue) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _locked(stream, *, shared: bool = False) -> bool:
+def _locked(stream: IO[bytes], *, shared: bool = False) -> bool:
     """Locks an open file until it is closed or its process ends, however that ends; False where another has."""
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             stream.seek(_LOCKED_BYTE)

@@ -129,7 +129,8 @@ def adapt_settings(task: str, *, has_scenes: bool) -> dict[str, Any]:
 
 def preset_values(path: Path) -> dict[str, Any]:
     """Every setting of an adaptation by its name, as a preset's file gives it, or as it is where nothing is said."""
-    table, values = read_toml(path, "recipe"), {}
+    table = read_toml(path, "recipe")
+    values: dict[str, Any] = {}
     for name, config in (("data", LocalData()), ("training", TrainingConfig())):
         values |= {entry.name: getattr(config, entry.name) for entry in fields(config)} | table.get(name, {})
     return {name: _frozen(value) for name, value in values.items()}

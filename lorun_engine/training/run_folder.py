@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -70,14 +70,12 @@ def write_preview(
     path: Path, before: np.ndarray, after: np.ndarray, *, step: int, wavelengths_nm: np.ndarray | None
 ) -> None:
     """Writes the user's capture as two sets decode it, (C, H, W) each, in one step."""
-    arrays = {"before": before, "after": after, "step": np.int64(step)}
-    if wavelengths_nm is not None:
-        arrays["wavelengths_nm"] = wavelengths_nm
+    bands = {} if wavelengths_nm is None else {"wavelengths_nm": wavelengths_nm}
     with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, before=before, after=after, step=np.int64(step), allow_pickle=False, **bands)
 
 
-def open_log(path: Path):
+def open_log(path: Path) -> IO[bytes]:
     """The file of events, to be added to; a line that was cut off by a crash is closed first."""
     try:
         stream = open(path, "a+b")  # noqa: SIM115 (the caller closes it)

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from .events import Continued, Discarded, Paused, Step, Stopped, TrainEvent
+from .events import Continued, Discarded, Events, Paused, Step, Stopped, TrainEvent
 from .run_folder import COMMANDS
 
 _POLL_S = 0.1  # while paused
@@ -93,9 +93,9 @@ class Listening:
 
 
 def steered(
-    events: Generator[TrainEvent, str | None, None],
+    events: Events,
     commands: Callable[[], str | None],
-    again: Callable[[], Generator[TrainEvent, str | None, None]],
+    again: Callable[[], Events],
 ) -> Iterator[TrainEvent]:
     """The events of a training that obeys `commands`; `again` goes on from its checkpoint after a pause."""
     wanted: str | None = None

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,15 @@ from ..decoding.evaluate import evaluate
 from ..decoding.restore import restore
 from ..errors import FileError, LorunError, NumericalError
 from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
+from ..measurement import Measurement, Scene
+from ..networks.lora import AdapterSet
 from ..networks.unfolding import ITERATIVE
 from ..task import TASKS
 from ..tasks.subspace import spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
 from .distributed import ALONE, Team
 from .events import (
+    Events,
     Finished,
     MemoryFull,
     Origin,
@@ -65,7 +67,7 @@ def train(
     phases: Sequence[str] | None = None,
     device: str = "cpu",
     team: Team = ALONE,
-) -> Generator[TrainEvent, str | None, None]:
+) -> Events:
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
     After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
@@ -85,9 +87,7 @@ def train(
     return _trained(state, run)
 
 
-def resume(
-    run: Path, *, device: str = "cpu", threads: int | None = None, team: Team = ALONE
-) -> Generator[TrainEvent, str | None, None]:
+def resume(run: Path, *, device: str = "cpu", threads: int | None = None, team: Team = ALONE) -> Events:
     """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run.
 
     With another number of `threads` than it had before it is so but for rounding.
@@ -134,48 +134,37 @@ class AdaptationTrial:
         return _scores(self.start, self.drawn_from, self.device)
 
 
-def _trained(state: TrainingState, run: Path) -> Generator[TrainEvent, str | None, None]:
+def _trained(state: TrainingState, run: Path) -> Events:
     """The phases one after the other."""
-    drawn_from = _training_set(state)
+    drawn_from, course, recipe = _training_set(state), state.course, state.recipe
     sampler = drawn_from.sampler.to(state.device)
-    seed = state.recipe.training.seed
-    if (
-        state.recipe.network.uses_components
-        and state.course.step == 0
-        and state.course.phase == state.phases[0] != "adapters"
-    ):
-        generator = torch.Generator(state.device).manual_seed(seed)
-        state.backbone.components.copy_(spectral_components(spectra_of(sampler, generator)))
-    num_learned = state.learned.num_parameters
-    counts = {name: count for name, count in sampler.summary().items() if isinstance(count, int) and count}
-    counts["validation windows"] = sum(len(windows) for windows, _ in drawn_from.validation)
-    *drawn, windows = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
-    message = f"{num_learned} parameters are learned from {', '.join(drawn)}; {windows}."
-    yield _started(state, message, num_learned)
-    message = settle(state, _pool(state, sampler))
-    if message is not None:
-        yield WayChosen(*state.course.moment, message)
-    recipe = state.recipe
-    if state.adapted is not None and state.course.step == 0:
+    if recipe.network.uses_components and course.step == 0 and course.phase == state.phases[0] != "adapters":
+        generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
+        state.backbone.known_components.copy_(spectral_components(spectra_of(sampler, generator)))
+    yield _started(state, drawn_from)
+    way = settle(state, _pool(state, sampler))
+    if way is not None:
+        yield WayChosen(*course.moment, way)
+    if state.adapted is not None and course.step == 0:
         yield from _first_look(state, state.adapted, run, drawn_from)
-    first = state.phases.index(state.course.phase)
+    first = state.phases.index(course.phase)
     for phase in state.phases[first:]:
-        if phase != state.course.phase:
+        if phase != course.phase:
             state.team.wait()  # until the first has written the phase before
             if phase == "adapters":
                 state.begin_adapters(load_model(run / "share.safetensors"))
             else:
                 state.begin_backbone()
-            yield PhaseBegun(*state.course.moment, recipe.num_steps(phase))
+            yield PhaseBegun(*course.moment, recipe.num_steps(phase))
         yield from _phase(state, run, _pool(state, sampler), drawn_from)
         if _has_waited_enough(state):
-            message = f"No better score in {state.course.num_waited} validations: the training ended early."
-            yield Stopped(*state.course.moment, message, "early")
+            waited = f"No better score in {course.num_waited} validations: the training ended early."
+            yield Stopped(*course.moment, waited, "early")
             return
-        if state.course.step < recipe.num_steps(phase):
-            yield Paused(*state.course.moment, f"Paused; resume {run} to go on.")
+        if course.step < recipe.num_steps(phase):
+            yield Paused(*course.moment, f"Paused; resume {run} to go on.")
             return
-    yield Finished(*state.course.moment, f"The training in {run} is complete.")
+    yield Finished(*course.moment, f"The training in {run} is complete.")
 
 
 def _training_set(state: TrainingState) -> TrainingSet:
@@ -202,8 +191,13 @@ def _pool(state: TrainingState, sampler: Sampler) -> StartPool:
     )
 
 
-def _started(state: TrainingState, message: str, num_learned: int) -> Started:
+def _started(state: TrainingState, drawn_from: TrainingSet) -> Started:
     """What a training is, before its first step."""
+    num_learned, summary = state.learned.num_parameters, drawn_from.sampler.summary()
+    counts = {name: count for name, count in summary.items() if isinstance(count, int) and count}
+    counts["validation windows"] = sum(len(windows) for windows, _ in drawn_from.validation)
+    *drawn, windows = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
+    message = f"{num_learned} parameters are learned from {', '.join(drawn)}; {windows}."
     origin, adapted = None, state.adapted
     if adapted is not None:
         origin = Origin(adapted.material.title, *adapted.material.origin, adapted.start.card["backbone_hash"])
@@ -239,9 +233,7 @@ def _preview(state: TrainingState, adapted: Adapted, run: Path, drawn_from: Trai
     write_preview(run / PREVIEW, adapted.shown, last.image, step=step, wavelengths_nm=capture.wavelengths_nm)
 
 
-def _phase(
-    state: TrainingState, run: Path, pool: StartPool, drawn_from: TrainingSet
-) -> Generator[TrainEvent, str | None, None]:
+def _phase(state: TrainingState, run: Path, pool: StartPool, drawn_from: TrainingSet) -> Events:
     """The rest of the current phase, with validations and checkpoints at their intervals; saves when it is closed.
 
     After a step it may be sent "validate", "preview" or "checkpoint".
@@ -331,9 +323,16 @@ def _scores(model: Model, drawn_from: TrainingSet, device: str) -> dict[str, flo
     scores = [
         result
         for windows, measure in drawn_from.validation
-        for result in evaluate(model, windows, partial(measure, adapters=model.adapters), device=device)
+        for result in evaluate(model, windows, measured_by(measure, model.adapters), device=device)
     ]
     return {name: float(np.mean([s.metrics[name] for s in scores])) for name in scores[0].metrics} if scores else {}
+
+
+def measured_by(
+    measure: Callable[[Scene, AdapterSet], Measurement], adapters: AdapterSet
+) -> Callable[[Scene], Measurement]:
+    """What measures a scene for one set: where it learns the sampling matrix, by its own."""
+    return lambda scene: measure(scene, adapters)
 
 
 def _kept_if_best(

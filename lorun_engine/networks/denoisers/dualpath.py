@@ -139,7 +139,8 @@ class DualPathTail(nn.Module):
         """(B, C, H, W); `seen` is image, features, image, features, ... in the order of the stages."""
         height, width = seen[0].shape[-2:]
         stacked = torch.cat([pad_to_multiple(part, _MULTIPLE) for part in seen], dim=1)
-        return self.out(self.mix(stacked))[..., :height, :width]
+        x: Tensor = self.out(self.mix(stacked))
+        return x[..., :height, :width]
 
 
 class _Mixer(nn.Module):
@@ -155,12 +156,14 @@ class _Mixer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.pixelwise(self.spatial(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return x + y * self.gate(y.mean(dim=(2, 3), keepdim=True))
+        gate: Tensor = self.gate(y.mean(dim=(2, 3), keepdim=True))
+        return x + y * gate
 
     def pixelwise(self, y: Tensor) -> Tensor:
         """The dense layers of (B, H, W, C); in parts without gradients, as the hidden layer is four times as wide."""
         if torch.is_grad_enabled():
-            return self.narrow(F.gelu(self.widen(self.norm(y))))
+            y = self.narrow(F.gelu(self.widen(self.norm(y))))
+            return y
         pixels = y.flatten(0, 2)
         parts = pixels.split(max(1, _WIDENED // self.widen.out_features))
         return torch.cat([self.narrow(F.gelu(self.widen(self.norm(part)))) for part in parts]).reshape(y.shape)
@@ -186,7 +189,8 @@ class _Modulation(nn.Module):
         coarse_columns = coarse.mean(dim=2, keepdim=True).reshape(columns.shape)
         coarse_rows = coarse.mean(dim=3, keepdim=True).reshape(rows.shape)
         gates = self.gate_columns(rows * coarse_columns) * self.gate_rows(coarse_rows * columns)  # of rank-one maps
-        return self.mix(layer_norm(x + self.value(x) * gates, self.norm_mixed))
+        x = self.mix(layer_norm(x + self.value(x) * gates, self.norm_mixed))
+        return x
 
 
 class _Down(nn.Module):
@@ -207,7 +211,7 @@ class _Up(nn.Module):
     def __init__(self, width: int, transposed: bool) -> None:
         super().__init__()
         if transposed:
-            self.enlarge = nn.ConvTranspose2d(width, width // 2, 2, 2)
+            self.enlarge: nn.Module = nn.ConvTranspose2d(width, width // 2, 2, 2)
         else:
             self.enlarge = nn.Conv2d(width, width // 2, 3, padding=1)
         self.transposed = transposed

@@ -22,4 +22,5 @@ def pad_to_multiple(x: Tensor, multiple: int, *, mode: str = "reflect") -> Tenso
 
 def layer_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     """Normalisation over the channels of every pixel of (B, C, H, W)."""
-    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    x = norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return x

@@ -79,4 +79,5 @@ class _Residual(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
+        x = x + self.second(F.relu(self.first(x)))
+        return x

@@ -83,7 +83,8 @@ class AttentionRectification(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         x = x + self.modulation(layer_norm(x, self.norm_modulation))
-        return x + self.gate(self.norm_gate(x))
+        x = x + self.gate(self.norm_gate(x))
+        return x
 
 
 class _Block(nn.Module):
@@ -102,7 +103,8 @@ class _Block(nn.Module):
         x = x + self.position(x)
         x = x + self.attention(layer_norm(x, self.norm_attention))
         x = x + self.feed(self.norm_feed(x))
-        return self.rectify(x)
+        x = self.rectify(x)
+        return x
 
 
 class _SpectralAttention(nn.Module):
@@ -122,7 +124,8 @@ class _SpectralAttention(nn.Module):
         q, k, v = windows.permute(1, 0, 3, 5, 2, 4, 6).reshape(3, batch * rows * columns, channels, _WINDOW**2)
         weights = torch.matmul(q * self.scale, k.transpose(1, 2)).softmax(dim=-1)  # (windows, C, C)
         mixed = torch.matmul(weights, v).reshape(batch, rows, columns, channels, _WINDOW, _WINDOW)
-        return self.to_out(mixed.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, height, width))
+        x = self.to_out(mixed.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, height, width))
+        return x
 
 
 class _FeedForward(nn.Module):
@@ -136,7 +139,8 @@ class _FeedForward(nn.Module):
         self.narrow = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(F.gelu(self.depthwise(F.gelu(self.widen(x)))))
+        x = self.narrow(F.gelu(self.depthwise(F.gelu(self.widen(x)))))
+        return x
 
 
 class _Modulation(nn.Module):
@@ -151,7 +155,8 @@ class _Modulation(nn.Module):
         _small_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.to_out(self.context(self.to_context(x)) * self.to_value(x))
+        x = self.to_out(self.context(self.to_context(x)) * self.to_value(x))
+        return x
 
 
 class _SpatialGate(nn.Module):
@@ -167,7 +172,8 @@ class _SpatialGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         feature = self.to_feature(x)
-        return self.to_out(torch.sigmoid(self.weigh(feature)) * F.gelu(self.estimate(feature)))
+        x = self.to_out(torch.sigmoid(self.weigh(feature)) * F.gelu(self.estimate(feature)))
+        return x
 
 
 def _small_normal(module: nn.Module) -> None:

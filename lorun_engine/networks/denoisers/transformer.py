@@ -64,7 +64,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.norm_attention(x))
-        return x + self.narrow(F.gelu(self.widen(self.norm_feed(x))))
+        x = x + self.narrow(F.gelu(self.widen(self.norm_feed(x))))
+        return x
 
 
 class _Attention(nn.Module):
@@ -82,4 +83,5 @@ class _Attention(nn.Module):
         heads = self.to_qkv(x).reshape(windows, pixels, 3, self.num_heads, width // self.num_heads)
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # (windows, heads, 64, D / heads)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=self.position)
-        return self.to_out(x.transpose(1, 2).reshape(windows, pixels, width))
+        x = self.to_out(x.transpose(1, 2).reshape(windows, pixels, width))
+        return x

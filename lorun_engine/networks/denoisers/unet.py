@@ -55,15 +55,15 @@ class UNet(nn.Module):
             nn.Conv2d(coarse, fine, 3, padding=1) for fine, coarse in zip(widths, widths[1:], strict=False)
         )
         self.merge = nn.ModuleList(_DoubleConv(2 * width, width) for width in widths[:-1])
-        self.out = nn.Conv2d(widths[0], config.channels * config.patch**2, 1)
+        self.out = out = nn.Conv2d(widths[0], config.channels * config.patch**2, 1)
         self.recall = nn.Conv2d(widths[0], widths[0], 1) if config.remembers else None
         self.rectify = AttentionRectification(config.channels) if config.rectified else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.groups == 1:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # He et al., ICCV 2015
         if config.residual:
-            nn.init.zeros_(self.out.weight)
-            nn.init.zeros_(self.out.bias)
+            for tensor in out.parameters():
+                nn.init.zeros_(tensor)
 
     def forward(
         self, z: Tensor, conditioning: Tensor | None = None, state: Tensor | None = None
@@ -72,8 +72,8 @@ class UNet(nn.Module):
         height, width = z.shape[-2:]
         x = z
         if self.config.sees_level:
-            level = torch.zeros(1, 1, 1, 1).to(z) if conditioning is None else conditioning
-            x = torch.cat([z, level.to(z).expand(z.shape[0], 1, height, width)], dim=1)
+            noise = torch.zeros(1, 1, 1, 1).to(z) if conditioning is None else conditioning
+            x = torch.cat([z, noise.to(z).expand(z.shape[0], 1, height, width)], dim=1)
         elif self.config.sees_mask:
             seen = torch.ones_like(z[:, :1]) if conditioning is None else conditioning.mean(dim=1, keepdim=True)
             x = torch.cat([z, seen.expand(z.shape[0], -1, -1, -1)], dim=1)
@@ -82,7 +82,7 @@ class UNet(nn.Module):
         skips = []
         for level, double_conv in enumerate(self.down):
             x = double_conv(F.max_pool2d(x, 2) if level else x)  # (B, widths[level], H / 2^level, W / 2^level) cells
-            if level == 0 and state is not None:
+            if level == 0 and state is not None and self.recall is not None:
                 x = x + self.recall(state)
             skips.append(x)
         for level in reversed(range(len(self.up))):

@@ -50,7 +50,7 @@ def test_the_last_image_is_the_tails_of_the_images_and_features_of_all_stages():
     features = net.backbone.head(stages[0].image)
     seen, dual = [stages[0].image, features.full], None
     for stage in range(1, STAGES + 1):
-        numbers = net.numbers(seen[-2], PHYSICS, stage)
+        numbers = net.numbers(seen[-2], PHYSICS.degradation(), stage)
         z, dual = net.config.step.moved(seen[-2], y, PHYSICS, numbers, dual)
         x, features = net.backbone.blocks[0](z, dual.back_projection, features)
         seen += [x, features.full]

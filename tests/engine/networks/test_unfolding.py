@@ -76,7 +76,7 @@ def test_every_stage_is_a_data_step_and_the_denoiser(capture, data_step, estimat
     assert [stage.index for stage in stages] == [0, 1, 2, 3]
     torch.testing.assert_close(stages[0].image, physics.adjoint(y / physics.gram()))
     for before, stage in itertools.pairwise(stages):
-        size = net.numbers(before.image, physics, stage.index)[step.size]
+        size = net.numbers(before.image, physics.degradation(), stage.index)[step.size]
         torch.testing.assert_close(stage.parameters[step.size], size.flatten())
         z = step.function(before.image, y, physics, size)
         torch.testing.assert_close(stage.denoiser_input, z)
