@@ -23,7 +23,7 @@ from ..io import replacing
 from ..library.model import Model
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
-from ..training_data.camera import Camera
+from ..tasks.camera import Camera
 from ..training_data.dataset import Material
 from .distributed import ALONE, Team, require_batch
 from .own_material import LocalMaterial, ready, starting_point, view_of
