@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from lorun_engine.errors import LorunError
+from lorun_engine.instrument import RANGE_SLACK_NM
 from lorun_engine.io import OpenOptions, inspect, open_scene
 from lorun_engine.measurement import Measurement
 from lorun_engine.task import TASKS
@@ -27,7 +28,6 @@ Use = Literal["learn", "check", "out"]
 SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 THUMBNAIL = 48  # px, the longer side
 LEAST_SIDE = 16  # px
-SLACK_NM = 10.0  # a scene may end this much short of the bands
 LARGEST_VALUE = 1.5  # scenes lie between 0 and 1; a little more is a highlight
 SMALLEST_VALUE = -0.1
 SAME_SCENE = 0.995  # correlation of two small pictures from which on they show the same
@@ -200,7 +200,7 @@ def _refused_bands(num_bands: int, own: np.ndarray | None, wanted: tuple[float, 
         if num_bands == len(wanted):
             return ""
         return f"It has {num_bands} bands without wavelengths; {len(wanted)} were expected. Store its wavelengths."
-    if own.min() - SLACK_NM <= min(wanted) and own.max() + SLACK_NM >= max(wanted):
+    if own.min() - RANGE_SLACK_NM <= min(wanted) and own.max() + RANGE_SLACK_NM >= max(wanted):
         return ""
     return (
         f"It reaches from {own.min():.0f} to {own.max():.0f} nm; the set needs {min(wanted):.0f} to {max(wanted):.0f} "

@@ -199,7 +199,7 @@ def _scene(path: Path, args: argparse.Namespace) -> Scene:
 
 def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
     """The windows of one scene under the protocol asked for, or under the one its source names; pictures whole."""
-    from ..decoding.evaluate import Window, cave_28_windows, cut_windows
+    from ..decoding.evaluate import Window, cave_28_windows, cave_border, cut_windows
 
     if TASKS[args.task].is_photograph:
         return [Window(path.stem, _scene(path, args), args.score_crop or (0, 0, 0, 0))]
@@ -209,7 +209,7 @@ def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
         return cave_28_windows(scene, np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
     scene = _scene(path, args)
     height, width = scene.image.shape[1:]
-    border = (4 if width == 512 else 2, 0, 0, 0) if protocol == "cave-28" else (0, 0, 0, 0)
+    border = (cave_border(width), 0, 0, 0) if protocol == "cave-28" else (0, 0, 0, 0)
     windows = cut_windows(scene, name=path.stem, score_crop=args.score_crop or border)
     rows, columns = (size % own for size, own in zip((height, width), windows[0].scene.image.shape[1:], strict=True))
     if rows or columns:

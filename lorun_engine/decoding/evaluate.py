@@ -9,6 +9,7 @@ import numpy as np
 
 from ..decoder import Decoder
 from ..errors import GeometryError, LorunError
+from ..instrument import RANGE_SLACK_NM
 from ..measurement import Measurement, Scene
 from .metrics import score
 from .restore import restore
@@ -51,6 +52,21 @@ def at_wavelengths(scene: Scene, wavelengths_nm: np.ndarray) -> Scene:
     return replace(scene, image=image, wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64))
 
 
+def at_wavelengths_near(scene: Scene, wavelengths_nm: np.ndarray) -> Scene:
+    """The scene at other band centres; its ends are repeated up to RANGE_SLACK_NM beyond."""
+    own = scene.wavelengths_nm
+    if own is None:
+        return at_wavelengths(scene, wavelengths_nm)
+    inside = np.clip(wavelengths_nm, own.min(), own.max())
+    near = np.where(np.abs(inside - wavelengths_nm) <= RANGE_SLACK_NM, inside, wavelengths_nm)
+    return replace(at_wavelengths(scene, near), wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64))
+
+
+def cave_border(width: int) -> int:
+    """The columns at the left of a CAVE cube so wide that hold wrong values: 4 at full resolution, 2 at half of it."""
+    return 4 if width == 512 else 2
+
+
 def cut_windows(scene: Scene, *, name: str, score_crop: tuple[int, int, int, int] = (0, 0, 0, 0)) -> list[Window]:
     """WINDOW x WINDOW pieces from the top left, remainders dropped; a scene smaller than that is one window."""
     height, width = scene.image.shape[1:]
@@ -84,8 +100,8 @@ def cave_28_windows(scene: Scene, wavelengths_nm: np.ndarray, *, name: str) -> l
             f"{name} is {height} x {width} pixels; protocol cave-28 takes CAVE cubes of 512 x 512 or 256 x 256. "
             "Use --protocol windows."
         )
-    border = 4 if width == 512 else 2
-    return cut_windows(at_wavelengths(scene, wavelengths_nm), name=name, score_crop=(border, 0, 0, 0))
+    windows = at_wavelengths(scene, wavelengths_nm)
+    return cut_windows(windows, name=name, score_crop=(cave_border(width), 0, 0, 0))
 
 
 def evaluate(

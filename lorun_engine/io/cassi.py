@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import FileError, GeometryError
+from ..errors import FileError, GeometryError, by
 from ..instrument import Dispersion
 from ..measurement import Measurement
 from .cassi_geometry import VALUES, Geometry, fitting
@@ -28,7 +28,6 @@ from .resolved import (
     Resolved,
     RoleRow,
     Said,
-    by,
     require_numbers,
     stated_input_scale,
 )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..errors import AmbiguousGeometry, GeometryError
+from ..errors import AmbiguousGeometry, GeometryError, by
 from ..instrument import Dispersion
-from .resolved import by
 
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
 VALUES = {

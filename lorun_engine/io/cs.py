@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import GeometryError
+from ..errors import GeometryError, by
 from ..measurement import Measurement
 from .options import INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option, numbers
 from .readers import FoundArray
-from .resolved import Resolved, RoleRow, Said, by, require_numbers, stated_input_scale
+from .resolved import Resolved, RoleRow, Said, require_numbers, stated_input_scale
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import GeometryError
+from ..errors import GeometryError, by
 from .cassi_geometry import Geometry
-from .resolved import RoleRow, by
+from .resolved import RoleRow
 
 
 def turned(mask: np.ndarray, *, flip: str | None, rotate: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -120,11 +120,6 @@ def stated_input_scale(row: RoleRow, options: OpenOptions, *, name: str = "input
         if isinstance(stated, int | float) and stated > 0 and math.isfinite(stated):
             return float(stated)
     return None
-
-
-def by(shape: Sequence[int]) -> str:
-    """As "256 x 310"."""
-    return " x ".join(str(size) for size in shape)
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

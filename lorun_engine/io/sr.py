@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import FileError, GeometryError
+from ..errors import FileError, GeometryError, by
 from ..instrument import BORDERS, GALLERY, SCIPY_MODES
 from ..measurement import Measurement
 from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option
 from .readers import FoundArray, read
-from .resolved import Resolved, RoleRow, Said, by, require_numbers, stated_input_scale
+from .resolved import Resolved, RoleRow, Said, require_numbers, stated_input_scale
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import DeviceError, LorunError, NumericalError
 from ..networks.unfolding import Start, UnfoldingNet
-from ..physics import Physics
+from ..physics import LinearPhysics
 from ..tasks.cs import CsPhysics
 from ..training_data.dataset import Sample
 from .recipe import LOSSES
@@ -89,7 +89,7 @@ def _loss_without_scenes(state: TrainingState, net: UnfoldingNet, sample: Sample
     """The loss of measurements alone (see `selfsupervised`)."""
     data = state.recipe.data
 
-    def decode(y: Tensor, physics: Physics) -> Tensor:
+    def decode(y: Tensor, physics: LinearPhysics) -> Tensor:
         *_, last = net.stages(y, physics, view=state.view)
         return last.image
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,7 +55,7 @@ class LocalMaterial:
         if self.route not in ROUTES:
             raise LorunError(f"The route {self.route!r} is not known; choose one of {', '.join(ROUTES)}.")
 
-    @property
+    @cached_property
     def reading(self) -> Reading:
         """How its files are read."""
         return Reading(self.route, read_camera(self.folder / CAMERA), self.options, self.companions)

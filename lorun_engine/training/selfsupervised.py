@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..physics import LinearPhysics, Physics
+from ..physics import LinearPhysics
 from ..tasks.noise import Noise
 from ..tasks.withheld import withheld_error
 
-Decode = Callable[[Tensor, Physics], Tensor]  # the last image of a network, (B, C, H, W)
+Decode = Callable[[Tensor, LinearPhysics], Tensor]  # the last image of a network, (B, C, H, W)
 
 
 def self_supervised_loss(

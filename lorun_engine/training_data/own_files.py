@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..decoding.evaluate import at_wavelengths
+from ..decoding.evaluate import at_wavelengths_near
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, inspect, open_scene
 from ..measurement import Measurement, Scene
@@ -20,7 +20,6 @@ from ..tasks.camera import Camera
 
 ROUTES = ("scenes", "pairs", "captures")
 SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
-RANGE_SLACK_NM = 10.0  # a scene may end this much short of the bands; its last band is repeated
 _LEAST_SIDE = 16  # pixels
 _LOWEST, _HIGHEST = -0.1, 1.5  # scenes lie in 0..1; a little more is a highlight
 _CHECK_SHARE = 0.2  # of the files
@@ -213,14 +212,12 @@ def _at_bands(scene: Scene, camera: Camera, path: Path) -> tuple[Scene, str]:
         )
     if len(own) == len(wanted) and np.abs(own - wanted).max() < 1e-6:
         return scene, ""
-    inside = np.clip(wanted, own.min(), own.max())
-    within = np.abs(inside - wanted) <= RANGE_SLACK_NM
-    resampled = at_wavelengths(scene, np.where(within, inside, wanted))
+    resampled = at_wavelengths_near(scene, wanted)
     note = (
         f"{path.name}: {len(own)} bands from {own.min():g} to {own.max():g} nm were resampled to the camera's "
         f"{len(wanted)} from {wanted.min():g} to {wanted.max():g} nm."
     )
-    return replace(resampled, wavelengths_nm=np.asarray(wanted, dtype=np.float64)), note
+    return resampled, note
 
 
 def _cut_to_memory(
