@@ -266,6 +266,7 @@ class MainWindow(QMainWindow):
         self.recent_card.locate_requested.connect(self.relocate)
         self.problem_bar.report_requested.connect(self.copy_report)
         self.log_dock.report_requested.connect(lambda: self.copy_report())
+        self.corrections.indexChanged.connect(self.actions_.update)  # a key that follows at once finds the rules of now
         QApplication.instance().focusChanged.connect(self._share_space)
         QApplication.instance().styleHints().colorSchemeChanged.connect(self._follow_system)
 

@@ -72,7 +72,7 @@ class ConvergenceView(Recolours, QWidget):
         self._add_second_axis()
         self.plot.scene().sigMouseClicked.connect(self._choose_point)
         self.figures = Figures()
-        self.table = _table(self.figures)
+        self.table = _Table(self.figures)
         self.rises = QLabel()
         self.rises.setAccessibleName("Stages whose residual rises")
         self.rises.setWordWrap(True)
@@ -119,12 +119,8 @@ class ConvergenceView(Recolours, QWidget):
         axis = self.plot.getPlotItem().getAxis("bottom")
         axis.setTickSpacing(*((1, 1) if session.restoration.num_stages <= FEW_STAGES else ()))  # no half stages
         self.here.setVisible(bool(rows))
-        self._fit_columns()
+        self.table.fit_columns()
         self._follow()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit_columns()
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -145,15 +141,6 @@ class ConvergenceView(Recolours, QWidget):
         self.psnr = pg.PlotDataItem(symbol="o", symbolSize=5)
         self._second.addItem(self.psnr)
         item.getViewBox().sigResized.connect(lambda: self._second.setGeometry(item.getViewBox().sceneBoundingRect()))
-
-    def _fit_columns(self) -> None:
-        """Every column shows its figures whole; what room is left is shared by all."""
-        header = self.table.horizontalHeader()
-        columns = range(self.figures.columnCount())
-        widths = [max(self.table.sizeHintForColumn(column), header.sectionSizeHint(column)) for column in columns]
-        share, rest = divmod(max(self.table.viewport().width() - sum(widths), 0), max(len(widths), 1))
-        for column, width in zip(columns, widths, strict=True):
-            header.resizeSection(column, width + share + int(column < rest))
 
     def _follow(self) -> None:
         stage = self._session.selection.stage
@@ -269,21 +256,35 @@ def _figures(row: StageResult) -> Mapping[str, float]:
     return {"residual": row.residual, **row.metrics, **row.parameters, "seconds": row.seconds}
 
 
-def _table(figures: Figures) -> QTableView:
-    table = QTableView()
-    table.setAccessibleName("Figures per stage")
-    table.setModel(figures)
-    table.setShowGrid(False)
-    table.setWordWrap(False)
-    table.setMinimumHeight(96)
-    table.setFont(theme.tabular(table.font()))
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(24)
-    header = table.horizontalHeader()
-    header.setMinimumSectionSize(24)
-    header.setHighlightSections(False)
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    return table
+class _Table(QTableView):
+    """Every column shows its figures whole; what room is left is shared by all."""
+
+    def __init__(self, figures: Figures) -> None:
+        super().__init__()
+        self.setAccessibleName("Figures per stage")
+        self.setModel(figures)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setMinimumHeight(96)
+        self.setFont(theme.tabular(self.font()))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(24)
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(24)
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+
+    def fit_columns(self) -> None:
+        """Gives every column its width."""
+        header, columns = self.horizontalHeader(), range(self.model().columnCount())
+        widths = [max(self.sizeHintForColumn(column), header.sectionSizeHint(column)) for column in columns]
+        share, rest = divmod(max(self.viewport().width() - sum(widths), 0), max(len(widths), 1))
+        for column, width in zip(columns, widths, strict=True):
+            header.resizeSection(column, width + share + int(column < rest))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit_columns()
