@@ -23,7 +23,6 @@ from app.viewers.empty import EmptyState
 from app.viewers.grid import Cursor
 from app.viewers.pictures import Pictures
 from app.viewers.spectrum import ROWS, SpectrumView
-from app.widgets import theme
 from lorun_engine import cli
 from lorun_engine.io import OpenOptions
 
@@ -139,7 +138,7 @@ def test_the_channels_of_a_colour_picture_are_red_green_and_blue(colour, show):
 
 
 def test_every_pane_of_a_photograph_can_be_drawn_in_every_mode(colour, show):
-    centre = show(CentreView(colour, theme.dark()))
+    centre = show(CentreView(colour))
     colour.looking.set_panes([MEASUREMENT, 0, 3, REFERENCE])
     for mode in ("colour", "band", "montage"):
         colour.looking.set_mode(mode)
@@ -255,7 +254,7 @@ def test_only_samples_that_are_there_are_offered(qtbot, make_parts, fake, show, 
     for name in ("cassi", "sr"):
         shutil.copy(snapshot, tmp_path / "samples" / f"{name}.h5")
     monkeypatch.setattr(resources, "resource_path", lambda *parts: tmp_path.joinpath(*parts))
-    assert list(EmptyState(theme.light()).samples) == ["cassi", "sr"]
+    assert list(EmptyState().samples) == ["cassi", "sr"]
     window = show(MainWindow(make_parts(fake)))
     offered = [name for name in ("cassi", "cs", "sr") if window.actions_[f"open_{name}_sample"].isVisible()]
     assert offered == ["cassi", "sr"]
