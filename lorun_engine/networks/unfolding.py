@@ -290,7 +290,7 @@ class UnfoldingNet:
                 rank=self.config.initial_rank,
             )
             *_, last = rounds
-            return Start(from_coefficients(last.coefficients, last.basis), last.variance)
+            return Start(last.image(), last.variance)
         return Start(self._initial_image(y, physics, view))
 
     def _components(self, view: DenoiserView | None) -> Tensor:

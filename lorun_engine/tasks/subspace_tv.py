@@ -1,8 +1,10 @@
 """Subspace TV: a CASSI decoder that needs no trained weights, and the estimate that networks start from.
 
-The scene is a mixture x = B c of a few spectral components (see `subspace`); their pictures c are what minimises
+The scene is x = s + B c: a constant spectrum s, which is what no mixture of components explains of the scene's mean
+spectrum (see `mean_spectrum`), and a mixture of a few spectral components (see `subspace`). Their pictures c are what
+minimises
 
-    R(c) + mu / 2 * sum_n (Phi B c - y)_n^2 / v_n,
+    R(c) + mu / 2 * sum_n (Phi (s + B c) - y)_n^2 / v_n,
 
 v_n the noise of detector pixel n, so that a clean capture is fitted and a noisy one is smoothed. R is total variation
 at several scales: the l1 norm of undecimated Haar details (for one scale equal to total variation; Steidl et al., SIAM
@@ -30,6 +32,7 @@ from ..measurement import Measurement
 from ..physics import LinearPhysics
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
+from .mean_spectrum import mean_spectrum
 from .noise import local_mean
 from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
 
@@ -43,7 +46,9 @@ _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
 # from beside the scene does too.
 _LEAST_LIGHT = 0.05
-_LEAST_STEP, _STEP_OF_NOISE = 0.1, 6.0
+# The least step is larger for brighter scenes, and for masks with few openings, where R alone fills most pixels.
+_LEAST_STEP, _STEP_OF_NOISE = 0.16, 6.0
+_LEAST_OPEN = 0.02
 _FEWEST_ELECTRONS = 50.0  # at the peak: the noise that its estimate starts from
 _WITHHELD = 0.05
 _SAFETY = 0.7  # a prediction errs by more than the noise
@@ -80,26 +85,30 @@ class SubspaceTv:
         rounds = solutions(y, physics, components.to(y), num_rounds=num_stages)
         for index, solution in enumerate(rounds):
             level = noise_level_of(solution.variance, physics)
-            image = from_coefficients(solution.coefficients, solution.basis)
-            yield Stage(index, image, parameters={"noise_level": float(level.mean())})
+            yield Stage(index, solution.image(), parameters={"noise_level": float(level.mean())})
 
 
 class Solution(NamedTuple):
     """Where the solver stands: c (B, R, H, W), its dual variable (B, 1, H', W'), and the variance of the noise.
 
-    `basis` is (C, R).
+    `basis` is (C, R), `constant` (B, C, 1, 1) the spectrum s that is the same in every pixel.
     """
 
     coefficients: Tensor
     dual: Tensor
     basis: Tensor
     variance: Tensor
+    constant: Tensor
+
+    def image(self) -> Tensor:
+        """The scene x = s + B c, (B, C, H, W)."""
+        return from_coefficients(self.coefficients, self.basis).add_(self.constant)
 
 
 @torch.no_grad()
 def solutions(
     y: Tensor,
-    physics: LinearPhysics,
+    physics: CassiPhysics,
     components: Tensor,
     *,
     variance: Tensor | None = None,
@@ -122,9 +131,15 @@ def solutions(
     if estimated:
         known, brightness = _kept(y), local_mean(y)
         variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
-    c = mixing.adjoint(known * y / gram)
+    spectrum, level = mean_spectrum(y, physics, components, gram)
+    mean = spectrum @ basis  # (B, R)
+    constant = (spectrum - mean @ basis.T)[:, :, None, None]
+    y = y - physics.forward(constant.expand(-1, -1, *physics.scene_shape[1:]))
+    least_step = _least_step(physics.mask, level)
+    c = mean[:, :, None, None].expand(-1, -1, *physics.scene_shape[1:])
+    c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
     p = torch.zeros_like(y)
-    yield Solution(c, p, basis, variance)
+    yield Solution(c, p, basis, variance, constant)
     last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
     for index in range(num_rounds):
         if estimated and 0 < index <= last_estimate:
@@ -133,7 +148,7 @@ def solutions(
             if index == last_estimate:
                 known = torch.ones_like(y)
         share = (variance / gram).mean(dim=(1, 2, 3), keepdim=True)
-        step = _LEAST_STEP + _STEP_OF_NOISE * share.sqrt()  # (B, 1, 1, 1)
+        step = least_step + _STEP_OF_NOISE * share.sqrt()  # (B, 1, 1, 1)
         damping = 1 / (1 + variance * (_STRENGTH / step) / gram)
         thresholds = step.flatten(1) * weights  # (B, R)
         for _ in range(ITERATIONS):
@@ -141,7 +156,15 @@ def solutions(
             moved = _shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
             c = c + _RELAXATION * (moved - c)
             p = p + _RELAXATION * (ahead - p)
-        yield Solution(c, p, basis, variance)
+        yield Solution(c, p, basis, variance, constant)
+
+
+def _least_step(mask: Tensor, level: Tensor) -> Tensor:
+    """(B, 1, 1, 1), from the masks and the scenes' levels."""
+    every = (1, 2, 3)
+    energy = mask.square().mean(dim=every, keepdim=True).clamp(min=1e-12)
+    is_open = (mask.mean(dim=every, keepdim=True).square() / energy).clamp(min=_LEAST_OPEN)  # 1: nothing is coded
+    return _LEAST_STEP * level.clamp(min=1e-6).sqrt() / is_open
 
 
 def noise_level_of(variance: Tensor, physics: LinearPhysics) -> Tensor:

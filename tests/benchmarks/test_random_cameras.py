@@ -26,7 +26,7 @@ from lorun_engine.tasks.subspace_tv import SubspaceTv
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 SCENES = ("cave_pompoms", "cave_stuffed_toys", "cave_paints_8bit", "cave_sponges_8bit", "cave_fake_and_real_sushi_8bit")
-SIZE = (96, 128)
+SIZE = (64, 80)
 
 
 def camera(scenes, draws: np.random.Generator):
