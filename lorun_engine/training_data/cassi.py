@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,7 @@ from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
 from ..tasks.cassi import CassiCamera, CassiPhysics
+from ..tasks.noise import Noise
 from .composed_scenes import Composer, read_spectra
 from .dataset import Material, Sample, TrainingSet
 from .photographs import cut, picture_files, random_frames, read_photographs
@@ -30,6 +32,7 @@ from .settings import CassiData
 
 CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
 _OTHER_STEPS = (1.0, 3.0, 4.0)
+_LARGEST_STRETCH, _LARGEST_MOVE = 0.2, 0.1  # of the spectra of measured scenes: logarithm, share of the bands
 _HALF_STEP = 128 / 65535
 RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
 
@@ -95,9 +98,25 @@ class CassiSampler:
         draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)
         tilt, exposure = (draws[0] - 0.5) * 1.2 * (draws[1] < 0.5), torch.exp((draws[2] - 0.6) * 1.6)
         scene = scene * torch.exp(tilt * ramp)
+        if self.config.varied:
+            scene = self._varied(scene, generator)
         peak = scene.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
         scene = scene * torch.minimum(exposure, 1 / peak)
         return torch.where(draws[3] < 0.25, 0.5 * (scene + scene.roll(1, dims=0)), scene)
+
+    def _varied(self, scene: Tensor, generator: torch.Generator) -> Tensor:
+        """A share of the scenes with their spectra moved and stretched along the bands and under another light."""
+        batch, num_bands = scene.shape[:2]
+        draws = torch.rand(3, batch, 1, device=scene.device, generator=generator)
+        middle, bands = (num_bands - 1) / 2, torch.arange(num_bands, device=scene.device)
+        stretch = torch.exp((draws[0] - 0.5) * 2 * _LARGEST_STRETCH)
+        sources = middle + (bands - middle) * stretch + (draws[1] - 0.5) * 2 * _LARGEST_MOVE * num_bands
+        sources = sources.clamp(0, num_bands - 1)
+        weights = (1 - (sources[:, :, None] - bands).abs()).clamp(min=0)  # (B, C, C): linear interpolation
+        if self.composer is not None:
+            weights = weights * self.composer.relights(batch, generator)[:, :, None]
+        varied = torch.einsum("bnc,bchw->bnhw", weights, scene)
+        return torch.where(draws[2, :, :, None, None] < self.config.varied, varied, scene)
 
     def _masks(self, generator: torch.Generator) -> Tensor:
         """(B, 1, h, w): crops of measured masks, upright or turned, or random binary and grey patterns."""
@@ -166,12 +185,13 @@ def training_set(material: Material, data: CassiData, *, bands: str, step: float
     wavelengths_nm = np.asarray(WAVELENGTHS[bands])
     sampler, windows = cassi_sampler(material, data, wavelengths_nm=wavelengths_nm, step=step)
     mask = sampler.masks[0].numpy() if sampler.masks else None
-    camera = CassiCamera(mask=mask, dispersion=Dispersion(len(wavelengths_nm), step))
+    noises = [None, Noise("shot", data.validation_electrons)] if data.validation_electrons else [None]
 
-    def measured(scene: Scene, adapters: AdapterSet) -> Measurement:
-        return camera.measured(scene)
+    def measured(scene: Scene, adapters: AdapterSet, *, noise: Noise | None) -> Measurement:
+        return CassiCamera(noise, mask=mask, dispersion=Dispersion(len(wavelengths_nm), step)).measured(scene)
 
-    return TrainingSet(sampler, [(windows, measured)], {"wavelengths_nm": list(WAVELENGTHS[bands]), "step": step})
+    validation = [(windows, partial(measured, noise=noise)) for noise in noises]
+    return TrainingSet(sampler, validation, {"wavelengths_nm": list(WAVELENGTHS[bands]), "step": step})
 
 
 def cassi_sampler(
@@ -194,6 +214,8 @@ def cassi_sampler(
             training.append((scene.image[:, :half, border:], share))
         kept = Scene(np.ascontiguousarray(scene.image[:, half:]), scene.wavelengths_nm, scene.source, scene.path)
         windows += cut_windows(kept, name=path.stem, score_crop=(border, 0, 0, 0))
+    if 0 < config.validation_windows < len(windows):
+        windows = [windows[i] for i in np.linspace(0, len(windows) - 1, config.validation_windows).round().astype(int)]
     composer = None
     if material.spectra is not None and material.photographs and config.real_share < 1:
         photographs = read_photographs(picture_files(material.photographs)[: config.photographs])

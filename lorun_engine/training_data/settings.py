@@ -16,8 +16,11 @@ class CassiData:
     """What a sample is drawn from.
 
     `crop` is height x width, `batch` samples a step. `real_share` of the scenes are cut from measured cubes, the others
-    composed. `validation` names cubes that are not trained on, whole or with ":lower" for their lower half; where none
-    of them is found it is the lower half of the last cube; empty holds nothing out. Masks: a share `measured_masks` is
+    composed. A share `varied` of the measured ones has its spectra moved and stretched along the bands.
+    `validation` names cubes that are not trained on, whole or with ":lower" for their lower half; where none
+    of them is found it is the lower half of the last cube; empty holds nothing out. At most `validation_windows` of
+    their windows are decoded, if not 0, without noise and, if not 0, with shot noise of `validation_electrons` at the
+    peak. Masks: a share `measured_masks` is
     cut from mask files, the rest is random; `upright_masks` of the measured ones keep their orientation; the mask that
     the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
     samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a
@@ -30,7 +33,10 @@ class CassiData:
     batch: int = 4
     real_share: float = 0.5
     zoom: tuple[float, float] = (0.6, 1.6)
+    varied: float = 0.0
     validation: tuple[str, ...] = ("cave_feathers_crop150", "cave_stuffed_toys:lower")
+    validation_windows: int = 0
+    validation_electrons: float = 0.0
     measured_masks: float = 0.7
     upright_masks: float = 0.5
     mask_error: float = 0.0

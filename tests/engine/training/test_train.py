@@ -20,7 +20,7 @@ from lorun_engine.training.pool import StartPool
 from lorun_engine.training.recipe import Recipe, read_recipe, recipe_from
 from lorun_engine.training.state import TrainingState
 from lorun_engine.training.train import resume, train
-from lorun_engine.training_data.cassi import cassi_sampler
+from lorun_engine.training_data.cassi import cassi_sampler, training_set
 from lorun_engine.training_data.dataset import Material, Sample, find_material
 from lorun_engine.training_data.settings import CassiData
 
@@ -344,6 +344,38 @@ def test_validation_parts_are_never_drawn(tmp_path):
     assert [window.scene.image.shape for window in windows] == [(28, 16, 40)]
     assert float(windows[0].scene.image.min()) == 0.75
     assert float(sampler.canvas.max()) == 0.25
+
+
+def test_a_scene_that_is_held_out_whole_is_validated_on_few_windows_with_and_without_noise(tmp_path):
+    folder = tmp_path / "cubes"
+    folder.mkdir()
+    for name, level, size in (("learned", 0.25, 40), ("kept", 0.75, 512)):
+        cube = np.full((28, size, size), level, dtype=np.float32)
+        write_cube(folder / f"{name}.h5", cube, wavelengths_nm=BANDS, attributes={"source": "made"})
+    config = CassiData(crop=(8, 16), validation=("kept",), validation_windows=2, validation_electrons=100.0)
+    drawn_from = training_set(find_material(folder), config, bands="cassi-28", step=2.0)
+    assert float(drawn_from.sampler.canvas.max()) == 0.25
+    (windows, plainly), (same, noisily) = drawn_from.validation
+    assert [window.name for window in windows] == ["kept[0,0]", "kept[1,1]"] and same is windows
+    clean, noisy = (measured(windows[0].scene, None).y for measured in (plainly, noisily))
+    relative = (noisy - clean) / np.sqrt(clean.clip(1e-6) * clean.max() / 100)  # of the deviation of shot noise
+    assert 0.9 < relative[clean > 0.1 * clean.max()].std() < 1.1
+
+
+def test_varied_scenes_have_their_spectra_moved_a_little(tmp_path):
+    folder = tmp_path / "cubes"
+    folder.mkdir()
+    bands = np.arange(28)
+    line = np.exp(-((bands - 14) ** 2) / 18).astype(np.float32)
+    cube = np.broadcast_to(line[:, None, None], (28, 32, 40)).copy()
+    write_cube(folder / "a.h5", cube, wavelengths_nm=BANDS, attributes={"source": "made"})
+    config = CassiData(crop=(8, 16), batch=64, validation=(), varied=0.5)
+    sampler, _ = cassi_sampler(find_material(folder), config, wavelengths_nm=BANDS, step=2.0)
+    scenes = sampler.sample(torch.Generator().manual_seed(1)).scene
+    assert scenes.min() >= 0 and scenes.max() <= 1
+    peaks = scenes[:, :, 0, 0].argmax(dim=1)
+    moved = (peaks - 14).abs()
+    assert 10 < (moved > 1).sum() < 40 and moved.max() <= 6
 
 
 def test_a_sample_is_its_own_measurement_and_parts_put_together_are_the_whole(material):

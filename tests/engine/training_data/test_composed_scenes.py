@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from lorun_engine.io import WAVELENGTHS
+from lorun_engine.training_data import composed_scenes
 from lorun_engine.training_data.composed_scenes import Composer, Spectra, read_spectra
 from lorun_engine.training_data.photographs import Photographs, picture_files, read_photographs
 
@@ -42,6 +45,48 @@ def test_composed_scenes_lie_between_0_and_1_and_are_reproducible(composer):
 def test_neighbouring_bands_of_composed_scenes_are_alike(composer, generator):
     pixels = composer.scenes(8, 16, 64, generator).movedim(1, -1).flatten(0, -2).double()
     assert torch.diagonal(torch.corrcoef(pixels.T), 1).min() > 0.95
+
+
+def test_the_materials_of_one_measured_scene_belong_together(composer, generator, monkeypatch):
+    monkeypatch.setattr(composed_scenes, "_SCENE_SHARE", 1.0)
+    monkeypatch.setattr(composed_scenes, "_TINTED_SHARE", 0.0)
+    short, long = torch.full((2, 30, 28), 0.02)
+    short[:, :14], long[:, 14:] = 0.8, 0.8
+    spectra = replace(
+        composer.spectra,
+        reflectances=torch.cat([short, long]),
+        reflectance_shares=torch.ones(60),
+        scenes=torch.tensor([[0, 30], [30, 30]]),
+    )
+    scenes = replace(composer, spectra=spectra).scenes(16, 16, 64, generator)
+    share = scenes[:, :14].sum(dim=(1, 2, 3)) / scenes.sum(dim=(1, 2, 3))
+    assert ((share < 0.2) | (share > 0.8)).all() and share.min() < 0.2 and share.max() > 0.8
+
+
+@pytest.mark.parametrize(("share", "varies"), [(0.0, False), (1.0, True)])
+def test_a_tint_varies_the_spectra_of_one_material(composer, generator, monkeypatch, share, varies):
+    monkeypatch.setattr(composed_scenes, "_TINTED_SHARE", share)
+    grey = replace(composer.spectra, reflectances=torch.full((20, 28), 0.5))
+    scenes = replace(composer, spectra=grey).scenes(4, 16, 64, generator)
+    shapes = scenes / scenes.sum(dim=1, keepdim=True)
+    assert (float(shapes.std(dim=(2, 3)).amax()) > 1e-3) == varies
+
+
+def test_a_light_in_place_of_another_keeps_the_brightness(composer, generator):
+    relights = composer.relights(32, generator)
+    assert relights.shape == (32, 28) and relights.min() > 0 and relights.std() > 0.05
+    torch.testing.assert_close(relights.mean(dim=1), torch.ones(32))
+
+
+def test_spectra_that_share_a_name_are_the_pixels_of_one_scene(tmp_path: Path):
+    names = ["a scene"] * 120 + ["a chip", "another chip"] + ["a second scene"] * 150
+    for file, count in (("b_pixels", 272), ("a_chips", 3), ("illuminant_flat", 2)):
+        with h5py.File(tmp_path / f"{file}.h5", "w") as stored:
+            stored["spectra"] = np.full((count, 31), 0.5, dtype=np.float32)
+            stored["wavelengths_nm"] = np.linspace(400.0, 700.0, 31)
+            if file == "b_pixels":
+                stored["names"] = names
+    assert read_spectra(tmp_path, BANDS).scenes.tolist() == [[3, 120], [125, 150]]
 
 
 def test_measured_spectra_are_read_at_the_bands_without_the_sets_of_closed_licence(lorun_data: Path):
