@@ -48,7 +48,8 @@ class NetworkConfig:
     (see `tasks.subspace_tv`) or "subspace-tv" (see `subspace`) `initial_iterations` of either, the last two with
     `initial_rank` spectral components. "multiscale-tv" knows the noise of the capture: data steps and denoisers that
     ask for it are told. With a `rank` the denoiser sees
-    and gives that many coefficients of the spectra instead of all bands. `num_blocks` is 1 for one denoiser shared by
+    and gives that many coefficients of the spectra instead of all bands, in units of their root mean energies to the
+    power `evened`: at 0 as they are, at 1 all are equally strong. `num_blocks` is 1 for one denoiser shared by
     all stages, K for independent ones. `starts` says where learned numbers such as mu start, if not at 0.5 as in
     Algorithm 1.
     """
@@ -63,6 +64,7 @@ class NetworkConfig:
     initial_iterations: int = 0
     initial_rank: int = 6
     rank: int | None = None
+    evened: float = 0.0
     num_blocks: int = 1
     starts: Mapping[str, float] = field(default_factory=dict)
 
@@ -341,11 +343,12 @@ class UnfoldingNet:
         backbone = self.backbone
         block, head, tail = backbone.blocks[0], backbone.head, backbone.tail
         weights = self.adapters.weights(backbone.block_weights(stage), stage)
-        basis = None
+        basis, units = None, z.new_ones(1)
         if self.config.rank is not None:
-            basis, _ = subspace_basis(backbone.known_components, self.config.rank)
-            z = to_coefficients(z, basis)
-            conditioning = self._in_coefficients(conditioning, basis)
+            basis, scales = subspace_basis(backbone.known_components, self.config.rank)
+            units = (scales / scales[0]) ** self.config.evened
+            z = to_coefficients(z, basis / units)
+            conditioning = self._in_coefficients(conditioning, basis / units)
         if self.channels_last:
             z = z.contiguous(memory_format=torch.channels_last)
         with torch.autocast(z.device.type, dtype=torch.bfloat16) if self.precision == "bfloat16" else nullcontext():
@@ -358,7 +361,7 @@ class UnfoldingNet:
                 seen = (*seen, x, state[0])
                 x = self._run(tail, seen) if stage == self.config.num_stages else x
         x = x.to(z.dtype).contiguous()
-        return (x if basis is None else from_coefficients(x, basis)), Passage(state, seen)
+        return (x if basis is None else from_coefficients(x, basis * units)), Passage(state, seen)
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result; to save memory its intermediate values are computed again in the backward pass."""

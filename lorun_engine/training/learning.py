@@ -118,10 +118,10 @@ def _warm_start_loss(state: TrainingState, net: UnfoldingNet, sample: Sample) ->
 def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:
     """The mean loss between two (B, C, H, W) images: "l2" squared, "rmse" its root, "l1", "charbonnier", or "decibel".
 
-    The last is the mean logarithm of the samples' squared errors: what the mean PSNR falls with.
+    The last is the mean logarithm of the squared errors of every band of every sample: what the mean PSNR falls with.
     """
     if loss == "decibel":
-        return (F.mse_loss(estimate, truth, reduction="none").mean(dim=(1, 2, 3)) + 1e-6).log().mean()
+        return (F.mse_loss(estimate, truth, reduction="none").mean(dim=(2, 3)) + 1e-6).log().mean()
     if loss == "l2":
         return F.mse_loss(estimate, truth)
     if loss == "rmse":

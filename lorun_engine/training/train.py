@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from ..decoding.evaluate import evaluate
 from ..decoding.restore import restore
@@ -29,7 +30,7 @@ from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
 from ..networks.unfolding import ITERATIVE
 from ..task import TASKS
-from ..tasks.subspace import spectral_components
+from ..tasks.subspace import shipped_components, spectral_components
 from ..training_data.dataset import Material, Sampler, TrainingSet, spectra_of
 from .distributed import ALONE, Team
 from .events import (
@@ -56,6 +57,7 @@ from .recipe import Recipe, training_set
 from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_preview
 from .state import Adapted, TrainingState, is_whole
 
+_NEGLIGIBLE = 1e-4  # of the energy's unit, for components that are not shipped
 _PREVIEW_SHARE = 0.1  # of the time may go into previews
 
 
@@ -139,8 +141,7 @@ def _trained(state: TrainingState, run: Path) -> Events:
     drawn_from, course, recipe = _training_set(state), state.course, state.recipe
     sampler = drawn_from.sampler.to(state.device)
     if recipe.network.uses_components and course.step == 0 and course.phase == state.phases[0] != "adapters":
-        generator = torch.Generator(state.device).manual_seed(recipe.training.seed)
-        state.backbone.known_components.copy_(spectral_components(spectra_of(sampler, generator)))
+        state.backbone.known_components.copy_(_components(state, drawn_from, sampler))
     yield _started(state, drawn_from)
     way = settle(state, _pool(state, sampler))
     if way is not None:
@@ -165,6 +166,21 @@ def _trained(state: TrainingState, run: Path) -> Events:
             yield Paused(*course.moment, f"Paused; resume {run} to go on.")
             return
     yield Finished(*course.moment, f"The training in {run} is complete.")
+
+
+def _components(state: TrainingState, drawn_from: TrainingSet, sampler: Sampler) -> Tensor:
+    """The (C, C) spectral components of a new backbone.
+
+    A network that starts from subspace TV has that decoder's own, so that it starts from what the decoder gives; the
+    spectra of composed scenes are more varied than a scene's and give a worse estimate. Others have the samples'.
+    """
+    if state.recipe.network.initial != "multiscale-tv":
+        generator = torch.Generator(state.device).manual_seed(state.recipe.training.seed)
+        return spectral_components(spectra_of(sampler, generator))
+    wavelengths_nm = np.asarray(drawn_from.task_config["wavelengths_nm"])
+    shipped = shipped_components(wavelengths_nm, state.recipe.network.channels)
+    others = torch.linalg.svd(shipped)[2][len(shipped) :]
+    return torch.cat([shipped, _NEGLIGIBLE * others])
 
 
 def _training_set(state: TrainingState) -> TrainingSet:

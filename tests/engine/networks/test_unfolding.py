@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -152,6 +153,23 @@ def test_a_denoiser_of_coefficients_gives_mixtures_of_the_first_components(captu
     others = net.backbone.components[2:]
     assert torch.einsum("rc,bchw->brhw", others, last.image).abs().max() < 1e-5
     assert last.image.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("evened", [0.0, 0.5, 1.0])
+def test_a_denoiser_sees_coefficients_in_units_of_their_strength(evened):
+    seen = []
+
+    def denoise(block, weights, z, conditioning, state):
+        seen.append(z)
+        return z, state
+
+    net = replace(build(denoiser="unet", denoiser_settings={}, rank=2, evened=evened), denoise=denoise)
+    rows = torch.linalg.qr(torch.randn(CHANNELS, CHANNELS)).Q
+    net.backbone.components.copy_(rows * torch.tensor([8.0, 2.0, 1.0, 0.5])[:, None])
+    x = torch.einsum("rc,rhw->chw", rows[:2], torch.tensor([0.4, 0.1]).expand(8, 8, 2).movedim(-1, 0))[None]
+    image, _ = net.denoised(x, None, None, 1)
+    torch.testing.assert_close(image, x)
+    torch.testing.assert_close(seen[0].mean(dim=(0, 2, 3)), torch.tensor([0.4, 0.1 * 4**evened]))
 
 
 def test_saving_memory_changes_neither_images_nor_gradients(capture):

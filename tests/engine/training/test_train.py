@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from lorun_engine.errors import DeviceError, FileError, LorunError, NumericalErr
 from lorun_engine.io import WAVELENGTHS, write_cube
 from lorun_engine.library.cards import read_card
 from lorun_engine.library.model import backbone_hash, count_parameters, load_model
+from lorun_engine.tasks.subspace import shipped_components
 from lorun_engine.training import learning
 from lorun_engine.training.events import TrainEvent
 from lorun_engine.training.learning import distance
@@ -302,11 +304,27 @@ def test_components_are_measured_from_the_training_spectra(material, tmp_path):
     assert energies[:3].sum() > 0.98 * energies.sum()  # the scenes have three colours, relit
 
 
+def test_a_network_that_starts_from_subspace_tv_has_the_components_of_that_decoder(material, tmp_path):
+    list(train(pooled(backbone_steps=1, adapter_steps=1), material, tmp_path / "run"))
+    components = load_model(tmp_path / "run" / "adapters.safetensors").net.backbone.components
+    shipped = shipped_components(BANDS, 28)
+    torch.testing.assert_close(components[: len(shipped)], shipped)
+    gram = components @ components.T
+    torch.testing.assert_close(gram, torch.diag(torch.diagonal(gram)), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("loss", ["l2", "rmse", "l1", "charbonnier"])
 def test_losses_are_means_over_pixels(loss):
     estimate, truth = torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[1.0, 1.0]]]])
     expected = {"l2": 2.0, "rmse": 2**0.5, "l1": 1.0, "charbonnier": (0.001 + 4.000001**0.5) / 2}[loss]
     assert float(distance(estimate, truth, loss)) == pytest.approx(expected)
+
+
+def test_decibels_count_every_band_by_itself():
+    truth = torch.zeros(1, 2, 4, 4)
+    estimate = truth + torch.tensor([0.1, 0.01]).reshape(1, 2, 1, 1)
+    decibels = 10 / math.log(10) * float(distance(estimate, truth, "decibel"))
+    assert decibels == pytest.approx((-20 - 40) / 2, abs=0.05)
 
 
 def test_unknown_settings_are_sentences(tmp_path):
