@@ -62,7 +62,8 @@ class CassiSampler:
         y = CassiPhysics(self._actual(mask, generator), dispersion).forward(scene)
         y = self._noisy(y, generator)
         if self.config.mask_error:
-            error = self.config.mask_error * torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
+            draw = torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
+            error = self.config.mask_error * (2 * draw - 1).clamp(min=0)
             mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
         return Sample(scene, CassiPhysics(mask, dispersion), y)
 

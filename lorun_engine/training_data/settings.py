@@ -16,17 +16,17 @@ class CassiData:
     """What a sample is drawn from.
 
     `crop` is height x width, `batch` samples a step. `real_share` of the scenes are cut from measured cubes, the others
-    composed. A share `varied` of the measured ones has its spectra moved and stretched along the bands.
-    `validation` names cubes that are not trained on, whole or with ":lower" for their lower half; where none
-    of them is found it is the lower half of the last cube; empty holds nothing out. At most `validation_windows` of
-    their windows are decoded, if not 0, without noise and, if not 0, with shot noise of `validation_electrons` at the
-    peak. Masks: a share `measured_masks` is
-    cut from mask files, the rest is random; `upright_masks` of the measured ones keep their orientation; the mask that
-    the network is told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the
-    samples get sigma up to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a
-    share `displaced_share` the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by
-    (standard deviation) 0.1 to 0.1 + `largest_blur` pixels. A share `other_steps` of the batches is dispersed by 1, 3
-    or 4 pixels a band instead of the set's own step. Random binary masks are open for a share between `densities`.
+    composed. A share `varied` of the measured ones has its spectra moved and stretched along the bands and is relit by
+    a ratio of two measured lights. `validation` names cubes that are not trained on, whole or with ":lower" for their
+    lower half; where none of them is found it is the lower half of the last cube; empty holds nothing out. At most
+    `validation_windows` of their windows are decoded, if not 0, without noise and, if not 0, with shot noise of
+    `validation_electrons` at the peak. Masks: a share `measured_masks` is cut from mask files, the rest is random;
+    `upright_masks` of the measured ones keep their orientation; in half of the samples the mask that the network is
+    told differs from the true one by up to `mask_error` (relative). Noise: `gaussian_share` of the samples get sigma up
+    to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a share `displaced_share`
+    the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by (standard deviation) 0.1 to
+    0.1 + `largest_blur` pixels. A share `other_steps` of the batches is dispersed by 1, 3 or 4 pixels a band instead of
+    the set's own step. Random binary masks are open for a share between `densities`.
     """
 
     crop: tuple[int, int] = (32, 256)
