@@ -273,12 +273,13 @@ class UnfoldingNet:
         self._require(num_stages, physics)
         start = self.initial(y, physics, view=view) if start is None else start
         x, dual, passage = start.image, None, None
+        unmixed = self._unmixed(x if view is None else view.seen(x))
         yield NetworkStage(0, x)
         for stage in range(1, num_stages + 1):
             numbers = self.numbers(x if view is None else view.seen(x), physics.degradation(), stage)
             z, dual = self.config.step.moved(x, y, physics, numbers, dual, start.variance)
             conditioning = self._conditioning(physics, numbers, dual, start)
-            x, passage = self._denoised_through(view, z, conditioning, passage, stage)
+            x, passage = self._denoised_through(view, z, conditioning, passage, stage, unmixed)
             yield NetworkStage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
 
     def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Start:
@@ -393,17 +394,31 @@ class UnfoldingNet:
             )
         return physics.conditioning() if dual is None else dual.back_projection
 
+    def _unmixed(self, image: Tensor) -> Tensor:
+        """What of a start no mixture of the denoiser's components explains; it is kept in the image of every stage."""
+        if self.config.rank is None or self.config.initial != "multiscale-tv":
+            return image.new_zeros(1)
+        basis, _ = subspace_basis(self.backbone.known_components, self.config.rank)
+        return image - from_coefficients(to_coefficients(image, basis), basis)
+
     def _denoised_through(
-        self, view: DenoiserView | None, z: Tensor, conditioning: Tensor | None, passage: Passage | None, stage: int
+        self,
+        view: DenoiserView | None,
+        z: Tensor,
+        conditioning: Tensor | None,
+        passage: Passage | None,
+        stage: int,
+        unmixed: Tensor,
     ) -> tuple[Tensor, Passage]:
         """`denoised` through a view: only what the denoiser changes of z is brought back."""
         if view is None:
-            return self.denoised(z, conditioning, passage, stage)
+            denoised, passage = self.denoised(z, conditioning, passage, stage)
+            return denoised + unmixed, passage
         seen = view.seen(z)
         if conditioning is not None and self.config.denoiser_sees not in ("noise", "level"):
             conditioning = view.seen(conditioning)
         denoised, passage = self.denoised(seen, conditioning, passage, stage)
-        return z + view.returned(denoised - seen), passage
+        return z + view.returned(denoised + unmixed - seen), passage
 
     def _in_coefficients(self, conditioning: Tensor | None, basis: Tensor) -> Tensor | None:
         """What a denoiser of coefficients is conditioned on: a mask has no spectrum, each sees its mean over bands."""

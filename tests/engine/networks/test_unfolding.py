@@ -16,6 +16,7 @@ from lorun_engine.networks.unfolding import (
     Backbone,
     DenoiserView,
     NetworkConfig,
+    Start,
     UnfoldingNet,
     new_step_parameters,
     run_denoiser,
@@ -170,6 +171,16 @@ def test_a_denoiser_sees_coefficients_in_units_of_their_strength(evened):
     image, _ = net.denoised(x, None, None, 1)
     torch.testing.assert_close(image, x)
     torch.testing.assert_close(seen[0].mean(dim=(0, 2, 3)), torch.tensor([0.4, 0.1 * 4**evened]))
+
+
+def test_what_the_components_cannot_mix_of_a_start_stays_in_every_stage():
+    settings = {"denoiser_settings": {"widths": (4, 8), "residual": True}, "rank": 2, "initial": "multiscale-tv"}
+    net = build(**settings, initial_iterations=5)
+    start = torch.rand(1, CHANNELS, HEIGHT, WIDTH)  # its third and fourth coefficients are not the denoiser's
+    physics = CassiPhysics((torch.rand(1, 1, HEIGHT, WIDTH) > 0.4).float(), Dispersion(CHANNELS))
+    for view in (None, DenoiserView(transposed=True, mirrored=True)):
+        *_, last = net.stages(physics.forward(start), physics, start=Start(start), view=view)
+        torch.testing.assert_close(last.image, start)
 
 
 def test_saving_memory_changes_neither_images_nor_gradients(capture):
