@@ -35,9 +35,9 @@ def self_supervised_loss(
 
     The first is in units of the mean squared value that a scene contributes, so that the two are of one kind.
     """
-    given, partial, hidden = physics.withheld(y, share, generator)
+    given, partial, withheld = physics.withheld(y, share, generator)
     x = decode(given, partial)
-    loss = withheld_error(x, y, physics, hidden) / physics.gram().mean()
+    loss = withheld_error(x, y, physics, withheld) / physics.gram().mean()
     if not equivariance:
         return loss
     with torch.no_grad():
