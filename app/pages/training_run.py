@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from ..assembly import Parts
 from ..quantities import duration, roughly
-from ..training.record import Progress
+from ..training.record import TrainingProgress
 from ..widgets import theme
 from ..widgets.colours import to_image
 from ..widgets.labels import set_look
@@ -235,7 +235,7 @@ class _Fitted(QWidget):
         painter.end()
 
 
-def score_sentence(progress: Progress, *, has_truth: bool) -> str:
+def score_sentence(progress: TrainingProgress, *, has_truth: bool) -> str:
     """The best score beside the starting set's, in words."""
     if progress.start_psnr is None:
         return ""
@@ -247,7 +247,7 @@ def score_sentence(progress: Progress, *, has_truth: bool) -> str:
     return f"{start}, the new one {progress.best_psnr:.2f} dB at step {progress.best_step}: {gain}."
 
 
-def _where(progress: Progress, device: str) -> str:
+def _where(progress: TrainingProgress, device: str) -> str:
     """Step, time left and device, in one line."""
     parts = [f"Step {progress.step} of {progress.num_steps}"] if progress.num_steps and progress.step else []
     if progress.seconds_left is not None:

@@ -21,20 +21,20 @@ from lorun_engine.training.events import (
     Validated,
 )
 
-State = Literal["idle", "starting", "running", "pausing", "paused", "stopping", "ended"]
+RunState = Literal["idle", "starting", "running", "pausing", "paused", "stopping", "ended"]
 Outcome = Literal["", "finished", "stopped", "discarded", "broken"]
 
 RECENT = 20  # steps from which the time left is estimated
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far the training is. `start_psnr` is the starting set's score on the withheld scenes, `best_psnr` the best.
 
     `sentence` is the last thing the process said that people should read.
     """
 
-    state: State = "idle"
+    state: RunState = "idle"
     outcome: Outcome = ""
     step: int = 0
     num_steps: int = 0
@@ -70,7 +70,7 @@ class Record:
         """Estimates the time left from the steps to come alone."""
         self._times = []
 
-    def take(self, event: TrainEvent, progress: Progress) -> Progress:
+    def take(self, event: TrainEvent, progress: TrainingProgress) -> TrainingProgress:
         """How far the training is after an event."""
         progress = replace(progress, elapsed_s=event.elapsed_s)
         if isinstance(event, Skipped | Noted | Remark):
@@ -89,7 +89,7 @@ class Record:
                 return replace(progress, outcome=_outcome(event), seconds_left=None)
         return progress
 
-    def _stepped(self, event: Step, progress: Progress) -> Progress:
+    def _stepped(self, event: Step, progress: TrainingProgress) -> TrainingProgress:
         step = event.step
         while self.losses and self.losses[-1][0] >= step:  # a resumed training goes back to its checkpoint
             self.losses.pop()
@@ -112,7 +112,7 @@ class Record:
         (first, began), (last, now) = self._times[0], self._times[-1]
         return max(0, num_steps - step) * (now - began) / (last - first)
 
-    def _validated(self, event: Validated, progress: Progress) -> Progress:
+    def _validated(self, event: Validated, progress: TrainingProgress) -> TrainingProgress:
         name = "psnr" if "psnr" in event.metrics else "withheld_psnr"
         psnr, step = event.metrics.get(name), 0 if event.is_start else event.step
         if psnr is None or not math.isfinite(psnr):

@@ -25,7 +25,7 @@ from ..job import Job
 from ..problems import Problem
 from .child import Child, Follower
 from .plan import Plan
-from .record import Progress, Record
+from .record import Record, TrainingProgress
 from .results import Preview, bring_in, read_preview
 from .runs import EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
 
@@ -47,7 +47,7 @@ class Training(QObject):
         self._folder: Path | None = None
         self.command: tuple[str, ...] | None = None  # in place of this program's own
         self.run: Run | None = None
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.record = Record()
         self.preview: Preview | None = None
         self.unfinished: tuple[Run, ...] = ()
@@ -133,7 +133,7 @@ class Training(QObject):
         """Starts with nothing known of `run`."""
         self.run, self._wanted, self.preview = run, "", None
         self.record = Record()
-        self.progress = Progress(num_steps=0 if run is None else run.num_steps)
+        self.progress = TrainingProgress(num_steps=0 if run is None else run.num_steps)
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
@@ -345,7 +345,7 @@ class Training(QObject):
         except FileError as error:
             self._tell(error)
 
-    def _show(self, progress: Progress) -> None:
+    def _show(self, progress: TrainingProgress) -> None:
         self.progress = progress
         self.changed.emit()
 
