@@ -31,6 +31,7 @@ test: lint $(QT_READY)
 lint: $(TEST_READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 gpu-check: $(TEST_READY)
 	@$(BIN)/python -m tests.gpu_check
