@@ -37,6 +37,7 @@ WIDTHS = (NUM_FEATURES, 24, 12, 12, 1)  # of the layers; the third sees mean and
 WEIGHTS, UNIT = "direction.safetensors", 1 / 64  # the stored weights, and what they are multiples of
 Layers = tuple[tuple[Tensor, Tensor], ...]  # (weight, bias) of each
 _ITERATIONS = 30
+_SOLVED = 1e-9  # relative residual that is as good as none: a small capture is solved exactly
 _RIDGE = 5e-4
 _SMOOTHNESS = 0.01
 _SLOW, _SLOW_SHARE = 2.0, 0.9  # pixels, the deviation of the Gaussian that takes slow changes, and the part taken away
@@ -159,5 +160,5 @@ def _conjugate_gradients(normal: Callable[[Tensor], Tensor], right: Tensor) -> T
         return normal(torch.from_numpy(z).reshape(right.shape)).numpy().ravel()
 
     operator = LinearOperator((right.numel(), right.numel()), matvec=flat, dtype=np.float32)
-    z, _ = cg(operator, right.numpy().ravel(), rtol=0, maxiter=_ITERATIONS)
+    z, _ = cg(operator, right.numpy().ravel(), rtol=_SOLVED, maxiter=_ITERATIONS)
     return torch.from_numpy(z).reshape(right.shape)

@@ -25,7 +25,8 @@ def spectral_components(spectra: Tensor) -> Tensor:
     moments = spectra.double().T @ spectra.double() / len(spectra)
     energies, vectors = torch.linalg.eigh(moments)
     scales = energies.clamp(min=1e-12 * float(energies.max())).sqrt()  # no row vanishes
-    return (vectors * scales).T.flip(0).to(spectra.dtype)
+    components: Tensor = (vectors * scales).T.flip(0).to(spectra.dtype)
+    return components
 
 
 def shipped_components(wavelengths_nm: np.ndarray | None, num_bands: int) -> Tensor:
@@ -49,7 +50,7 @@ def _shipped() -> tuple[np.ndarray, np.ndarray]:
 def orthogonalised(components: Tensor) -> Tensor:
     """Components (R, C) that resampling has bent, as orthogonal rows with the same second moment."""
     _, scales, vectors = torch.linalg.svd(components, full_matrices=False)
-    return scales[:, None] * vectors
+    return torch.mul(scales[:, None], vectors)
 
 
 def subspace_basis(components: Tensor, rank: int) -> tuple[Tensor, Tensor]:

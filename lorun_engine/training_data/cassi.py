@@ -72,8 +72,15 @@ class CassiSampler:
         composer = self.composer
         if composer is not None:
             composer = Composer(composer.photographs.to(device), composer.spectra.to(device))
-        tensors = (tensor.to(device) for tensor in (self.canvas, self.origins, self.sizes, self.shares))
-        return type(self)(self.config, self.step, *tensors, tuple(mask.to(device) for mask in self.masks), composer)
+        return replace(
+            self,
+            canvas=self.canvas.to(device),
+            origins=self.origins.to(device),
+            sizes=self.sizes.to(device),
+            shares=self.shares.to(device),
+            masks=tuple(mask.to(device) for mask in self.masks),
+            composer=composer,
+        )
 
     def summary(self) -> Mapping[str, object]:
         """Counts of what the samples are drawn from, and the names of the sets of spectra."""
@@ -274,7 +281,12 @@ def _mirrored(image: np.ndarray, axis: int, length: int) -> np.ndarray:
 
 
 def _random_masks(
-    batch: int, height: int, width: int, densities: tuple[float, float], device, generator: torch.Generator
+    batch: int,
+    height: int,
+    width: int,
+    densities: tuple[float, float],
+    device: torch.device,
+    generator: torch.Generator,
 ) -> Tensor:
     """(B, 1, h, w) patterns: binary of any density with features of 1 or 2 pixels, a third of them grey."""
     draws = torch.rand(4, batch, 1, 1, 1, device=device, generator=generator)

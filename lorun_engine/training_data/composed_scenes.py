@@ -184,9 +184,8 @@ class Composer:
         mixed = (1 - share) * first + share * second
         mixed = mixed ** _uniform((batch, _MATERIALS, 1), 1.0, _LARGEST_POWER, first.device, generator)
         # A saturated material keeps its shape: only a part of its own brightness counts, the photograph gives the rest.
-        return mixed / mixed.amax(dim=2, keepdim=True).clamp(min=0.05) ** _uniform(
-            (batch, 1, 1), 0.3, 0.9, first.device, generator
-        )
+        own = _uniform((batch, 1, 1), 0.3, 0.9, first.device, generator)
+        return torch.div(mixed, torch.pow(mixed.amax(dim=2, keepdim=True).clamp(min=0.05), own))
 
     def _picks(self, batch: int, generator: torch.Generator) -> Tensor:
         """(2, B, N) rows of the reflectances: of all sets, or for a share of the scenes of one measured scene."""
@@ -249,5 +248,7 @@ def _exposed(scene: Tensor, generator: torch.Generator) -> Tensor:
     return (scene * (target / brightest)[:, None, None, None]).clamp(0, 1)
 
 
-def _uniform(shape: tuple[int, ...], low: float, high: float, device, generator: torch.Generator) -> Tensor:
+def _uniform(
+    shape: tuple[int, ...], low: float, high: float, device: torch.device, generator: torch.Generator
+) -> Tensor:
     return low + (high - low) * torch.rand(shape, device=device, generator=generator)
