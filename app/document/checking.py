@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_KEPT = 8  # stages whose residual is kept
 ROUNDING = 1e-5  # of the measurement; float32 leaves so much
 
-State = Literal["nothing", "running", "done", "failed"]
+CheckState = Literal["nothing", "running", "done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Checking(QObject):
         self._session = session
         self.camera: CameraVerdict | None = None
         self.unjudged = ""  # why there is no verdict on the camera
-        self.state: State = "nothing"  # of the newest re-measurement
+        self.state: CheckState = "nothing"  # of the newest re-measurement
         self.problem = ""  # why it failed
         self.found: Found | None = None
-        self.alignment_state: State = "nothing"
+        self.alignment_state: CheckState = "nothing"
         self.alignment_problem = ""
         self.progress: AlignmentProgress | None = None
         self._kept: OrderedDict[int, Remeasurement] = OrderedDict()
@@ -223,7 +223,7 @@ class Checking(QObject):
             f"the step is {best.step:.3f} pixels"
         )
 
-    def _search_stopped(self, job: Job, state: State) -> None:
+    def _search_stopped(self, job: Job, state: CheckState) -> None:
         if job is self._searching:
             self._searching, self.alignment_state, self.progress = None, state, None
             self.alignment_problem = str(job.error) if state == "failed" else ""

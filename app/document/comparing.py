@@ -78,7 +78,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ComparingProgress:
     """How far the ticked decoders are; `outcomes` are those that have ended."""
 
     names: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class Comparing(QObject):
         self._session = session
         self.look = Look()
         self.results = Results()
-        self.progress = Progress()
+        self.progress = ComparingProgress()
         self.ticked: tuple[str, ...] = ()
         self.disagreement: Disagreement | None = None
         self._measurement: Measurement | None = None
@@ -307,7 +307,7 @@ class Comparing(QObject):
             precision=session.setup.precision,
             threads=session.setup.threads if session.setup.device == "cpu" else None,
         )
-        self.progress = Progress(tuple(choice.name for choice in choices))
+        self.progress = ComparingProgress(tuple(choice.name for choice in choices))
         names = ", ".join(self.progress.names)
         session.lanes.log(f"Decoding with {names}, one after another, on {session.setup.device}")
         job = session.lanes.run(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, outcomes))
@@ -346,7 +346,7 @@ class Comparing(QObject):
             return
         self._job = None
         was_cancelled = self.progress.is_cancelling
-        self.progress = Progress(self.progress.names, tuple(outcomes))
+        self.progress = ComparingProgress(self.progress.names, tuple(outcomes))
         for outcome in outcomes:
             if outcome.result is None:
                 self._session.lanes.log(f"{outcome.name}: {outcome.sentence}")
@@ -401,7 +401,7 @@ class Comparing(QObject):
             session.hold(False)
             self.results.clear()
             self.results = Results()  # a decode that was cancelled may still add to the old ones
-            self.disagreement, self.progress = None, Progress()
+            self.disagreement, self.progress = None, ComparingProgress()
             self.look = replace(Look(), way="split")
             task = None if session.measurement is None else session.measurement.task
             self.ticked = tuple(choice.name for choice in session.setup.choices if choice.task == task)

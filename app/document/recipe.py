@@ -17,7 +17,7 @@ from .stage_store import StageStore
 FULL = 100  # percent
 MOST_PERCENT = 150
 
-State = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
+RestorationState = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ WHOLE = Adapting()
 class Restoration:
     """How far the decode is. `partial` says that the stages kept are not all that were asked for."""
 
-    state: State = "idle"
+    state: RestorationState = "idle"
     done_stages: int = 0
     num_stages: int = 0
     started: float = 0.0  # time.monotonic()

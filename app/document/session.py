@@ -31,7 +31,7 @@ from .decoders import Choice, Decoders, as_asked
 from .lanes import Lanes
 from .memory import Memory
 from .opening import Opened, open_files
-from .recipe import Recipe, Restoration, SetAside, State
+from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
 from .setup import Setup
 from .stage_store import StageStore
@@ -349,7 +349,7 @@ class Session(QObject):
             self.selection = followed(self.selection, index, self.default_panes(index))
             self.stage_added.emit(index)
 
-    def _decode_ended(self, job: Job, state: State) -> None:
+    def _decode_ended(self, job: Job, state: RestorationState) -> None:
         if job is not self._decoding:
             return
         self._take_stages(job, len(self.stages) - 1)

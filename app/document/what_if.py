@@ -28,12 +28,12 @@ from .recipe import Restoration, SetAside
 from .session import Session
 
 Source = Literal["result", "reference", "file"]
-State = Literal["idle", "simulating", "decoding", "comparing", "done", "failed"]
+WhatIfState = Literal["idle", "simulating", "decoding", "comparing", "done", "failed"]
 FILE_NAME = "what-if.h5"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Scenario:
     """A scene and a camera; None keeps what the open measurement has.
 
     `electrons` is the shot noise at the measurement's peak, None for none. `changes` are values of the options that
@@ -65,13 +65,13 @@ class WhatIf(QObject):
     def __init__(self, session: Session, exports: Exports) -> None:
         super().__init__(session)
         self._session, self._exports = session, exports
-        self.state: State = "idle"
+        self.state: WhatIfState = "idle"
         self.problem = ""
         self.scores: tuple[Score, ...] = ()
         self.waiting: tuple[str, ...] = ()  # decoders whose score is still to come
         self.aside: SetAside | None = None
         self.simulated: Measurement | None = None
-        self.plan = Plan()
+        self.plan = Scenario()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._number = 0
         self._job: Job | None = None
@@ -116,7 +116,7 @@ class WhatIf(QObject):
         found += ["reference"] if base is not None and base.reference is not None else []
         return (*found, "file")
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: Scenario) -> None:
         """Simulates, opens the simulation, decodes it with the chosen decoder and with those that need no weights."""
         session, base = self._session, self.base
         if base is None or self.is_busy or session.restoration.is_busy or session.is_opening:
@@ -266,7 +266,7 @@ class WhatIf(QObject):
 
 
 def _simulate(
-    plan: Plan,
+    plan: Scenario,
     base: Measurement,
     image_of: Callable[[], np.ndarray] | None,
     input_scale: float | None,
@@ -292,7 +292,7 @@ def _simulate(
     return measurement
 
 
-def _measured(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
+def _measured(plan: Scenario, base: Measurement, scene: Scene) -> Measurement:
     """What the camera of `base`, changed as planned, sees of a scene."""
     from lorun_engine.decoding.evaluate import at_wavelengths
     from lorun_engine.tasks.camera import camera_of
@@ -313,7 +313,7 @@ def _measured(plan: Plan, base: Measurement, scene: Scene) -> Measurement:
     return camera.measured(scene, seed=plan.seed)
 
 
-def _write(target: Path, measurement: Measurement, plan: Plan, *, protected: Sequence[Path]) -> None:
+def _write(target: Path, measurement: Measurement, plan: Scenario, *, protected: Sequence[Path]) -> None:
     noise = "none" if plan.electrons is None else f"shot:{plan.electrons:g}"
     write_measurement(target, measurement, attributes={"noise": noise, "seed": plan.seed}, protected=protected)
 

@@ -27,7 +27,7 @@ from lorun_engine.io.reading import reading_of
 from lorun_engine.task import TASKS
 
 from ..assembly import Parts
-from ..document.what_if import Plan, Score
+from ..document.what_if import Scenario, Score
 from ..panels.files import ask_save_file
 from ..quantities import breakable, number
 from ..widgets import theme
@@ -82,10 +82,10 @@ class WhatIfPage(Page):
         """Everything follows the style sheet."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> Scenario:
         """What the fields ask for; what is left as the camera has it is None."""
         changes = {change.option.field: change.change for change in self._of_task.get(self._task or "", {}).values()}
-        return Plan(
+        return Scenario(
             source=self.source.currentData(),
             path=self._path if self.source.currentData() == "file" else None,
             electrons=float(self.electrons.value()) if self.has_noise.isChecked() else None,

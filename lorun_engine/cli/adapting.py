@@ -52,7 +52,7 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
 def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptation, Recipe]:
     """What the flags ask for, its files looked at, and the recipe."""
     from ..training.adapting import Adaptation
-    from ..training_data.own_files import Reading, examined, files_among
+    from ..training_data.own_files import OwnFiles, examined, files_among
 
     card = find_set(args.adapt, context.library)
     if args.task not in (None, card.task):
@@ -62,7 +62,7 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     like = open_measurement(args.like, options) if args.like else None
     camera = _camera(args, options, card, like)
     own = tuple(path for path, _ in given.values())
-    reading = Reading(args.route, camera, options, own or tuple(args.like[1:]))
+    reading = OwnFiles(args.route, camera, options, own or tuple(args.like[1:]))
     learn = files_among(args.data or [])
     if not learn and not args.check:
         learn = _built_in(args, context, card)

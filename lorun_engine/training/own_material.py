@@ -24,7 +24,7 @@ from ..tasks.withheld import withheld_error, withheld_for_scores
 from ..training_data.camera import read_camera
 from ..training_data.dataset import TrainingSet
 from ..training_data.own_captures import CaptureSampler
-from ..training_data.own_files import ROUTES, LocalFile, Reading, file_hash
+from ..training_data.own_files import ROUTES, LocalFile, OwnFiles, file_hash
 from ..training_data.own_scenes import own_scene_set
 from ..training_data.settings import LocalData
 from .run_folder import CAMERA, START
@@ -56,9 +56,9 @@ class LocalMaterial:
             raise LorunError(f"The route {self.route!r} is not known; choose one of {', '.join(ROUTES)}.")
 
     @cached_property
-    def reading(self) -> Reading:
+    def reading(self) -> OwnFiles:
         """How its files are read."""
-        return Reading(self.route, read_camera(self.folder / CAMERA), self.options, self.companions)
+        return OwnFiles(self.route, read_camera(self.folder / CAMERA), self.options, self.companions)
 
     def start(self) -> Model:
         """The starting set on its own backbone."""

@@ -58,7 +58,7 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class Reading:
+class OwnFiles:
     """How files are read: the route, the geometry of captures and the files that belong to them, and the bands."""
 
     route: str
@@ -91,7 +91,7 @@ def files_among(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def examined(learn: Sequence[Path], check: Sequence[Path], reading: Reading) -> Examined:
+def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles) -> Examined:
     """Looks at every file, and settles what is withheld where nobody has said it.
 
     Raises a FileError when no file serves.
@@ -161,7 +161,7 @@ def scene_for(path: Path, camera: Camera) -> tuple[Scene, str]:
     return replace(scene, image=scene.image.clip(0, 1)), note
 
 
-def capture_of(path: Path, reading: Reading) -> Measurement:
+def capture_of(path: Path, reading: OwnFiles) -> Measurement:
     """The measurement of a file; where it lacks its mask or matrix, with the companions."""
     options = replace(reading.options, task=reading.camera.task)
     table = inspect([path], options)
@@ -186,7 +186,7 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _looked_at(path: Path, reading: Reading) -> tuple[str, str, tuple[int, int]]:
+def _looked_at(path: Path, reading: OwnFiles) -> tuple[str, str, tuple[int, int]]:
     """A hash of the values of a file that serves, what there is to say of it, and its bytes in memory and rows."""
     if reading.route == "scenes":
         scene, note = scene_for(path, reading.camera)
@@ -245,7 +245,7 @@ def _rows_of(file: LocalFile, sizes: Mapping[Path, tuple[int, int]]) -> tuple[in
     return (0, sizes[file.path][1]) if file.rows is None else file.rows
 
 
-def _split(files: Sequence[LocalFile], reading: Reading) -> list[LocalFile]:
+def _split(files: Sequence[LocalFile], reading: OwnFiles) -> list[LocalFile]:
     """Withholds the last files, about _CHECK_SHARE of them; of a single scene the lower part, with a gap between."""
     if len(files) > 1:
         num_learned = len(files) - max(1, round(_CHECK_SHARE * len(files)))

@@ -20,7 +20,7 @@ from ..tasks.camera import Camera
 from .composed_scenes import Composer
 from .dataset import Sample, TrainingSet
 from .dead_leaves import colour_pictures, dead_leaves, smooth_spectra
-from .own_files import LocalFile, Reading
+from .own_files import LocalFile, OwnFiles
 from .photographs import cut, random_frames
 from .settings import LocalData
 
@@ -31,7 +31,7 @@ _BUILT_IN_CHECK = 3
 def own_scene_set(
     files: Sequence[LocalFile],
     data: LocalData,
-    reading: Reading,
+    reading: OwnFiles,
     config: Mapping[str, Any],
     channels: int,
     *,

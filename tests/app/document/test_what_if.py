@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox
 
-from app.document.what_if import Plan
+from app.document.what_if import Scenario
 from app.main_window import MainWindow
 from app.pages import what_if as panel
 from lorun_engine.io import open_measurement, write_cube
@@ -196,8 +196,12 @@ def test_it_can_be_cancelled_while_it_decodes(qtbot, opened, fake, window, gate_
 @pytest.mark.parametrize(
     ("kind", "plan", "decoders"),
     [
-        ("samples", Plan("reference", changes={"ratio": 50.0}), {"pinv"}),
-        ("low_resolution", Plan("reference", changes={"kernel": "gaussian 1.6", "scale": 4}), {"bicubic", "tikhonov"}),
+        ("samples", Scenario("reference", changes={"ratio": 50.0}), {"pinv"}),
+        (
+            "low_resolution",
+            Scenario("reference", changes={"kernel": "gaussian 1.6", "scale": 4}),
+            {"bicubic", "tikhonov"},
+        ),
     ],
 )
 def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_parts, window, request, kind, plan, decoders):

@@ -37,7 +37,7 @@ from lorun_engine.training.toml import toml_text
 from lorun_engine.training_data import own_files
 from lorun_engine.training_data.camera import read_camera, save_camera
 from lorun_engine.training_data.own_captures import CaptureSampler
-from lorun_engine.training_data.own_files import Reading, examined
+from lorun_engine.training_data.own_files import OwnFiles, examined
 from lorun_engine.training_data.settings import LocalData
 
 RESOURCES = Path(__file__).parents[3] / "resources"
@@ -416,7 +416,7 @@ def test_unusable_and_equal_files_are_left_out_with_a_reason_and_never_split_apa
     other = tmp_path / "data" / "other.h5"
     write_cube(other, scene(8, 11), wavelengths_nm=np.linspace(440, 660, 11), attributes={"source": "made"})
     found = examined(
-        [*good, tmp_path / "data" / "broken.h5", twin, loud, other], [], Reading("scenes", camera("cassi"))
+        [*good, tmp_path / "data" / "broken.h5", twin, loud, other], [], OwnFiles("scenes", camera("cassi"))
     )
     reasons = {path.name: reason for path, reason in found.skipped}
     assert set(reasons) == {"broken.h5", "twin.h5", "loud.h5"}
@@ -427,7 +427,7 @@ def test_unusable_and_equal_files_are_left_out_with_a_reason_and_never_split_apa
 
 def test_a_single_scene_is_split_in_two_parts_with_a_gap(tmp_path):
     (path,) = scenes("cassi", tmp_path / "data", count=1)
-    reading = Reading("scenes", camera("cassi"))
+    reading = OwnFiles("scenes", camera("cassi"))
     learn, check = examined([path], [], reading).files
     assert learn.rows == (0, 19) and check.rows[0] - learn.rows[1] == 4 and check.rows[1] == 32
     np.testing.assert_array_equal(reading.scene(check).image, scene(0, 6)[:, 23:])
@@ -438,7 +438,7 @@ def test_of_scenes_that_take_too_much_memory_the_middle_of_each_is_learned_from(
     one = 6 * 32 * 48 * 4  # bytes
     monkeypatch.setattr(own_files, "_LARGEST_BYTES", 2 * one)
     monkeypatch.setattr(own_files, "_LEAST_ROWS", 4)
-    found = examined(paths, [], Reading("scenes", camera("cassi")))
+    found = examined(paths, [], OwnFiles("scenes", camera("cassi")))
     assert [file.rows for file in found.files] == [(8, 24)] * 4 + [None]  # half of each of the four
     assert found.notes == ("All scenes would take 0.0 GB of memory; the middle 50% of every one is learned from.",)
 
@@ -446,12 +446,12 @@ def test_of_scenes_that_take_too_much_memory_the_middle_of_each_is_learned_from(
 def test_a_single_pair_cannot_be_learned_from_and_checked_on(tmp_path):
     data = captures("cassi", tmp_path / "data", count=1, known=True)
     with pytest.raises(FileError, match="the only pair"):
-        examined(data, [], Reading("pairs", camera("cassi")))
+        examined(data, [], OwnFiles("pairs", camera("cassi")))
 
 
 def test_only_files_to_check_or_none_that_serves_is_a_sentence(tmp_path):
     (path,) = scenes("cassi", tmp_path / "data", count=1)
-    reading = Reading("scenes", camera("cassi"))
+    reading = OwnFiles("scenes", camera("cassi"))
     with pytest.raises(FileError, match="Every file is withheld"):
         examined([], [path], reading)
     (tmp_path / "x.h5").write_bytes(b"")
