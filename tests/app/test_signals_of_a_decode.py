@@ -73,8 +73,9 @@ def test_twenty_stages_refresh_no_viewer_and_read_no_rule_more_than_25_times(qtb
     assert len(session.stages) == NUM_STAGES + 1 and window.actions_["decode"].isEnabled()
     counts = at_the_end[0]
     assert max(counts.values()) <= MOST, counts.most_common(3)
-    drawing = {*SEEN[mode], "SteppingCard", "StageStrip", "ConvergenceView", "SpectrumView", "rule of decode"}
+    drawing = {*SEEN[mode], "SteppingCard", "StageStrip", "ConvergenceView", "SpectrumView"}
     assert all(counts[name] > 2 for name in drawing), counts
+    assert counts["rule of decode"] >= 1  # once a turn, and many stages may come in one
 
 
 def test_a_stage_is_one_signal_and_everything_has_moved_when_it_is_sent(qtbot, opened):
