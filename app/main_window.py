@@ -363,7 +363,7 @@ class MainWindow(QMainWindow):
     def show_training(self) -> None:
         """Shows the page on which a set is adapted."""
         if self.training_page is None:
-            self.training_page = TrainingPage(self.parts, theme.tokens())
+            self.training_page = TrainingPage(self.parts)
             self.training_page.closed.connect(lambda: self.show_page(None))
             self.training_page.open_requested.connect(self.ask_open)
         self.show_page(self.training_page)
@@ -415,7 +415,7 @@ class MainWindow(QMainWindow):
     def show_what_if(self) -> None:
         """Shows the page on which measurements are simulated."""
         if self.what_if_page is None:
-            self.what_if_page = WhatIfPage(self.parts, theme.tokens())
+            self.what_if_page = WhatIfPage(self.parts)
             self.what_if_page.closed.connect(lambda: self.show_page(None))
         self.show_page(self.what_if_page)
         self.what_if_page.setFocus()
@@ -468,17 +468,11 @@ class MainWindow(QMainWindow):
     def choose_theme(self, choice: theme.Choice) -> None:
         """Takes a theme and remembers it."""
         self.parts.memory.set_theme(choice)
-        self._set_theme(theme.chosen(QApplication.instance(), choice))
+        theme.apply(QApplication.instance(), theme.chosen(QApplication.instance(), choice))
 
     def _follow_system(self) -> None:
         if self.parts.memory.settings.theme == "system":
-            self._set_theme(theme.system(QApplication.instance()))
-
-    def _set_theme(self, tokens: theme.Theme) -> None:
-        theme.apply(QApplication.instance(), tokens)
-        for page in (self.training_page, self.what_if_page):
-            if page is not None:
-                page.set_theme(tokens)
+            theme.apply(QApplication.instance(), theme.system(QApplication.instance()))
 
     # ---- first and last ------------------------------------------------------------------------------------------
 

@@ -23,7 +23,6 @@ from ..training.training import Training
 from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.page import Page
-from ..widgets.theme import Theme
 from .training_plan import PlanPanel
 from .training_run import RunPanel
 
@@ -33,7 +32,7 @@ class TrainingPage(Page):
 
     open_requested = Signal()
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__("Adapt a set", name="Adapt a set")
         self._training = parts.training
         self.another = QPushButton("Adapt another")
@@ -45,7 +44,7 @@ class TrainingPage(Page):
         self.plan.open_requested.connect(self.open_requested)
         self.result = ResultPanel(parts)
         self.result.used.connect(self.closed)
-        self.run = RunPanel(parts, tokens)
+        self.run = RunPanel(parts)
         below = QWidget()
         run = QVBoxLayout(below)
         run.setContentsMargins(0, 0, 0, 0)
@@ -61,10 +60,6 @@ class TrainingPage(Page):
         self._training.changed.connect(self._show)
         self._training.runs_changed.connect(self._show)
         self._show()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self.run.set_theme(tokens)
 
     def _start(self, plan) -> None:
         self._training.start(plan)

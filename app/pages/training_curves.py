@@ -11,17 +11,17 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..widgets import theme
 from ..widgets.plots import new_plot, paint_plot, pen
-from ..widgets.theme import Theme
+from ..widgets.theme import Recolours
 
 MOST_POINTS = 2000  # of a curve that are drawn; more cannot be told apart
 WINDOW = 25  # steps that the running mean looks back
 LEAST_RANGE_DB = 0.5  # less is not to be seen as a difference
 
 
-class TrainingCurves(QWidget):
+class TrainingCurves(Recolours, QWidget):
     """Two plots with one axis of steps; the dashed line is the score that the starting set has on the same scenes."""
 
-    def __init__(self, tokens: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.loss_plot = new_plot("", name="Loss of every step")
         self.score_plot = new_plot("step", name="Validation PSNR of the new set and of the starting set")
@@ -43,11 +43,11 @@ class TrainingCurves(QWidget):
         column.addWidget(self.score_plot, 1)
         column.addWidget(self.legend)
         self._has_start, self._has_truth = False, True
-        self.set_theme(tokens)
+        self.recolour()
 
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self._tokens = tokens
+    def recolour(self) -> None:
+        """Draws in the colours of the palette."""
+        tokens = theme.tokens()
         loss, score = tokens.curves[0], tokens.curves[1]
         for plot in (self.loss_plot, self.score_plot):
             paint_plot(plot, tokens)
@@ -101,7 +101,7 @@ class TrainingCurves(QWidget):
         return float(self._start.value()) if self._has_start else None
 
     def _show_legend(self) -> None:
-        tokens = self._tokens
+        tokens = theme.tokens()
         start = "  ┄┄ the starting set" if self._has_start else ""
         where = "scenes it does not learn from" if self._has_truth else "withheld pixels of the sensor"
         self.legend.setText(

@@ -22,7 +22,6 @@ from ..training.record import TrainingProgress
 from ..widgets import theme
 from ..widgets.colours import to_image
 from ..widgets.labels import set_look
-from ..widgets.theme import Theme
 from .training_curves import TrainingCurves
 
 CURVES_MS = 100
@@ -37,7 +36,7 @@ STATES = {
 class RunPanel(QWidget):
     """Redraws on the training's signals; its buttons are the training's verbs."""
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts = parts
         self._training = parts.training
@@ -53,7 +52,7 @@ class RunPanel(QWidget):
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setAccessibleName("State of the training")
-        self.curves = TrainingCurves(tokens)
+        self.curves = TrainingCurves()
         self.before, self.after = PreviewPicture("With the starting set"), PreviewPicture("With the new set")
         self.no_preview = QLabel("Open a measurement to see it decoded here while the training goes on.")
         self.no_preview.setObjectName("dim")
@@ -69,10 +68,6 @@ class RunPanel(QWidget):
         self._show()
         self._show_curves()
         self._show_preview()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Draws in other colours from now on."""
-        self.curves.set_theme(tokens)
 
     def _make_buttons(self) -> None:
         training = self._training

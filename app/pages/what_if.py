@@ -34,7 +34,6 @@ from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.options import ChangeField
 from ..widgets.page import Page
-from ..widgets.theme import Theme
 
 SOURCES = {"result": "The result", "reference": "The true scene", "file": "A file…"}
 HEADINGS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sam": "SAM (°)"}
@@ -45,7 +44,7 @@ MOST_ELECTRONS = 10_000_000
 class WhatIfPage(Page):
     """Left the question, right the answer."""
 
-    def __init__(self, parts: Parts, tokens: Theme) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__("What if…", name="What if")
         self._parts, self._session = parts, parts.session
         self._path: Path | None = None
@@ -77,9 +76,6 @@ class WhatIfPage(Page):
         ):
             changed.connect(self._show)
         self._show()
-
-    def set_theme(self, tokens: Theme) -> None:
-        """Everything follows the style sheet."""
 
     @property
     def plan(self) -> Scenario:
