@@ -13,18 +13,21 @@ from .cassi import CassiPhysics
 
 _LINES = 32  # of the detector, along the dispersion, spread over the capture
 _ROUNDS = 3  # in which the misfit settles
+_MOST_UNEXPLAINED = 0.25
 _OWN_SHARE = 0.1  # of the level: how far a spectrum may lie from every mixture of components
 
 
-def mean_spectrum(y: Tensor, physics: CassiPhysics, components: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
-    """The spectrum (B, C) of the one colour that explains y (B, 1, H', W') best, and its root mean square (B, 1, 1, 1).
+def mean_spectrum(y: Tensor, physics: CassiPhysics, components: Tensor, gram: Tensor) -> tuple[Tensor, ...]:
+    """The spectrum (B, C) of the one colour that explains y (B, 1, H', W') best, the scene's level, and a trust.
 
+    The level (B, 1, 1, 1) is a root mean square; the trust, likewise, is 1 for a scene of one colour and 0 where more
+    than a quarter of the energy is left unexplained: there a constant would tint what is dark.
     Least squares of the pixels divided by the root of `gram` (B or 1, 1, H', W'), drawn towards `components` (R, C)
     as their energies and the misfit tell (Wiener 1949).
     """
     found = [_of_one(*sample, components) for sample in _lines(y, physics, gram)]
-    spectra, levels = zip(*found, strict=True)
-    return torch.stack(spectra).to(y), torch.stack(levels).to(y).view(-1, 1, 1, 1)
+    spectra, *others = (torch.stack(values).to(y) for values in zip(*found, strict=True))
+    return spectra, *(values.view(-1, 1, 1, 1) for values in others)
 
 
 def _lines(y: Tensor, physics: CassiPhysics, gram: Tensor):
@@ -47,8 +50,8 @@ def _lines(y: Tensor, physics: CassiPhysics, gram: Tensor):
         yield shown.flatten().double().cpu(), torch.stack(alone).flatten(1).double().cpu()
 
 
-def _of_one(shown: Tensor, alone: Tensor, components: Tensor) -> tuple[Tensor, Tensor]:
-    """(C,) and its level, of a sample."""
+def _of_one(shown: Tensor, alone: Tensor, components: Tensor) -> tuple[Tensor, ...]:
+    """The spectrum (C,), the level and the trust of a sample."""
     components = components.double().cpu()
     num_bands = len(alone)
     smallest = torch.finfo(torch.float32).tiny
@@ -60,4 +63,5 @@ def _of_one(shown: Tensor, alone: Tensor, components: Tensor) -> tuple[Tensor, T
     for _ in range(_ROUNDS):
         spectrum = torch.linalg.solve(normal + (misfit + least) * torch.eye(num_bands).to(normal), right)
         misfit = (shown - spectrum @ alone).square().mean()
-    return spectrum, energy.sqrt()
+    unexplained = misfit / shown.square().mean().clamp(min=smallest)
+    return spectrum, energy.sqrt(), (1 - unexplained / _MOST_UNEXPLAINED).clamp(min=0)

@@ -51,7 +51,6 @@ _LEAST_STEP, _STEP_OF_NOISE = 0.16, 6.0
 _LEAST_OPEN = 0.02
 _FEWEST_ELECTRONS = 50.0  # at the peak: the noise that its estimate starts from
 _WITHHELD = 0.05
-_SAFETY = 0.7  # a prediction errs by more than the noise
 _FINAL_SHARE = 0.35  # of the rounds, with all pixels
 _BLOCK = 32  # columns in one matrix product
 
@@ -131,12 +130,12 @@ def solutions(
     if estimated:
         known, brightness = _kept(y), local_mean(y)
         variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
-    spectrum, level = mean_spectrum(y, physics, components, gram)
+    spectrum, level, trust = mean_spectrum(y, physics, components, gram)
     mean = spectrum @ basis  # (B, R)
-    constant = (spectrum - mean @ basis.T)[:, :, None, None]
+    constant = trust * (spectrum - mean @ basis.T)[:, :, None, None]
     y = y - physics.forward(constant.expand(-1, -1, *physics.scene_shape[1:]))
     least_step = _least_step(physics.mask, level)
-    c = mean[:, :, None, None].expand(-1, -1, *physics.scene_shape[1:])
+    c = (trust * mean[:, :, None, None]).expand(-1, -1, *physics.scene_shape[1:])
     c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
     p = torch.zeros_like(y)
     yield Solution(c, p, basis, variance, constant)
@@ -144,7 +143,7 @@ def solutions(
     for index in range(num_rounds):
         if estimated and 0 < index <= last_estimate:
             rest = (y - mixing.forward(c)).square()
-            variance = torch.minimum(variance, _SAFETY * _fitted_variance(rest, brightness, 1 - known))
+            variance = torch.minimum(variance, _fitted_variance(rest, brightness, 1 - known))
             if index == last_estimate:
                 known = torch.ones_like(y)
         share = (variance / gram).mean(dim=(1, 2, 3), keepdim=True)

@@ -38,8 +38,9 @@ def test_the_spectrum_of_a_scene_of_one_colour_is_found(components, lamp, axis, 
     mask = (torch.rand(40, 44, generator=torch.Generator().manual_seed(1)) < 0.6).float()
     physics = CassiPhysics(mask, Dispersion(BANDS, step, axis, direction))
     y = physics.forward(of_one_colour(lamp, 40, 44))
-    spectrum, level = mean_spectrum(y, physics, components, physics.gram())
+    spectrum, level, trust = mean_spectrum(y, physics, components, physics.gram())
     torch.testing.assert_close(spectrum[0], lamp, atol=2e-3, rtol=0)
+    assert float(trust) > 0.99
     # bands overlap in the detector's pixels, so the level lies between the mean and the root mean square
     assert 0.9 * lamp.mean() < float(level) < lamp.square().mean().sqrt() * 1.1
 
@@ -49,7 +50,7 @@ def test_every_sample_of_a_batch_has_its_own_mask_and_spectrum(components, lamp)
     masks = (torch.rand(2, 1, 40, 44, generator=generator) < 0.5).float()
     physics = CassiPhysics(masks, Dispersion(BANDS))
     scenes = torch.cat([of_one_colour(lamp, 40, 44), of_one_colour(2 * lamp.flip(0), 40, 44)])
-    spectra, levels = mean_spectrum(physics.forward(scenes), physics, components, physics.gram())
+    spectra, levels, _ = mean_spectrum(physics.forward(scenes), physics, components, physics.gram())
     torch.testing.assert_close(spectra, torch.stack([lamp, 2 * lamp.flip(0)]), atol=4e-3, rtol=0)
     assert levels.shape == (2, 1, 1, 1) and levels[1] > 1.8 * levels[0]
 
@@ -61,7 +62,7 @@ def test_a_capture_of_noise_alone_says_nothing_against_the_components(components
     )
     flat = physics.forward(of_one_colour(torch.full((BANDS,), 0.2), 40, 44))
     y = Noise("gaussian", 0.3).add_to(flat, torch.Generator().manual_seed(4))
-    spectrum, _ = mean_spectrum(y, physics, components, physics.gram())
+    spectrum, *_ = mean_spectrum(y, physics, components, physics.gram())
     assert (spectrum - 0.2).square().mean().sqrt() < 0.04
 
 
@@ -81,5 +82,18 @@ def test_pixels_that_do_not_count_change_nothing(components, lamp):
     seen = (torch.rand(1, *physics.measurement_shape, generator=generator) > 0.2).float()
     y = physics.forward(of_one_colour(lamp, 40, 44))
     physics = physics.seeing(seen)
-    spectrum, _ = mean_spectrum(torch.where(seen > 0, y, 100.0), physics, components, physics.gram())
+    spectrum, *_ = mean_spectrum(torch.where(seen > 0, y, 100.0), physics, components, physics.gram())
     torch.testing.assert_close(spectrum[0], lamp, atol=2e-3, rtol=0)
+
+
+def test_a_constant_is_not_trusted_before_a_bright_thing_on_black(components, lamp):
+    physics = CassiPhysics(
+        (torch.rand(40, 44, generator=torch.Generator().manual_seed(7)) < 0.5).float(), Dispersion(12)
+    )
+    scene = of_one_colour(lamp, 40, 44).clone()
+    scene[..., 12:] = 0
+    y = physics.forward(scene)
+    *_, trust = mean_spectrum(y, physics, components, physics.gram())
+    assert float(trust) == 0
+    *_, last = solutions(y, physics, components, num_rounds=2)
+    assert not last.constant.any()
