@@ -6,6 +6,8 @@ its components: the colour of a lamp, or that of a cloth which fills the picture
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -25,12 +27,12 @@ def mean_spectrum(y: Tensor, physics: CassiPhysics, components: Tensor, gram: Te
     Least squares of the pixels divided by the root of `gram` (B or 1, 1, H', W'), drawn towards `components` (R, C)
     as their energies and the misfit tell (Wiener 1949).
     """
-    found = [_of_one(*sample, components) for sample in _lines(y, physics, gram)]
+    found = [_of_one(shown, alone, components) for shown, alone in _lines(y, physics, gram)]
     spectra, *others = (torch.stack(values).to(y) for values in zip(*found, strict=True))
     return spectra, *(values.view(-1, 1, 1, 1) for values in others)
 
 
-def _lines(y: Tensor, physics: CassiPhysics, gram: Tensor):
+def _lines(y: Tensor, physics: CassiPhysics, gram: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """For every sample what _LINES lines show (N,) and what they would show of each band alone (C, N)."""
     num_bands = physics.scene_shape[0]
     axis = -2 if physics.dispersion.axis == "x" else -1
@@ -43,7 +45,7 @@ def _lines(y: Tensor, physics: CassiPhysics, gram: Tensor):
         one = physics.part(torch.tensor([index], device=y.device))
         seen = None if one.seen is None else one.seen.index_select(axis, lines)
         mask = one.mask.index_select(axis, lines)
-        part = CassiPhysics(mask, physics.dispersion, detector_shape=tuple(detector), seen=seen)
+        part = CassiPhysics(mask, physics.dispersion, detector_shape=(detector[0], detector[1]), seen=seen)
         weights = gram[index % len(gram)].index_select(axis, lines).rsqrt()
         shown = part.counted(y[index].index_select(axis, lines)) * weights
         alone = [part.forward(band.expand(-1, -1, *part.scene_shape[1:])) * weights for band in bands]

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decoder import Stage
+from ..errors import LorunError
 from ..measurement import Measurement
 from ..physics import LinearPhysics
 from .cassi import CassiPhysics
@@ -107,7 +108,7 @@ class Solution(NamedTuple):
 @torch.no_grad()
 def solutions(
     y: Tensor,
-    physics: CassiPhysics,
+    physics: LinearPhysics,
     components: Tensor,
     *,
     variance: Tensor | None = None,
@@ -118,17 +119,19 @@ def solutions(
 
     `variance` is that of the noise of every detector pixel, (B or 1, 1, H' or 1, W' or 1). None has it estimated: a
     twentieth of the pixels is withheld for the first two thirds of the rounds, and how well they are predicted bounds
-    the noise, from strong to weak.
+    the noise, from strong to weak. Raises a LorunError for an operator of another task.
     """
+    if not isinstance(physics, CassiPhysics):
+        raise LorunError(f"Subspace TV decodes CASSI snapshots; the operator of {physics.task} was given.")
     rank = min(rank, len(components))
     basis, amplitudes = subspace_basis(components, rank)
     weights = (amplitudes[0] / amplitudes) ** _POWER
     gram = physics.gram()
     gram = gram + _LEAST_LIGHT * gram.mean(dim=(-2, -1), keepdim=True)
     mixing = _Mixing(physics, basis)
-    known, estimated = torch.ones_like(y), variance is None
-    if estimated:
-        known, brightness = _kept(y), local_mean(y)
+    known, estimated, brightness = torch.ones_like(y), variance is None, local_mean(y)
+    if variance is None:
+        known = _kept(y)
         variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
     spectrum, level, trust = mean_spectrum(y, physics, components, gram)
     mean = spectrum @ basis  # (B, R)
@@ -202,10 +205,10 @@ def _fitted_variance(rest: Tensor, brightness: Tensor, counted: Tensor) -> Tenso
 class _Mixing:
     """c -> Phi B c and its adjoint, as matrix products of blocks of columns where one mask serves all bands."""
 
-    def __init__(self, physics: LinearPhysics, basis: Tensor) -> None:
+    def __init__(self, physics: CassiPhysics, basis: Tensor) -> None:
         self.physics, self.basis = physics, basis
         self.matrix = None
-        if not isinstance(physics, CassiPhysics) or physics.mask.shape[1] != 1:
+        if physics.mask.shape[1] != 1:
             return
         dispersion = physics.dispersion
         self.along_rows = dispersion.axis == "x"
