@@ -140,10 +140,10 @@ def test_a_task_of_one_entry_is_simulated_decoded_scored_trained_adapted_and_ope
 
     parts = make_parts()
     window = MainWindow(parts)
+    qtbot.addWidget(window)
     with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
         parts.session.open([file])
     parts.session.restore()
     qtbot.waitUntil(lambda: parts.session.restoration.state == "done" and not parts.lanes.is_busy, timeout=60_000)
     assert parts.setup.decoder_name == "blur" and len(parts.session.stages) == 3
     assert window.windowTitle().startswith("noisy.h5")
-    window.close()
