@@ -78,7 +78,7 @@ _AXIS = Option(
 )
 _STEP = Option(
     *("step", "--step", float, "Step (px per band)", "dispersion in pixels a band, fractions allowed", "D"),
-    unit=" px per band", most=20, decimals=3,
+    most=20, decimals=3,
 )  # fmt: skip
 _DIRECTION = Option(
     *("direction", "--direction", str, "Direction", "longer wavelengths move right or down (+), or not (-)"),
