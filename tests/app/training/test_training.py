@@ -20,7 +20,6 @@ from app.training.plan import Plan
 from app.training.probing import Probing
 from app.training.runs import EventFile, Run, find_runs, last_event, load_run, move_to_trash, new_folder, process_start
 from app.training.training import Training
-from app.widgets import theme
 from lorun_engine.library.cards import read_card
 from lorun_engine.training.events import Saved, Step, Stopped, TrainEvent, Validated, line_of
 from tests.engine.library.test_model import new_model, save
@@ -259,7 +258,7 @@ def test_the_running_mean_looks_back_only():
 
 
 def test_the_curves_draw_every_score_and_the_line_of_the_starting_set(qtbot):
-    curves = TrainingCurves(theme.light())
+    curves = TrainingCurves()
     qtbot.addWidget(curves)
     curves.show_training([], [], start=None, num_steps=0)
     assert curves.drawn_scores == [] and curves.drawn_start is None
@@ -267,7 +266,7 @@ def test_the_curves_draw_every_score_and_the_line_of_the_starting_set(qtbot):
     assert curves.drawn_scores == [(0.0, 20.0), (1.0, 21.0)] and curves.drawn_start == 20.0
     low, high = curves.score_plot.getPlotItem().viewRange()[1]
     assert low < 20 and high > 21
-    curves.set_theme(theme.dark())
+    curves.recolour()
 
 
 def test_a_child_that_hears_nothing_is_told_and_then_killed(qtbot, make_training, monkeypatch):
