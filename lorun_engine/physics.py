@@ -65,11 +65,8 @@ class Physics(ABC):
         """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
         return None
 
-    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
-        """Why a set with this configuration and this learned matrix does not serve, as "N; {name} was ...", or "".
-
-        `{name}` stands where the name of the set goes.
-        """
+    def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+        """Why the set of this name, with its configuration and its learned matrix, does not serve; "" where it does."""
         return ""
 
 
@@ -113,6 +110,10 @@ class LinearPhysics(Physics):
     @abstractmethod
     def prox(self, z: Tensor, y: Tensor, mu: Tensor | float) -> Tensor:
         """argmin_x 1/2 ||Phi x - y||^2 + mu/2 ||x - z||^2, exactly (Eq. 9); mu > 0 is a number or (B, 1, 1, 1)."""
+
+    def with_sampling(self, sampling: Tensor) -> Self:
+        """The operator with another matrix (M, N), which may be one that is being learned; itself where it has none."""
+        return self
 
     def initial(self, y: Tensor) -> Tensor:
         """The estimate solvers start from, (B, C, H, W): Phi^T (y / D) with the diagonal D of `gram`."""

@@ -300,7 +300,7 @@ def _measured(plan: Scenario, base: Measurement, scene: Scene) -> Measurement:
 
     camera = camera_of(base, noise=None if plan.electrons is None else Noise("shot", plan.electrons))
     if not TASKS[base.task].is_photograph:
-        bands, own = camera.wavelengths, scene.wavelengths_nm
+        bands, own = camera.wavelengths_nm, scene.wavelengths_nm
         if own is not None and bands is not None and not np.array_equal(own, bands):
             scene = at_wavelengths(scene, bands)
         num_bands = camera.channels(len(scene.image))

@@ -308,12 +308,6 @@ class WhatIfPage(Page):
             self._path = Path(path)
         self._show_sources()
 
-    def take_file(self, path: Path) -> None:
-        """Takes the scene of a file."""
-        self._path, self._wanted_source = path, "file"
-        self.source.setCurrentIndex(self.source.findData("file"))
-        self._show_sources()
-
     def _start_or_cancel(self) -> None:
         what_if = self._parts.what_if
         if what_if.is_busy:

@@ -73,15 +73,23 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": (
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 COMPANIONS: Mapping[str, str] = {"mask": "the coded aperture"}
 _AXIS = Option(
-    *("axis", "--axis", str, "Dispersion axis", "dispersion along columns (x) or rows (y)"),
+    "axis",
+    "--axis",
+    str,
+    "Dispersion axis",
+    "dispersion along columns (x) or rows (y)",
     choices=(("columns (x)", "x"), ("rows (y)", "y")),
 )
 _STEP = Option(
-    *("step", "--step", float, "Step (px per band)", "dispersion in pixels a band, fractions allowed", "D"),
+    "step", "--step", float, "Step (px per band)", "dispersion in pixels a band, fractions allowed", "D",
     most=20, decimals=3,
 )  # fmt: skip
 _DIRECTION = Option(
-    *("direction", "--direction", str, "Direction", "longer wavelengths move right or down (+), or not (-)"),
+    "direction",
+    "--direction",
+    str,
+    "Direction",
+    "longer wavelengths move right or down (+), or not (-)",
     choices=(("right or down (+)", "+"), ("left or up (−)", "-")),
 )
 OPTIONS = (
@@ -91,29 +99,29 @@ OPTIONS = (
     _DIRECTION,
     Option("first_offset", "--first-offset", float, "First offset (px)", "pixels before the nearest band", "P"),
     Option(
-        *("wavelengths", "--wavelengths", str, "Wavelengths"),
-        *(f"band centres in nm: a file or {', '.join(WAVELENGTHS)}", "FILE|NAME"),
+        "wavelengths", "--wavelengths", str, "Wavelengths",
+        f"band centres in nm: a file or {', '.join(WAVELENGTHS)}", "FILE|NAME",
         choices=tuple((name, name) for name in WAVELENGTHS), is_open=True,
     ),
     Option(
-        *("flip", "--flip", str, "Flip the mask", "mirror the mask"),
+        "flip", "--flip", str, "Flip the mask", "mirror the mask",
         choices=(("left and right", "lr"), ("up and down", "ud")),
     ),
     Option(
-        *("rotate", "--rotate", _quarter_turns, "Turn the mask", "turn the mask counter-clockwise", "0|90|180|270"),
+        "rotate", "--rotate", _quarter_turns, "Turn the mask", "turn the mask counter-clockwise", "0|90|180|270",
         choices=(("90°", 1), ("180°", 2), ("270°", 3)), written=lambda turns: str(90 * turns),
     ),
     Option(
-        *("mask_shift", "--mask-shift", _shift, "Move the mask (px)", "move the mask down and right, in pixels", "Y,X"),
+        "mask_shift", "--mask-shift", _shift, "Move the mask (px)", "move the mask down and right, in pixels", "Y,X",
         example="down, right",
     ),
     Option(
-        *("crop", "--crop", numbers("Y,X,H,W", 4), "Crop the scene", "scene window to decode", "Y,X,H,W"),
+        "crop", "--crop", numbers("Y,X,H,W", 4), "Crop the scene", "scene window to decode", "Y,X,H,W",
         example="y, x, height, width",
     ),
     Option("dark_level", "--dark-level", float, "Dark level", "what the detector reads without light", "B"),
     Option(
-        *("light_beside", "--light-beside", str, "Light from beside"),
+        "light_beside", "--light-beside", str, "Light from beside",
         "light from beside the field (default subtract)",
         choices=tuple((word, word) for word in LIGHT_BESIDE),
     ),

@@ -38,22 +38,22 @@ COMPANIONS: Mapping[str, str] = {"sampling": "the sampling matrix, M x N"}
 _ORDERS = (("row by row", "row"), ("column by column", "column"))
 OPTIONS = (
     Option(
-        *("image_size", "--image-size", numbers("HxW", 2, separator="x"), "Image size (px)"),
-        *("pixels of the sampled image", "HxW"),
+        "image_size", "--image-size", numbers("HxW", 2, separator="x"), "Image size (px)",
+        "pixels of the sampled image", "HxW",
         example="height, width", written=lambda size: "x".join(map(str, size)),
     ),
     Option(
-        *("pixel_order", "--pixel-order", str, "Pixels within a block", "how the pixels of a block are numbered"),
+        "pixel_order", "--pixel-order", str, "Pixels within a block", "how the pixels of a block are numbered",
         choices=_ORDERS,
     ),
     Option(
-        *("block_order", "--block-order", str, "Order of the blocks", "how the blocks are numbered"), choices=_ORDERS
+        "block_order", "--block-order", str, "Order of the blocks", "how the blocks are numbered", choices=_ORDERS
     ),
     *(INPUT_SCALE, INTEGER_SCALE, KEY),
 )  # fmt: skip
 CHANGES = (
     Option(
-        *("ratio", "--ratio", float, "A new random matrix, ratio", "a new sampling matrix of this ratio", "PERCENT"),
+        "ratio", "--ratio", float, "A new random matrix, ratio", "a new sampling matrix of this ratio", "PERCENT",
         of_scenes=True, unit=" %", least=0.2, usual=25,
     ),
 )  # fmt: skip
@@ -195,9 +195,7 @@ def cameras(said: Said) -> Mapping[str, Camera]:
         own = cosine_sampling(said.ratio, block_size=int(said.task_config.get("block_size", 32)))
     elif own is None and said.ratio is not None:
         own = random_sampling(said.ratio, seed=said.seed)
-    camera = CsCamera(said.noise, sampling=own, learns_sampling=said.adapts)
-    camera.matrix  # noqa: B018  says what to give where there is none
-    return {"": camera}
+    return {"": CsCamera(said.noise, sampling=own, learns_sampling=said.adapts)}
 
 
 def described(geometry: CsGeometry) -> str:

@@ -121,14 +121,24 @@ def numbers(form: str, count: int, *, separator: str = ",") -> Callable[[str], t
 
 KEY = Option("key", "--key", str, "Key in the file", "which array of the file", "NAME")
 INPUT_SCALE = Option(
-    *("input_scale", "--input-scale", float, "Input scale", "factor from the measurement to the 0..1 scale", "A"),
+    "input_scale",
+    "--input-scale",
+    float,
+    "Input scale",
+    "factor from the measurement to the 0..1 scale",
+    "A",
     example="by the decoder",
 )
 INTEGER_SCALE = Option(
     "integer_scale", "--integer-scale", float, "Full scale of integers", "what stored integers are divided by", "S"
 )
 CUBE_AXES = Option(
-    *("cube_axes", "--cube-axes", str, "Axes of the array", "axes of a stored cube, e.g. HWC", "AXES"),
+    "cube_axes",
+    "--cube-axes",
+    str,
+    "Axes of the array",
+    "axes of a stored cube, e.g. HWC",
+    "AXES",
     example="e.g. HWC",
 )
 COMMON = (INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY)  # that several tasks share

@@ -37,18 +37,26 @@ FILE_WORDS: Mapping[str, tuple[str, ...]] = {
 AXES: Mapping[str, str] = {}  # no role has fixed axes
 COMPANIONS: Mapping[str, str] = {}  # a kernel has its option
 _SCALE = Option(
-    *("scale", "--scale", int, "Factor", "factor to the low-resolution image"),
+    "scale",
+    "--scale",
+    int,
+    "Factor",
+    "factor to the low-resolution image",
     choices=(("× 2", 2), ("× 3", 3), ("× 4", 4)),
 )
 _KERNEL = Option(
-    *("kernel", "--kernel", str, "Blur kernel", "blur kernel: of the gallery, or the N-th of a file", "NAME|FILE[:N]"),
+    "kernel", "--kernel", str, "Blur kernel", "blur kernel: of the gallery, or the N-th of a file", "NAME|FILE[:N]",
     choices=tuple((name, name) for name in GALLERY), is_open=True, role="kernel",
 )  # fmt: skip
 OPTIONS = (
     _SCALE,
     _KERNEL,
     Option(
-        *("border", "--border", str, "Beyond the border", "how the scene goes on beyond its border"),
+        "border",
+        "--border",
+        str,
+        "Beyond the border",
+        "how the scene goes on beyond its border",
         choices=tuple((border, border) for border in BORDERS),
     ),
     *(INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY),

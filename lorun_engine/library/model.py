@@ -89,9 +89,8 @@ class Model:
         """This model for the measurement's bands and dispersion; a ModelError where it was trained for others."""
         to, back, notes = self._band_maps(measurement)
         physics = measurement.physics
-        misfit = physics.misfit(self.card.get("task_config", {}), self.adapters.sampling)
-        if misfit:
-            raise ModelError(misfit.replace("{name}", self.name))
+        if misfit := physics.misfit(self.name, self.card.get("task_config", {}), self.adapters.sampling):
+            raise ModelError(misfit)
         transposed, mirrored = physics.is_transposed, physics.is_mirrored
         if to is None and not (transposed or mirrored):
             return replace(self, view=None, notes=notes)

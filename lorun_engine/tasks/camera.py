@@ -57,7 +57,7 @@ class Camera(ABC):
         return network
 
     @property
-    def wavelengths(self) -> np.ndarray | None:
+    def wavelengths_nm(self) -> np.ndarray | None:
         """The band centres of its scenes in nm; None for pictures and where nothing is known."""
         return None
 

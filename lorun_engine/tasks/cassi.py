@@ -231,11 +231,6 @@ class CassiCamera(Camera):
         return self.dispersion.num_bands
 
     @property
-    def wavelengths(self) -> np.ndarray | None:
-        """The band centres in nm."""
-        return self.wavelengths_nm
-
-    @property
     def shown(self) -> Mapping[str, Any]:
         """Step and direction."""
         return {"step": self.dispersion.step, "direction": self.dispersion.direction}

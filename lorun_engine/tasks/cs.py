@@ -117,21 +117,21 @@ class CsPhysics(LinearPhysics):
         hidden[:, order[:num_hidden]] = 1
         return Withheld(y[:, kept], self.with_sampling(self.sampling[kept]), hidden.expand_as(y))
 
-    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+    def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
         """Samples by another matrix than the learned one: its denoiser knows the artefacts of its own matrix only."""
         if sampling is None:
             return ""
         if self.sampling.shape != sampling.shape:
             (own_rows, own_columns), (rows, columns) = self.sampling.shape, sampling.shape
             return (
-                f"The measurement has {own_rows} samples of {own_columns} pixels; {{name}} was trained for {rows} of "
+                f"The measurement has {own_rows} samples of {own_columns} pixels; {name} was trained for {rows} of "
                 f"{columns}. Choose another set, or pinv."
             )
         apart = torch.linalg.norm(self.sampling.cpu() - sampling.cpu()) / torch.linalg.norm(sampling.cpu())
         if apart <= OTHER_MATRIX:
             return ""
         return (
-            "The samples were taken with another matrix than the one that {name} has learned. Decode with pinv, or "
+            f"The samples were taken with another matrix than the one that {name} has learned. Decode with pinv, or "
             "adapt the set to this matrix (Restore > Adapt…, lorun train --adapt)."
         )
 
@@ -198,6 +198,12 @@ class CsCamera(Camera):
     sampling: np.ndarray | None = None
     learns_sampling: bool = False
 
+    def __post_init__(self) -> None:
+        if self.sampling is None:
+            raise GeometryError(
+                "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
+            )
+
     @classmethod
     def of(cls, measurement: Measurement, *, noise: Noise | None = None) -> Self:
         """The matrix of a measurement."""
@@ -216,11 +222,8 @@ class CsCamera(Camera):
 
     @property
     def matrix(self) -> np.ndarray:
-        """Phi; a sentence where there is none."""
-        if self.sampling is None:
-            raise GeometryError(
-                "No sampling matrix was given. Give one with --sampling FILE, or a ratio with --ratio PERCENT."
-            )
+        """Phi."""
+        assert self.sampling is not None  # a camera without one is not made
         return self.sampling
 
     def channels(self, network: int) -> int:

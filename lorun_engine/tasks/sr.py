@@ -152,13 +152,13 @@ class SrPhysics(LinearPhysics):
         given = torch.where(hidden > 0, mean_of_neighbours(y, 1 - hidden), y)
         return Withheld(given, self, hidden.expand_as(y))
 
-    def misfit(self, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+    def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
         """Another factor of enlargement."""
         scales = task_config.get("scales")
         if not scales or self.scale in scales:
             return ""
         return (
-            f"The picture is to be enlarged {self.scale} times; {{name}} was trained for "
+            f"The picture is to be enlarged {self.scale} times; {name} was trained for "
             f"{', '.join(map(str, scales))} times. Choose a set of this factor, or tikhonov."
         )
 

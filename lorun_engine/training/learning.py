@@ -12,7 +12,6 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from ..errors import DeviceError, LorunError, NumericalError
 from ..networks.unfolding import Start, UnfoldingNet
 from ..physics import LinearPhysics
-from ..tasks.cs import CsPhysics
 from ..training_data.dataset import Sample
 from .recipe import LOSSES
 from .selfsupervised import self_supervised_loss
@@ -52,8 +51,7 @@ def gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
     state.learned.optimizer.zero_grad(set_to_none=True)
     team, total = state.team, 0.0
     for part in sample.parts(team.size)[team.rank].parts(state.course.num_parts):
-        if state.adapters.sampling is not None and isinstance(part.physics, CsPhysics):
-            # Phi is being learned: a fresh operator at every step
+        if state.adapters.sampling is not None:  # Phi is being learned: a fresh operator at every step
             part = part.measured_with(part.physics.with_sampling(state.adapters.sampling))
         share = len(part.scene) / len(sample.scene)
         loss = _warm_start_loss(state, net, part) if state.course.phase == "warm-start" else _loss(state, net, part)

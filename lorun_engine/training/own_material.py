@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
+from ..decoder import scale_for
 from ..decoding.evaluate import Window
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, open_measurement
@@ -176,7 +177,7 @@ def view_of(material: LocalMaterial, model: Model) -> DenoiserView | None:
         return model.fitted(reading.capture(first)).view
     camera = replace(reading.camera.with_any_mask(), noise=None)
     channels = camera.channels(model.net.config.channels)
-    grey = Scene(np.full((channels, _PROBE, _PROBE), 0.5, np.float32), camera.wavelengths)
+    grey = Scene(np.full((channels, _PROBE, _PROBE), 0.5, np.float32), camera.wavelengths_nm)
     return model.fitted(camera.measured(grey)).view
 
 
@@ -219,8 +220,7 @@ def withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement
 
     errors, known = [], []
     for capture in captures:
-        scale = model.input_scale(capture) if capture.input_scale is None else capture.input_scale
-        y = torch.from_numpy(capture.y)[None] * scale
+        y = torch.from_numpy(capture.y)[None] * scale_for(model, capture)
         physics = linear(capture.physics)
         given, seen, hidden = withheld_for_scores(y, physics, share)
         fitted = model.fitted(capture)

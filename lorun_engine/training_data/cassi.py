@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..decoding.evaluate import Window, at_wavelengths, cut_windows
+from ..decoding.evaluate import Window, at_wavelengths_near, cave_border, cut_windows
 from ..errors import LorunError
 from ..instrument import Dispersion
 from ..io import WAVELENGTHS, OpenOptions, open_companion, open_scene
@@ -30,11 +30,9 @@ from .dataset import Material, Sample, TrainingSet
 from .photographs import cut, picture_files, random_frames, read_photographs
 from .settings import CassiData
 
-CAVE_BORDER = 4  # columns at the left of a full-resolution CAVE cube hold wrong values
 _OTHER_STEPS = (1.0, 3.0, 4.0)
 _LARGEST_STRETCH, _LARGEST_MOVE = 0.2, 0.1  # of the spectra of measured scenes: logarithm, share of the bands
 _HALF_STEP = 128 / 65535
-RANGE_SLACK_NM = 10.0  # a cube may end this much short of the bands; its last band is repeated
 
 
 @dataclass(frozen=True)
@@ -213,7 +211,8 @@ def cassi_sampler(
     for path, share in material.cubes:
         scene = _read_cube(path, wavelengths_nm)
         part = held_out.get(path.stem)
-        border = CAVE_BORDER if "CAVE" in scene.source and scene.image.shape[2] == 512 else 0
+        width = scene.image.shape[2]
+        border = cave_border(width) if "CAVE" in scene.source and width == 512 else 0
         if part is None:
             training.append((scene.image[:, :, border:], share))
             continue
@@ -237,16 +236,12 @@ def cassi_sampler(
 
 
 def _read_cube(path: Path, wavelengths_nm: np.ndarray) -> Scene:
-    """The cube at the task's bands; its last bands are repeated up to RANGE_SLACK_NM beyond its ends."""
+    """The cube at the task's bands; its ends are repeated a little beyond."""
     scene = open_scene(path, OpenOptions())
     if path.stem.endswith("_8bit") or "_8bit_" in path.stem:  # the high byte of 16 bits: without steps
         steps = np.random.default_rng(0).uniform(-_HALF_STEP, _HALF_STEP, scene.image.shape)
         scene = replace(scene, image=(scene.image + steps).clip(0, 1).astype(np.float32))
-    own = scene.wavelengths_nm
-    if own is None:
-        return at_wavelengths(scene, wavelengths_nm)
-    inside = np.clip(wavelengths_nm, own.min(), own.max())
-    return at_wavelengths(scene, np.where(np.abs(inside - wavelengths_nm) <= RANGE_SLACK_NM, inside, wavelengths_nm))
+    return at_wavelengths_near(scene, wavelengths_nm)
 
 
 def _pattern(path: Path) -> Tensor:

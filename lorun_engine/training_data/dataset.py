@@ -67,10 +67,12 @@ class Material:
     def listing(self) -> list[dict[str, object]]:
         """Name, size and SHA-256 of every cube, mask and picture: the data list of checkpoints and cards."""
         paths = (*(path for path, _ in self.cubes), *self.masks, *self.pictures, *self.validation)
-        return [
-            {"name": path.name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-            for path in paths
-        ]
+        listed: list[dict[str, object]] = []
+        for path in paths:
+            with open(path, "rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            listed.append({"name": path.name, "bytes": path.stat().st_size, "sha256": digest})
+        return listed
 
 
 def find_material(

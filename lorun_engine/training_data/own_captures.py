@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..decoder import Decoder
+from ..decoder import Decoder, scale_for
 from ..measurement import Measurement
 from ..physics import LinearPhysics, linear
 from ..tasks.withheld import withheld_for_scores
@@ -34,7 +34,7 @@ class CaptureSampler:
         """
         found = []
         for capture in captures:
-            scale = decoder.input_scale(capture) if capture.input_scale is None else capture.input_scale
+            scale = scale_for(decoder, capture)
             y = torch.from_numpy(capture.y)[None] * scale
             physics = linear(capture.physics)
             if scored_alone:

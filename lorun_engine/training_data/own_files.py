@@ -181,8 +181,7 @@ def file_hash(path: Path) -> str:
     others = [path.with_suffix(suffix) for suffix in (".img", ".raw", ".dat", "")] if path.suffix == ".hdr" else []
     for part in (path, *(other for other in others if other.is_file())):
         with open(part, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+            hashlib.file_digest(stream, lambda: digest)
     return digest.hexdigest()
 
 
@@ -201,7 +200,7 @@ def _hash(image: np.ndarray) -> str:
 
 def _at_bands(scene: Scene, camera: Camera, path: Path) -> tuple[Scene, str]:
     """The cube interpolated to the camera's bands; its ends are repeated up to RANGE_SLACK_NM beyond."""
-    own, wanted = scene.wavelengths_nm, camera.wavelengths
+    own, wanted = scene.wavelengths_nm, camera.wavelengths_nm
     num_bands = camera.channels(len(scene.image))
     if own is None or wanted is None:
         if len(scene.image) == num_bands:

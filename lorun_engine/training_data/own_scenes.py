@@ -140,7 +140,7 @@ def _scene_sampler(
 
 def _bands_of(camera: Camera, num_bands: int) -> np.ndarray:
     """The camera's wavelengths, or some that could be."""
-    return np.linspace(450, 650, num_bands) if camera.wavelengths is None else camera.wavelengths
+    return np.linspace(450, 650, num_bands) if camera.wavelengths_nm is None else camera.wavelengths_nm
 
 
 def _in_channels(scene: Scene, channels: int) -> Scene:
@@ -161,7 +161,7 @@ def _built_in_checks(camera: Camera, composer: Composer | None, channels: int) -
         images = [
             composed.scenes(1, 128, 256, torch.Generator().manual_seed(n))[0].numpy() for n in range(_BUILT_IN_CHECK)
         ]
-    return [(f"computed {number}", Scene(image, camera.wavelengths)) for number, image in enumerate(images, 1)]
+    return [(f"computed {number}", Scene(image, camera.wavelengths_nm)) for number, image in enumerate(images, 1)]
 
 
 def _check_windows(checked: Sequence[tuple[str, Scene]], data: LocalData, camera: Camera) -> list[Window]:

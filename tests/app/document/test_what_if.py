@@ -132,23 +132,23 @@ def test_a_random_mask_and_another_direction_are_taken(qtbot, opened, window):
     assert physics.dispersion.direction == "-" and set(np.unique(mask)) <= {0.0, 1.0} and 0.1 < mask.mean() < 0.5
 
 
-def test_a_cube_of_a_file_is_brought_to_the_bands_of_the_camera(qtbot, opened, window, tmp_path):
+def test_a_cube_of_a_file_is_brought_to_the_bands_of_the_camera(qtbot, opened, window, tmp_path, monkeypatch):
     own = np.linspace(440, 660, 9)
     cube = np.tile(((own - 400) / 300)[:, None, None], (1, 20, 30)).astype(np.float32)
     write_cube(tmp_path / "cube.h5", cube, wavelengths_nm=own, attributes={})
     page = window(opened).what_if_page
-    page.take_file(tmp_path / "cube.h5")
+    take_file(page, tmp_path / "cube.h5", monkeypatch)
     simulated(qtbot, page.window())
     reference = opened.session.measurement.reference
     assert reference.shape == (4, 16, 14)
     np.testing.assert_allclose(reference[:, 0, 0], (opened.session.measurement.wavelengths_nm - 400) / 300, atol=1e-5)
 
 
-def test_a_file_that_does_not_suit_says_why_and_leaves_everything_open(qtbot, decoded, window, tmp_path):
+def test_a_file_that_does_not_suit_says_why_and_leaves_everything_open(qtbot, decoded, window, tmp_path, monkeypatch):
     np.save(tmp_path / "two.npy", np.ones((20, 20, 2), np.float32))
     shown = window(decoded)
     base, stages = decoded.session.measurement, decoded.session.stages
-    shown.what_if_page.take_file(tmp_path / "two.npy")
+    take_file(shown.what_if_page, tmp_path / "two.npy", monkeypatch)
     with qtbot.waitSignal(decoded.lanes.idle):
         shown.what_if_page.start.click()
     assert "2 bands" in shown.what_if_page.state.text() and shown.what_if_page.state.objectName() == "warn"
@@ -227,6 +227,13 @@ def test_photographs_change_ratio_or_kernel_and_scale(qtbot, make_parts, window,
         assert len(physics.sampling) == 32  # half of the 64 pixels of a block
     else:
         assert physics.scale == 4
+
+
+def take_file(page: panel.WhatIfPage, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chooses a file as the scene."""
+    monkeypatch.setattr(panel.QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    choose(page.source, "file")
+    page.source.activated.emit(page.source.currentIndex())
 
 
 def choose(box: QComboBox, value: object) -> None:
