@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QToolTip, QWidget
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    QTimer,
+)
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from ..assembly import Parts
 from ..document.arranging import in_order
@@ -18,109 +30,61 @@ WIDTHS = (40, 112)
 LABEL = 18
 EDGE = 3
 BAR = 8  # height of the scroll bar
+PANE = Qt.ItemDataRole.UserRole
+Index = QModelIndex | QPersistentModelIndex
 
 
-class Strip(QWidget):
-    """Paints what is visible; pictures are rendered one per turn of the event loop, those in sight first."""
+class Stages(QAbstractListModel):
+    """The panes that the strip shows, left to right, with the small pictures that were made of them."""
 
     def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._parts, self._session, self._pictures = parts, parts.session, pictures
-        self._images: dict[int, QImage] = {}
+        self._session, self._pictures = parts.session, pictures
         self._of = parts.session.stages
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._render_one)
-        self.setAccessibleName("Thumbnails of the stages")
-        self.setFixedHeight(EDGE + HEIGHT + LABEL)
-
-    @property
-    def panes(self) -> list[int]:
-        """What the strip shows, left to right."""
-        stages = list(range(self._pictures.num_stages))
-        return stages + [REFERENCE] * (bool(stages) and self._pictures.size(REFERENCE) is not None)
+        self._images: dict[int, QImage] = {}
+        self.panes: list[int] = []
 
     @property
     def missing(self) -> list[int]:
-        """The pictures still to be rendered."""
+        """The pictures still to be made."""
         return [pane for pane in self.panes if pane not in self._images]
 
     def refresh(self) -> None:
-        """Grows to the stages that are there and asks for their pictures."""
-        if self._session.stages is not self._of:
-            self._of = self._session.stages
-            self._images.clear()
-        self.setFixedWidth(max(1, 2 * EDGE + len(self.panes) * self._pitch - GRID))
-        if self.missing and not self._timer.isActive():
-            self._timer.start(0)
-        self.update()
+        """Takes up the stages that are there."""
+        stages = list(range(self._pictures.num_stages))
+        panes = stages + [REFERENCE] * (bool(stages) and self._pictures.size(REFERENCE) is not None)
+        if self._session.stages is not self._of or panes != self.panes:
+            self.beginResetModel()
+            if self._session.stages is not self._of:
+                self._of = self._session.stages
+                self._images.clear()
+            self.panes = panes
+            self.endResetModel()
 
-    def place(self, position: int) -> QRectF:
-        """Where the picture at a position of the strip lies."""
-        return QRectF(EDGE + position * self._pitch, EDGE, self._pitch - GRID, HEIGHT)
-
-    def pane_at(self, point: QPointF) -> int | None:
-        """The pane whose picture or label lies under a point of the widget."""
-        position = int(point.x() - EDGE + GRID / 2) // self._pitch
-        panes = self.panes
-        return panes[position] if 0 <= position < len(panes) else None
-
-    @property
-    def _pitch(self) -> int:
-        """From one picture to the next, in px."""
-        height, width = self._pictures.size(0) or (1, 1)
-        return GRID + min(max(round(HEIGHT * width / height), WIDTHS[0]), WIDTHS[1])
-
-    def _render_one(self) -> None:
-        if not (missing := self.missing):
-            return
-        seen = self.visibleRegion().boundingRect()
-        in_sight = [pane for pane in missing if seen.intersects(self.place(self.panes.index(pane)).toRect())]
-        pane = (in_sight or missing)[0]
-        side = round(max(HEIGHT, self._pitch - GRID) * self.devicePixelRatioF())
-        image = self._pictures.thumbnail(pane, side)
-        if image is not None:
+    def make(self, pane: int, side: int) -> None:
+        """Makes the picture of a pane, `side` px along its longer side."""
+        if (image := self._pictures.thumbnail(pane, side)) is not None:
             self._images[pane] = image
-            self.update(self.place(self.panes.index(pane)).toAlignedRect())
-            self._timer.start(0)
+            place = self.index(self.panes.index(pane))
+            self.dataChanged.emit(place, place, [Qt.ItemDataRole.DecorationRole])
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        seen = event.rect().adjusted(-self._pitch, 0, self._pitch, 0)
-        for position, pane in enumerate(self.panes):
-            if seen.intersects(self.place(position).toRect()):
-                self._paint_one(painter, pane, self.place(position))
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
+        return 0 if parent.isValid() else len(self.panes)
 
-    def _paint_one(self, painter: QPainter, pane: int, place: QRectF) -> None:
-        colours, selection = tokens(), self._session.selection
-        if (image := self._images.get(pane)) is not None:
-            scale = min(place.width() / image.width(), place.height() / image.height())
-            target = QRectF(0, 0, image.width() * scale, image.height() * scale)
-            target.moveCenter(place.center())
-            painter.drawImage(target, image)
-        else:
-            painter.fillRect(place, QColor(colours.image))
-        is_chosen = pane == selection.stage
-        if pane in selection.panes:
-            painter.setPen(QPen(QColor(colours.accent), 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
-        font = self.font()
-        font.setBold(is_chosen)
-        painter.setFont(font)
-        painter.setPen(QColor(colours.text if is_chosen else colours.dim))
-        label = {0: "start", REFERENCE: "reference"}.get(pane, str(pane))
-        under = QRectF(place.x() - GRID, place.bottom() + 2, place.width() + 2 * GRID, LABEL - 2)
-        painter.drawText(under, Qt.AlignmentFlag.AlignCenter, label)
-
-    def event(self, event) -> bool:
-        if isinstance(event, QHelpEvent):
-            pane = self.pane_at(QPointF(event.pos()))
-            QToolTip.showText(event.globalPos(), "" if pane is None else self._hint(pane), self)
-            return True
-        return super().event(event)
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole):
+        pane = self.panes[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return {0: "start", REFERENCE: "reference"}.get(pane, str(pane))
+            case Qt.ItemDataRole.DecorationRole:
+                return self._images.get(pane)
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return title_of(pane)
+            case Qt.ItemDataRole.ToolTipRole:
+                return self._hint(pane)
+            case Qt.ItemDataRole.UserRole:
+                return pane
+        return None
 
     def _hint(self, pane: int) -> str:
         if pane == REFERENCE:
@@ -128,46 +92,154 @@ class Strip(QWidget):
         residual = number(self._session.stages.row(pane).residual)
         return f"{title_of(pane)}, residual {residual}\nClick shows it, Ctrl-click adds or takes away a pane"
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        pane = self.pane_at(event.position())
-        if pane is None:
-            return
-        panes = self._session.selection.panes
-        if pane == REFERENCE or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            others = [shown for shown in panes if shown != pane]
-            self._parts.looking.set_panes(others if pane in panes else in_order([*panes, pane]))
+
+class _Small(QStyledItemDelegate):
+    """A picture with its name under it: framed where a pane shows it, bold where it is the chosen stage."""
+
+    def __init__(self, strip: StageStrip) -> None:
+        super().__init__(strip)
+        self._strip = strip
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return self._strip.gridSize()
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        colours, is_chosen = tokens(), index.data(PANE) == self._strip.chosen
+        place = QRectF(option.rect.x() + EDGE, option.rect.y() + EDGE, option.rect.width() - GRID, HEIGHT)
+        painter.save()
+        painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
+        if (image := index.data(Qt.ItemDataRole.DecorationRole)) is not None:
+            size = QSize(image.size()).scaled(place.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
+            target = QRectF(QPointF(), size)
+            target.moveCenter(place.center())
+            painter.drawImage(target, image)
         else:
-            self._parts.looking.select_stage(pane)
+            painter.fillRect(place, QColor(colours.image))
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.setPen(QPen(QColor(colours.accent), 2))
+            painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
+        font = option.font
+        font.setBold(is_chosen)
+        font.setUnderline(bool(option.state & QStyle.StateFlag.State_HasFocus))
+        painter.setFont(font)
+        painter.setPen(QColor(colours.text if is_chosen else colours.dim))
+        under = QRectF(place.x() - GRID, place.bottom() + 2, place.width() + 2 * GRID, LABEL - 2)
+        painter.drawText(under, Qt.AlignmentFlag.AlignCenter, index.data())
+        painter.restore()
 
 
-class StageStrip(QScrollArea):
-    """The strip in a frame that scrolls sideways and keeps the chosen stage in sight."""
+class StageStrip(QListView):
+    """Small pictures in a row, made one per turn of the event loop, those in sight first.
+
+    The keys: left and right choose a stage, Home and End the first and the last, Space and Return add or take away
+    a pane. Selected are the panes that are shown.
+    """
 
     def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
-        self._session = parts.session
-        self._stage = -1
-        self.strip = Strip(parts, pictures)
-        self.setWidget(self.strip)
+        self._parts, self._session, self._pictures = parts, parts.session, pictures
+        self.stages = Stages(parts, pictures)
+        self._stage = -1  # the one that was brought in sight
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._make_one)
+        self.setModel(self.stages)
+        self.setItemDelegate(_Small(self))
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setMovement(QListView.Movement.Static)
+        self.setWrapping(False)
+        self.setUniformItemSizes(True)
+        self.setSelectionMode(QListView.SelectionMode.MultiSelection)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setObjectName("bare")
+        self.setAccessibleName("Thumbnails of the stages")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        self.setFixedHeight(self.strip.height() + BAR)
+        self.setHorizontalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.setFixedHeight(EDGE + HEIGHT + LABEL + BAR)
         self.viewport().setAutoFillBackground(False)
-        self.strip.setAutoFillBackground(False)
+
+    @property
+    def chosen(self) -> int:
+        """The stage that is looked at."""
+        return self._session.selection.stage
 
     def refresh(self) -> None:
         """Shows the stages that are there, the chosen one in sight whenever it changes."""
-        self.strip.refresh()
-        stage, panes = self._session.selection.stage, self.strip.panes
-        if stage != self._stage and stage in panes:
-            self._stage = stage
-            place = self.strip.place(panes.index(stage)).toRect()
-            self.ensureVisible(place.center().x(), place.center().y(), place.width(), 0)
+        self.setGridSize(QSize(self._pitch, EDGE + HEIGHT + LABEL))
+        self.stages.refresh()
+        shown = QItemSelection()
+        for row, pane in enumerate(self.stages.panes):
+            if pane in self._session.selection.panes:
+                shown.select(self.stages.index(row), self.stages.index(row))
+        self.selectionModel().select(shown, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        is_new = self.chosen != self._stage or not self.currentIndex().isValid()
+        if self.chosen in self.stages.panes and is_new:
+            self._stage = self.chosen
+            self._make_current(self.stages.index(self.chosen))
+        if self.stages.missing and not self._timer.isActive():
+            self._timer.start(0)
+        self.viewport().update()
+
+    def place(self, pane: int) -> QRect:
+        """Where the picture of a pane and its name lie in the viewport."""
+        return self.visualRect(self.stages.index(self.stages.panes.index(pane)))
+
+    @property
+    def _pitch(self) -> int:
+        """From one picture to the next, in px."""
+        height, width = self._pictures.size(0) or (1, 1)
+        return GRID + min(max(round(HEIGHT * width / height), WIDTHS[0]), WIDTHS[1])
+
+    def _make_current(self, index: QModelIndex) -> None:
+        self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
+        self.scrollTo(index)
+
+    def _make_one(self) -> None:
+        if not (missing := self.stages.missing):
+            return
+        seen = self.viewport().rect()
+        in_sight = [pane for pane in missing if seen.intersects(self.place(pane))]
+        side = round(max(HEIGHT, self._pitch - GRID) * self.devicePixelRatioF())
+        self.stages.make((in_sight or missing)[0], side)
+        self._timer.start(0)
+
+    def _toggle(self, pane: int) -> None:
+        """Adds a pane to those shown, or takes it away."""
+        panes = self._session.selection.panes
+        others = [shown for shown in panes if shown != pane]
+        self._parts.looking.set_panes(others if pane in panes else in_order([*panes, pane]))
 
     def sizeHint(self) -> QSize:
         return QSize(480, self.height())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.indexAt(event.position().toPoint())
+        if not index.isValid():
+            return
+        pane = index.data(PANE)
+        if pane == REFERENCE or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._toggle(pane)
+        else:
+            self._parts.looking.select_stage(pane)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Nothing is dragged: a press has done all."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        current = self.currentIndex()
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter) and current.isValid():
+            self._toggle(current.data(PANE))
+        elif event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End):
+            last = len(self.stages.panes) - 1
+            step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -last, Qt.Key.Key_End: last}
+            index = self.stages.index(min(max(current.row() + step[event.key()], 0), last))
+            self._make_current(index)
+            if index.data(PANE) != REFERENCE:
+                self._parts.looking.select_stage(index.data(PANE))
+        else:
+            event.ignore()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """A plain wheel scrolls sideways: there is nothing above or below."""

@@ -238,7 +238,7 @@ def _style_sheet(theme: Theme) -> str:
         gridline-color: {theme.line}; selection-background-color: {theme.accent};
         selection-color: {theme.on_accent}; }}
     QTableCornerButton::section {{ background: {theme.background}; border: none; }}
-    QScrollArea, QScrollArea > QWidget > QWidget#column {{ background: transparent; border: none; }}
+    QListView#bare, QScrollArea, QScrollArea > QWidget > QWidget#column {{ background: transparent; border: none; }}
     QStatusBar {{ background: {theme.background}; color: {theme.dim}; border-top: 1px solid {theme.line}; }}
     QStatusBar QLabel {{ color: {theme.dim}; }}
     QStatusBar::item {{ border: none; }}

@@ -136,7 +136,7 @@ def test_a_single_band_that_is_chosen_ends_the_range(qtbot, window):
     parts.looking.set_mode("montage")
     assert parts.ruler.range == (0, 2)
     montage = window.centre.montage
-    qtbot.mouseClick(montage, LEFT, pos=montage.tile_rect(3).center().toPoint())
+    qtbot.mouseClick(montage.tiles.viewport(), LEFT, pos=montage.tiles.tile_rect(3).center())
     assert parts.ruler.range is None and parts.session.selection.band == 3
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
@@ -229,28 +229,25 @@ def test_arrow_keys_step_through_stages_and_bands_and_escape_lets_the_pixel_go(q
     decoded.looking.select_stage(2)
     decoded.looking.select_band(1)
     decoded.looking.select_pixel((3, 4))
-    for mode in ("band", "montage"):
-        decoded.looking.set_mode(mode)
-        focused = centre.montage if mode == "montage" else shown_cards(centre)[0].pane
-        for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Left):
-            qtbot.keyClick(focused, key)
-        for key in (Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down):
-            qtbot.keyClick(focused, key)
-    assert (decoded.session.selection.stage, decoded.session.selection.band) == (4, 2)
-    qtbot.keyClick(centre.montage, Qt.Key.Key_Escape)
+    decoded.looking.set_mode("band")
+    focused = shown_cards(centre)[0].pane
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Left, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down):
+        qtbot.keyClick(focused, key)
+    assert (decoded.session.selection.stage, decoded.session.selection.band) == (3, 2)
+    decoded.looking.set_mode("montage")
+    qtbot.keyClick(centre.montage.tiles, Qt.Key.Key_Escape)
     assert decoded.session.selection.pixel is None
 
 
 def test_a_click_on_the_strip_shows_a_stage_and_ctrl_click_adds_or_takes_away_a_pane(qtbot, decoded, show):
     centre = show(decoded)
-    strip = centre.stepping.strip.strip
-    assert strip.panes == [0, 1, 2, 3, 4, 5, REFERENCE]
+    strip = centre.stepping.strip
+    assert strip.stages.panes == [0, 1, 2, 3, 4, 5, REFERENCE]
     set_panes(decoded, 5)
 
     def click(pane: int, *, with_control: bool = False) -> None:
-        place = strip.place(strip.panes.index(pane)).center().toPoint()
         modifier = Qt.KeyboardModifier.ControlModifier if with_control else Qt.KeyboardModifier.NoModifier
-        qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, modifier, place)
+        qtbot.mouseClick(strip.viewport(), Qt.MouseButton.LeftButton, modifier, strip.place(pane).center())
 
     click(4)
     assert decoded.session.selection.panes == (4,)
@@ -266,12 +263,12 @@ def test_a_click_on_the_strip_shows_a_stage_and_ctrl_click_adds_or_takes_away_a_
 
 def test_thumbnails_come_one_by_one_after_the_event_and_are_made_anew_for_another_decode(qtbot, decoded, show):
     centre = show(decoded)
-    strip = centre.stepping.strip.strip
-    assert len(strip.missing) == 7
-    qtbot.waitUntil(lambda: not strip.missing)
+    stages = centre.stepping.strip.stages
+    assert len(stages.missing) == 7
+    qtbot.waitUntil(lambda: not stages.missing)
     with qtbot.waitSignal(decoded.lanes.idle):
         decoded.session.restore()
-    qtbot.waitUntil(lambda: len(strip.panes) == 7 and not strip.missing)
+    qtbot.waitUntil(lambda: len(stages.panes) == 7 and not stages.missing)
 
 
 def test_playing_runs_through_the_stages_and_stops_at_the_last(qtbot, decoded, show, monkeypatch):
@@ -306,7 +303,7 @@ def test_sixty_stages_are_no_trouble(qtbot, make_parts, fake_decoder_type, snaps
     assert centre.stepping.stage_label.text() == "60 of 60"
     assert len(shown_cards(centre)) == 4
     strip = centre.stepping.strip
-    qtbot.waitUntil(lambda: not strip.strip.missing)
+    qtbot.waitUntil(lambda: not strip.stages.missing)
     assert strip.horizontalScrollBar().value() > 0  # the newest is in sight
     parts.looking.select_stage(0)
     assert strip.horizontalScrollBar().value() == 0
@@ -319,15 +316,64 @@ def test_the_montage_has_a_tile_for_every_band_and_a_click_chooses_one(qtbot, de
     centre = show(decoded)
     decoded.looking.set_mode("montage")
     QApplication.processEvents()
-    tiles = [centre.montage.tile_rect(band) for band in range(4)]
-    inside = centre.montage.rect()
-    assert all(inside.contains(tile.toAlignedRect()) for tile in tiles)
+    montage = centre.montage.tiles
+    for width in range(700, 704):
+        centre.resize(width, 500)
+        QApplication.processEvents()
+        tiles = [montage.tile_rect(band) for band in range(4)]
+        assert all(montage.viewport().rect().contains(tile) for tile in tiles), width
     assert not any(a.intersects(b) for a in tiles for b in tiles if a is not b)
-    qtbot.mouseClick(centre.montage, Qt.MouseButton.LeftButton, pos=tiles[3].center().toPoint())
+    qtbot.mouseClick(montage.viewport(), Qt.MouseButton.LeftButton, pos=tiles[3].center())
     assert decoded.session.selection.band == 3
-    qtbot.mouseDClick(centre.montage, Qt.MouseButton.LeftButton, pos=tiles[0].center().toPoint())
+    qtbot.mouseClick(montage.viewport(), Qt.MouseButton.LeftButton, pos=tiles[0].center())
+    qtbot.mouseDClick(montage.viewport(), Qt.MouseButton.LeftButton, pos=tiles[0].center())
     assert (decoded.session.selection.band, decoded.session.selection.mode) == (0, "band")
-    assert centre.montage.band_at(QPointF(QPoint(1, 1))) is None
+
+
+def test_the_arrow_keys_choose_a_tile_of_the_montage_and_return_shows_it_large(qtbot, decoded, show):
+    centre = show(decoded)
+    decoded.looking.set_mode("montage")
+    decoded.looking.select_band(0)
+    montage = centre.montage.tiles
+    columns = sum(montage.tile_rect(band).top() == montage.tile_rect(0).top() for band in range(4))
+    assert columns in (2, 4)
+    qtbot.keyClick(montage, Qt.Key.Key_Right)
+    assert decoded.session.selection.band == 1
+    qtbot.keyClick(montage, Qt.Key.Key_End)
+    assert decoded.session.selection.band == 3
+    qtbot.keyClick(montage, Qt.Key.Key_Return)
+    assert (decoded.session.selection.band, decoded.session.selection.mode) == (3, "band")
+
+
+def test_bands_of_a_range_are_all_marked_in_the_montage(decoded, show):
+    centre = show(decoded)
+    decoded.looking.select_bands((1, 2))
+    decoded.looking.set_mode("montage")
+    assert sorted(index.row() for index in centre.montage.tiles.selectedIndexes()) == [1, 2]
+
+
+def test_the_strip_can_be_walked_by_keys_and_says_what_it_shows(qtbot, decoded, show):
+    centre = show(decoded)
+    strip = centre.stepping.strip
+    assert strip.focusPolicy() & Qt.FocusPolicy.TabFocus
+    set_panes(decoded, 2, 4)
+    decoded.looking.select_stage(4)
+
+    def shown() -> list[str]:
+        role = Qt.ItemDataRole.AccessibleTextRole
+        return [index.data(role) for index in sorted(strip.selectedIndexes(), key=lambda index: index.row())]
+
+    assert shown() == ["Stage 2", "Stage 4"]
+    qtbot.keyClick(strip, Qt.Key.Key_Left)
+    assert (decoded.session.selection.stage, shown()) == (3, ["Stage 2", "Stage 3"])
+    qtbot.keyClick(strip, Qt.Key.Key_Home)
+    assert decoded.session.selection.stage == 0
+    qtbot.keyClick(strip, Qt.Key.Key_End)  # the reference is a pane and no stage
+    assert decoded.session.selection.stage == 0
+    qtbot.keyClick(strip, Qt.Key.Key_Space)
+    assert shown() == ["Start", "Stage 2", "Reference"]
+    qtbot.keyClick(strip, Qt.Key.Key_Return)
+    assert shown() == ["Start", "Stage 2"]
 
 
 # ---- what is drawn -----------------------------------------------------------------------------------------------

@@ -286,9 +286,9 @@ def test_a_stage_whose_residual_rises_is_named_in_words():
 
 def test_the_strip_ends_with_the_reference_and_the_measurement_is_no_part_of_it(qtbot, decoded, show):
     window = show(decoded)
-    strip = window.centre.stepping.strip.strip
-    assert strip.panes[-1] == REFERENCE and MEASUREMENT not in strip.panes
-    qtbot.waitUntil(lambda: not strip.missing)
+    stages = window.centre.stepping.strip.stages
+    assert stages.panes[-1] == REFERENCE and MEASUREMENT not in stages.panes
+    qtbot.waitUntil(lambda: not stages.missing)
 
 
 def test_the_range_of_a_change_is_not_deceived_by_the_grid_of_an_enlargement(decoded):
