@@ -26,7 +26,7 @@ run: $(RUN_READY) $(QT_READY)
 	@$(BIN)/lorun demo
 
 test: lint $(QT_READY)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 lint: $(TEST_READY)
 	@$(BIN)/ruff check .

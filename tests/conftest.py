@@ -14,6 +14,8 @@ import pytest
 from lorun_engine import share_cores
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: a thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 share_cores()  # before any test imports torch
 GRACE_MS = 2000  # for a thread that was told to stop
 

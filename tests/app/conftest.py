@@ -90,6 +90,35 @@ def qtbot(qtbot):
     return qtbot
 
 
+_SEARCHED: dict[tuple, list] = {}  # the events of whole searches
+
+
+@pytest.fixture(autouse=True)
+def search_each_capture_once(monkeypatch):
+    """Every decode searches the mask of its capture, most of them that of the same snapshot: one search serves all."""
+    from lorun_engine.camera_checks import alignment
+
+    align = alignment.align
+
+    def once(measurement, **reach):
+        physics = measurement.physics
+        if measurement.task != "cassi":
+            yield from align(measurement, **reach)
+            return
+        mask = physics.mask.numpy()
+        key = (measurement.y.tobytes(), mask.tobytes(), mask.shape, repr(physics.dispersion), repr(reach))
+        if key in _SEARCHED:
+            yield from _SEARCHED[key]
+            return
+        events = []
+        for event in align(measurement, **reach):
+            events.append(event)
+            yield event
+        _SEARCHED[key] = events
+
+    monkeypatch.setattr(alignment, "align", once)
+
+
 @pytest.fixture
 def fake() -> FakeDecoder:
     return FakeDecoder()
