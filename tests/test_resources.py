@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ def test_every_shipped_set_is_whole_and_beats_what_needs_no_weights_on_its_sampl
     sample = open_measurement([resource_path("samples", f"{entry.task}.h5")], OpenOptions())
     model = open_decoder(entry.name, library=[WEIGHTS], task=entry.task)
     decoders = list(TASKS[entry.task].decoders.values())
+    best = 0.0
     if entry.task == "cs":  # every set takes samples by its own matrix
         sample = cs.simulate(Scene(sample.reference), model.adapters.sampling.numpy())
     if entry.task == "sr":  # and every set its own factor
@@ -67,13 +69,19 @@ def test_every_shipped_set_is_whole_and_beats_what_needs_no_weights_on_its_sampl
         sample = sr.simulate(Scene(sample.reference), sample.physics.kernel[0].numpy(), scale)
         decoders = [sr.Bicubic()]
     if entry.task == "cassi":
-        decoders = [GapTv()]
+        decoders, best = [], gap_tv_on_the_sample()
     *_, last = restore(model, sample)
-    best = 0.0
     for decoder in decoders:
         *_, without = restore(decoder, sample)
         best = max(best, without.metrics["psnr"])
     assert last.metrics["psnr"] > best + 1
+
+
+@cache
+def gap_tv_on_the_sample() -> float:
+    """PSNR in dB."""
+    *_, last = restore(GapTv(), open_measurement([resource_path("samples", "cassi.h5")], OpenOptions()))
+    return last.metrics["psnr"]
 
 
 def test_every_backbone_serves_a_set_and_all_weights_together_stay_small():
