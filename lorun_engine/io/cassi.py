@@ -24,13 +24,13 @@ from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Op
 from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
 from .resolved import (
     SCENE_KEYS,
-    WAVELENGTH_KEYS,
     Resolved,
     RoleRow,
     Said,
     require_numbers,
     stated_input_scale,
 )
+from .units import WAVELENGTH_KEYS
 from .wavelengths import WAVELENGTHS
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ SCENE_KEYS = (
     *("reference", "cube", "img", "img_expand", "img_expend", "data_slice", "hsi", "orig", "truth", "gt", "label"),
     *("rad", "scene", "hyperspectral"),
 )
-WAVELENGTH_KEYS = ("wavelengths_nm", "wavelengths", "wavelength", "wavelength_nm", "lambda", "bands", "wl")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from .cassi_geometry import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read
 from .reading import Reading, reading_of, task_of
-from .resolved import SCENE_KEYS, WAVELENGTH_KEYS, RoleRow
+from .resolved import SCENE_KEYS, RoleRow
+from .units import WAVELENGTH_KEYS
 
 UNUSED = "unused"
 RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import FileError, GeometryError
 from .atomic import replacing
 from .envi import plain, write_envi_header
-from .readers import LONGEST_TEXT, as_nanometres, envi_header_of, read
+from .readers import LONGEST_TEXT, as_nanometres, envi_header_of, head_of, is_envi_header, read, read_envi_header
 
 FEWEST_BANDS = 3  # below that an angle says nothing
 MOST_SPECTRA = 20_000
@@ -69,12 +69,7 @@ def spectral_angles(spectrum: np.ndarray, others: np.ndarray) -> np.ndarray:
 def read_library(path: Path | str) -> SpectralLibrary:
     """The spectra of an ENVI library (its .sli or .hdr file) or of a CSV table. Raises FileError with a sentence."""
     path = Path(path)
-    try:
-        with open(path, "rb") as stream:
-            is_envi = stream.read(64).lstrip().startswith(b"ENVI") or envi_header_of(path) is not None
-    except OSError as error:
-        reason = error.strerror or error
-        raise FileError(f"{path} cannot be opened: {reason}. Check the path and its rights.") from error
+    is_envi = is_envi_header(head_of(path)) or envi_header_of(path) is not None
     names, wavelengths_nm, spectra = _read_envi(path) if is_envi else _read_csv(path)
     return _checked(path, names, wavelengths_nm, spectra)
 
@@ -107,15 +102,13 @@ Found = tuple[list[str], np.ndarray, np.ndarray]  # names, wavelengths in nm, sp
 
 def _read_envi(path: Path) -> Found:
     """An ENVI library; size, type and byte order of its data are checked as those of every ENVI file."""
-    from spectral.io import envi
-
     header_path = envi_header_of(path) or path
     data_path = path
     if header_path == path:
         beside = [path.with_suffix(""), path.with_suffix(".sli"), path.with_suffix(".SLI")]
         data_path = next((candidate for candidate in beside if candidate.is_file()), path)
     found = read(data_path)[0]
-    header = envi.read_envi_header(str(header_path))
+    header = read_envi_header(header_path)
     if str(header.get("file type", "")).strip().lower() != _ENVI_LIBRARY.lower() or found.array.ndim != 2:
         raise FileError(
             f"{header_path.name} describes an image ({header.get('file type', 'no file type')}); "

@@ -103,7 +103,10 @@ def test_what_is_not_numbers_is_left_out_of_a_mat_file_and_cells_are_looked_into
     cell = np.array([[1], [2], ["text"]], dtype=object)
     odd = {"text": "hello", "cell": cell, "complex": CUBE[..., 0] * 1j, "struct": {"a": 1}}
     found = read(write_mat_5(tmp_path / "odd.mat", img=CUBE, **odd))
-    assert [entry.key for entry in found] == ["img", "cell[1]", "cell[2]"]
+    assert [entry.key for entry in found] == ["img", "cell[1]", "cell[2]", "struct/a"]
+    assert found[0].notes == (
+        "'complex' of odd.mat holds complex numbers; real ones were expected. Save its magnitude or its real part.",
+    )
     assert "no numbers" in sentence(write_mat_5(tmp_path / "only_text.mat", text="hello"))
 
 
@@ -406,12 +409,12 @@ def test_a_table_with_unequal_rows_or_a_stray_word_is_refused(tmp_path):
         assert "equal rows" in sentence(tmp_path / f"{number}.txt")
 
 
-@pytest.mark.parametrize("start", ["1 2\n", "ENVI\n"])
-def test_a_text_that_would_take_minutes_is_refused_at_once(tmp_path, start):
+@pytest.mark.parametrize("start, kind", [("1 2\n", "text"), ("ENVI\n", "header")])
+def test_a_text_that_would_take_minutes_is_refused_at_once(tmp_path, start, kind):
     (tmp_path / "long.hdr").write_text(start)
     (tmp_path / "long").write_bytes(b"x")
     os.truncate(tmp_path / "long.hdr", 1 << 30)  # sparse: nothing is stored
-    assert "text of 1024 MiB" in sentence(tmp_path / "long.hdr")
+    assert f"{kind} of 1024 MiB" in sentence(tmp_path / "long.hdr")
 
 
 def test_wavelengths_come_from_a_column_a_row_or_an_array_in_either_unit(tmp_path):
