@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
 
 from lorun_engine.errors import FileError
 from lorun_engine.io import OpenOptions, replacing
+from lorun_engine.schema import Among, Stages, json_of, salvaged
 
 LOG = logging.getLogger("lorun")
 MAX_RECENT = 8
@@ -28,10 +28,10 @@ MAX_FOLDERS = 200
 class RecentJob:
     """What was opened, how it was corrected and what it was decoded with."""
 
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
     options: OpenOptions = OpenOptions()
     decoder: str | None = None
-    num_stages: int | None = None
+    num_stages: Stages | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class RecentJob:
 class Settings:
     """`folders` maps a folder to the corrections that were made for its files; `window` is Qt's geometry in hex."""
 
-    theme: str = "system"
+    theme: Annotated[str, Among(("system", "light", "dark"))] = "system"
     window: str = ""
     recent: tuple[RecentJob, ...] = ()
     folders: Mapping[str, OpenOptions] = field(default_factory=dict)
@@ -83,7 +83,7 @@ def settings_path() -> Path:
 def load(path: Path) -> Settings:
     """The settings in `path`; the defaults where it is missing or damaged, entry by entry."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json_of(path.read_bytes())
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError) as error:
@@ -91,14 +91,13 @@ def load(path: Path) -> Settings:
         return Settings()
     if not isinstance(document, dict):
         return Settings()
-    recent, folders = document.get("recent"), document.get("folders")
-    return Settings(
-        theme=document["theme"] if document.get("theme") in ("light", "dark") else "system",
-        window=document["window"] if isinstance(document.get("window"), str) else "",
-        recent=tuple(filter(None, map(_recent, recent if isinstance(recent, list) else ()))),
-        folders={
-            str(folder): _options(known) for folder, known in (folders if isinstance(folders, dict) else {}).items()
-        },
+    recent, folders = document.pop("recent", None), document.pop("folders", None)
+    jobs = (_recent(entry) for entry in (recent if isinstance(recent, list) else ()))
+    known = folders if isinstance(folders, dict) else {}
+    return replace(
+        salvaged(Settings, document),
+        recent=tuple(job for job in jobs if job.paths),
+        folders={folder: salvaged(OpenOptions, entry) for folder, entry in known.items()},
     )
 
 
@@ -112,44 +111,10 @@ def save(path: Path, settings: Settings) -> None:
         LOG.warning("The settings could not be written to %s (%s).", path, error)
 
 
-def _recent(entry: Any) -> RecentJob | None:
-    paths = entry.get("paths") if isinstance(entry, dict) else None
-    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
-        return None
-    decoder, num_stages = entry.get("decoder"), entry.get("num_stages")
-    return RecentJob(
-        paths=tuple(paths),
-        options=_options(entry.get("options")),
-        decoder=decoder if isinstance(decoder, str) else None,
-        num_stages=num_stages if isinstance(num_stages, int) and num_stages > 0 else None,
-    )
-
-
-def _options(entry: Any) -> OpenOptions:
-    """Options from JSON; names that this version does not know, and values of another type, are dropped."""
-    annotations = typing.get_type_hints(OpenOptions)
-    values = {name: _tuples(value) for name, value in entry.items()} if isinstance(entry, dict) else {}
-    return OpenOptions(
-        **{name: value for name, value in values.items() if name in annotations and _is_a(value, annotations[name])}
-    )
-
-
-def _is_a(value: Any, annotation: Any) -> bool:
-    """Whether `value` is of the annotated type: a plain type, a union, or a tuple."""
-    parts = typing.get_args(annotation)
-    if typing.get_origin(annotation) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        if parts[-1] is Ellipsis:
-            return all(_is_a(item, parts[0]) for item in value)
-        return len(value) == len(parts) and all(map(_is_a, value, parts))
-    if parts:
-        return any(_is_a(value, part) for part in parts)
-    return isinstance(value, (int, float) if annotation is float else annotation) and not isinstance(value, bool)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def _recent(entry: Any) -> RecentJob:
+    """A recent job; what is wrong in it is left out."""
+    options = salvaged(OpenOptions, entry.pop("options", None) if isinstance(entry, dict) else None)
+    return replace(salvaged(RecentJob, entry), options=options)
 
 
 def _moved(selector: str, moved: Mapping[str, str]) -> str:

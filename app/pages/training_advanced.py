@@ -7,6 +7,7 @@ from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 from lorun_engine.io.reading import reading_of
+from lorun_engine.schema import hints_of
 
 from ..resources import resource_path
 from ..training.planning import Situation
@@ -18,31 +19,30 @@ OF_MASKS = ("random_masks",)
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of the recipe as people see it: its name there, what is typed, its title, and what it does."""
+    """A setting of the recipe as people see it: its name there, its title, and what it does."""
 
     name: str
-    kind: type
     title: str
     hint: str
 
 
 SETTINGS = (
-    Setting("adapter_steps", int, "Steps", "How often the adapters are corrected."),
-    Setting("adapter_learning_rate", float, "Learning rate", "Its peak; less is slower and safer."),
-    Setting("batch", int, "Samples a step", "More are steadier, and take longer and more memory."),
-    Setting("crop", str, "Size of a sample", "Across and along the dispersion, in pixels."),
-    Setting("built_in", float, "Computed scenes", "Their share; they keep a set from knowing only yours."),
-    Setting("random_masks", float, "Other masks", "Share of the samples with another mask than yours."),
-    Setting("loss", str, "Loss", "What is made small."),
-    Setting("validation_steps", int, "Steps between validations", "Every score is a point of the curve."),
-    Setting("patience", int, "Patience", "Validations without a better one that end it; 0: never."),
-    Setting("check_windows", int, "Scored windows", "Of the withheld scenes, at most."),
-    Setting("withheld", float, "Withheld values", "Measurements alone: the share that is predicted."),
-    Setting("equivariance", float, "Weight of moved scenes", "Measurements alone: 0 leaves them out."),
-    Setting("warm_up_steps", int, "Steps of warm-up", "The learning rate rises over these."),
-    Setting("ema_decay", float, "Averaging", "How long the mean of the weights remembers."),
-    Setting("checkpoint_steps", int, "Steps between checkpoints", "Also every 15 seconds."),
-    Setting("precision", str, "Precision", "auto: the quickest here."),
+    Setting("adapter_steps", "Steps", "How often the adapters are corrected."),
+    Setting("adapter_learning_rate", "Learning rate", "Its peak; less is slower and safer."),
+    Setting("batch", "Samples a step", "More are steadier, and take longer and more memory."),
+    Setting("crop", "Size of a sample", "Across and along the dispersion, in pixels."),
+    Setting("built_in", "Computed scenes", "Their share; they keep a set from knowing only yours."),
+    Setting("random_masks", "Other masks", "Share of the samples with another mask than yours."),
+    Setting("loss", "Loss", "What is made small."),
+    Setting("validation_steps", "Steps between validations", "Every score is a point of the curve."),
+    Setting("patience", "Patience", "Validations without a better one that end it; 0: never."),
+    Setting("check_windows", "Scored windows", "Of the withheld scenes, at most."),
+    Setting("withheld", "Withheld values", "Measurements alone: the share that is predicted."),
+    Setting("equivariance", "Weight of moved scenes", "Measurements alone: 0 leaves them out."),
+    Setting("warm_up_steps", "Steps of warm-up", "The learning rate rises over these."),
+    Setting("ema_decay", "Averaging", "How long the mean of the weights remembers."),
+    Setting("checkpoint_steps", "Steps between checkpoints", "Also every 15 seconds."),
+    Setting("precision", "Precision", "auto: the quickest here."),
 )
 
 
@@ -50,7 +50,8 @@ class AdvancedForm(Form):
     """All fields are optional; an empty one is as the preset has it. Make it once the engine is loaded."""
 
     def __init__(self, situation: Situation) -> None:
-        optional = [(setting.name, setting.kind | None, None) for setting in SETTINGS]
+        hints = _hints()
+        optional = [(setting.name, hints[setting.name] | None, None) for setting in SETTINGS]
         self._filled: Any = make_dataclass("AdvancedSettings", optional, frozen=True)()
         self._choices = _choices()
         self._situation: Situation | None = None
@@ -88,6 +89,14 @@ class AdvancedForm(Form):
 
     def _keep(self, values: Any, _label: str) -> None:
         self._filled = values
+
+
+def _hints() -> dict[str, Any]:
+    """What the settings of an adaptation may be."""
+    from lorun_engine.training.recipe import TrainingConfig
+    from lorun_engine.training_data.settings import LocalData
+
+    return {**hints_of(LocalData), **hints_of(TrainingConfig)}
 
 
 def _choices() -> dict[str, Sequence[str]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from lorun_engine.io import RoleTable
 from lorun_engine.io.reading import reading_of
+from lorun_engine.schema import json_of, made
 
 from .runs import file_name
 from .scenes import Route
@@ -106,18 +106,34 @@ class Probe:
         return dict(self.costs).get(preset)
 
 
+@dataclass(frozen=True)
+class _PresetCost:
+    """One preset in the event of a trial."""
+
+    steps: int
+    seconds: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class _ProbeEvent:
+    """The event of a trial."""
+
+    event: Literal["probe"]
+    presets: Mapping[str, _PresetCost] = field(default_factory=dict)
+    parameters: int | None = None
+    message: str = ""
+    serves: bool = False
+
+
 def probe_of(line: bytes, key: tuple[str, ...]) -> Probe | None:
     """What a line of a trial says; what it does not say is left open. None for a line that is something else."""
     try:
-        event = json.loads(line)
+        event = made(_ProbeEvent, json_of(line), drops_unknown=True)
     except ValueError:
         return None
-    if not isinstance(event, dict) or event.get("event") != "probe":
-        return None
-    costs = []
-    for name, entry in (event.get("presets") or {}).items():
-        costs.append((name, Cost(int(entry["steps"]), float(entry["seconds"]), entry.get("memory_bytes"))))
-    return Probe(key, tuple(costs), event.get("parameters"), str(event.get("message") or ""), bool(event.get("serves")))
+    costs = tuple((name, Cost(own.steps, own.seconds, own.memory_bytes)) for name, own in event.presets.items())
+    return Probe(key, costs, event.parameters, event.message, event.serves)
 
 
 def companions_of(table: RoleTable) -> list[tuple[str, Path]]:

@@ -12,16 +12,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 from PySide6.QtCore import QFile
 
 from lorun_engine.errors import FileError
 from lorun_engine.io import replacing
+from lorun_engine.schema import Number, json_of, made
 from lorun_engine.training.events import Discarded, Finished, Moment, TrainEvent, event_of
 from lorun_engine.training.run_folder import BEST, CHECKPOINT, EVENTS, REPORT, give_command
 
@@ -43,8 +42,8 @@ class Run:
     starting_set: str
     arguments: tuple[str, ...] = ()  # of `lorun train`
     device: str = "cpu"
-    num_steps: int = 0
-    pid: int | None = None
+    num_steps: Number = 0
+    pid: Number | None = None
     began: str | None = None
     is_settled: bool = False  # kept or given up: not offered again
 
@@ -177,20 +176,9 @@ def find_runs(parent: Path) -> list[Run]:
 def load_run(folder: Path) -> Run | None:
     """The training in `folder`; None where it holds none, or a damaged description."""
     try:
-        stored: Mapping[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        return Run(
-            folder,
-            title=str(stored["title"]),
-            task=str(stored["task"]),
-            starting_set=str(stored["starting_set"]),
-            arguments=tuple(map(str, stored["arguments"])),
-            device=str(stored["device"]),
-            num_steps=int(stored["num_steps"]),
-            pid=stored["pid"] if isinstance(stored["pid"], int) else None,
-            began=stored["began"] if isinstance(stored["began"], str) else None,
-            is_settled=bool(stored["is_settled"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        stored = json_of((folder / ABOUT).read_bytes())
+        return made(Run, {**stored, "folder": folder}, drops_unknown=True)
+    except (OSError, ValueError, TypeError):
         return None
 
 

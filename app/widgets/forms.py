@@ -5,14 +5,14 @@ An empty field means "as found": what was found, and why, stands beside it. Ever
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from lorun_engine.schema import hints_of, parsed
 
 from . import theme
 
@@ -46,8 +46,7 @@ class Form(QWidget):
     def __init__(self, values: Any, table: Mapping[str, Field]) -> None:
         """`values` is a dataclass instance; `table` says which of its fields are shown, and how."""
         super().__init__()
-        annotations = typing.get_type_hints(type(values))
-        known = {field.name for field in fields(values)}
+        annotations = hints_of(type(values))
         self._values = values
         self.editors: dict[str, _Editor] = {}
         self._rows: dict[str, tuple[QWidget, ...]] = {}
@@ -56,7 +55,7 @@ class Form(QWidget):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(theme.GRID)
         grid.setColumnStretch(2, 1)
-        for row, (name, field) in enumerate(item for item in table.items() if item[0] in known):
+        for row, (name, field) in enumerate(item for item in table.items() if item[0] in annotations):
             editor = (_ChoiceEditor if field.choices else _TextEditor)(field, annotations[name])
             editor.setMinimumWidth(224)
             editor.setMaximumWidth(240)
@@ -128,7 +127,7 @@ class _TextEditor(_Editor):
         try:
             value = parse(self.line.text(), self._annotation)
         except ValueError as error:
-            self.reason.setText(f"{self.line.text()!r}: {error}")
+            self.reason.setText(f"{error}.")
             return
         self.committed.emit(value)
 
@@ -173,24 +172,7 @@ class _ChoiceEditor(_Editor):
 
 def parse(text: str, annotation: Any) -> Any:
     """`text` as a value of the annotated type; an empty text is None. Raises ValueError with what was expected."""
-    text = text.strip()
-    if not text:
-        return None
-    wanted = _without_none(annotation)
-    if wanted in (int, float):
-        try:
-            return wanted(text)
-        except ValueError:
-            raise ValueError("a whole number was expected" if wanted is int else "a number was expected") from None
-    items = typing.get_args(wanted)
-    if typing.get_origin(wanted) is tuple and Ellipsis not in items:
-        parts = text.replace("×", ",").replace("x", ",").split(",")
-        try:
-            values = tuple(kind(part.strip()) for kind, part in zip(items, parts, strict=True))
-        except ValueError:
-            raise ValueError(f"{len(items)} numbers with commas between them were expected") from None
-        return values
-    return text
+    return parsed(text, annotation) if text.strip() else None
 
 
 def text_of(value: Any) -> str:
@@ -198,10 +180,3 @@ def text_of(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(text_of, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _without_none(annotation: Any) -> Any:
-    """X of X | None."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
-    return annotation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,9 @@ from ..errors import LorunError
 from ..io import OpenOptions, open_measurement
 from ..io.reading import reading_of
 from ..library.sets import find_set
+from ..schema import Count, Share
 from ..task import TASKS
-from .flags import Context, companions, noise_of, open_options, said_of
+from .flags import Context, companions, noise_of, one, open_options, said_of
 
 if TYPE_CHECKING:
     from ..library.cards import Card
@@ -38,10 +38,10 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--noise", metavar="gaussian:SIGMA|shot:PEAK", help="of your camera, for simulated measurements")
     group.add_argument(
-        "--random-masks", type=float, metavar="SHARE", help="share of the samples with another mask (default 0)"
+        "--random-masks", type=one(Share), metavar="SHARE", help="share of the samples with another mask (default 0)"
     )
     group.add_argument("--preset", choices=PRESETS, default="quick")
-    group.add_argument("--steps", type=int, metavar="N", help="number of steps instead of the preset's")
+    group.add_argument("--steps", type=one(Count), metavar="N", help="number of steps instead of the preset's")
     group.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe (repeatable)"
     )
@@ -176,7 +176,7 @@ def _settings(args: argparse.Namespace) -> Mapping[str, Any]:
         name, equals, text = word.partition("=")
         if not equals:
             raise LorunError(f"--set {word} was given; --set NAME=VALUE was expected, e.g. --set batch=4.")
-        settings[name.strip()] = _value(text.strip())
+        settings[name.strip()] = text.strip()
     for name, value in (
         ("adapter_steps", args.steps),
         ("seed", args.seed),
@@ -186,13 +186,3 @@ def _settings(args: argparse.Namespace) -> Mapping[str, Any]:
         if value is not None:
             settings[name] = value
     return settings
-
-
-def _value(text: str) -> Any:
-    """A number, true or false, a list of numbers separated by commas, or a word."""
-    if "," in text:
-        return [_value(part.strip()) for part in text.strip("[]()").split(",")]
-    try:
-        return json.loads(text.lower())
-    except ValueError:
-        return text

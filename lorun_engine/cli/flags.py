@@ -16,6 +16,7 @@ from ..io import OpenOptions, open_companion
 from ..io.options import COMMON, Option, numbers
 from ..io.reading import all_companions, all_options, reading_of
 from ..io.resolved import Said
+from ..schema import Factor, Percent, Seed, Stages, Threads, hints_of, parsed, value_of
 from ..task import TASKS
 
 if TYPE_CHECKING:
@@ -75,29 +76,46 @@ def add_geometry(
 
 
 def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+    hint = Percent if option.of_scenes else hints_of(OpenOptions)[option.field]
+
     def parse(text: str) -> Any:
         try:
-            return option.parse(text)
+            return parsed(text, hint) if option.parse in (int, float) else value_of(option.parse(text), hint)
         except ValueError as error:
-            wanted = "a whole number" if option.parse is int else "a number"
-            words = f"{text!r} was given; {wanted} was expected" if option.parse in (int, float) else str(error)
-            raise argparse.ArgumentTypeError(words) from error
+            raise argparse.ArgumentTypeError(str(error)) from error
 
     group.add_argument(
         option.flag, dest=option.field, type=parse, choices=option.values, metavar=option.metavar, help=option.help
     )
 
 
+def one(hint: Any) -> Callable[[str], Any]:
+    """What parses the value of a flag as an annotation says."""
+
+    def parse(text: str) -> Any:
+        try:
+            return parsed(text, hint)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
 def add_decoder(sub: argparse.ArgumentParser) -> None:
     """The flags that choose a decoder and how it is executed."""
     group = sub.add_argument_group("decoder and execution")
     group.add_argument("--adapter", metavar="NAME", help="adapter set or decoder without weights, e.g. gap-tv")
-    group.add_argument("--stages", type=int, metavar="K")
+    group.add_argument("--stages", type=one(Stages), metavar="K")
     group.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads")
-    group.add_argument("--adapter-scale", type=float, metavar="S", help="strength of the set: 0 is its backbone alone")
+    group.add_argument("--threads", type=one(Threads), metavar="N", help="CPU threads")
+    group.add_argument("--adapter-scale", type=one(Factor), metavar="S", help="strength of the set: 0 is its backbone")
     group.add_argument(
-        "--ablate-stage", type=int, action="append", default=[], metavar="K", help="stage K runs the backbone alone"
+        "--ablate-stage",
+        type=one(Stages),
+        action="append",
+        default=[],
+        metavar="K",
+        help="stage K runs the backbone alone",
     )
     group.add_argument("--precision", choices=PRECISIONS, help=f"of the network (default {PRECISIONS[0]})")
     group.add_argument("--path", choices=PATHS, help=f"how the network is executed (default {PATHS[0]})")
@@ -107,7 +125,7 @@ def add_noise(sub: argparse.ArgumentParser) -> None:
     """The flags of simulated noise."""
     group = sub.add_argument_group("noise")
     group.add_argument("--noise", metavar="gaussian:SIGMA|shot:PEAK", help="sigma on the 0..1 scale, peak in electrons")
-    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--seed", type=one(Seed), default=0)
 
 
 def number_list(form: str, count: int) -> Callable[[str], tuple[int, ...]]:

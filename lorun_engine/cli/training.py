@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import FileError, LorunError, ModelError
 from ..library.cards import cards_in
 from ..library.sets import Copied, export_set, find_set, import_set, verified
+from ..schema import Factor, Percent, Seed, Stages, Threads
 from ..task import DEFAULT
 from ..training.events import (
     Events,
@@ -35,7 +36,7 @@ from ..training.events import (
 )
 from ..training.run_folder import EVENTS, START, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
-from .flags import Commands, Context, add_geometry, tell
+from .flags import Commands, Context, add_geometry, one, tell
 from .queue import configure_queue, run_queue
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the training in this folder")
     parser.add_argument("--phase", choices=("backbone", "adapters"), help="only this phase (default: both)")
     parser.add_argument("--variant", choices=("lorun", "share", "block"))
-    parser.add_argument("--stages", type=int, metavar="K")
-    parser.add_argument("--gamma", type=float, metavar="PERCENT")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--stages", type=one(Stages), metavar="K")
+    parser.add_argument("--gamma", type=one(Percent), metavar="PERCENT")
+    parser.add_argument("--seed", type=one(Seed))
     parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: what is quickest here)")
+    parser.add_argument("--threads", type=one(Threads), metavar="N", help="CPU threads (default: the quickest)")
     parser.add_argument("--events", choices=("text", "json"), default="text")
     configure_adapting(parser)
     configure_queue(parser)
@@ -231,12 +232,12 @@ def configure_adapters(parser: argparse.ArgumentParser) -> None:
     action("verify", "whether a set and its backbone hold what their cards state", "set")
     action("diff", "how far two sets are apart, per stage", "first", "second")
     sub = action("scale", "all differences of a set times a factor", "set", output=True)
-    sub.add_argument("--factor", type=float, required=True, metavar="S")
+    sub.add_argument("--factor", type=one(Factor), required=True, metavar="S")
     sub = action("interpolate", "a set between two", "first", "second", output=True)
-    sub.add_argument("--share", type=float, required=True, metavar="T", help="0 is the first set, 1 the second")
-    sub.add_argument("--gamma", type=float, metavar="PERCENT", help="cut the ranks back to this rank factor")
+    sub.add_argument("--share", type=one(Factor), required=True, metavar="T", help="0 is the first set, 1 the second")
+    sub.add_argument("--gamma", type=one(Percent), metavar="PERCENT", help="cut the ranks back to this rank factor")
     sub = action("ablate", "a set with one stage running the shared backbone", "set", output=True)
-    sub.add_argument("--stage", type=int, required=True, metavar="K")
+    sub.add_argument("--stage", type=one(Stages), required=True, metavar="K")
     sub = action("export", "copies of a set and its backbone for somebody else", "set")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     sub.add_argument("--half", action="store_true", help="factors of 16 bits: half the size, a hash of its own")
@@ -333,8 +334,8 @@ def _list(args: argparse.Namespace, context: Context) -> list[dict[str, Any]]:
             "name": card.name,
             "task": card.task,
             "stages": card.fields["stages"],
-            "gamma": card.fields["gamma"],
-            "parameters": card.fields["num_parameters"],
+            "gamma": card.fields.get("gamma"),
+            "parameters": card.fields.get("num_parameters"),
             "backbone": backbones.get(card.fields["backbone_hash"]),
             "path": str(card.path),
         }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from ..schema import Among, Finite, NotNegative, Place, Positive, Size
 
 
 @dataclass(frozen=True)
@@ -26,28 +28,28 @@ class OpenOptions:
 
     task: str | None = None
     roles: tuple[tuple[str, str], ...] = ()
-    num_bands: int | None = None
-    step: float | None = None
-    axis: str | None = None
-    direction: str | None = None
-    first_offset: float | None = None
+    num_bands: Size | None = None
+    step: NotNegative | None = None
+    axis: Annotated[str, Among(("x", "y"))] | None = None
+    direction: Annotated[str, Among(("+", "-"))] | None = None
+    first_offset: Finite | None = None
     wavelengths: str | None = None
     key: str | None = None
-    flip: str | None = None
-    rotate: int | None = None
-    mask_shift: tuple[float, float] | None = None
-    crop: tuple[int, int, int, int] | None = None
-    input_scale: float | None = None
+    flip: Annotated[str, Among(("lr", "ud"))] | None = None
+    rotate: Annotated[int, Among((0, 1, 2, 3))] | None = None
+    mask_shift: tuple[Finite, Finite] | None = None
+    crop: tuple[Place, Place, Place, Place] | None = None
+    input_scale: Positive | None = None
     cube_axes: str | None = None
-    integer_scale: float | None = None
-    dark_level: float | None = None
-    light_beside: str | None = None
-    image_size: tuple[int, int] | None = None
-    pixel_order: str | None = None
-    block_order: str | None = None
-    scale: int | None = None
+    integer_scale: Positive | None = None
+    dark_level: Finite | None = None
+    light_beside: Annotated[str, Among(("subtract", "keep"))] | None = None
+    image_size: tuple[Size, Size] | None = None
+    pixel_order: Annotated[str, Among(("row", "column"))] | None = None
+    block_order: Annotated[str, Among(("row", "column"))] | None = None
+    scale: Annotated[int, Among((2, 3, 4))] | None = None
     kernel: str | None = None
-    border: str | None = None
+    border: Annotated[str, Among(("mirrored", "circular"))] | None = None
 
 
 NO_CORRECTIONS = OpenOptions()

@@ -6,13 +6,15 @@ import hashlib
 import json
 import shutil
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from ..errors import FileError, ModelError
 from ..io import replacing
+from ..schema import Entries, NotNegative, Number, Percent, Positive, Size, Stages, json_of, read
+from ..task import TASKS
 
 FORMAT = 1
 REMARKS = ("note", "imported")  # fields that people may change: no hash covers them
@@ -52,6 +54,74 @@ class Card:
         return {name.removeprefix(f"{kind}_"): value for name, value in metrics.items() if name.startswith(f"{kind}_")}
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A weights file that is damaged or of another version, and the reason in a sentence."""
+
+    path: Path
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix, as that of a card."""
+        return self.path.stem
+
+
+class ForeignFile(ModelError):
+    """A safetensors file of somebody else, or none at all."""
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What a card says of its network that is needed before the network is built."""
+
+    channels: Size
+    num_stages: Stages = 1
+
+
+@dataclass(frozen=True)
+class _TaskConfig:
+    """What a set was trained for."""
+
+    wavelengths_nm: Annotated[tuple[Positive, ...], Entries(1, 65_536)] | None = None
+    step: NotNegative | None = None
+    scales: tuple[Size, ...] | None = None
+    ratio: Percent | None = None
+    block_size: Size | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Backbone:
+    """What the card of a backbone states."""
+
+    hash: str
+    task: str
+    network: _Network
+    training: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Adapters(_Backbone):
+    """What the card of a set states."""
+
+    backbone_hash: str
+    stages: Stages
+    gamma: Positive | None = None
+    num_parameters: Number = 0
+    task_config: _TaskConfig = _TaskConfig()
+    input_scale: Literal["exposure", "none"] = "exposure"
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    camera: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    note: str = ""
+    imported: str = ""
+
+
+_STATED: Mapping[str, type[_Backbone]] = {"backbone": _Backbone, "adapters": _Adapters}
+_IS_NONE = "is not a weights file of LoRun (a safetensors file with a card was expected). Choose another file."
+
+
 def read_card(path: Path) -> Card:
     """The card of a weights file of ours; a sentence for anything else."""
     try:
@@ -61,29 +131,53 @@ def read_card(path: Path) -> Card:
             header = stream.read(length) if 2 <= length <= _LARGEST_HEADER else b""
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}. Check the path.") from error
+    if len(header) != length or not header:
+        raise ModelError(f"{path} {_IS_NONE}")
     try:
-        if len(header) != length or not header:
-            raise ValueError
-        fields = json.loads(json.loads(header)["__metadata__"]["card"])
-        kind, version = fields.pop("kind"), fields.pop("format")
-        known = kind in ("backbone", "adapters") and isinstance(fields["hash"], str) and isinstance(fields["task"], str)
+        metadata = json_of(header)["__metadata__"]
+        text = metadata["card"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ForeignFile(f"{path} {_IS_NONE}") from error
+    try:
+        fields = json_of(text)
+        kind, version = str(fields.pop("kind")), fields.pop("format")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{path} is not a weights file of LoRun (a safetensors file with a card was expected). Choose another file."
-        ) from error
-    if not known or version != FORMAT:
+        raise ModelError(f"{path} {_IS_NONE}") from error
+    if version != FORMAT or kind not in _STATED:
         raise ModelError(f"{path} has a card of format {version}; this version reads format {FORMAT}. Update LoRun.")
+    stated = read(
+        _STATED[kind],
+        fields,
+        source=f"The card of {path}",
+        remedy="The file is damaged, or of a newer LoRun; get it again, or update.",
+        error=ModelError,
+        drops_unknown=True,
+    )
+    if stated.task not in TASKS:
+        raise ModelError(f"{path} is for the task {stated.task!r}; {', '.join(TASKS)} was expected. Update LoRun.")
     return Card(Path(path), kind, fields)
 
 
 def cards_in(library: Sequence[Path]) -> Iterable[Card]:
-    """The cards of all weights files in the library's folders; files of other kinds are passed over."""
+    """The cards of all weights files in the library's folders; what cannot be read is passed over."""
+    return (entry for entry in files_in(library) if isinstance(entry, Card))
+
+
+def unreadable_in(library: Sequence[Path]) -> list[Unreadable]:
+    """The weights files of ours in the library's folders that cannot be read, with the reasons."""
+    return [entry for entry in files_in(library) if isinstance(entry, Unreadable)]
+
+
+def files_in(library: Sequence[Path]) -> Iterator[Card | Unreadable]:
+    """All weights files in the library's folders; other people's are passed over."""
     for folder in library:
         for path in sorted(Path(folder).glob("[!.]*.safetensors")) if Path(folder).is_dir() else ():
             try:
                 yield read_card(path)
-            except (ModelError, FileError):
-                continue  # a library folder may hold other people's files
+            except ForeignFile:
+                continue
+            except (ModelError, FileError) as error:
+                yield Unreadable(path, str(error))
 
 
 def backbone_of(card: Card, library: Sequence[Path]) -> Card:

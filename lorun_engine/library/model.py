@@ -27,6 +27,7 @@ from ..measurement import Measurement
 from ..networks.lora import AdapterSet, is_step, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters, run_denoiser
 from ..physics import LinearPhysics
+from ..schema import read
 from ..task import TASKS
 from ..tasks.gap_tv import GapTv
 from .cards import Card, backbone_of, card_text, cards_in, content_hash, read_card
@@ -199,8 +200,21 @@ def assemble(adapters_card: Card, backbone_card: Card) -> Model:
             f"{adapters_card.path.name} describes. The file is damaged; get it again."
         ) from error
     adapters = AdapterSet(config.num_stages, {k: t.float() for k, t in tensors.items()}, gamma=fields.get("gamma"))
+    require_fit(adapters, backbone, config, source=adapters_card.path.name)
     net = UnfoldingNet(config, backbone.requires_grad_(False), adapters)
     return Model(adapters_card.name, adapters_card.task, net, card=fields)
+
+
+def require_fit(adapters: AdapterSet, backbone: Backbone, config: NetworkConfig, *, source: str) -> None:
+    """Refuses a set with tensors that the network of `config` has no place for, or without numbers that it needs."""
+    with torch.device("meta"):
+        steps = new_step_parameters(config)
+    wrong = adapters.misfit({**backbone.block_weights(1), **steps})
+    if wrong or (missing := set(steps) - set(adapters.tensors)):
+        raise ModelError(
+            f"{source} does not fit the network that it describes: {wrong or ', '.join(sorted(missing))}. "
+            "The file is damaged; get it again."
+        )
 
 
 def load_tensors(card: Card) -> tuple[dict[str, Tensor], str]:
@@ -270,12 +284,7 @@ def backbone_fields(config: NetworkConfig) -> dict[str, Any]:
 
 def network_config(fields: Mapping[str, Any]) -> NetworkConfig:
     """The NetworkConfig of a card; a sentence where this version does not know a field."""
-    try:
-        return NetworkConfig(**fields)
-    except TypeError as error:
-        raise ModelError(
-            f"The file describes a network that this version does not know ({error}). Update LoRun."
-        ) from error
+    return read(NetworkConfig, fields, source="The network of the file", remedy="Update LoRun.", error=ModelError)
 
 
 def count_parameters(

@@ -68,6 +68,26 @@ class AdapterSet:
             elif part == "A":
                 yield name, (tensor @ self.tensors[f"{prefix}{name}/B"]).reshape(backbone[name].shape)  # Eq. 4
 
+    def misfit(self, known: Mapping[str, Tensor]) -> str:
+        """What of the set has no place beside these parameters of the denoiser and of the data steps, or ""."""
+        own = set(map(str, range(1, self.num_stages + 1)))
+        for key, tensor in self.tensors.items():
+            stage, _, rest = key.partition("/")
+            name, _, part = rest.rpartition("/")
+            is_stage = stage == "common" or stage in own
+            is_right = tensor.is_floating_point() and is_stage
+            if key == SAMPLING:
+                is_right &= tensor.dim() == 2
+            elif is_step(key) or part == "difference":
+                wanted = known.get(key if is_step(key) else name)
+                is_right &= wanted is not None and tensor.shape == wanted.shape
+            else:
+                factors = [self.tensors.get(f"{stage}/{name}/{factor}") for factor in "AB"]
+                is_right &= part in ("A", "B") and name in known and _multiply_to(known[name], *factors)
+            if not is_right:
+                return f"{key} of the shape {tuple(tensor.shape)}"
+        return ""
+
     def step_parameters(self, stage: int) -> dict[str, Tensor]:
         """The data step's parameters of `stage`, by name."""
         return self._below(f"{stage}/step/")
@@ -119,6 +139,13 @@ class AdapterSet:
 
     def _below(self, prefix: str) -> dict[str, Tensor]:
         return {key[len(prefix) :]: tensor for key, tensor in self.tensors.items() if key.startswith(prefix)}
+
+
+def _multiply_to(weight: Tensor, a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two factors give a weight, Eq. 4."""
+    if a is None or b is None or a.dim() != 2 or b.dim() != 2:
+        return False
+    return a.shape[1] == b.shape[0] and len(a) * b.shape[1] == weight.numel()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import ModelError
 from ..physics import LinearPhysics
+from ..schema import Between, Finite, NotNegative, Size, Stages, require
 from ..tasks.gap_tv import GapTv
 from ..tasks.subspace import from_coefficients, orthogonalised, subspace_basis, to_coefficients
 from ..tasks.subspace_tv import ITERATIONS, noise_level_of, solutions
@@ -37,6 +38,8 @@ from .denoisers import DENOISERS, build_denoiser, build_ends, denoiser_config
 from .lora import AdapterSet
 from .subspace import subspace_tv
 
+Initial = Literal["adjoint", "learned", "gap-tv", "subspace-tv", "multiscale-tv"]
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -54,28 +57,25 @@ class NetworkConfig:
     Algorithm 1.
     """
 
-    channels: int
-    num_stages: int
+    channels: Size
+    num_stages: Stages
     denoiser: str = "spectral"
     denoiser_settings: Mapping[str, Any] = field(default_factory=dict)
     data_step: str = "half-quadratic"
     estimated_step: bool = False
-    initial: str = "adjoint"
-    initial_iterations: int = 0
-    initial_rank: int = 6
-    rank: int | None = None
-    evened: float = 0.0
-    num_blocks: int = 1
-    starts: Mapping[str, float] = field(default_factory=dict)
+    initial: Initial = "adjoint"
+    initial_iterations: Annotated[int, Between(0, 100_000)] = 0
+    initial_rank: Size = 6
+    rank: Size | None = None
+    evened: NotNegative = 0.0
+    num_blocks: Stages = 1
+    starts: Mapping[str, Finite] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require(self, ModelError)
         if self.data_step not in DATA_STEPS:
             raise ModelError(f"The data step {self.data_step!r} is not known; choose one of {', '.join(DATA_STEPS)}.")
-        if self.initial not in INITIALS:
-            raise ModelError(
-                f"The initial estimate {self.initial!r} is not known; choose one of {', '.join(INITIALS)}."
-            )
-        if self.num_blocks not in (1, self.num_stages) or self.num_stages < 1:
+        if self.num_blocks not in (1, self.num_stages):
             raise ModelError(
                 f"{self.num_blocks} denoisers were asked for {self.num_stages} stages; either one is shared or every "
                 "stage has its own."
@@ -136,7 +136,6 @@ class NetworkConfig:
 
 
 ITERATIVE = ("gap-tv", "subspace-tv", "multiscale-tv")  # initial estimates that take long
-INITIALS = ("adjoint", "learned", *ITERATIVE)
 
 
 class Start(NamedTuple):

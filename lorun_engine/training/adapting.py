@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ from ..decoding.evaluate import evaluate
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, replacing
 from ..library.cards import Card, backbone_of, read_card
+from ..schema import hints_of, parsed, read
 from ..tasks.camera import Camera
 from ..training_data.camera import save_camera
 from ..training_data.own_files import Examined
+from ..training_data.settings import LocalData
 from .events import Discarded, Finished, Result, Stopped, TrainEvent
 from .execution import Way
 from .own_material import LocalMaterial, known_camera_measures
-from .recipe import AUTO, Recipe, recipe_from
+from .recipe import AUTO, Recipe, TrainingConfig, recipe_from
 from .run_folder import (
     BEST,
     BEST_CHECKPOINT,
@@ -92,7 +94,14 @@ def read_adapt_recipe(path: Path, card: Card, *, settings: Mapping[str, Any] | N
 
 def adapt_recipe(table: Mapping[str, Any], card: Card, *, settings: Mapping[str, Any], source: str) -> Recipe:
     """The recipe that [data] and [training] of `table` make for the set of this card."""
-    tables: dict[str, dict[str, Any]] = {name: dict(table.get(name, {})) for name in ("data", "training")}
+    kinds: Mapping[str, type] = {"training": TrainingConfig, "data": LocalData}
+    if unknown := set(table) - {"task", "variant", "bands", "step", "gamma", "network", "adapts", *kinds}:
+        raise FileError(
+            f"{source} has the unknown setting {', '.join(sorted(unknown))}; [data] and [training] say all."
+        )
+    tables: dict[str, dict[str, Any]] = {
+        name: asdict(read(kind, table.get(name, {}), source=f"{source} [{name}]")) for name, kind in kinds.items()
+    }
     whole = {
         "task": card.task,
         "variant": "lorun",
@@ -100,12 +109,14 @@ def adapt_recipe(table: Mapping[str, Any], card: Card, *, settings: Mapping[str,
         "network": card.fields["network"],
         "adapts": card.hash,
     }
-    defaults = recipe_from({**whole, **tables}, source=source)
     for name, value in settings.items():
-        owner = next((owner for owner in ("training", "data") if hasattr(getattr(defaults, owner), name)), None)
+        owner = next((owner for owner, kind in kinds.items() if name in hints_of(kind)), None)
         if owner is None:
             raise LorunError(f"The recipe has no setting {name!r}. Settings are those of RUN/recipe.toml.")
-        tables[owner][name] = value
+        try:
+            tables[owner][name] = parsed(value, hints_of(kinds[owner])[name]) if isinstance(value, str) else value
+        except ValueError as error:
+            raise LorunError(f"The setting {name}: {error}.") from error
     training = {**tables["training"], "warm_start_steps": 0, "backbone_steps": 0}
     recipe = recipe_from({**whole, **tables, "training": training}, source=source)
     if recipe.training.adapter_steps < 1:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
+from typing import ClassVar, Literal, TypeVar, get_args
+
+from ..schema import json_of, made
 
 Reason = Literal["asked", "told", "early", "disk-full", "not-finite"]
 _Read = TypeVar("_Read")
@@ -204,36 +206,20 @@ def line_of(event: TrainEvent) -> str:
 def event_of(line: str | bytes) -> TrainEvent | None:
     """The event that a line tells; None for half a line, a library's warning, or an event that is not known."""
     try:
-        table = json.loads(line)
+        table = json_of(line)
     except ValueError:
         return None
     name = table.get("event") if isinstance(table, dict) else None
     kind = _KINDS.get(name) if isinstance(name, str) else None
-    return None if kind is None else _read(kind, table)
+    if kind is None:
+        return None
+    parts = {part: _read(of, table) for part, of in (("origin", Origin), ("result", Result))}
+    return _read(kind, {**table, **parts})
 
 
 def _read(kind: type[_Read], table: Mapping[str, object]) -> _Read | None:
     """The dataclass that fields of a table make; None where one is missing or holds something else."""
-    values: dict[str, Any] = {}
-    for name, wanted in _TYPES[kind].items():
-        if wanted in (Origin, Result):
-            values[name] = _read(wanted, table)
-        elif name in table:
-            value = table[name]
-            if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-                return None
-            values[name] = value
     try:
-        return kind(**values)
-    except TypeError:  # one is missing
+        return made(kind, table, drops_unknown=True)
+    except ValueError:
         return None
-
-
-def _types_in(kind: type) -> dict[str, Any]:
-    """What every field of an event may be when it comes from JSON, as `isinstance` takes it."""
-    known: dict[object, object] = {float: float | int, int: int, str: str, bool: bool, Reason: str}
-    known |= {Origin | None: Origin, Result | None: Result, Mapping[str, float]: dict}
-    return {name: known[hint] for name, hint in get_type_hints(kind).items() if name != "event"}
-
-
-_TYPES: Mapping[type, Mapping[str, Any]] = {kind: _types_in(kind) for kind in (Origin, Result, *_KINDS.values())}

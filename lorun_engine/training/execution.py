@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from ..training_data.dataset import Sample
 from .learning import gradients
 from .pool import StartPool
-from .recipe import AUTO, Recipe
+from .recipe import AUTO, Precision, Recipe
 from .state import TrainingState
 
 _WORTH = 0.9  # of the time of what is simpler, at most
@@ -32,7 +32,7 @@ _ENOUGH_S = 2.0  # for one way: long steps are timed once
 class Way:
     """One way to compute a step; `threads` is 0 where nobody chose a number."""
 
-    precision: str = "float32"
+    precision: Precision = "float32"
     channels_last: bool = False
     threads: int = 0
 

@@ -6,26 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ..decoder import scale_for
 from ..decoding.evaluate import Window
-from ..errors import FileError, LorunError
+from ..errors import FileError
 from ..io import OpenOptions, open_measurement
 from ..library.model import Model, load_model
 from ..measurement import Measurement, Scene
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import DenoiserView, new_step_parameters
 from ..physics import linear
+from ..schema import require
 from ..tasks.camera import Camera
 from ..tasks.withheld import withheld_error, withheld_for_scores
 from ..training_data.camera import read_camera
 from ..training_data.dataset import TrainingSet
 from ..training_data.own_captures import CaptureSampler
-from ..training_data.own_files import ROUTES, LocalFile, OwnFiles, file_hash
+from ..training_data.own_files import LocalFile, OwnFiles, Route, file_hash
 from ..training_data.own_scenes import own_scene_set
 from ..training_data.settings import LocalData
 from .run_folder import CAMERA, START
@@ -44,7 +45,7 @@ class LocalMaterial:
     """
 
     folder: Path
-    route: str
+    route: Route
     files: tuple[LocalFile, ...] = ()
     options: OpenOptions = OpenOptions()
     companions: tuple[Path, ...] = ()
@@ -53,8 +54,7 @@ class LocalMaterial:
     preview: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.route not in ROUTES:
-            raise LorunError(f"The route {self.route!r} is not known; choose one of {', '.join(ROUTES)}.")
+        require(self)
 
     @cached_property
     def reading(self) -> OwnFiles:
@@ -86,31 +86,6 @@ class LocalMaterial:
             "origin": list(self.origin),
             "preview": [str(path) for path in self.preview],
         }
-
-    @classmethod
-    def from_fields(cls, stored: Mapping[str, Any], folder: Path) -> Self:
-        """The material that a checkpoint in `folder` describes."""
-        files = tuple(
-            LocalFile(
-                Path(entry["path"]),
-                entry["use"],
-                entry["num_bytes"],
-                entry["sha256"],
-                None if entry["rows"] is None else tuple(entry["rows"]),
-                entry["note"],
-            )
-            for entry in stored["files"]
-        )
-        return cls(
-            folder,
-            stored["route"],
-            files,
-            OpenOptions(**{name: _as_tuples(value) for name, value in stored["options"].items()}),
-            tuple(map(Path, stored["companions"])),
-            stored["title"],
-            tuple(stored["origin"]),
-            tuple(map(Path, stored["preview"])),
-        )
 
     def capture(self) -> Measurement:
         """The user's own capture, for previews."""
@@ -193,10 +168,6 @@ def known_camera_measures(
         return known.measured(scene, seed=5)
 
     return measured
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(_as_tuples(entry) for entry in value) if isinstance(value, list) else value
 
 
 def pair_windows(captures: Sequence[Measurement]) -> list[tuple[Window, Measurement]]:

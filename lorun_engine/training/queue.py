@@ -23,11 +23,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 from ..errors import FileError
+from ..schema import Between, Threads, json_of, read, salvaged
 from .events import Discarded, Finished, Moment, Paused, PhaseBegun, Started, Stopped, TrainEvent, Validated
 from .run_folder import CHECKPOINT, EARLIER, EVENTS, read_events
 from .toml import read_toml
@@ -36,6 +37,23 @@ WAITING, RUNNING, PAUSED, FINISHED, FAILED = "waiting", "running", "paused", "fi
 _USUAL_PRIORITY = 10
 _LOCKED_BYTE = 1 << 30  # far behind what is written: Windows lets nobody read what is locked
 _TRIES, _TRY_S = 10, 0.1  # somebody who looks at the queue holds the lock for a moment
+
+
+@dataclass(frozen=True)
+class _Said:
+    """The tables of a queue's file."""
+
+    training: tuple[Mapping[str, Any], ...] = ()
+    threads: Threads | None = None
+    priority: Annotated[int, Between(0, 19)] = _USUAL_PRIORITY
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """The small file beside a queue."""
+
+    running: str | None = None
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,19 +93,10 @@ class Standing:
 def read_queue(path: Path) -> Queue:
     """The queue of a TOML file; a sentence for what it does not know."""
     table = read_toml(path, "queue")
-    if unknown := set(table) - {"threads", "priority", "training"}:
-        raise FileError(
-            f"The queue {path} has the unknown setting {', '.join(sorted(unknown))}; threads, priority and "
-            "[[training]] were expected."
-        )
-    trainings = table.get("training")
-    if not isinstance(trainings, list) or not trainings or not all(isinstance(entry, dict) for entry in trainings):
+    said = read(_Said, table, source=f"The queue {path}")
+    if not said.training:
         raise FileError(f"The queue {path} lists no training. Begin each with a line [[training]].")
-    for name, least in (("threads", 1), ("priority", 0)):
-        value = table.get(name, least)
-        if type(value) is not int or value < least:
-            raise FileError(f"The queue {path} has {name} = {value!r}; a whole number from {least} was expected.")
-    return Queue(path, tuple(trainings), table.get("threads"), table.get("priority", _USUAL_PRIORITY))
+    return Queue(path, said.training, said.threads, said.priority)
 
 
 def holds_checkpoint(run: Path) -> bool:
@@ -142,10 +151,10 @@ def _state(run: Path, last: TrainEvent | None) -> tuple[str, str | None]:
 class Memory:
     """What the small file beside a queue tells: the training that runs, and the sentences of the failed ones."""
 
-    def __init__(self, stream: IO[bytes], table: Mapping[str, Any]) -> None:
+    def __init__(self, stream: IO[bytes], known: _Remembered) -> None:
         self._stream = stream
-        self.running: str | None = table.get("running")
-        self.failures: dict[str, str] = dict(table.get("failed", {}))
+        self.running = known.running
+        self.failures = dict(known.failed)
 
     def write(self, *, running: str | None) -> None:
         """Keeps what is known, and that `running` is the training that runs."""
@@ -186,22 +195,21 @@ def held(queue: Queue) -> Iterator[Memory]:
 
 def remembered(queue: Queue) -> tuple[str | None, dict[str, str]]:
     """The name of the training that runs now, if any does, and what the failed ones said."""
-    table = _remembered(queue)
+    known = _remembered(queue)
     try:
         with open(queue.memory, "rb") as stream:
             runs = not _locked(stream, shared=True)
     except OSError:
         runs = False
-    return (table.get("running") if runs else None), dict(table.get("failed", {}))
+    return (known.running if runs else None), dict(known.failed)
 
 
-def _remembered(queue: Queue) -> dict[str, Any]:
+def _remembered(queue: Queue) -> _Remembered:
     """What the small file says; nothing where there is none, or half of one."""
     try:
-        table = json.loads(queue.memory.read_text(encoding="utf-8"))
+        return salvaged(_Remembered, json_of(queue.memory.read_bytes()))
     except (OSError, ValueError):
-        return {}
-    return table if isinstance(table, dict) else {}
+        return _Remembered()
 
 
 def _locked(stream: IO[bytes], *, shared: bool = False) -> bool:

@@ -5,20 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 from torch import Tensor
 
-from ..decoding.execution import PRECISIONS
 from ..errors import FileError, LorunError
+from ..io import WAVELENGTHS
 from ..networks.unfolding import NetworkConfig
+from ..schema import (
+    Between,
+    Count,
+    NotNegative,
+    Number,
+    Percent,
+    Positive,
+    Seed,
+    Share,
+    read,
+    require,
+)
 from ..task import DEFAULT, TASKS
 from ..training_data.dataset import Material, TrainingSet, task_data
 from ..training_data.settings import LocalData
 from .toml import read_toml
 
 AUTO = "auto"  # the precision of a recipe that leaves precision, memory layout and threads to the machine
-LOSSES = ("l2", "l1", "charbonnier", "rmse", "decibel")
+Loss = Literal["l2", "l1", "charbonnier", "rmse", "decibel"]
+Precision = Literal["auto", "float32", "bfloat16"]
+LOSSES: tuple[str, ...] = get_args(Loss)
+Variant = Literal["lorun", "share", "block"]
+Decay = Annotated[float, Between(0, 0.999999)]
 VARIANTS = {
     "lorun": ("warm-start", "backbone", "adapters"),
     "share": ("warm-start", "backbone"),
@@ -39,40 +55,37 @@ class TrainingConfig:
     many batches, each for about `pool_uses` steps (see `pool`).
     """
 
-    warm_start_steps: int = 0
-    backbone_steps: int = 20_000
-    adapter_steps: int = 20_000
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    adapter_learning_rate: float = 1e-3
-    sampling_rate: float = 1.0
-    step_rate: float = 1.0
-    weight_decay: float = 0.0
-    warm_up_steps: int = 50
-    final_rate: float = 0.01
-    ema_decay: float = 0.999
-    clip_norm: float = 1.0
-    loss: str = "l2"
-    earlier_stages: tuple[float, ...] = ()
-    seed: int = 0
-    checkpoint_steps: int = 200
-    checkpoint_s: float = 15.0
-    validation_steps: int = 1_000
-    patience: int = 0
-    piece_s: float = 0.0
-    precision: str = "float32"
+    warm_start_steps: Number = 0
+    backbone_steps: Number = 20_000
+    adapter_steps: Number = 20_000
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 1e-3
+    adapter_learning_rate: Positive = 1e-3
+    sampling_rate: NotNegative = 1.0
+    step_rate: NotNegative = 1.0
+    weight_decay: NotNegative = 0.0
+    warm_up_steps: Number = 50
+    final_rate: Share = 0.01
+    ema_decay: Decay = 0.999
+    clip_norm: Positive = 1.0
+    loss: Loss = "l2"
+    earlier_stages: tuple[NotNegative, ...] = ()
+    seed: Seed = 0
+    checkpoint_steps: Count = 200
+    checkpoint_s: NotNegative = 15.0
+    validation_steps: Count = 1_000
+    patience: Number = 0
+    piece_s: NotNegative = 0.0
+    precision: Precision = "float32"
     channels_last: bool = False
-    threads: int = 0
+    threads: Annotated[int, Between(0, 1024)] = 0
     compiled: bool = False
-    pool_size: int = 0
-    pool_uses: int = 8
+    pool_size: Number = 0
+    pool_uses: Count = 8
     save_memory: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision not in (AUTO, *PRECISIONS):
-            raise LorunError(
-                f"The precision {self.precision!r} is not known; choose one of {', '.join((AUTO, *PRECISIONS))}."
-            )
+        require(self)
 
 
 @dataclass(frozen=True)
@@ -83,18 +96,19 @@ class Recipe:
     """
 
     task: str = DEFAULT
-    variant: str = "lorun"
+    variant: Variant = "lorun"
     bands: str = "cassi-28"
-    step: float = 2.0
-    gamma: float = 10.0
+    step: Annotated[float, Between(0, 100)] = 2.0
+    gamma: Percent = 10.0
     network: NetworkConfig = NetworkConfig(28, 9)
     data: Any = field(default_factory=lambda: task_data(DEFAULT).DATA())  # of the task, or LocalData
     training: TrainingConfig = TrainingConfig()
     adapts: str = ""
 
     def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise LorunError(f"The variant {self.variant!r} is not known; choose one of {', '.join(VARIANTS)}.")
+        require(self)
+        if self.bands not in WAVELENGTHS:
+            raise LorunError(f"The bands {self.bands!r} are not known; choose one of {', '.join(WAVELENGTHS)}.")
         num_blocks = self.network.num_stages if self.variant == "block" else 1
         object.__setattr__(self, "network", replace(self.network, num_blocks=num_blocks))
 
@@ -131,46 +145,25 @@ def preset_values(path: Path) -> dict[str, Any]:
     """Every setting of an adaptation by its name, as a preset's file gives it, or as it is where nothing is said."""
     table = read_toml(path, "recipe")
     values: dict[str, Any] = {}
-    for name, config in (("data", LocalData()), ("training", TrainingConfig())):
-        values |= {entry.name: getattr(config, entry.name) for entry in fields(config)} | table.get(name, {})
-    return {name: _frozen(value) for name, value in values.items()}
+    for name, kind in (("data", LocalData), ("training", TrainingConfig)):
+        config = read(kind, table.get(name, {}), source=f"{path} [{name}]", remedy="Correct the recipe.")
+        values |= {entry.name: getattr(config, entry.name) for entry in fields(kind)}
+    return values
 
 
 def recipe_from(table: Mapping[str, Any], *, source: str) -> Recipe:
     """The recipe that nested tables describe."""
-    table = dict(table)
     task = table.get("task", DEFAULT)
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise FileError(f"{source} names the task {task!r}; {', '.join(TASKS)} was expected.")
-    table.setdefault("data", {})
-    parts = {
-        name: _configured(kind, table.pop(name), f"{source} [{name}]")
-        for name, kind in (
-            ("network", NetworkConfig),
-            ("data", LocalData if table.get("adapts") else task_data(task).DATA),
-            ("training", TrainingConfig),
-        )
-        if name in table
+    data = LocalData if table.get("adapts") else task_data(task).DATA
+    kinds = {"network": NetworkConfig, "data": data, "training": TrainingConfig}
+    parts: dict[str, Any] = {
+        name: read(kind, table.get(name, {}), source=f"{source} [{name}]", remedy="Correct the recipe.")
+        for name, kind in kinds.items()
+        if name in table or name == "data"
     }
-    recipe: Recipe = _configured(Recipe, {**table, **parts}, source)
-    return recipe
-
-
-def _configured(kind: type, table: Mapping[str, Any], source: str) -> Any:
-    """A frozen config of `kind` from a table; lists become tuples, unknown settings a sentence."""
-    known = {entry.name for entry in fields(kind)}
-    if unknown := set(table) - known:
-        raise FileError(
-            f"{source} has the unknown setting {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}."
-        )
-    try:
-        return kind(**{name: _frozen(value) for name, value in table.items()})
-    except TypeError as error:
-        raise FileError(f"{source} is incomplete: {error}. Complete the recipe.") from error
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return read(Recipe, {**table, **parts}, source=source, remedy="Correct the recipe.")
 
 
 def initial_sampling(recipe: Recipe) -> Tensor | None:

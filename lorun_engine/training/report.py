@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from .. import __version__
 from ..io import replacing
 from ..library.cards import Card, read_card
+from ..schema import Among, json_of, salvaged
 from .events import Finished, Origin, Started, Step, Stopped, TrainEvent, Validated
 from .run_folder import BEST, DATA, EVENTS, RECIPE, REPORT, read_events
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 220, 48  # of a curve, in SVG units
 _UNITS = {"psnr": "dB", "withheld_psnr": "dB", "sam": "°", "ssim": "", "ergas": ""}
 _TITLES = {"psnr": "PSNR", "withheld_psnr": "Withheld values", "sam": "SAM", "ssim": "SSIM", "ergas": "ERGAS"}
+_USES = {"learn": "learned from", "check": "withheld"}
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2230; --dim: #667085; --line: #d5d9e2; --paper: #fff; --accent: #2f6fde; }
 @media (prefers-color-scheme: dark) {
@@ -41,7 +43,7 @@ def write_report(run: Path) -> Path:
     """Writes `report.html` of the training in `run` from what lies there, and returns its path."""
     events = read_events(run / EVENTS)
     card = read_card(run / BEST) if (run / BEST).is_file() else None
-    listed = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).is_file() else {}
+    listed = _listed(run / DATA)
     recipe = (run / RECIPE).read_text(encoding="utf-8") if (run / RECIPE).is_file() else ""
     path = run / REPORT
     with replacing(path) as temporary:
@@ -49,7 +51,43 @@ def write_report(run: Path) -> Path:
     return path
 
 
-def _page(events: Sequence[TrainEvent], card: Card | None, listed: Mapping[str, Any], recipe: str) -> str:
+@dataclass(frozen=True)
+class _File:
+    """A file of the data list."""
+
+    name: str
+    use: Annotated[str, Among(tuple(_USES))]
+    sha256: str
+    rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Skipped:
+    """A file that was left out."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The data list as `write_plan` writes it."""
+
+    camera: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[_File, ...] = ()
+    skipped: tuple[_Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _listed(path: Path) -> _Listed:
+    """The data list in `path`; what cannot be read of it is as if it were not there."""
+    try:
+        return salvaged(_Listed, json_of(path.read_bytes()))
+    except (OSError, ValueError):
+        return _Listed()
+
+
+def _page(events: Sequence[TrainEvent], card: Card | None, listed: _Listed, recipe: str) -> str:
     started = next((event for event in events if isinstance(event, Started)), None)
     origin = None if started is None else started.origin
     fields = {} if card is None else card.fields
@@ -61,7 +99,7 @@ def _page(events: Sequence[TrainEvent], card: Card | None, listed: Mapping[str, 
         _score_table({}, {}) if card is None else _score_table(card.scores("start"), card.scores("validation")),
         *_curves(events),
         "<h2>Camera</h2>",
-        _table((("", ""),), [(name, str(value)) for name, value in listed.get("camera", {}).items()]),
+        _table((("", ""),), [(name, str(value)) for name, value in listed.camera.items()]),
         "<h2>Data</h2>",
         _data(listed),
         "<h2>Recipe</h2>",
@@ -158,17 +196,17 @@ def _figure(points: Sequence[tuple[float, float]], caption: str, *, line: float 
     return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
-def _data(listed: Mapping[str, Any]) -> str:
+def _data(listed: _Listed) -> str:
     rows = [
         (
-            entry["name"] + ("" if entry["rows"] is None else f", rows {entry['rows'][0]} to {entry['rows'][1]}"),
-            {"learn": "learned from", "check": "withheld"}[entry["use"]],
-            entry["sha256"],
+            entry.name + ("" if entry.rows is None else f", rows {entry.rows[0]} to {entry.rows[1]}"),
+            _USES[entry.use],
+            entry.sha256,
         )
-        for entry in listed.get("files", [])
+        for entry in listed.files
     ]
-    rows += [(Path(entry["path"]).name, "left out", entry["reason"]) for entry in listed.get("skipped", [])]
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in listed.get("notes", []))
+    rows += [(entry.path.name, "left out", entry.reason) for entry in listed.skipped]
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in listed.notes)
     if not rows:
         return "<p>Computed scenes alone.</p>" + notes
     return _table((("file", ""), ("use", ""), ("SHA-256, or the reason", "")), rows) + notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import __version__
-from ..errors import FileError, LorunError
+from ..errors import FileError, LorunError, ModelError
 from ..io import replacing
-from ..library.model import Model
+from ..library.model import Model, require_fit
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
+from ..schema import Count, NotNegative, Number, Positive, json_of, read
 from ..tasks.camera import Camera
 from ..training_data.dataset import Material
 from .distributed import ALONE, Team, require_batch
@@ -31,6 +32,7 @@ from .recipe import Recipe, TrainingConfig, initial_sampling, recipe_from
 from .run_folder import CHECKPOINT, require_space, set_aside
 
 _CHECKPOINT_FORMAT = 1
+_DAMAGED = "Resume an earlier checkpoint, or start the training anew."
 
 
 @dataclass
@@ -43,11 +45,11 @@ class Course:
     """
 
     phase: str
-    step: int = 0
-    elapsed_s: float = 0.0
-    num_parts: int = 1
+    step: Number = 0
+    elapsed_s: NotNegative = 0.0
+    num_parts: Count = 1
     best: float | None = None
-    num_waited: int = 0
+    num_waited: Number = 0
     start_metrics: Mapping[str, float] = field(default_factory=dict)
     pretrained: Mapping[str, Any] = field(default_factory=dict)
 
@@ -309,32 +311,43 @@ class TrainingState:
     def loaded(cls, path: Path, device: torch.device, team: Team = ALONE) -> TrainingState:
         """The state that a checkpoint holds; refused when its training files have changed."""
         facts, tensors = _read_checkpoint(path)
-        recipe = recipe_from(facts["recipe"], source=str(path))
-        stored = facts["material"]
-        is_local = "route" in stored
-        material = LocalMaterial.from_fields(stored, path.parent) if is_local else Material.from_fields(stored)
-        state = cls.new(recipe, material, tuple(facts["phases"]), device, team)
-        if state.files != facts["files"]:
+        recipe = recipe_from(facts.recipe, source=str(path))
+        if not facts.phases or not set(facts.phases) <= set(recipe.phases) or facts.course.phase not in facts.phases:
+            raise FileError(f"{path} names phases that its recipe does not have. {_DAMAGED}")
+        state = cls.new(recipe, facts.source(path), facts.phases, device, team)
+        if state.files != list(facts.files):
             raise FileError(
                 f"The training files of {path.parent} have changed since its checkpoint. Put them back, or start anew."
             )
-        state.backbone.load_state_dict(below("model/backbone/", tensors))
         adapters = {name: value.to(device) for name, value in below("model/adapters/", tensors).items()}
-        state.adapters = AdapterSet(recipe.network.num_stages, adapters, gamma=facts["gamma"])
-        state.course = Course(**{entry.name: facts[entry.name] for entry in fields(Course) if entry.name in facts})
-        learned = state.learned = Learned.of(state.course.phase, state.backbone, state.adapters, recipe.training)
-        learned.average = {name: tensors[f"average/{name}"].to(device) for name in learned.tensors}
+        state.adapters = AdapterSet(recipe.network.num_stages, adapters, gamma=facts.gamma)
+        state.course = facts.course
+        try:
+            state.backbone.load_state_dict(below("model/backbone/", tensors))
+            require_fit(state.adapters, state.backbone, recipe.network, source=path.name)
+            state._take_learned(tensors)
+            if facts.device == device.type:
+                state.generator.set_state(tensors["generator"])
+        except (ModelError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise FileError(f"{path} holds other tensors than its recipe needs. {_DAMAGED}") from error
+        if facts.device != device.type:  # another kind of device draws other numbers: a fresh, reproducible start
+            state.generator.manual_seed(recipe.training.seed + 1_000_003 * (1 + state.course.step))
+        return state
+
+    def _take_learned(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over the running means and the optimizer of a checkpoint; raises what torch does where they misfit."""
+        learned = self.learned = Learned.of(self.course.phase, self.backbone, self.adapters, self.recipe.training)
+        learned.average = {
+            name: tensors[f"average/{name}"].to(self.device).reshape(own.shape) for name, own in learned.tensors.items()
+        }
+        every = [tensor for group in learned.optimizer.param_groups for tensor in group["params"]]
         entries: dict[int, dict[str, Tensor]] = {}
         for name, value in below("optimizer/", tensors).items():
             index, key = name.split("/")
-            entries.setdefault(int(index), {})[key] = value
+            is_number = value.dim() == 0
+            entries.setdefault(int(index), {})[key] = value if is_number else value.reshape(every[int(index)].shape)
         groups = learned.optimizer.state_dict()["param_groups"]
         learned.optimizer.load_state_dict({"state": entries, "param_groups": groups})
-        if facts["device"] == device.type:
-            state.generator.set_state(tensors["generator"])
-        else:  # another kind of device draws other numbers: a fresh, reproducible start
-            state.generator.manual_seed(recipe.training.seed + 1_000_003 * (1 + state.course.step))
-        return state
 
 
 def _optimizer(tensors: Mapping[str, Tensor], config: TrainingConfig) -> torch.optim.Optimizer:
@@ -359,21 +372,42 @@ def _share_of_rate(name: str, config: TrainingConfig) -> float:
     return config.step_rate if "/step/" in name else 1.0
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+@dataclass(frozen=True)
+class _Facts:
+    """What a checkpoint says beside its tensors; the entries of `course` stand among its own."""
+
+    recipe: Mapping[str, Any]
+    material: Mapping[str, Any]
+    files: tuple[Mapping[str, Any], ...]
+    phases: tuple[str, ...]
+    device: str
+    course: Course
+    gamma: Positive | None = None
+
+    def source(self, path: Path) -> Material | LocalMaterial:
+        """What a checkpoint at `path` learns from."""
+        kind: type[Any] = LocalMaterial if "route" in self.material else Material
+        material: Material | LocalMaterial = read(
+            kind, {**self.material, "folder": path.parent}, source=str(path), remedy=_DAMAGED, drops_unknown=True
+        )
+        return material
+
+
+def _read_checkpoint(path: Path) -> tuple[_Facts, dict[str, Tensor]]:
     """The facts and tensors of a checkpoint."""
     if not path.is_file():
         raise FileError(f"{path.parent} holds no checkpoint. Choose the folder of a training.")
     try:
         with safe_open(path, framework="pt") as stored:
-            facts = json.loads((stored.metadata() or {})["checkpoint"])
+            facts = json_of((stored.metadata() or {})["checkpoint"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise FileError(f"{path} is not a checkpoint of LoRun, or is damaged. Start the training anew.") from error
-    if facts.get("format") != _CHECKPOINT_FORMAT:
-        raise FileError(
-            f"{path} has format {facts.get('format')}; this version reads {_CHECKPOINT_FORMAT}. Start anew."
-        )
-    return facts, tensors
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise FileError(f"{path} is not a checkpoint of LoRun, or is damaged. {_DAMAGED}") from error
+    version = facts.get("format") if isinstance(facts, dict) else None
+    if version != _CHECKPOINT_FORMAT:
+        raise FileError(f"{path} has format {version}; this version reads {_CHECKPOINT_FORMAT}. Start anew.")
+    table = {**facts, "course": facts}
+    return read(_Facts, table, source=str(path), remedy=_DAMAGED, drops_unknown=True), tensors
 
 
 def is_whole(path: Path) -> bool:

@@ -23,7 +23,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise FileError(f"The {what} {path} cannot be read: {reason}. Check the path.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError, or a number that is too long
         raise FileError(f"The {what} {path} is not valid TOML: {error}. Correct the file.") from error
 
 

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import FileError, LorunError
-from ..instrument import Dispersion
 from ..io import replacing
+from ..schema import json_of, made
 from ..tasks.camera import Camera, camera_class
 from ..tasks.noise import Noise
 
@@ -39,15 +39,11 @@ def read_camera(path: Path) -> Camera:
     """The camera of a file that `save_camera` wrote."""
     try:
         with safe_open(path, framework="np") as stored:
-            facts = json.loads((stored.metadata() or {})["camera"])
+            facts = json_of((stored.metadata() or {})["camera"])
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        kind = camera_class(facts["task"])
-        known = {field.name for field in fields(kind)}
-        values = {name: value for name, value in {**facts, **arrays}.items() if name in known and value is not None}
+        values = {name: value for name, value in {**facts, **arrays}.items() if value is not None}
         if "noise" in values:
-            values["noise"] = Noise.parse(values["noise"])
-        if "dispersion" in values:
-            values["dispersion"] = Dispersion(**values["dispersion"])
-        return kind(**values)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, LorunError) as error:
+            values["noise"] = Noise.parse(str(values["noise"]))
+        return made(camera_class(facts["task"]), values, drops_unknown=True)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError, LorunError) as error:
         raise FileError(f"{path} is not the camera of a training, or is damaged. Start the training anew.") from error

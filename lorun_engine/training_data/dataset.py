@@ -48,18 +48,6 @@ class Material:
             "validation": [str(path.resolve()) for path in self.validation],
         }
 
-    @classmethod
-    def from_fields(cls, stored: Mapping[str, Any]) -> Self:
-        """The material that a checkpoint describes."""
-        return cls(
-            tuple((Path(path), share) for path, share in stored["cubes"]),
-            tuple(map(Path, stored["masks"])),
-            None if stored["spectra"] is None else Path(stored["spectra"]),
-            tuple(map(Path, stored["photographs"])),
-            tuple(map(Path, stored.get("pictures", ()))),
-            tuple(map(Path, stored.get("validation", ()))),
-        )
-
     def names(self, use: str) -> list[str] | str:
         """What the card says of the files that are learned from."""
         return [path.name for path, _ in self.cubes] or f"{len(self.pictures)} pictures"

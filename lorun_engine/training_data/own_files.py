@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from ..decoding.evaluate import at_wavelengths_near
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, inspect, open_scene
 from ..measurement import Measurement, Scene
+from ..schema import Among
 from ..task import TASKS
 from ..tasks import cs
 from ..tasks.camera import Camera
 
-ROUTES = ("scenes", "pairs", "captures")
+Route = Annotated[str, Among(("scenes", "pairs", "captures"))]
 SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 _LEAST_SIDE = 16  # pixels
 _LOWEST, _HIGHEST = -0.1, 1.5  # scenes lie in 0..1; a little more is a highlight
@@ -36,7 +37,7 @@ class LocalFile:
     """
 
     path: Path
-    use: str
+    use: Annotated[str, Among(("learn", "check"))]
     num_bytes: int
     sha256: str
     rows: tuple[int, int] | None = None
@@ -61,7 +62,7 @@ class Examined:
 class OwnFiles:
     """How files are read: the route, the geometry of captures and the files that belong to them, and the bands."""
 
-    route: str
+    route: Route
     camera: Camera
     options: OpenOptions = OpenOptions()
     companions: tuple[Path, ...] = ()

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from ..errors import LorunError
+from ..schema import Between, Count, NotNegative, Number, Percent, Positive, Seed, Share, Size, require
 from ..tasks import cs
+
+Factor = Annotated[int, Between(1, 16)]
+KernelSize = Annotated[int, Between(1, 255)]
+BlockSize = Annotated[int, Between(2, 64)]
+Batch = Annotated[int, Between(1, 4096)]
+
+
+class _Checked:
+    """What the tables have in common: none holds a value that its annotation does not allow."""
+
+    def __post_init__(self) -> None:
+        require(self)
 
 
 @dataclass(frozen=True)
-class CassiData:
+class CassiData(_Checked):
     """What a sample is drawn from.
 
     `crop` is height x width, `batch` samples a step. `real_share` of the scenes are cut from measured cubes, the others
@@ -29,31 +42,31 @@ class CassiData:
     the set's own step. Random binary masks are open for a share between `densities`.
     """
 
-    crop: tuple[int, int] = (32, 256)
-    batch: int = 4
-    real_share: float = 0.5
-    zoom: tuple[float, float] = (0.6, 1.6)
-    varied: float = 0.0
+    crop: tuple[Size, Size] = (32, 256)
+    batch: Batch = 4
+    real_share: Share = 0.5
+    zoom: tuple[Positive, Positive] = (0.6, 1.6)
+    varied: Share = 0.0
     validation: tuple[str, ...] = ("cave_feathers_crop150", "cave_stuffed_toys:lower")
-    validation_windows: int = 0
-    validation_electrons: float = 0.0
-    measured_masks: float = 0.7
-    upright_masks: float = 0.5
-    mask_error: float = 0.0
-    gaussian_share: float = 0.0
-    largest_sigma: float = 0.05
-    shot_share: float = 0.0
-    fewest_electrons: float = 200.0
-    displaced_share: float = 0.0
-    largest_shift: float = 0.1
-    largest_blur: float = 0.15
-    photographs: int = 400
-    other_steps: float = 0.0
-    densities: tuple[float, float] = (0.3, 0.7)
+    validation_windows: Number = 0
+    validation_electrons: NotNegative = 0.0
+    measured_masks: Share = 0.7
+    upright_masks: Share = 0.5
+    mask_error: Share = 0.0
+    gaussian_share: Share = 0.0
+    largest_sigma: NotNegative = 0.05
+    shot_share: Share = 0.0
+    fewest_electrons: Positive = 200.0
+    displaced_share: Share = 0.0
+    largest_shift: NotNegative = 0.1
+    largest_blur: NotNegative = 0.15
+    photographs: Number = 400
+    other_steps: Share = 0.0
+    densities: tuple[Share, Share] = (0.3, 0.7)
 
 
 @dataclass(frozen=True)
-class CsData:
+class CsData(_Checked):
     """What a CS sample is drawn from: grey crops (height x width), `batch` a step, zoomed by up to `zoom`.
 
     Phi has floor(`ratio` % of block_size^2) orthonormal rows, drawn from `sampling_seed` or, with `sampling_start`
@@ -61,19 +74,15 @@ class CsData:
     `validation` are used.
     """
 
-    crop: tuple[int, int] = (96, 96)
-    batch: int = 8
-    zoom: tuple[float, float] = (0.6, 1.6)
-    ratio: float = 25.0
-    block_size: int = 32
+    crop: tuple[Size, Size] = (96, 96)
+    batch: Batch = 8
+    zoom: tuple[Positive, Positive] = (0.6, 1.6)
+    ratio: Percent = 25.0
+    block_size: BlockSize = 32
     learn_sampling: bool = True
-    sampling_start: str = "random"
-    sampling_seed: int = 0
-    validation: int = 8
-
-    def __post_init__(self) -> None:
-        if self.sampling_start not in ("random", "cosine"):
-            raise LorunError(f"sampling_start is {self.sampling_start!r}; random or cosine was expected.")
+    sampling_start: Literal["random", "cosine"] = "random"
+    sampling_seed: Seed = 0
+    validation: Number = 8
 
     def initial_sampling(self) -> Tensor:
         """The matrix (M, N) before it is learned."""
@@ -83,7 +92,7 @@ class CsData:
 
 
 @dataclass(frozen=True)
-class SrData:
+class SrData(_Checked):
     """What an SR sample is drawn from: crops, `batch` a step, one factor of `scales` a batch, random kernels.
 
     Crops are in colour, or with `grey` their luma.
@@ -93,20 +102,20 @@ class SrData:
     first `validation` are used, at every factor.
     """
 
-    crop: tuple[int, int] = (96, 96)
-    batch: int = 16
-    zoom: tuple[float, float] = (0.6, 1.6)
-    scales: tuple[int, ...] = (2, 3, 4)
-    kernel_size: int = 25
+    crop: tuple[Size, Size] = (96, 96)
+    batch: Batch = 16
+    zoom: tuple[Positive, Positive] = (0.6, 1.6)
+    scales: tuple[Factor, ...] = (2, 3, 4)
+    kernel_size: KernelSize = 25
     grey: bool = False
-    noise_share: float = 0.0
-    largest_sigma: float = 25 / 255
+    noise_share: Share = 0.0
+    largest_sigma: NotNegative = 25 / 255
     eight_bit: bool = False
-    validation: int = 4
+    validation: Number = 4
 
 
 @dataclass(frozen=True)
-class LocalData:
+class LocalData(_Checked):
     """What a sample of an adaptation is drawn from.
 
     `crop` is across x along the dispersion (CASSI) or height x width, at most the mask's size; `batch` samples a step.
@@ -116,12 +125,12 @@ class LocalData:
     error of moved scenes.
     """
 
-    crop: tuple[int, int] = (32, 192)
-    batch: int = 2
-    zoom: tuple[float, float] = (0.7, 1.4)
-    built_in: float = 0.3
-    random_masks: float = 0.0
-    check_windows: int = 4
-    check_size: tuple[int, int] = (96, 256)
-    withheld: float = 0.04
-    equivariance: float = 1.0
+    crop: tuple[Size, Size] = (32, 192)
+    batch: Batch = 2
+    zoom: tuple[Positive, Positive] = (0.7, 1.4)
+    built_in: Share = 0.3
+    random_masks: Share = 0.0
+    check_windows: Count = 4
+    check_size: tuple[Size, Size] = (96, 256)
+    withheld: Share = 0.04
+    equivariance: NotNegative = 1.0

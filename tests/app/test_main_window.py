@@ -122,7 +122,7 @@ def test_a_field_of_the_geometry_form_corrects_and_shows_its_reason(qtbot, windo
     assert step.line.placeholderText() == "2" and step.reason.text() == "stated in the file"
     step.line.setText("two")
     step.line.editingFinished.emit()
-    assert "a number was expected" in step.reason.text()
+    assert "a number from 0 was expected" in step.reason.text()
     with qtbot.waitSignal(window.parts.lanes.idle):
         step.line.setText("1.5")
         step.line.editingFinished.emit()

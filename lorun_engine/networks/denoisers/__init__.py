@@ -10,12 +10,13 @@ Phi^T d of the primal-dual step, (B, C, H, W).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from ...errors import ModelError
+from ...schema import read
 from .dualpath import DualPath, DualPathConfig, DualPathHead, DualPathTail
 from .resunet import ResUNet, ResUNetConfig
 from .spectral import SpectralConfig, SpectralDenoiser
@@ -54,15 +55,8 @@ def denoiser_config(name: str, channels: int, settings: Mapping[str, Any]) -> An
     """The config of the denoiser `name` for `channels` bands; `settings` are the fields that are not the default."""
     if name not in DENOISERS:
         raise ModelError(f"The denoiser {name!r} is not known; this version has {', '.join(sorted(DENOISERS))}.")
-    config_class = DENOISERS[name].config
-    known = {field.name for field in fields(config_class)} - {"channels"}
-    unknown = set(settings) - known
-    if unknown:
-        raise ModelError(
-            f"The denoiser {name} has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
-        )
-    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-    return config_class(channels=channels, **settings)
+    table = {**settings, "channels": channels}
+    return read(DENOISERS[name].config, table, source=f"The denoiser {name}", remedy="Correct it.", error=ModelError)
 
 
 def build_denoiser(name: str, channels: int, settings: Mapping[str, Any]) -> nn.Module:

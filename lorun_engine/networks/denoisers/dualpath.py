@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...schema import Size
 from .layers import layer_norm, pad_to_multiple
 
 _MULTIPLE = 8  # three halvings
@@ -34,9 +35,9 @@ class DualPathConfig:
     `transposed`, CPP-Net's 2x2 transposed ones.
     """
 
-    channels: int
-    width: int = 32
-    reduction: int = 8
+    channels: Size
+    width: Size = 32
+    reduction: Size = 8
     transposed: bool = False
     dual_branch: bool = False
 

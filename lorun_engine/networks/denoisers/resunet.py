@@ -7,11 +7,13 @@ noise level it is to remove as one more channel and predicts the image itself. T
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...schema import Depth, Entries, Size
 from .layers import pad_to_multiple
 
 
@@ -22,9 +24,9 @@ class ResUNetConfig:
     With `noise_map` the noise level is an input channel beside the image.
     """
 
-    channels: int
-    widths: tuple[int, ...] = (16, 32, 64, 64)
-    depth: int = 2
+    channels: Size
+    widths: Annotated[tuple[Size, ...], Entries(1, 8)] = (16, 32, 64, 64)
+    depth: Depth = 2
     noise_map: bool = True
 
     @property

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...schema import Size
 from .layers import layer_norm, pad_to_multiple
 
 _WINDOW = 8  # pixels; attention is computed in windows of this size on every level
@@ -26,7 +27,7 @@ class SpectralConfig:
     With `identity_start` the untrained denoiser returns z, for training from a good estimate; SSR starts random.
     """
 
-    channels: int
+    channels: Size
     identity_start: bool = False
     sees: ClassVar[str] = "mask"
 

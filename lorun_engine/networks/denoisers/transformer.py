@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...schema import Depth, Size
 from .layers import pad_to_multiple
 
 _WINDOW = 8  # pixels
@@ -22,10 +23,10 @@ _WINDOW = 8  # pixels
 class TransformerConfig:
     """`width` features a pixel through `depth` pairs of attention (`num_heads` heads) and feed-forward layers."""
 
-    channels: int
-    width: int = 28
-    depth: int = 1
-    num_heads: int = 1
+    channels: Size
+    width: Size = 28
+    depth: Depth = 1
+    num_heads: Size = 1
     sees: ClassVar[str] = "mask"
 
 

@@ -7,11 +7,13 @@ skips.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...schema import Entries, Size
 from .layers import pad_to_multiple
 from .spectral import AttentionRectification
 
@@ -27,12 +29,12 @@ class UNetConfig:
     `sees_level` adds the noise level of the capture as an input channel in place of the mask.
     """
 
-    channels: int
-    widths: tuple[int, ...] = (32, 64, 128)
+    channels: Size
+    widths: Annotated[tuple[Size, ...], Entries(1, 8)] = (32, 64, 128)
     residual: bool = False
     rectified: bool = False
     sees_mask: bool = False
-    patch: int = 1
+    patch: Size = 1
     remembers: bool = False
     sees_level: bool = False
 

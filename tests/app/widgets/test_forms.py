@@ -34,8 +34,8 @@ def test_text_becomes_a_value_and_back(text, annotation, value):
     [
         ("2.5", int | None, "a whole number"),
         ("far", float | None, "a number"),
-        ("1,2", tuple[int, int, int, int] | None, "4 numbers"),
-        ("a,b", tuple[int, int] | None, "2 numbers"),
+        ("1,2", tuple[int, int, int, int] | None, "4 whole numbers"),
+        ("a,b", tuple[int, int] | None, "2 whole numbers"),
     ],
 )
 def test_what_does_not_parse_is_said(text, annotation, words):

@@ -143,7 +143,7 @@ def test_a_denoiser_without_a_mask_sees_ones():
 def test_an_unknown_denoiser_or_setting_is_a_sentence():
     with pytest.raises(ModelError, match="not known"):
         build_denoiser("resnet", 4, {})
-    with pytest.raises(ModelError, match="no setting depth"):
+    with pytest.raises(ModelError, match="unknown setting depth"):
         build_denoiser("unet", 4, {"depth": 3})
 
 

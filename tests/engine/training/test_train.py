@@ -336,9 +336,9 @@ def test_unknown_settings_are_sentences(tmp_path):
         read_recipe(tmp_path / "b.toml")
     with pytest.raises(FileError, match="cannot be read"):
         read_recipe(tmp_path / "c.toml")
-    with pytest.raises(LorunError, match="variant 'many'"):
+    with pytest.raises(LorunError, match="variant is 'many'"):
         tiny(variant="many")
-    with pytest.raises(FileError, match="incomplete"):
+    with pytest.raises(FileError, match="channels is missing"):
         recipe_from({"network": {"num_stages": 2}}, source="test")
 
 
