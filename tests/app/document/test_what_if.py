@@ -103,18 +103,18 @@ def test_another_file_leaves_nothing_to_go_back_to(qtbot, decoded, window, forei
     assert not shown.aside_card.isVisible()
 
 
-def test_the_engine_scores_the_set_and_gap_tv(qtbot, make_parts, snapshot, window):
+def test_the_engine_scores_the_decoders_without_weights(qtbot, make_parts, snapshot, window):
     parts = make_parts()
     with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
         parts.session.open([snapshot])
     page = window(parts).what_if_page
-    assert parts.setup.decoder_name == "gap-tv" and page.source.currentData() == "reference"
+    assert parts.setup.decoder_name == "subspace-tv" and page.source.currentData() == "reference"
     parts.setup.set_num_stages(3)
     page.has_noise.setChecked(True)
     page.electrons.setValue(500)
     page.seed.setValue(7)
     shown = simulated(qtbot, page.window())
-    stages, psnr, *_ = rows_of(shown)["gap-tv"]
+    stages, psnr, *_ = rows_of(shown)["subspace-tv"]
     assert stages == "3" and float(psnr) == pytest.approx(parts.session.stages.row(3).metrics["psnr"], abs=0.01)
     clean = parts.session.measurement.physics.forward(_tensor(parts.session.measurement.reference))[0].numpy()
     assert 0 < np.abs(parts.session.measurement.y - clean).max() < 0.5 * clean.max()

@@ -319,7 +319,7 @@ def test_compare_with_decodes_both_and_shows_them_side_by_side(qtbot, window):
     click_set(qtbot, window, "trained")
     card = page(window).card
     card.rivals.aboutToShow.emit()
-    assert [action.text() for action in card.rivals.actions()] == ["general", "gap-tv", "subspace-tv"]
+    assert [action.text() for action in card.rivals.actions()] == ["general", "subspace-tv", "gap-tv"]
     card.rivals.actions()[0].trigger()
     idle(qtbot, window.parts)
     comparing = window.parts.comparing

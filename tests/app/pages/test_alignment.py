@@ -54,7 +54,7 @@ def parts(qtbot, make_parts, misaligned) -> Parts:
     made = make_parts()
     with qtbot.waitSignal(made.lanes.idle, timeout=60_000):
         made.session.open([misaligned])
-    assert made.setup.decoder_name == "gap-tv"
+    assert made.setup.decoder_name == "subspace-tv"
     made.setup.set_num_stages(12)
     return made
 

@@ -49,7 +49,7 @@ def test_a_simulated_measurement_file_opens_without_flags_and_decodes(snapshot, 
     out = tmp_path / "cube.h5"
     assert run("restore", snapshot, "-o", out, "--stages", 7, "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["task"] == "cassi" and report["adapter"] == "gap-tv"
+    assert report["task"] == "cassi" and report["adapter"] == "subspace-tv"
     assert [stage["index"] for stage in report["stages"]] == list(range(8))
     assert all({"residual", "seconds", "psnr", "ssim"} <= set(stage) for stage in report["stages"])
     assert report["output"] == str(out) and report["shape"] == [24, 32, 6]
@@ -57,7 +57,7 @@ def test_a_simulated_measurement_file_opens_without_flags_and_decodes(snapshot, 
         assert file["cube"].shape == (24, 32, 6) and file["cube"].dtype == np.float32
         assert np.isfinite(file["cube"][:]).all()
         np.testing.assert_allclose(file["cube"].attrs["wavelengths_nm"], WAVELENGTHS_NM)
-        assert file["cube"].attrs["adapter"] == "gap-tv"
+        assert file["cube"].attrs["adapter"] == "subspace-tv"
 
 
 def test_the_command_line_gives_the_engines_result_bit_for_bit(snapshot, tmp_path):
@@ -66,7 +66,7 @@ def test_the_command_line_gives_the_engines_result_bit_for_bit(snapshot, tmp_pat
     out = tmp_path / "cube.h5"
     assert run("restore", snapshot, "-o", out, "--stages", 5) == 0
     measurement = open_measurement([snapshot], OpenOptions())
-    *_, last = restore(TASKS["cassi"].decoders["gap-tv"], measurement, num_stages=5)
+    *_, last = restore(TASKS["cassi"].decoders["subspace-tv"], measurement, num_stages=5)
     with h5py.File(out) as file:
         assert np.array_equal(np.moveaxis(file["cube"][:], -1, 0), last.image)
 

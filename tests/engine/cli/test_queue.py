@@ -140,7 +140,7 @@ def test_an_adaptation_takes_its_settings_from_a_table(tmp_path):
     [
         ("", "lists no training"),
         ("trainings = 3", "unknown setting trainings"),
-        ('threads = "all"\n' + FIRST, "threads = 'all'"),
+        ('threads = "all"\n' + FIRST, "threads is 'all'"),
         ('[[training]]\nrecipe = "tiny.toml"', "needs either out"),
         ('[[training]]\nout = "a"\nresume = "a"', "needs either out"),
         (FIRST + 'colour = "red"', "Training 1 of .*unrecognized arguments: --colour=red"),

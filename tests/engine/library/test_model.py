@@ -167,11 +167,11 @@ def test_the_library_lists_sets_with_their_backbone_and_decoders_without_weights
     save(new_model(seed=3), tmp_path, name="other")
     (tmp_path / "other-backbone.safetensors").unlink()
     names = [entry.name for entry in list_decoders([tmp_path, tmp_path / "missing"], task="cassi")]
-    assert names == ["set", "gap-tv", "subspace-tv"]
+    assert names == ["set", "subspace-tv", "gap-tv"]
     assert open_decoder("set", library=[tmp_path], task="cassi").num_stages == 2
     assert open_decoder("gap-tv", library=[tmp_path]).name == "gap-tv"
     assert open_decoder(str(tmp_path / "set.safetensors"), library=[]).name == "set"
-    with pytest.raises(LorunError, match="there is set, gap-tv, subspace-tv"):
+    with pytest.raises(LorunError, match="there is set, subspace-tv, gap-tv"):
         open_decoder("tsa", library=[tmp_path], task="cassi")
     with pytest.raises(FileError, match="cannot be read"):
         open_decoder(str(tmp_path / "none.safetensors"), library=[])
