@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Scene:
     """A ground-truth cube or image.
 
-    `image` is (C, H, W) float32, linear in [0, 1]; `wavelengths_nm` has one centre per band, or is None for pictures.
+    `image` is (C, H, W) float32, linear in [0, 1]; `wavelengths_nm` has one centre per band, rising, or is None for
+    pictures.
     """
 
     image: np.ndarray
@@ -28,7 +29,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         _require_image(self.image, "scene")
-        _require_wavelengths(self.wavelengths_nm, self.image.shape[0])
+        _require_wavelengths(self.wavelengths_nm, self.image.shape[0], "scene")
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Measurement:
     """A measurement y = Phi x + n with everything that decoding needs.
 
     `y` is (C', H', W') float32 in the unit of the opened file (integers already divided by their full scale).
-    `dark_level` is what was subtracted from the file's values, in their unit: what the detector reads without light.
-    `reference` is the true scene (C, H, W) in the same unit, or None. `input_scale` is the factor a of the engine's
-    input a*y where the user or the file fixed it, None where the adapter set's rule decides. `notes` are sentences
-    about what was assumed on opening.
+    `wavelengths_nm` are the centres of the bands, rising. `dark_level` is what was subtracted from the file's values,
+    in their unit: what the detector reads without light. `reference` is the true scene (C, H, W) in the same unit, or
+    None. `input_scale` is the factor a of the engine's input a*y where the user or the file fixed it, None where the
+    adapter set's rule decides. `notes` are sentences about what was assumed on opening.
     """
 
     task: str
@@ -66,7 +67,7 @@ class Measurement:
                     f"The reference has the shape {by(self.reference.shape)}; the decoded image will have "
                     f"{by(self.physics.scene_shape)}. Choose the reference of this measurement or leave it out."
                 )
-        _require_wavelengths(self.wavelengths_nm, self.physics.scene_shape[0])
+        _require_wavelengths(self.wavelengths_nm, self.physics.scene_shape[0], "measurement")
         if not np.any(self.y):
             raise GeometryError("Every value of the measurement is zero. Choose a capture that saw light.")
 
@@ -84,8 +85,29 @@ def _require_image(image: np.ndarray, name: str) -> None:
         )
 
 
-def _require_wavelengths(wavelengths_nm: np.ndarray | None, num_bands: int) -> None:
-    if wavelengths_nm is not None and wavelengths_nm.shape != (num_bands,):
+def require_rising(wavelengths_nm: np.ndarray, whose: str) -> None:
+    """Raises a GeometryError unless the centres (C,) are positive numbers that rise from band to band.
+
+    `whose` completes "The wavelengths of the ...". Everything that goes along wavelengths relies on their order.
+    """
+    if not (np.isfinite(wavelengths_nm).all() and np.all(wavelengths_nm > 0)):
+        raise GeometryError(
+            f"The wavelengths of the {whose} are not all positive numbers. Give one wavelength in nm per band."
+        )
+    (wrong,) = np.nonzero(np.diff(wavelengths_nm) <= 0)
+    if wrong.size:
+        band = int(wrong[0])
+        raise GeometryError(
+            f"The wavelengths of the {whose} do not rise: band {band + 1} lies at {wavelengths_nm[band]:g} nm and band "
+            f"{band + 2} at {wavelengths_nm[band + 1]:g} nm. Give every band a wavelength of its own, in rising order."
+        )
+
+
+def _require_wavelengths(wavelengths_nm: np.ndarray | None, num_bands: int, whose: str) -> None:
+    if wavelengths_nm is None:
+        return
+    if wavelengths_nm.shape != (num_bands,):
         raise GeometryError(
             f"{wavelengths_nm.size} wavelengths were given for {num_bands} bands. Give one wavelength per band."
         )
+    require_rising(wavelengths_nm, whose)

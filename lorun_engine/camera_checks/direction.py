@@ -26,6 +26,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
 from ..io import WAVELENGTHS
+from ..measurement import require_rising
 from ..tasks.cassi import CassiPhysics
 
 BLOCK = 16  # pixels; on other captures of the same cubes 8 and 4 told fewer directions
@@ -79,10 +80,12 @@ def coarse_spectra(y: Tensor, physics: CassiPhysics) -> Tensor:
 def direction_log_odds(spectra: np.ndarray, wavelengths_nm: np.ndarray | None) -> float:
     """The logarithm of the odds that `spectra` (N, C) run from blue to red rather than the other way.
 
-    Without wavelengths the bands are taken to be spread over the visible range as a prism does.
+    The wavelengths rise; without any the bands are taken to be spread over the visible range as a prism does.
     """
-    own = wavelengths_nm
-    if own is None:
+    if wavelengths_nm is not None:
+        require_rising(wavelengths_nm, "spectra")
+        own = wavelengths_nm
+    else:
         own = np.interp(np.linspace(0, 1, spectra.shape[1]), np.linspace(0, 1, NUM_POINTS), POINTS_NM)
     spectra = np.asarray(spectra, dtype=np.float64)
     mean = spectra.mean(axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import LorunError
 from ..io import WAVELENGTHS, open_scene, write_measurement
+from ..io.cassi_bands import named_wavelengths
 from ..io.reading import reading_of
 from ..task import DEFAULT, TASKS
 from .flags import (
@@ -188,13 +189,13 @@ def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[s
 
 
 def _scene(path: Path, args: argparse.Namespace) -> Scene:
-    """The scene of a file, a cube at the named wavelength list where one is asked for."""
+    """The scene of a file, a cube at the wavelengths that were asked for."""
     from ..decoding.evaluate import at_wavelengths
 
     scene = open_scene(path, open_options(args))
-    if args.wavelengths in WAVELENGTHS and scene.wavelengths_nm is not None:
-        return at_wavelengths(scene, np.asarray(WAVELENGTHS[args.wavelengths]))
-    return scene
+    if args.wavelengths is None or scene.wavelengths_nm is None:
+        return scene
+    return at_wavelengths(scene, np.sort(named_wavelengths(args.wavelengths)))
 
 
 def _windows(path: Path, args: argparse.Namespace) -> list[Window]:

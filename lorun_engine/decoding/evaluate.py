@@ -10,7 +10,7 @@ import numpy as np
 from ..decoder import Decoder
 from ..errors import GeometryError, LorunError
 from ..instrument import RANGE_SLACK_NM
-from ..measurement import Measurement, Scene
+from ..measurement import Measurement, Scene, require_rising
 from .metrics import score
 from .restore import restore
 
@@ -37,8 +37,9 @@ class WindowScore:
 
 
 def at_wavelengths(scene: Scene, wavelengths_nm: np.ndarray) -> Scene:
-    """`scene` interpolated linearly in wavelength to other band centres inside its range."""
+    """`scene` interpolated linearly in wavelength to other band centres, which rise, inside its range."""
     own = scene.wavelengths_nm
+    require_rising(wavelengths_nm, "list")
     if own is None:
         raise LorunError(f"{scene.path or 'The scene'} states no wavelengths. Give them with --wavelengths.")
     if wavelengths_nm.min() < own.min() - 1e-6 or wavelengths_nm.max() > own.max() + 1e-6:
@@ -46,9 +47,10 @@ def at_wavelengths(scene: Scene, wavelengths_nm: np.ndarray) -> Scene:
             f"The scene covers {own.min():g} to {own.max():g} nm; bands from {wavelengths_nm.min():g} to "
             f"{wavelengths_nm.max():g} nm were asked for. Choose a band list inside the scene's range."
         )
-    upper = np.clip(np.searchsorted(own, wavelengths_nm), 1, len(own) - 1)
-    share = ((wavelengths_nm - own[upper - 1]) / (own[upper] - own[upper - 1])).astype(np.float32)[:, None, None]
-    image = scene.image[upper - 1] * (1 - share) + scene.image[upper] * share
+    position = np.interp(wavelengths_nm, own, np.arange(len(own)))
+    lower = position.astype(int)
+    share = (position - lower).astype(np.float32)[:, None, None]
+    image = scene.image[lower] * (1 - share) + scene.image[np.minimum(lower + 1, len(own) - 1)] * share
     return replace(scene, image=image, wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64))
 
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import FileError, GeometryError, by
-from ..instrument import Dispersion
+from ..errors import GeometryError, by
 from ..measurement import Measurement
-from .cassi_geometry import VALUES, Geometry, fitting
+from .cassi_bands import in_rising_order, named_wavelengths, with_wavelengths
+from .cassi_geometry import VALUES, Geometry, fitting, rising
 from .dark_level import estimated_dark_level
 from .light_beside import LIGHT_BESIDE, light_beside
 from .masks import is_shifted, moved, turned, unshifted
 from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option, numbers
-from .readers import FoundArray, as_nanometres, is_wavelengths, read_wavelengths
+from .readers import FoundArray, is_wavelengths
 from .resolved import (
     SCENE_KEYS,
     Resolved,
@@ -89,7 +89,7 @@ _DIRECTION = Option(
     "--direction",
     str,
     "Direction",
-    "longer wavelengths move right or down (+), or not (-)",
+    "longer wavelengths move right or down (+), or not (-); with a list of falling ones the shorter",
     choices=(("right or down (+)", "+"), ("left or up (−)", "-")),
 )
 OPTIONS = (
@@ -144,7 +144,6 @@ CHANGES = (
     ),
 )
 USUAL_BANDS = 28
-USUAL_LISTS = {28: "cassi-28", 24: "smem-24", 31: "cave-31"}
 
 
 GEOMETRY = Geometry
@@ -231,9 +230,10 @@ def resolve(
         arrays["mask"], known = unshifted(arrays["mask"], known, arrays["measurement"].shape, notes)
     detector, mask = arrays["measurement"].shape, arrays["mask"].shape[-2:]
     geometry = fitting(detector, mask, known, hints)
-    geometry = _with_wavelengths(geometry, given, options, hints, notes)
+    geometry = with_wavelengths(geometry, given, options, hints, notes)
     if "reference" in arrays and arrays["reference"].ndim == 2:
         arrays["reference"] = arrays["reference"][None]
+    geometry = in_rising_order(geometry, given, arrays, notes)
     _require_fitting_cubes(given, arrays, geometry)
     geometry = _with_dark_level(geometry, given["measurement"], arrays, options, notes)
     if geometry.dark_level:
@@ -285,22 +285,26 @@ def cameras(said: Said) -> Mapping[str, Camera]:
     options, stated = said.options, said.task_config.get("wavelengths_nm")
     if options.wavelengths is not None:
         stated = named_wavelengths(options.wavelengths)
-    wavelengths_nm = None if stated is None else np.asarray(stated, dtype=np.float64)
-    known = said.channels or USUAL_BANDS if wavelengths_nm is None else len(wavelengths_nm)
-    num_bands = options.num_bands or known
-    if wavelengths_nm is not None and num_bands != len(wavelengths_nm):
+    num_bands = options.num_bands or (said.channels or USUAL_BANDS if stated is None else len(stated))
+    if stated is not None and num_bands != len(stated):
         raise GeometryError(
-            f"{num_bands} bands were asked for; {len(wavelengths_nm)} wavelengths are known. Give --wavelengths."
+            f"{num_bands} bands were asked for; {len(stated)} wavelengths are known. Give --wavelengths."
         )
-    dispersion = Dispersion(
-        num_bands,
-        step=said.task_config.get("step", 2.0) if options.step is None else options.step,
-        axis=options.axis or "x",
-        direction=options.direction or "+",
-        first_offset=options.first_offset or 0.0,
+    geometry, is_turned = rising(
+        Geometry(
+            num_bands,
+            step=said.task_config.get("step", 2.0) if options.step is None else options.step,
+            axis=options.axis or "x",
+            direction=options.direction or "+",
+            first_offset=options.first_offset or 0.0,
+            wavelengths_nm=None if stated is None else tuple(stated),
+        )
     )
     mask = said.arrays.get("mask")
-    return {"": CassiCamera(said.noise, mask=mask, dispersion=dispersion, wavelengths_nm=wavelengths_nm)}
+    if is_turned and mask is not None and mask.ndim == 3:
+        mask = np.ascontiguousarray(mask[::-1])
+    wavelengths_nm = None if stated is None else np.asarray(geometry.wavelengths_nm, dtype=np.float64)
+    return {"": CassiCamera(said.noise, mask=mask, dispersion=geometry.dispersion, wavelengths_nm=wavelengths_nm)}
 
 
 def described(geometry: Geometry) -> str:
@@ -325,18 +329,6 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
         "first_offset": float(dispersion.first_offset),
     }
     return [("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))], attributes
-
-
-def named_wavelengths(name: str) -> np.ndarray:
-    """The band centres in nm of a list in WAVELENGTHS or of a file."""
-    if name in WAVELENGTHS:
-        return np.asarray(WAVELENGTHS[name])
-    if not Path(name).exists():
-        raise FileError(
-            f"The wavelengths {name!r} are neither a list that LoRun knows nor a file. "
-            f"Give {', '.join(WAVELENGTHS)} or a file with one number per band."
-        )
-    return read_wavelengths(name)
 
 
 # ---- what is known -----------------------------------------------------------------------------------------------
@@ -408,47 +400,6 @@ def _checked(name: str, value: Any, reason: str) -> Any:
         subject = name.replace("num_", "number of ").replace("_", " ")
         raise GeometryError(f"The {subject} is {value!r} ({reason}); {expected} was expected. Correct it with {flag}.")
     return int(value) if name == "num_bands" else float(value) if is_number else value
-
-
-def _with_wavelengths(
-    geometry: Geometry, given: Mapping[str, RoleRow], options: OpenOptions, hints: Geometry | None, notes: list[str]
-) -> Geometry:
-    """The band centres: the user's, the file's, the hints', else the list in circulation with that many bands."""
-    num_bands = geometry.num_bands
-    found = [
-        given[role].found.attributes.get("wavelengths_nm") for role in ("measurement", "reference") if role in given
-    ]
-    found += [given["wavelengths"].found.array] if "wavelengths" in given else []
-    stated = [as_nanometres(values) for values in found if values is not None]
-    wavelengths_nm: Sequence[float] | np.ndarray
-    if options.wavelengths is not None:
-        wavelengths_nm, reason = named_wavelengths(options.wavelengths), "as you said"
-    elif stated:
-        wavelengths_nm, reason = stated[0], "stated in the file"
-    elif hints is not None and hints.wavelengths_nm is not None and len(hints.wavelengths_nm) == num_bands:
-        wavelengths_nm, reason = hints.wavelengths_nm, "known of this instrument"
-    elif num_bands is not None and num_bands in USUAL_LISTS:
-        name = USUAL_LISTS[num_bands]
-        wavelengths_nm, reason = WAVELENGTHS[name], f"assumed: the list {name}, the usual one for {num_bands} bands"
-        notes.append(
-            f"The files state no wavelengths; the list {name} ({wavelengths_nm[0]:g} to {wavelengths_nm[-1]:g} nm) was "
-            "assumed."
-        )
-    else:
-        notes.append(f"The wavelengths of the {num_bands} bands are not known; give a list to see colours.")
-        return replace(geometry, wavelengths_nm=None)
-    if len(wavelengths_nm) != num_bands:
-        raise GeometryError(
-            f"{len(wavelengths_nm)} wavelengths were found ({reason}) for {num_bands} bands. "
-            "Give one wavelength per band."
-        )
-    if not (np.isfinite(wavelengths_nm).all() and np.min(wavelengths_nm) > 0):
-        raise GeometryError(f"The wavelengths ({reason}) are not all positive numbers. Give one wavelength per band.")
-    return replace(
-        geometry,
-        wavelengths_nm=tuple(float(value) for value in wavelengths_nm),
-        reasons={**geometry.reasons, "wavelengths_nm": reason},
-    )
 
 
 def _with_dark_level(

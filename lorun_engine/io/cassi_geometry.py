@@ -9,6 +9,7 @@ from ..errors import AmbiguousGeometry, GeometryError, by
 from ..instrument import Dispersion
 
 FEWEST_BANDS, MOST_BANDS = 3, 256  # what a solution for band count and step may be
+KNOWN = "known of this instrument"  # where hints say so
 VALUES = {
     "num_bands": ("--bands", "a whole number from 1"),
     "step": ("--step", "a number of pixels from 0"),
@@ -50,7 +51,7 @@ def _completed(known: Geometry, hints: Geometry) -> Geometry:
     """`known` with what only `hints` know."""
     new = {name: getattr(hints, name) for name in VALUES if getattr(known, name) is None}
     new = {name: value for name, value in new.items() if value is not None}
-    return replace(known, **new, reasons={**known.reasons, **dict.fromkeys(new, "known of this instrument")})
+    return replace(known, **new, reasons={**known.reasons, **dict.fromkeys(new, KNOWN)})
 
 
 def fitting(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry, hints: Geometry | None) -> Geometry:
@@ -66,6 +67,22 @@ def fitting(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry, h
             raise
         except GeometryError:
             raise misfit from None
+
+
+def rising(geometry: Geometry) -> tuple[Geometry, bool]:
+    """The same instrument with its bands in the order of rising wavelengths, and whether that turned them round.
+
+    Files and users list bands by number, and with them the direction; what hints know is of rising bands.
+    """
+    if geometry.wavelengths_nm is None or len(geometry.wavelengths_nm) < 2:
+        return geometry, False
+    if geometry.wavelengths_nm[0] < geometry.wavelengths_nm[-1]:
+        return geometry, False
+    direction, reasons = geometry.direction, dict(geometry.reasons)
+    if reasons.get("direction") != KNOWN:
+        direction = "-" if direction == "+" else "+"
+        reasons["direction"] = f"{reasons.get('direction', '')}, for wavelengths that fall".removeprefix(", ")
+    return replace(geometry, wavelengths_nm=geometry.wavelengths_nm[::-1], direction=direction, reasons=reasons), True
 
 
 def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -> Geometry:

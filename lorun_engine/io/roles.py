@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import AmbiguousGeometry, FileError, GeometryError, LorunError
 from ..measurement import Measurement, Scene
 from ..task import DEFAULT
-from .cassi import named_wavelengths
+from .cassi_bands import named_wavelengths
 from .cassi_geometry import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read
@@ -129,7 +129,10 @@ def open_companion(path: Path | str, role: str, options: OpenOptions) -> np.ndar
 
 
 def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene:
-    """The cube or image of a file as a Scene: linear, (C, H, W) float32, integers divided by their full scale."""
+    """The cube or image of a file as a Scene: linear, (C, H, W) float32, integers divided by their full scale.
+
+    Its bands are in the order of rising wavelengths. Those of the options name the bands of a file that states none.
+    """
     found = [_squeezed(entry) for entry in read(path, key=options.key)]
     images = [entry for entry in found if entry.array.ndim in (2, 3)]
     cubes = [entry for entry in images if entry.array.ndim == 3] or images
@@ -147,6 +150,9 @@ def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene
             f"{Path(path).name} has {len(image)} bands and {len(wavelengths_nm)} wavelengths. "
             "Give the axes of the cube or another list of wavelengths."
         )
+    if wavelengths_nm is not None:
+        order = np.argsort(wavelengths_nm, kind="stable")
+        image, wavelengths_nm = np.ascontiguousarray(image[order]), wavelengths_nm[order]
     return Scene(image, wavelengths_nm, source=str(chosen.attributes.get("source", "")), path=Path(path))
 
 
@@ -345,16 +351,14 @@ def _scale(entry: FoundArray, role: str | None, options: OpenOptions) -> tuple[f
 
 
 def _stated_wavelengths(chosen: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> np.ndarray | None:
-    """The user's list where it has as many entries as the cube has bands, or nothing else is known; else the file's."""
+    """The file's list, in the order of its bands; the user's where the file states none."""
     stated = chosen.attributes.get("wavelengths_nm")
     if stated is None:
         lists = [e.array for e in found if _last_name(e) in WAVELENGTH_KEYS and is_wavelengths(e.array)]
         stated = lists[0] if lists else None
-    if options.wavelengths is not None:
-        named = named_wavelengths(options.wavelengths)
-        if stated is None or len(named) in chosen.array.shape:
-            return named
-    return None if stated is None else as_nanometres(stated)
+    if stated is not None:
+        return as_nanometres(stated)
+    return None if options.wavelengths is None else named_wavelengths(options.wavelengths)
 
 
 def _count(values: Any) -> int | None:

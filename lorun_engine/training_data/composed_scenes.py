@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..errors import FileError
 from ..io import read
+from ..measurement import require_rising
 from .photographs import Photographs
 
 # share of the draws a set gets; sets that are not named get 1. artist_paints (CC BY-NC-SA) is left out.
@@ -85,6 +86,7 @@ def read_spectra(folder: Path, wavelengths_nm: np.ndarray) -> Spectra:
         arrays = {found.key: found.array for found in read(path)}
         rows = np.asarray(arrays["spectra"], dtype=np.float64)
         own = np.asarray(arrays["wavelengths_nm"], dtype=np.float64)
+        require_rising(own, f"spectra in {path.name}")
         bands = np.stack([np.interp(wavelengths_nm, own, row) for row in rows]).astype(np.float32)
         names.append(path.stem)
         share = np.full(len(bands), SET_WEIGHTS.get(path.stem, 1.0) / len(bands), dtype=np.float32)
