@@ -69,6 +69,10 @@ class Physics(ABC):
         """Why the set of this name, with its configuration and its learned matrix, does not serve; "" where it does."""
         return ""
 
+    def caution(self, name: str, task_config: Mapping[str, Any]) -> str:
+        """How this differs from what the set of this name was trained on, though the set serves; "" where nothing."""
+        return ""
+
 
 class LinearPhysics(Physics):
     """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""

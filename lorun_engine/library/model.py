@@ -23,7 +23,7 @@ from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import LorunError, ModelError
 from ..instrument import RANGE_SLACK_NM
 from ..io import replacing
-from ..measurement import Measurement
+from ..measurement import Measurement, require_rising
 from ..networks.lora import AdapterSet, is_step, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters, run_denoiser
 from ..physics import LinearPhysics
@@ -89,9 +89,11 @@ class Model:
     def fitted(self, measurement: Measurement) -> Self:
         """This model for the measurement's bands and dispersion; a ModelError where it was trained for others."""
         to, back, notes = self._band_maps(measurement)
-        physics = measurement.physics
-        if misfit := physics.misfit(self.name, self.card.get("task_config", {}), self.adapters.sampling):
+        physics, task_config = measurement.physics, self.card.get("task_config", {})
+        if misfit := physics.misfit(self.name, task_config, self.adapters.sampling):
             raise ModelError(misfit)
+        if caution := physics.caution(self.name, task_config):
+            notes += (caution,)
         transposed, mirrored = physics.is_transposed, physics.is_mirrored
         if to is None and not (transposed or mirrored):
             return replace(self, view=None, notes=notes)
@@ -103,7 +105,7 @@ class Model:
         theirs = measurement.wavelengths_nm
         if own is None or theirs is None:
             if num_bands == self.net.config.channels:
-                return None, None, ()
+                return None, None, () if own is None else (self._band_assumption(own),)
             if TASKS[self.task].is_photograph and num_bands == 1:  # a grey picture through a network for colour
                 channels = self.net.config.channels
                 return torch.ones(channels, 1), torch.full((1, channels), 1 / channels), ()
@@ -125,6 +127,12 @@ class Model:
             f"resampled to the measurement's {len(theirs)} bands from {theirs.min():g} to {theirs.max():g} nm."
         )
         return interpolation(theirs, own), interpolation(own, theirs), (note,)
+
+    def _band_assumption(self, own: np.ndarray) -> str:
+        return (
+            f"The measurement states no wavelengths; {self.name} takes its bands for those from {own[0]:g} to "
+            f"{own[-1]:g} nm, in this order. Give --wavelengths if they are others or run the other way."
+        )
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""
@@ -303,9 +311,10 @@ def count_parameters(
 
 
 def interpolation(own_nm: np.ndarray, wanted_nm: np.ndarray) -> Tensor:
-    """(len(wanted), len(own)): linear interpolation in wavelength, constant beyond the ends."""
-    order = np.argsort(own_nm)
-    rows = [np.interp(wanted_nm, own_nm[order], unit[order]) for unit in np.eye(len(own_nm))]
+    """(len(wanted), len(own)): linear interpolation in wavelength, constant beyond the ends; both lists rise."""
+    for wavelengths_nm in (own_nm, wanted_nm):
+        require_rising(wavelengths_nm, "bands")
+    rows = [np.interp(wanted_nm, own_nm, unit) for unit in np.eye(len(own_nm))]
     return torch.from_numpy(np.stack(rows, axis=1).astype(np.float32))
 
 

@@ -29,6 +29,8 @@ from .camera import Camera
 from .noise import Noise
 from .withheld import random_share, random_start
 
+MEASURED_STEPS = (0.5, 4.0)  # pixels a band, at which sets trained at 2 were measured (resources/help/results.md)
+
 
 class CassiPhysics(LinearPhysics):
     """The CASSI operator for one mask or a batch of masks.
@@ -140,6 +142,26 @@ class CassiPhysics(LinearPhysics):
     def seeing(self, seen: Tensor) -> Self:
         """The same camera where only the detector pixels count at which `seen` is 1."""
         return self._with(self.mask, seen.to(self.mask))
+
+    def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
+        """A dispersion step at which no set was measured."""
+        own, step, (least, most) = task_config.get("step"), self.dispersion.step, MEASURED_STEPS
+        if own is None or step == own or least <= step <= most:
+            return ""
+        return (
+            f"The bands lie {step:g} pixels apart; {name} was trained at {own:g}, and sets were measured at steps from "
+            f"{least:g} to {most:g}. Decode with subspace-tv, or adapt the set to this camera."
+        )
+
+    def caution(self, name: str, task_config: Mapping[str, Any]) -> str:
+        """Another dispersion step."""
+        own, step = task_config.get("step"), self.dispersion.step
+        if own is None or step == own:
+            return ""
+        return (
+            f"{name} was trained at a dispersion step of {own:g} pixels a band; this camera has {step:g}. At other "
+            "steps sets kept what they gain over subspace-tv to within 0.6 dB; adapt it to this camera for more."
+        )
 
     def conditioning(self) -> Tensor:
         """The unshifted mask, (1 or B, C, H, W)."""
@@ -259,6 +281,10 @@ class CassiCamera(Camera):
         """Any mask and no noise, the set's own step along the rows."""
         dispersion = Dispersion(self.dispersion.num_bands, float(task_config.get("step", 2.0)))
         return replace(self, noise=None, mask=None, dispersion=dispersion)
+
+    def task_config(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """With its own step."""
+        return {**known, "step": self.dispersion.step}
 
     def summary(self) -> dict[str, Any]:
         """Dispersion, bands, and what tells its mask from others."""

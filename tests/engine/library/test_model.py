@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from lorun_engine.decoding.restore import restore
-from lorun_engine.errors import FileError, LorunError, ModelError
+from lorun_engine.errors import FileError, GeometryError, LorunError, ModelError
 from lorun_engine.instrument import Dispersion
+from lorun_engine.io import OpenOptions, open_measurement
 from lorun_engine.library.cards import cards_in, read_card
 from lorun_engine.library.model import (
     Model,
@@ -29,7 +30,7 @@ from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.networks.lora import SAMPLING, AdapterSet, new_adapters
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.tasks import cs, sr
-from lorun_engine.tasks.cassi import random_mask, simulate
+from lorun_engine.tasks.cassi import CassiCamera, random_mask, simulate
 from lorun_engine.tasks.kernels import gaussian_kernel
 
 BANDS = np.linspace(450, 650, 9)
@@ -65,9 +66,9 @@ def save(model: Model, folder: Path, name: str = "set") -> Path:
     return folder / f"{name}.safetensors"
 
 
-def capture(wavelengths_nm: np.ndarray | None = BANDS, num_bands: int = 9) -> Measurement:
+def capture(wavelengths_nm: np.ndarray | None = BANDS, num_bands: int = 9, step: float = 2.0) -> Measurement:
     image = np.random.default_rng(1).random((num_bands, 16, 24), dtype=np.float32)
-    return simulate(Scene(image, wavelengths_nm), random_mask(16, 24, seed=2), Dispersion(num_bands))
+    return simulate(Scene(image, wavelengths_nm), random_mask(16, 24, seed=2), Dispersion(num_bands, step))
 
 
 def images(model: Model, measurement: Measurement) -> list[np.ndarray]:
@@ -205,9 +206,54 @@ def test_a_camera_that_disperses_downwards_is_seen_turned():
     assert [stage.image.shape for stage in restore(new_model(), downwards)] == [(9, 16, 24)] * 3
 
 
+def trained_at(step: float | None) -> Model:
+    config = {"wavelengths_nm": BANDS.tolist()} | ({} if step is None else {"step": step})
+    return replace(new_model(), card={"task_config": config})
+
+
+@pytest.mark.parametrize("step", [0.5, 1.0, 3.0, 4.0])
+def test_a_set_says_that_it_was_trained_at_another_step(step):
+    (note,) = trained_at(2.0).fitted(capture(step=step)).notes
+    assert f"step of 2 pixels a band; this camera has {step:g}" in note
+    assert trained_at(step).fitted(capture(step=step)).notes == ()
+    assert trained_at(None).fitted(capture(step=step)).notes == ()
+
+
+@pytest.mark.parametrize("step", [0.0, 0.25, 4.5, 8.0])
+def test_a_set_refuses_steps_at_which_none_was_measured(step):
+    with pytest.raises(ModelError, match=f"lie {step:g} pixels apart; set was trained at 2.*adapt the set"):
+        trained_at(2.0).fitted(capture(step=step))
+    assert trained_at(step).fitted(capture(step=step)).notes == ()
+
+
+def test_a_set_adapted_to_a_camera_is_one_of_its_step():
+    camera = CassiCamera(dispersion=Dispersion(9, 3.0))
+    assert camera.task_config({"step": 2.0, "wavelengths_nm": list(BANDS)})["step"] == 3.0
+
+
+def test_one_optic_described_from_either_end_is_decoded_alike(tmp_path):
+    """The direction "-" of rising bands is the direction "+" of falling ones."""
+    image = np.random.default_rng(1).random((9, 16, 24), dtype=np.float32)
+    mask = random_mask(16, 24, seed=2)
+    falls = simulate(Scene(image, BANDS), mask, Dispersion(9, direction="-"))
+    lists = {name: tmp_path / f"{name}.txt" for name in ("rising", "falling")}
+    np.savetxt(lists["rising"], BANDS)
+    np.savetxt(lists["falling"], BANDS[::-1])
+    np.save(tmp_path / "meas.npy", falls.y[0])
+    np.save(tmp_path / "mask.npy", mask)
+    decoded = []
+    for direction, name in (("-", "rising"), ("+", "falling")):
+        options = OpenOptions(step=2.0, direction=direction, wavelengths=str(lists[name]), dark_level=0.0)
+        opened = open_measurement([tmp_path / "meas.npy", tmp_path / "mask.npy"], options)
+        *_, last = restore(new_model(), replace(opened, input_scale=1.0))
+        decoded.append(last.image)
+    np.testing.assert_array_equal(*decoded)
+
+
 def test_unknown_wavelengths_are_taken_for_the_sets_when_their_number_fits():
     model = new_model()
     assert model.fitted(capture(None)).view is None
+    assert "takes its bands for those from" in model.fitted(capture(None)).notes[0]
     with pytest.raises(ModelError, match="10 channels without wavelengths"):
         model.fitted(capture(None, 10))
 
@@ -216,8 +262,9 @@ def test_interpolation_is_linear_in_wavelength_and_constant_beyond_the_ends():
     matrix = interpolation(np.array([400.0, 420.0, 500.0]), np.array([390.0, 410.0, 460.0, 500.0]))
     expected = [[1, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0, 0, 1]]
     torch.testing.assert_close(matrix, torch.tensor(expected, dtype=torch.float32))
-    falling = interpolation(np.array([500.0, 400.0]), np.array([425.0]))
-    torch.testing.assert_close(falling, torch.tensor([[0.25, 0.75]]))
+    for own, wanted in (([500.0, 400.0], [425.0]), ([400.0, 500.0], [450.0, 425.0])):
+        with pytest.raises(GeometryError, match="do not rise"):
+            interpolation(np.array(own), np.array(wanted))
 
 
 def test_switching_sets_changes_the_picture_and_never_the_backbone():
