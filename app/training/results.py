@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lorun_engine.errors import FileError
+from lorun_engine.io import beside
 from lorun_engine.training.run_folder import BEST
 
 from .. import render
@@ -79,7 +79,7 @@ def read_preview(path: Path, *, is_photograph: bool) -> Preview | None:
 
 def _copy_new(source: Path, target: Path) -> None:
     """A whole copy or none; a link, unlike a rename, never replaces what somebody else put there meanwhile."""
-    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    temporary = beside(target)
     try:
         with open(temporary, "xb") as stream:
             stream.write(source.read_bytes())

@@ -1,6 +1,6 @@
 """Files: reading by content, the role table, and writing. Importing this package loads no file library and no torch."""
 
-from .atomic import replacing
+from .atomic import beside, discard_leftovers, replacing
 from .cassi_geometry import Geometry
 from .options import OpenOptions
 from .readers import FoundArray, read
@@ -17,7 +17,9 @@ __all__ = [
     "OpenOptions",
     "RoleRow",
     "RoleTable",
+    "beside",
     "cube_file",
+    "discard_leftovers",
     "inspect",
     "open_companion",
     "open_measurement",

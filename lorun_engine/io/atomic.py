@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,23 +11,35 @@ from pathlib import Path
 
 from ..errors import FileError
 
+_LONGEST_STEM = 40  # letters of a temporary name, so that it is allowed where the target's is
+
+
+def beside(path: Path) -> Path:
+    """A hidden name in the folder of `path`, with its suffix, that nobody has."""
+    return path.with_name(f".{path.stem[:_LONGEST_STEM]}-{secrets.token_hex(4)}{path.suffix}")
+
+
+def discard_leftovers(*paths: Path) -> None:
+    """Removes what processes that were killed left half-written of these files; nobody may be writing them now."""
+    for path in paths:
+        temporary = re.compile(rf"\.{re.escape(path.stem[:_LONGEST_STEM])}-[0-9a-f]{{8}}{re.escape(path.suffix)}")
+        for found in path.parent.iterdir():
+            if temporary.fullmatch(found.name):
+                found.unlink(missing_ok=True)
+
 
 @contextmanager
 def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iterator[Path]:
     """A temporary path in the folder of `path` that becomes `path` when the block ends well, and vanishes otherwise.
 
-    Raises FileError when `path` is one of the `protected` input files, or cannot be written.
+    The file has the permissions that the user's umask gives to new files. An OSError of the block becomes a FileError,
+    which names the file that it is about. Raises FileError too when `path` is one of the `protected` input files, is
+    no file, or cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise FileError(f"{path} is a folder; the name of a file was expected. Add a file name.")
-    for given in protected:
-        if path.exists() and Path(given).exists() and path.samefile(given):
-            raise FileError(
-                f"{path} belongs to the files that were opened; those are never overwritten. Choose another name."
-            )
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
+        _require_file(path, protected)
+        temporary = beside(path)
         temporary.touch(exist_ok=False)
     except OSError as error:
         raise FileError(f"Nothing can be written to {path.parent}: {error.strerror}. Choose another folder.") from error
@@ -36,8 +49,22 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise FileError(
-            f"{path} could not be written: {error.strerror or error}. Free space or choose another folder."
-        ) from error
+        reason = error.strerror or error
+        if error.filename is not None and Path(os.fsdecode(error.filename)) not in (temporary, path):
+            raise FileError(f"{error.filename} cannot be used: {reason}. Check the path and its rights.") from error
+        raise FileError(f"{path} could not be written: {reason}. Free space or choose another folder.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _require_file(path: Path, protected: Iterable[Path | str]) -> None:
+    """Raises a FileError where `path` is an input, or something that a file must not take the place of."""
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; the name of a file was expected. Add a file name.")
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is a device or a pipe; the name of a file was expected. Choose another name.")
+    for given in protected:
+        if path.exists() and Path(given).exists() and path.samefile(given):
+            raise FileError(
+                f"{path} belongs to the files that were opened; those are never overwritten. Choose another name."
+            )

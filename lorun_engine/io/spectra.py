@@ -91,7 +91,7 @@ def write_library(
         replacing(path.with_suffix(".hdr"), protected=[*protected, *headers]) as header,
         replacing(path, protected=protected) as data,
     ):
-        array.tofile(data)
+        data.write_bytes(array.data)
         write_envi_header(header, fields, wavelengths_nm=wavelengths_nm, is_library=True)
 
 

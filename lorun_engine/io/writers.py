@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -59,8 +61,8 @@ def cube_file(
     if Path(path).suffix.lower() not in HDF5_SUFFIXES:
         raise FileError(f"{Path(path).name} cannot hold stages; HDF5 can. Choose a name that ends in .h5.")
     with suppress(_Unfinished), replacing(path, protected=protected) as temporary:
-        with _new_hdf5(temporary) as file:
-            cube = CubeFile(file, wavelengths_nm)
+        with _new_hdf5_on_disk(temporary) as (file, disk):
+            cube = CubeFile(file, wavelengths_nm, disk)
             yield cube
         if not cube.is_finished:
             raise _Unfinished  # out of `replacing`, which then drops the file
@@ -69,29 +71,34 @@ def cube_file(
 class CubeFile:
     """What `cube_file` opens: `stages` is (K, H, W, C), `initial` (H, W, C), `cube` the last image."""
 
-    def __init__(self, file: h5py.File, wavelengths_nm: np.ndarray | None) -> None:
-        self._file = file
+    def __init__(self, file: h5py.File, wavelengths_nm: np.ndarray | None, disk: _Disk) -> None:
+        self._file, self._disk = file, disk
         self._wavelengths_nm = wavelengths_nm
         self.is_finished = False
 
     def add_stage(self, index: int, image: np.ndarray) -> None:
-        """Adds the (C, H, W) image of stage `index`; 0 is the initial estimate."""
+        """Adds the (C, H, W) image of stage `index`; 0 is the initial estimate. Raises OSError on a full disk."""
         stored = np.moveaxis(image, 0, -1)
         if index == 0:
             self._file.create_dataset("initial", data=stored)
-            return
-        if "stages" not in self._file:
-            shape = stored.shape
-            self._file.create_dataset(
-                "stages", shape=(0, *shape), maxshape=(None, *shape), chunks=(1, *shape), dtype="f4"
-            )
-        self._file["stages"].resize(index, axis=0)
-        self._file["stages"][index - 1] = stored
+        else:
+            stages = self._stages(stored.shape)
+            stages.resize(index, axis=0)
+            stages[index - 1] = stored
+        self._disk.require()
 
     def finish(self, image: np.ndarray, *, attributes: Attributes) -> None:
         """Adds the final (C, H, W) cube and lets the file appear when the block ends."""
         _fill_hdf5(self._file, image, self._wavelengths_nm, attributes)
         self.is_finished = True
+
+    def _stages(self, shape: tuple[int, ...]) -> h5py.Dataset:
+        """The stages up to now, each of this shape."""
+        if "stages" in self._file:
+            return self._file["stages"]
+        return self._file.create_dataset(
+            "stages", shape=(0, *shape), maxshape=(None, *shape), chunks=(1, *shape), dtype="f4"
+        )
 
 
 class _Unfinished(Exception):
@@ -158,16 +165,77 @@ def _write_hdf5(
 @contextmanager
 def _new_hdf5(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file to be filled; raises OSError when its disk is full, as other files do."""
+    with _new_hdf5_on_disk(path) as (file, _):
+        yield file
+
+
+@contextmanager
+def _new_hdf5_on_disk(path: Path) -> Iterator[tuple[h5py.File, _Disk]]:
+    """The same with what it is written to, which is asked whether all could be written up to now."""
     import h5py
 
-    file = h5py.File(path, "w")
-    try:
-        yield file
-    finally:
+    with _on_disk(path) as disk, h5py.File(disk, "w") as file:
+        yield file, disk
+
+
+@contextmanager
+def _on_disk(path: Path) -> Iterator[_Disk]:
+    """What a library writes a file to; raises OSError at the end when its disk is full."""
+    with open(path, "r+b", buffering=0) as stream:
+        disk = _Disk(stream)
+        yield disk
+        disk.require()
+
+
+class _Disk(io.RawIOBase):
+    """A file whose failure is kept until it is asked for; what comes after goes nowhere.
+
+    HDF5 cannot close a file that could not be written: it tries again whenever one of its objects vanishes, and crashes
+    the process in the end. NumPy, given the system's own file, says nothing when the last part finds no room.
+    """
+
+    def __init__(self, stream: io.FileIO) -> None:
+        self._stream = stream
+        self._failure: BaseException | None = None
+
+    def require(self) -> None:
+        """Raises what went wrong up to now: an OSError, or what somebody pressed while it was written."""
+        if self._failure is not None:
+            raise self._failure
+
+    def seekable(self) -> bool:
+        """HDF5 goes to and fro."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of any file."""
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int | None:
+        """As of any file."""
+        return self._stream.readinto(buffer)
+
+    def write(self, data: Any) -> int:
+        """Writes all of `data`, or nothing any more."""
+        rest = memoryview(data).cast("B")
+        with self._kept():
+            while rest and self._failure is None:
+                rest = rest[self._stream.write(rest) :]
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Sets the length of the file."""
+        with self._kept():
+            if self._failure is None:
+                self._stream.truncate(size)
+        return size or 0
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
         try:
-            file.close()
-        except RuntimeError as error:  # h5py's word for what could not be flushed
-            raise OSError(" ".join(str(error).split())) from error
+            yield
+        except BaseException as error:
+            self._failure = self._failure or error
 
 
 def _fill_hdf5(file: h5py.File, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes) -> None:
@@ -201,15 +269,15 @@ def _write_tiff(
     if wavelengths_nm is not None:
         metadata["wavelengths_nm"] = [float(value) for value in wavelengths_nm]
     planes = "separate" if len(image) > 1 else None
-    with replacing(path, protected=protected) as temporary:
-        tifffile.imwrite(temporary, image, photometric="minisblack", planarconfig=planes, metadata=metadata)
+    with replacing(path, protected=protected) as temporary, _on_disk(temporary) as disk:
+        tifffile.imwrite(cast(IO[bytes], disk), image, photometric="minisblack", planarconfig=planes, metadata=metadata)
 
 
 def _write_npy(
     path: Path, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes, protected: Protected
 ) -> None:
-    with replacing(path, protected=protected) as temporary, open(temporary, "wb") as stream:
-        np.save(stream, np.ascontiguousarray(np.moveaxis(image, 0, -1)), allow_pickle=False)
+    with replacing(path, protected=protected) as temporary, _on_disk(temporary) as disk:
+        np.save(disk, np.ascontiguousarray(np.moveaxis(image, 0, -1)), allow_pickle=False)
 
 
 def _write_envi(
@@ -224,7 +292,7 @@ def _write_envi(
         replacing(path, protected=[*protected, *headers]) as header,
         replacing(path.with_suffix(".img"), protected=protected) as data,
     ):
-        np.ascontiguousarray(image, dtype="<f4").tofile(data)
+        data.write_bytes(np.ascontiguousarray(image, dtype="<f4").data)
         write_envi_header(header, fields, wavelengths_nm=wavelengths_nm)
 
 

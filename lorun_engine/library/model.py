@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .. import __version__
@@ -338,5 +338,5 @@ def _save(path: Path, kind: str, fields: Mapping[str, Any], tensors: Mapping[str
     digest = tensor_hash(_hashed_fields(kind, fields), stored)
     card = card_text(kind, {**fields, "hash": digest, "engine_version": __version__})
     with replacing(path) as temporary:
-        save_file(stored, temporary, metadata={"card": card})
+        temporary.write_bytes(save(stored, metadata={"card": card}))
     return digest

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ..errors import FileError, LorunError
 from ..io import replacing
@@ -32,7 +32,7 @@ def save_camera(camera: Camera, path: Path) -> None:
         else:
             facts[field.name] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     with replacing(path) as temporary:
-        save_file(arrays or {"empty": torch.zeros(1)}, temporary, metadata={"camera": json.dumps(facts)})
+        temporary.write_bytes(save(arrays or {"empty": torch.zeros(1)}, metadata={"camera": json.dumps(facts)}))
 
 
 def read_camera(path: Path) -> Camera:
