@@ -126,7 +126,7 @@ def test_an_image_a_short_file_and_wrong_names_are_refused_in_words(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(FileError, match="28 bytes; its header asks for"):
         read_library(path)
-    with pytest.raises(FileError, match="cannot be opened"):
+    with pytest.raises(FileError, match="does not exist"):
         read_library(tmp_path / "nowhere.csv")
 
 
