@@ -21,12 +21,16 @@ LIMIT_BYTES = 768 << 20
 
 
 class StageStore:
-    """Stages in the order in which they were computed; index 0 is the initial estimate."""
+    """Stages in the order in which they were computed; index 0 is the initial estimate.
+
+    One thread appends, any thread reads; the lock is held for as long as a list is looked at, never for a cube.
+    """
 
     def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
-        self._file: IO[bytes] | None = None
+        self._is_closed = False
+        self._spill: _Spill | None = None
         self._reset()
 
     def __len__(self) -> int:
@@ -34,16 +38,21 @@ class StageStore:
             return len(self._rows)
 
     def append(self, result: StageResult) -> int:
-        """Keeps `result` and returns its index. Raises FileError when the disk has no room for it."""
+        """Keeps `result` and returns its index. Raises FileError when the disk has no room for it.
+
+        A closed store takes nothing more: what a cancelled decode still brings is dropped.
+        """
         with self._lock:
             before = self._images[-1] if self._images else None
         change = None if before is None else mean_change(result.image, before)
-        image, seen = _copy(result.image), None if result.denoiser_input is None else _copy(result.denoiser_input)
+        image = self._kept(_copy(result.image))
+        seen = None if result.denoiser_input is None else self._kept(_copy(result.denoiser_input))
         with self._lock:
-            self._images.append(self._kept(image))
-            self._inputs.append(None if seen is None else self._kept(seen))
-            self._changes.append(change)
-            self._rows.append(result.without_images())
+            if not self._is_closed:
+                self._images.append(image)
+                self._inputs.append(seen)
+                self._changes.append(change)
+                self._rows.append(result.without_images())
             return len(self._rows) - 1
 
     def image(self, index: int) -> np.ndarray:
@@ -71,14 +80,13 @@ class StageStore:
         with self._lock:
             return list(self._rows)
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Forgets all stages and gives their memory and disk space back. Arrays handed out stay readable."""
         with self._lock:
+            self._is_closed, spill, self._spill = True, self._spill, None
             self._reset()
-
-    def close(self) -> None:
-        """As `clear`: nothing is left on the disk."""
-        self.clear()
+        if spill is not None:
+            spill.close()
 
     @property
     def num_bytes(self) -> int:
@@ -89,7 +97,7 @@ class StageStore:
     @property
     def is_spilled(self) -> bool:
         """Whether some stages lie on the disk."""
-        return self._file is not None
+        return self._spill is not None
 
     def _reset(self) -> None:
         self._rows: list[StageResult] = []
@@ -97,32 +105,91 @@ class StageStore:
         self._inputs: list[np.ndarray | None] = []
         self._changes: list[np.ndarray | None] = []
         self._num_bytes = 0
-        if self._file is not None:
-            self._file.close()  # an unnamed temporary file: closing removes it
-        self._file = None
 
     def _kept(self, image: np.ndarray) -> np.ndarray:
         """`image` in memory while there is room, else mapped from the disk; read-only."""
-        if self._num_bytes + image.nbytes > self._limit_bytes:
-            return self._spilled(image)
-        self._num_bytes += image.nbytes
-        image.flags.writeable = False
-        return image
-
-    def _spilled(self, image: np.ndarray) -> np.ndarray:
-        """`image` written to the end of the temporary file and mapped from there."""
+        with self._lock:
+            is_small = self._is_closed or self._num_bytes + image.nbytes <= self._limit_bytes
+            if is_small and not self._is_closed:
+                self._num_bytes += image.nbytes
+        if is_small:
+            image.flags.writeable = False
+            return image
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="lorun-stages-")
-            offset = self._file.seek(0, 2)
-            image.tofile(self._file)
-            self._file.flush()
-            return np.memmap(self._file, dtype=np.float32, mode="r", offset=offset, shape=image.shape)
+            return self._opened_spill().write(image)
         except OSError as error:
             raise FileError(
                 f"The stages no longer fit into memory and the temporary folder {tempfile.gettempdir()} took no more "
                 f"({error.strerror or error}). Free disk space there or decode fewer stages."
             ) from error
+
+    def _opened_spill(self) -> _Spill:
+        """The file of this store; one of its own for the last stage of a store that was closed just now."""
+        with self._lock:
+            if self._spill is not None:
+                return self._spill
+            spill = _Spill()
+            if self._is_closed:
+                spill.close()
+            else:
+                self._spill = spill
+            return spill
+
+
+class _Spill:
+    """Cubes one after another in one unnamed temporary file, which goes when it is closed.
+
+    A map keeps a descriptor of its own, and a process has few: the file is mapped in parts that double, so that their
+    number grows with the logarithm of what is kept.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="lorun-stages-")  # noqa: SIM115 - closed by `close`
+        self._is_writing = self._is_closed = False
+        self._part = np.empty(0, np.uint8)  # the newest part of the file that is mapped
+        self._start = self._used = 0  # bytes before that part, and that are taken of it
+
+    def write(self, image: np.ndarray) -> np.ndarray:
+        """`image` from the file, read-only. Raises OSError where the disk has no room."""
+        with self._lock:
+            if self._is_closed:
+                return image
+            self._is_writing = True
+        try:
+            if self._used + image.nbytes > len(self._part):
+                self._map_more(image.nbytes)
+            self._file.seek(self._start + self._used)
+            self._file.write(image.data.cast("B"))
+            self._file.flush()
+            place = self._part[self._used : self._used + image.nbytes]
+            self._used += image.nbytes
+            return place.view(np.float32).reshape(image.shape)
+        finally:
+            with self._lock:
+                self._is_writing = False
+                if self._is_closed:
+                    self._file.close()
+
+    def close(self) -> None:
+        """Closes the file, or lets a write that is under way in another thread close it at its end."""
+        with self._lock:
+            self._is_closed = True
+            if not self._is_writing:
+                self._file.close()
+
+    def _map_more(self, least: int) -> None:
+        """Maps a part behind what is used: as large as all before it, or where the disk has less room, of `least`."""
+        start = self._start + self._used
+        for size in (max(least, start), least):
+            try:
+                self._file.truncate(start + size)
+                self._part = np.memmap(self._file, dtype=np.uint8, mode="r", offset=start, shape=(size,))
+                break
+            except OSError:
+                if size == least:
+                    raise
+        self._start, self._used = start, 0
 
 
 def _copy(image: np.ndarray) -> np.ndarray:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from app.document import stage_store
 from app.document.stage_store import StageStore
 from lorun_engine.decoding.restore import StageResult
 
@@ -68,3 +73,55 @@ def test_stages_appended_while_others_are_read_stay_in_order():
     writer.join()
     assert len(store) == 60
     store.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the descriptors that /proc lists")
+def test_hundreds_of_stages_on_the_disk_take_a_handful_of_descriptors():
+    before, store = len(os.listdir("/proc/self/fd")), StageStore(limit_bytes=0)
+    images = []
+    for index in range(300):
+        store.append(_result(index))
+        images.append(store.image(index))
+    assert len(os.listdir("/proc/self/fd")) - before < 16
+    assert all(np.all(image == index) for index, image in enumerate(images))
+    store.close()
+    assert np.all(images[299] == 299)
+
+
+class SlowFile:
+    """A temporary file that writes no more until it is let go on."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the store
+        self.is_reached, self.is_open = threading.Event(), threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, content) -> int:
+        self.is_reached.set()
+        assert self.is_open.wait(20)
+        return self.file.write(content)
+
+
+def test_a_slow_disk_keeps_nobody_who_reads_or_closes_waiting(monkeypatch):
+    file = SlowFile()
+    monkeypatch.setattr(stage_store, "tempfile", SimpleNamespace(TemporaryFile=lambda **_: file))
+    store = StageStore(limit_bytes=STAGE_BYTES)
+    store.append(_result(4))
+    writer = threading.Thread(target=store.append, args=(_result(5),))
+    writer.start()
+    assert file.is_reached.wait(20)
+    assert len(store) == 1 and np.all(store.image(0) == 4)  # at once: the write is still held
+    store.close()
+    assert len(store) == 0 and not file.closed
+    file.is_open.set()
+    writer.join()
+    assert len(store) == 0 and file.closed
+
+
+def test_a_closed_store_takes_nothing_more():
+    store = StageStore(limit_bytes=0)
+    store.close()
+    store.append(_result(0))
+    assert len(store) == 0 and not store.is_spilled
