@@ -84,10 +84,8 @@ class Parts(QObject):
         self.probing.close()
         self.training.close()
         self.workshop.close()
-        self.memory.save()
         has_ended = self.lanes.stop(timeout_s=timeout_s)
-        if has_ended:
-            self.session.stages.close()
-            self.comparing.results.clear()
-            self.what_if.close()
+        self.session.stages.close()
+        self.comparing.results.clear()
+        self.what_if.close()  # nothing is left on the disk, whoever may still be writing
         return has_ended

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,7 @@ from lorun_engine.io import OpenOptions, replacing
 from lorun_engine.schema import Among, Stages, json_of, salvaged
 
 LOG = logging.getLogger("lorun")
+PATIENCE_S = 1.0  # for another window that writes
 MAX_RECENT = 8
 MAX_FOLDERS = 200
 
@@ -80,6 +81,27 @@ def settings_path() -> Path:
     return platformdirs.user_config_path("LoRun", appauthor=False) / "settings.json"
 
 
+def changed(path: Path, change: Callable[[Settings], Settings], known: Settings) -> Settings:
+    """What `change` makes of the settings that lie in `path` now, written there: no other window comes between.
+
+    A window that has read them before may know less than the file by now; `known`, what it knows, is changed in place
+    of a file that is missing or takes no change.
+    """
+    from filelock import FileLock, Timeout  # here: it imports asyncio, and the window is to open first
+
+    lock = FileLock(f"{path}.lock", timeout=PATIENCE_S)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, Timeout) as error:
+        LOG.warning("The settings in %s are written without a lock (%s).", path, error)
+    try:
+        settings = change(load(path) if path.exists() else known)
+        return settings if save(path, settings) else change(known)
+    finally:
+        lock.release()
+
+
 def load(path: Path) -> Settings:
     """The settings in `path`; the defaults where it is missing or damaged, entry by entry."""
     try:
@@ -101,14 +123,16 @@ def load(path: Path) -> Settings:
     )
 
 
-def save(path: Path, settings: Settings) -> None:
-    """Writes `settings` to `path` in one step; a folder that takes no file is logged, not raised."""
+def save(path: Path, settings: Settings) -> bool:
+    """Writes `settings` to `path` in one step; where the folder takes no file that is logged, and False."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
     except (OSError, FileError) as error:
         LOG.warning("The settings could not be written to %s (%s).", path, error)
+        return False
+    return True
 
 
 def _recent(entry: Any) -> RecentJob:

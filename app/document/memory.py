@@ -1,7 +1,11 @@
-"""What is remembered between runs, as it is now; every change is written at once where there is a place for it."""
+"""What is remembered between runs, as it is now; every change is written at once where there is a place for it.
+
+Other windows write to the same place: a change is made of what lies there, and says nothing of the rest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,32 +34,29 @@ class Memory(QObject):
 
     def set_theme(self, choice: str) -> None:
         """Remembers "system", "light" or "dark"."""
-        self._take(replace(self.settings, theme=choice))
+        self._take(lambda settings: replace(settings, theme=choice))
 
     def remember_window(self, geometry: str) -> None:
-        """Remembers where the window was and how large, as Qt's geometry in hex; `save` writes it."""
-        self.settings = replace(self.settings, window=geometry)
+        """Remembers where the window was and how large, as Qt's geometry in hex."""
+        self._take(lambda settings: replace(settings, window=geometry))
 
     def remember_job(self, job: RecentJob) -> None:
         """Puts a job in front of the recent ones."""
-        self._take(self.settings.with_recent(job))
+        self._take(lambda settings: settings.with_recent(job))
 
     def remember_folder(self, folder: Path, options: OpenOptions) -> None:
         """Remembers the corrections for the files of a folder."""
-        self._take(self.settings.with_folder(folder, options))
+        self._take(lambda settings: settings.with_folder(folder, options))
 
     def relocate(self, job: RecentJob, folder: Path) -> RecentJob:
         """A recent job with its missing files looked for in `folder`, from now on in its place."""
         moved = job.relocated(folder)
-        self._take(self.settings.without_recent(job).with_recent(moved))
+        self._take(lambda settings: settings.without_recent(job).with_recent(moved))
         return moved
 
-    def save(self) -> None:
-        """Writes the settings where there is a place for them."""
-        if self._path is not None:
-            settings.save(self._path, self.settings)
+    def _take(self, change: Callable[[Settings], Settings]) -> None:
+        if self._path is None:
+            self.settings = change(self.settings)
+        else:
+            self.settings = settings.changed(self._path, change, self.settings)
         self.changed.emit()
-
-    def _take(self, changed: Settings) -> None:
-        self.settings = changed
-        self.save()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
+from app.document.memory import Memory
 from app.settings import MAX_RECENT, RecentJob, Settings, load, save
 from lorun_engine.io import OpenOptions
 
@@ -73,3 +75,39 @@ def test_corrections_that_are_taken_back_are_forgotten(tmp_path):
     assert settings.folders[str(tmp_path)].num_bands == 24
     assert not settings.with_folder(tmp_path, OpenOptions()).folders
     assert json.dumps(dict(settings.with_folder(tmp_path, OpenOptions()).folders)) == "{}"
+
+
+def test_two_windows_keep_what_each_other_remember(tmp_path):
+    one, other = Memory(tmp_path / "settings.json"), Memory(tmp_path / "settings.json")
+    one.remember_job(RecentJob(("/a.mat",)))
+    other.remember_job(RecentJob(("/b.mat",)))
+    one.remember_folder(tmp_path, OpenOptions(step=2.0))
+    other.set_theme("dark")
+    one.remember_window("01d9")
+    stored = load(tmp_path / "settings.json")
+    assert [job.paths for job in stored.recent] == [("/b.mat",), ("/a.mat",)]
+    assert stored.folders == {str(tmp_path): OpenOptions(step=2.0)}
+    assert (stored.theme, stored.window) == ("dark", "01d9") and stored == one.settings
+
+
+def test_windows_that_write_at_once_lose_nothing(tmp_path):
+    memories = [Memory(tmp_path / "settings.json") for _ in range(4)]
+
+    def remember(index: int) -> None:
+        for number in range(5):
+            memories[index].remember_folder(tmp_path / f"{index}-{number}", OpenOptions(step=1.0))
+
+    threads = [threading.Thread(target=remember, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(load(tmp_path / "settings.json").folders) == 20
+
+
+def test_what_cannot_be_written_is_remembered_as_long_as_the_window_lives(tmp_path):
+    (tmp_path / "a file").write_text("no folder")
+    memory = Memory(tmp_path / "a file" / "settings.json")
+    memory.remember_job(RecentJob(("/a.mat",)))
+    memory.remember_job(RecentJob(("/b.mat",)))
+    assert [job.paths for job in memory.settings.recent] == [("/b.mat",), ("/a.mat",)]
