@@ -32,6 +32,12 @@ def number(value: float | None) -> str:
     return f"{value:.{decimals}f}"
 
 
+def exact(value: float) -> str:
+    """The shortest plain text that is read back as the very same number."""
+    short = f"{value:.9g}"
+    return short if float(short) == value else repr(float(value))
+
+
 def breakable(text: str) -> str:
     """`text` whose long words, file names and paths mostly, may be broken after / \\ _ - and . (zero-width spaces)."""
     words = (

@@ -32,7 +32,7 @@ from lorun_engine.task import DEFAULT, TASKS
 
 from ..actions import Corrections
 from ..assembly import Parts
-from ..quantities import number, size
+from ..quantities import exact, number, size
 from ..widgets import theme
 from ..widgets.colours import to_image
 from ..widgets.forms import Field, Form, Found, text_of
@@ -146,7 +146,7 @@ class RolesPage(QDialog):
             number(row.minimum),
             number(row.maximum),
             str(row.num_nan) if row.num_nan else "none",
-            "as it is" if row.scale == 1 else f"÷ {row.scale:g}",
+            "as it is" if row.scale == 1 else f"÷ {exact(row.scale)}",
         )
         for column, text in enumerate(texts, start=1):
             item = QTableWidgetItem(text)
@@ -206,9 +206,9 @@ def found_values(table: RoleTable) -> dict[str, Found]:
             found["wavelengths"] = Found(span, geometry.reasons.get("wavelengths_nm", ""))
     scaled = [row for row in table.rows if row.role and row.scale != 1]
     if scaled:
-        found["integer_scale"] = Found(f"{scaled[0].scale:g}", f"{scaled[0].found.path.name}: {scaled[0].scale_reason}")
+        found["integer_scale"] = Found(exact(scaled[0].scale), f"{scaled[0].found.path.name}: {scaled[0].scale_reason}")
     if table.input_scale is not None:
-        found["input_scale"] = Found(f"{table.input_scale:g}", "from the file to the 0..1 scale of the decoder")
+        found["input_scale"] = Found(exact(table.input_scale), "from the file to the 0..1 scale of the decoder")
     cubes = [row for row in table.rows if row.role and len(row.axes) == 3]
     if cubes:
         found["cube_axes"] = Found(cubes[0].axes, f"assumed for {cubes[0].found.path.name}")

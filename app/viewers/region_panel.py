@@ -27,6 +27,7 @@ from lorun_engine.io.spectra import spectral_angles
 from ..assembly import Parts
 from ..document.regions import SHAPES, Region, Shape, shape_words
 from ..document.selection import REFERENCE
+from ..quantities import exact
 from ..widgets import theme
 from ..widgets.theme import GRID, Recolours
 from .pictures import title_of
@@ -282,13 +283,15 @@ class _PlaceEditor(QWidget):
             number.setValue(round(value))
             number.blockSignals(False)
         self.corners.setVisible(is_polygon)
-        self.corners.setText("; ".join(f"{x:g}, {y:g}" for y, x in region.corners))
+        self.corners.setText("; ".join(f"{exact(x)}, {exact(y)}" for y, x in region.corners))
 
     def _take_numbers(self) -> None:
         region = self._region
         if region is None or region.shape == "polygon":
             return
-        x, y, width, height = (number.value() for number in self.numbers)
+        (y0, x0, y1, x1), shown = region.bounds, [number.value() for number in self.numbers]
+        exactly = (x0, y0, x1 - x0, y1 - y0)  # what nobody touched stays as it is, whole or not
+        x, y, width, height = (value if new == round(value) else new for new, value in zip(shown, exactly, strict=True))
         corners = [(y, x)] if region.shape == "point" else [(y, x), (y + height, x + width)]
         self._edit(region, corners)
 

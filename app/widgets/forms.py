@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLa
 
 from lorun_engine.schema import hints_of, parsed
 
+from ..quantities import exact
 from . import theme
 
 
@@ -179,4 +180,4 @@ def text_of(value: Any) -> str:
     """The text that `parse` reads back as `value`."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(text_of, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return exact(value) if isinstance(value, float) else str(value)

@@ -104,3 +104,14 @@ def test_durations_are_read_at_a_glance(seconds, text):
 )
 def test_estimates_claim_no_more_than_they_know(seconds, text):
     assert roughly(seconds) == text
+
+
+@pytest.mark.parametrize("value", [1.2345678901234567, 0.1, 2.0, 65535.0, 123456789.5, 1e-7, 1e300, 4294967295.0])
+def test_a_value_that_nobody_touches_keeps_all_its_digits(qtbot, value):
+    form, edits = Form(OpenOptions(), {"step": Field("Step")}), []
+    qtbot.addWidget(form)
+    form.edited.connect(lambda *edit: edits.append(edit))
+    form.show_values(OpenOptions(step=value), {})
+    form.editors["step"].line.editingFinished.emit()  # as a field does when the focus leaves it
+    assert not edits and float(form.editors["step"].line.text()) == value
+    assert text_of(2.0) == "2" and text_of(1.5) == "1.5"
