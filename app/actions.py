@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoCommand, QUndoStack
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoCommand, QUndoGroup, QUndoStack
 
 from lorun_engine.io import OpenOptions
 from lorun_engine.task import DEFAULT, TASKS
 
 from .assembly import Parts
-from .document.recipe import WHOLE
+from .document.recipe import WHOLE, SetAside
 from .document.region import SHAPES, Shape
 from .document.selection import MODES, Mode, View
 from .document.session import Session
@@ -111,6 +111,13 @@ class Entry:
     rule: Rule = _always
     hint: str = ""
 
+    @property
+    def is_of_pictures(self) -> bool:
+        """Whether it acts on what is seen of the restoration, and on nothing while a full page covers that."""
+        return self.menu == "View" or self.name in PLACES
+
+
+PLACES = (*(f"draw_{shape}" for shape in SHAPES), "next_region", "remove_region")
 
 # task -> what opens its sample
 SAMPLE_ENTRIES: Mapping[str, Entry] = {
@@ -269,6 +276,7 @@ class Actions(QObject):
         if {entry.name for entry in named} != set(verbs):
             raise ValueError(f"entries and verbs differ: {sorted({entry.name for entry in named} ^ set(verbs))}")
         self._actions: dict[str, QAction] = {}
+        self._is_covered = False
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self.update)
         self._ruled: list[tuple[Entry, QAction]] = []
@@ -308,11 +316,17 @@ class Actions(QObject):
             self.update()
         return self._actions[name]
 
+    def cover(self, is_covered: bool) -> None:
+        """Says whether a full page covers the pictures: their keys are its own then."""
+        self._is_covered = is_covered
+        self.update()
+
     def update(self) -> None:
         """Enables every action, and ticks what is on, as the rules say."""
         self._timer.stop()
         for entry, action in self._ruled:
-            action.setEnabled(entry.rule(self._parts))
+            is_seen = not (self._is_covered and entry.is_of_pictures)
+            action.setEnabled(is_seen and entry.rule(self._parts))
             if entry.name in IS_ON:
                 action.setChecked(IS_ON[entry.name](self._parts))
 
@@ -321,14 +335,25 @@ class Actions(QObject):
         self._timer.start()
 
 
-class Corrections(QUndoStack):
-    """The corrections of roles and geometry, so that they can be taken back."""
+class Corrections(QUndoGroup):
+    """The steps that can be taken back: corrections of roles and geometry, and what others record.
+
+    A job that is set aside keeps its own.
+    """
 
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
         self._session = session
         self._paths = session.paths
+        self.steps = QUndoStack()
+        self._follow(self.steps)
         session.opened_changed.connect(self._forget)
+        session.put_aside.connect(self._put_aside)
+        session.taken_back.connect(self._take_back)
+
+    def push(self, command: QUndoCommand) -> None:
+        """Does a step that can be taken back."""
+        self.steps.push(command)
 
     def correct(self, options: OpenOptions, *, text: str) -> None:
         """Corrects what is open to `options`; `text` names the step in the Edit menu."""
@@ -339,7 +364,21 @@ class Corrections(QUndoStack):
         """Steps that belong to other files cannot be taken back."""
         if self._session.paths != self._paths:
             self._paths = self._session.paths
-            self.clear()
+            self.steps.clear()
+
+    def _put_aside(self, aside: SetAside) -> None:
+        aside.keep(self, ("steps", "_paths"))
+        self._follow(QUndoStack())
+
+    def _take_back(self, aside: SetAside) -> None:
+        aside.give_back(self)
+        self._follow(self.steps)
+
+    def _follow(self, steps: QUndoStack) -> None:
+        self.steps = steps
+        if steps not in self.stacks():
+            self.addStack(steps)
+        steps.setActive()
 
 
 class _Correction(QUndoCommand):

@@ -22,10 +22,12 @@ _left_running: list[tuple[QThread, QObject]] = []
 class Job(QObject):
     """One piece of work. Its signals come in the thread that made it and carry nothing: read the attributes then."""
 
+    began = Signal()
     progressed = Signal()
     succeeded = Signal()
     failed = Signal()
     cancelled = Signal()
+    _started = Signal()
     _pinged = Signal()
     _over = Signal()
 
@@ -41,6 +43,7 @@ class Job(QObject):
         self._mail: Any = None
         self._is_pinged = False
         self._end = ""  # the name of the signal that it ends with
+        self._started.connect(self._begin)
         self._pinged.connect(self._read_mail)  # queued: this object lives in the thread that made it
         self._over.connect(self._finish)
 
@@ -67,6 +70,7 @@ class Job(QObject):
     def _run(self, work: Callable[[], Any]) -> str:
         if self._cancel.is_set():
             return "cancelled"
+        self._started.emit()
         steps = work()
         if not inspect.isgenerator(steps):
             self.result = steps
@@ -89,6 +93,10 @@ class Job(QObject):
             is_new, self._is_pinged = not self._is_pinged, True
         if is_new:
             self._pinged.emit()
+
+    @Slot()
+    def _begin(self) -> None:
+        self.began.emit()
 
     @Slot()
     def _read_mail(self) -> None:

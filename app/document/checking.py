@@ -7,7 +7,7 @@ depends on the capture alone and is kept until something else is opened.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +20,7 @@ from lorun_engine.io import OpenOptions
 
 from ..job import Job
 from ..quantities import number
+from .recipe import SetAside
 from .session import Session
 from .stage_store import StageStore
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 MOST_KEPT = 8  # stages whose residual is kept
 ROUNDING = 1e-5  # of the measurement; float32 leaves so much
+
+# What was found, by the attributes of `Checking`
+_OF_A_JOB = ("camera", "unjudged", "state", "problem", "found", "alignment_state", "alignment_problem", "_kept", "_of")
 
 CheckState = Literal["nothing", "running", "done", "failed"]
 
@@ -77,6 +81,8 @@ class Checking(QObject):
         session.opened_changed.connect(self._follow_document)
         session.restoration_changed.connect(self._follow_decode)
         session.selection_changed.connect(self._follow_selection)
+        session.put_aside.connect(self._put_aside)
+        session.taken_back.connect(self._take_back)
 
     @property
     def newest(self) -> Remeasurement | None:
@@ -101,12 +107,12 @@ class Checking(QObject):
             return
         self._stop_measuring()
         is_judged = session.kind.measures == "plane" and self.camera is None and not self.unjudged
-        image_of = partial(session.stages.image, stage)
-        work = partial(_measured, measurement, image_of, self.camera, is_judged)
+        work = partial(_measured, measurement, session.stages.image(stage), self.camera, is_judged)
         then = partial(self._measured, measurement, session.stages, stage)
         job = session.lanes.run(work, doing="measuring the result again", then=then)
         job.progressed.connect(lambda: self._keep_early(job, stage))
         job.failed.connect(lambda: self._measure_failed(job))
+        job.cancelled.connect(lambda: self._measure_ended(job))
         self._measuring, self.state, self.problem = job, "running", ""
         self.changed.emit()
 
@@ -141,6 +147,24 @@ class Checking(QObject):
         self.camera, self.unjudged, self.state, self.problem = None, "", "nothing", ""
         self.found, self.alignment_state, self.alignment_problem, self.progress = None, "nothing", "", None
         self._kept.clear()
+        self.changed.emit()
+        self.alignment_changed.emit()
+
+    def _put_aside(self, aside: SetAside) -> None:
+        """What was found belongs to a job that waits from now on."""
+        self._stop_measuring()
+        self.cancel_search()
+        self._searching, self.progress = None, None
+        if self.alignment_state == "running":
+            self.alignment_state = "nothing" if self.found is None else "done"
+        aside.keep(self, _OF_A_JOB)
+        self._kept = OrderedDict()
+
+    def _take_back(self, aside: SetAside) -> None:
+        self._stop_measuring()
+        self.cancel_search()
+        self._searching, self.progress = None, None
+        aside.give_back(self)
         self.changed.emit()
         self.alignment_changed.emit()
 
@@ -191,6 +215,12 @@ class Checking(QObject):
             self.alignment_changed.emit()
         self.changed.emit()
         self._follow_selection()
+
+    def _measure_ended(self, job: Job) -> None:
+        """Somebody else stopped it."""
+        if job is self._measuring:
+            self._stop_measuring()
+            self.changed.emit()
 
     def _measure_failed(self, job: Job) -> None:
         if job is self._measuring:
@@ -283,13 +313,13 @@ def figure_of(result: Remeasurement) -> str:
 
 
 def _measured(
-    measurement: Measurement, image_of: Callable[[], np.ndarray], camera: CameraVerdict | None, is_judged: bool
+    measurement: Measurement, image: np.ndarray, camera: CameraVerdict | None, is_judged: bool
 ) -> Generator[Remeasurement, None, tuple[Remeasurement, CameraVerdict | None, str, Alignment | None]]:
     """Yields the figures at once and returns them with the verdict on the camera, why there is none, and the search."""
     from lorun_engine.camera_checks.alignment import Alignment, align
     from lorun_engine.camera_checks.remeasure import judge_camera, remeasure
 
-    image, alignment, why_not = image_of(), None, ""
+    alignment, why_not = None, ""
     early = remeasure(measurement, image, camera=camera, is_judged=False)
     yield early
     if is_judged:

@@ -6,6 +6,7 @@ with each other: those that the user ticked are decoded one after another in the
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from lorun_engine.errors import LorunError
 from ..job import Job
 from ..quantities import plural
 from .decoders import Choice, Decoders, as_asked
-from .recipe import Recipe
+from .recipe import Recipe, SetAside
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
 from .stage_store import StageStore
@@ -98,13 +99,14 @@ class Disagreement:
 
 
 class Results:
-    """The kept images, each with the figures of its last stage, within one memory limit."""
+    """The kept images, each with the figures of its last stage, within one memory limit; any thread keeps and drops."""
 
     def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._stores: dict[Result, StageStore] = {}
         self._rows: dict[Result, StageResult] = {}  # small: those of dropped results may still be on the screen
         self._count = 0
+        self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[Result]:
         return iter(tuple(self._stores))
@@ -126,10 +128,11 @@ class Results:
             self.drop(other)
         store = StageStore(limit_bytes=max(self._limit_bytes - self.num_bytes, 0))
         store.append(replace(last, denoiser_input=None))
-        self._count += 1
-        result = Result(title, self._count)
-        self._rows[result] = store.row(0)
-        self._stores = {**self._stores, result: store}  # at once: the window may be reading
+        with self._lock:
+            self._count += 1
+            result = Result(title, self._count)
+            self._rows[result] = store.row(0)
+            self._stores = {**self._stores, result: store}  # at once: the window may be reading
         return result
 
     def image(self, result: Result) -> np.ndarray | None:
@@ -146,8 +149,9 @@ class Results:
 
     def drop(self, result: Result) -> None:
         """Gives back what a result takes; its image stays readable for those who hold it."""
-        store = self._stores.get(result)
-        self._stores = {other: store for other, store in self._stores.items() if other != result}
+        with self._lock:
+            store = self._stores.get(result)
+            self._stores = {other: store for other, store in self._stores.items() if other != result}
         if store is not None:
             store.close()
 
@@ -176,6 +180,8 @@ class Comparing(QObject):
         session.opened_changed.connect(self._forget_other_measurement)
         session.restoration_changed.connect(self._keep_decoded)
         session.cancelled.connect(self.cancel)
+        session.put_aside.connect(self._put_aside)
+        session.taken_back.connect(self._take_back)
 
     # ---- the two sides -------------------------------------------------------------------------------------------
 
@@ -366,11 +372,12 @@ class Comparing(QObject):
         if len(of) > 1 and self.disagreement is None:
             images = {result: image for result in of if (image := self.results.image(result)) is not None}
             work = partial(_disagreement, images, is_cube=not self._session.kind.is_photograph)
-            self._session.lanes.run(work, doing="comparing the results", then=self._take_disagreement)
+            then = partial(self._take_disagreement, self.results)
+            self._session.lanes.run_look(work, doing="comparing the results", then=then)
         self.changed.emit()
 
-    def _take_disagreement(self, job: Job) -> None:
-        if job.result.of == tuple(self.results):
+    def _take_disagreement(self, results: Results, job: Job) -> None:
+        if results is self.results and job.result.of == tuple(results):
             self.disagreement = job.result
             self.changed.emit()
 
@@ -380,32 +387,46 @@ class Comparing(QObject):
         if session.restoration.state != "done" or recipe is self._kept_recipe or recipe is None:
             return
         self._kept_recipe = recipe
-        store, measurement = session.stages, session.measurement
+        store = session.stages
         title, seconds = f"{recipe.title} · {plural(recipe.num_stages, 'stage')}", session.restoration.seconds
-
-        def keep() -> Result | None:
-            index = len(store) - 1
-            if index < 0:
-                return None
-            last = replace(store.row(index), image=store.image(index), seconds=seconds)
-            return self.results.keep(title, last) if measurement is self._measurement else None
-
-        session.lanes.run(keep, doing="keeping the result", then=lambda _: self._results_changed())
+        last = replace(store.row(len(store) - 1), image=store.image(len(store) - 1), seconds=seconds)
+        work = partial(self.results.keep, title, last)
+        session.lanes.run_aside(work, doing="keeping the result", then=lambda _: self._results_changed())
 
     def _forget_other_measurement(self) -> None:
         session = self._session
         if session.measurement is not self._measurement:
             self._measurement = session.measurement
-            self.cancel()
-            self._job = None
-            session.hold(False)
+            self._end_decodes()
             self.results.clear()
-            self.results = Results()  # a decode that was cancelled may still add to the old ones
-            self.disagreement, self.progress = None, ComparingProgress()
-            self.look = replace(Look(), way="split")
+            self._begin_afresh()
             task = None if session.measurement is None else session.measurement.task
             self.ticked = tuple(choice.name for choice in session.setup.choices if choice.task == task)
         self.changed.emit()
+
+    def _put_aside(self, aside: SetAside) -> None:
+        """What is here belongs to a measurement that waits from now on."""
+        self._end_decodes()
+        aside.keep(self, ("results", "disagreement", "progress", "look", "ticked", "_measurement", "_kept_recipe"))
+        self._begin_afresh()
+
+    def _take_back(self, aside: SetAside) -> None:
+        self._end_decodes()
+        self.results.clear()
+        aside.give_back(self)
+        self._results_changed()
+
+    def _end_decodes(self) -> None:
+        """Stops what is being decoded for a measurement that is no longer open; its end is not waited for."""
+        if self._job is not None:
+            self.cancel()
+            self._job, self.progress = None, ComparingProgress()
+            self._session.hold(False)
+
+    def _begin_afresh(self) -> None:
+        """Nothing is kept; a decode that was cancelled may still add to the old results."""
+        self.results = Results()
+        self.disagreement, self.progress, self.look = None, ComparingProgress(), Look()
 
     def _tell_all(self) -> None:
         """Whether Decode is possible depends on this too."""

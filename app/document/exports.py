@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from lorun_engine.errors import LorunError
+from lorun_engine.errors import FileError, LorunError
 from lorun_engine.io import OpenOptions, RoleRow, RoleTable, replacing, write_cube, write_spectra_csv
 from lorun_engine.io.reading import all_companions, reading_of
 
@@ -20,12 +22,16 @@ from ..kinds import Stretch
 from .recipe import Recipe
 from .session import Session
 
+PICTURE_SUFFIXES = {"PNG": ".png"}
+TABLE_SUFFIXES = {"CSV": ".csv"}
+MEASUREMENT_SUFFIXES = {"HDF5": ".h5", "HDF5 by its long name": ".hdf5"}
 CUBE_SUFFIXES = {"HDF5": ".h5", "MATLAB": ".mat", "TIFF": ".tif", "ENVI": ".hdr", "NumPy": ".npy"}
 
 
 class Exports(QObject):
     """Writes what was decoded in a worker, and says so."""
 
+    announced = Signal(str)  # what is to be written, in words
     exported = Signal(str)  # the path
 
     def __init__(self, session: Session) -> None:
@@ -61,7 +67,9 @@ class Exports(QObject):
         recipe, measurement = session.recipe, session.measurement
         if pixel is None or recipe is None or measurement is None or not len(session.stages):
             return
-        columns = {f"stage_{row.index}": partial(session.stages.image, row.index) for row in session.stages.rows()}
+        columns = {
+            f"stage_{row.index}": partial(np.asarray, session.stages.image(row.index)) for row in session.stages.rows()
+        }
         if measurement.reference is not None:
             columns["reference"] = partial(np.asarray, measurement.reference)
         work: Callable[[Path], None]
@@ -76,7 +84,7 @@ class Exports(QObject):
                 wavelengths_nm=measurement.wavelengths_nm,
                 protected=recipe.paths,
             )
-        self.write(Path(path), work)
+        self.write(Path(path), work, suffixes=TABLE_SUFFIXES)
 
     def export_picture(self, path: Path | str) -> None:
         """Writes the chosen stage as a picture in its colours, with the stretch of the display."""
@@ -95,7 +103,7 @@ class Exports(QObject):
             stretch=selection.stretch,
             protected=recipe.paths,
         )
-        self.write(Path(path), work)
+        self.write(Path(path), work, suffixes=PICTURE_SUFFIXES)
 
     def command(self) -> str | None:
         """The `lorun restore` line that does the decode again; None while nothing is open."""
@@ -105,15 +113,31 @@ class Exports(QObject):
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
         return restore_command(recipe, table)
 
-    def write(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Lets `write` make a file in a worker, and says so."""
+    def write(self, path: Path, write: Callable[[Path], None], *, suffixes: Mapping[str, str] | None = None) -> None:
+        """Lets `write` make a file in a worker, and says so.
+
+        `suffixes` are those of the formats that it writes, by their titles; a name with another one is refused. Without
+        them `write` itself sees to that.
+        """
         lanes = self._session.lanes
-        job = lanes.run_file(partial(write, path), doing=f"writing {path.name}", then=lambda job: self._written(path))
+        work = partial(_written, path, write, suffixes)
+        job = lanes.run_file(work, doing=f"writing {path.name}", then=lambda job: self._written(path))
         job.failed.connect(lambda: lanes.refuse(job))
+        job.failed.connect(lambda: self.announced.emit(""))
+        self.announced.emit(lanes.announcement(job))
 
     def _written(self, path: Path) -> None:
         self._session.lanes.log(f"Wrote {path}")
         self.exported.emit(str(path))
+
+
+def _written(path: Path, write: Callable[[Path], None], suffixes: Mapping[str, str] | None) -> None:
+    if suffixes is not None and path.suffix.lower() not in suffixes.values():
+        formats = " or ".join(f"{title} ({suffix})" for title, suffix in suffixes.items())
+        raise FileError(
+            f"{path.name} ends in {path.suffix or 'nothing'}; this is written as {formats}. Give it such a name."
+        )
+    write(path)
 
 
 def write_spectra(
@@ -183,7 +207,12 @@ def write_picture(
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
-def restore_command(recipe: Recipe, table: RoleTable) -> str:
+def command_line(words: Sequence[str], *, platform: str = sys.platform) -> str:
+    """`words` as one line that the shell of a system takes apart into the same words."""
+    return subprocess.list2cmdline(words) if platform == "win32" else shlex.join(words)
+
+
+def restore_command(recipe: Recipe, table: RoleTable, *, platform: str = sys.platform) -> str:
     """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
 
     Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
@@ -202,7 +231,7 @@ def restore_command(recipe: Recipe, table: RoleTable) -> str:
     words += [*camera_words(recipe.options, table), *_as_words(flags)]
     for stage in recipe.adapting.ablated:
         words += ["--ablate-stage", str(stage)]
-    return shlex.join(words)
+    return command_line(words, platform=platform)
 
 
 def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] | None = None) -> list[str]:

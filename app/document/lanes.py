@@ -1,7 +1,9 @@
 """Slow work in lanes of their own beside the window, and what is told of it: lines of the log, and problems.
 
-One lane is for decodes and whatever belongs to one, one thing after another. Short jobs with files have a second one:
-an export or an import is not kept waiting by a decode. What the window needs to draw runs in a third, aside.
+One lane is for decodes and whatever belongs to one, one thing after another. Files to be opened are read in a second
+one, after the engine was loaded in it: a decode goes on until they are understood. Short jobs with files have a third:
+an export or an import waits neither for a decode nor for files that are looked at, which have a fourth. What the window
+needs to draw runs in the last, aside.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ class Lanes(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.logged: deque[str] = deque(maxlen=MOST_LINES)  # the oldest first
-        self._decodes, self._files, self._aside = Worker(self), Worker(self), Worker(self)
-        self._workers = (self._decodes, self._files, self._aside)
+        self._decodes, self._opens, self._files = Worker(self), Worker(self), Worker(self)
+        self._looks, self._aside = Worker(self), Worker(self)
+        self._workers = (self._decodes, self._opens, self._files, self._looks, self._aside)
         for worker in self._workers:
             worker.idle.connect(self._tell_if_idle)
 
@@ -40,9 +43,17 @@ class Lanes(QObject):
         """Does slow `work` in the lane of the decodes; `then` gets the job in this thread once it has succeeded."""
         return self._give(self._decodes, work, doing, then)
 
+    def run_open(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """As `run`, to load the engine or to read what is to be opened."""
+        return self._give(self._opens, work, doing, then)
+
     def run_file(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, for short work with files that decodes nothing."""
         return self._give(self._files, work, doing, then)
+
+    def run_look(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
+        """As `run`, for files that are looked for or at, however many."""
+        return self._give(self._looks, work, doing, then)
 
     def run_aside(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, for work of less than a second that decodes nothing and that a decode may not keep waiting."""
@@ -51,6 +62,16 @@ class Lanes(QObject):
     def decode(self, job: Job) -> None:
         """Does a decode; whoever gave it tells of its end, see `fail`."""
         self._decodes.give(job)
+
+    def before(self, job: Job) -> str:
+        """What has to end before a job begins, in words; nothing where it may begin, or has."""
+        lane = next((worker.jobs for worker in self._workers if job in worker.jobs), [job])
+        return "" if lane[0] is job else lane[0].title
+
+    def announcement(self, job: Job) -> str:
+        """As "Renaming guest…", with what has to end before."""
+        before = self.before(job)
+        return f"{job.title[:1].upper()}{job.title[1:]}{f', after {before}' if before else ''}…"
 
     @property
     def is_busy(self) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
+
+from PySide6.QtGui import QUndoCommand
 
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
@@ -13,6 +16,14 @@ from lorun_engine.measurement import Measurement
 from .decoders import Fit
 from .selection import Selection
 from .stage_store import StageStore
+
+
+class Steps(Protocol):
+    """Where steps that can be taken back are recorded, such as a QUndoStack."""
+
+    def push(self, command: QUndoCommand, /) -> None:
+        """Does a step and records it."""
+
 
 FULL = 100  # percent
 MOST_PERCENT = 150
@@ -64,6 +75,7 @@ class Restoration:
     seconds_left: float | None = None
     partial: bool = False
     keeps_denoiser_input: bool = False
+    waits_for: str = ""  # what has to end before it begins, in words
     message: str = ""
     error: LorunError | None = None
 
@@ -99,7 +111,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A job that waits with everything that was computed while another one is open."""
+    """A job that waits with everything that was computed and made of it while another one is open.
+
+    `parts` has what the parts that know the session keep of it, by part and by the names of their attributes.
+    """
 
     paths: tuple[Path, ...]
     options: OpenOptions
@@ -112,3 +127,19 @@ class SetAside:
     stages: StageStore
     recipe: Recipe | None
     selection: Selection
+    adapting: Adapting
+    parts: dict[object, dict[str, Any]] = field(default_factory=dict)
+
+    def keep(self, part: object, names: Iterable[str]) -> None:
+        """Keeps attributes of a part as they are."""
+        self.parts[part] = {name: getattr(part, name) for name in names}
+
+    def give_back(self, part: object) -> None:
+        """Gives a part what was kept of it."""
+        for name, value in self.parts.pop(part, {}).items():
+            setattr(part, name, value)
+
+    def close(self) -> None:
+        """Drops everything: nothing is left on the disk."""
+        self.stages.close()
+        self.parts.clear()

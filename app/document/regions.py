@@ -14,13 +14,14 @@ from typing import TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoCommand
 
 from lorun_engine.measurement import Measurement
 
 from .. import render
 from ..job import Job
-from .exports import Exports
+from .exports import TABLE_SUFFIXES, Exports
+from .recipe import SetAside, Steps
 from .region import ON_PHOTOGRAPHS, SHAPES, Region, Shape, shape_words
 from .region_exports import score_box, write_curves, write_figures
 from .session import Session
@@ -51,7 +52,7 @@ class Regions(QObject):
     def __init__(self, session: Session, exports: Exports) -> None:
         super().__init__(session)
         self._session, self._exports = session, exports
-        self._stack: QUndoStack | None = None
+        self._stack: Steps | None = None
         self._kept = render.Cache(KEPT_BYTES)
         self._wanted: set[Hashable] = set()  # what the worker measures
         self._measured_of: tuple[StageStore, Measurement | None] | None = None
@@ -61,8 +62,10 @@ class Regions(QObject):
         self.tool: Shape | None = None
         self.side = 1  # a pixel stands for the mean over side x side of them
         session.opened_changed.connect(self._forget_if_other)
+        session.put_aside.connect(lambda aside: aside.keep(self, ("all", "chosen_number", "_belongs_to")))
+        session.taken_back.connect(self._take_back)
 
-    def record_on(self, stack: QUndoStack) -> None:
+    def record_on(self, stack: Steps) -> None:
         """Puts every change on `stack` from now on, so that it can be taken back."""
         self._stack = stack
 
@@ -85,7 +88,10 @@ class Regions(QObject):
     @property
     def chosen(self) -> Region | None:
         """The place that keys move and remove."""
-        return next((region for region in self.all if region.number == self.chosen_number), None)
+        return self._region(self.chosen_number)
+
+    def _region(self, number: int | None) -> Region | None:
+        return next((region for region in self.all if region.number == number), None)
 
     def title(self, region: Region) -> str:
         """As "2 ellipse"."""
@@ -103,9 +109,11 @@ class Regions(QObject):
     def edit(self, number: int, corners: Sequence[tuple[float, float]], *, is_step: bool = False) -> None:
         """Gives a place other corners; where no pixel would lie in it, it stays as it is.
 
-        A step is taken back together with the steps before it.
+        A step is taken back together with the steps before it. One that is gone is not edited, moved or removed.
         """
-        before = next(region for region in self.all if region.number == number)
+        before = self._region(number)
+        if before is None:
+            return
         after = self._fitted(replace(before, corners=tuple((float(y), float(x)) for y, x in corners)))
         if after is not None and after != before:
             changed = tuple(after if region is before else region for region in self.all)
@@ -113,8 +121,9 @@ class Regions(QObject):
 
     def move(self, number: int, dy: float, dx: float) -> None:
         """Moves a place by a step, no further than it stays in the picture."""
-        region = next(region for region in self.all if region.number == number)
-        self.edit(number, self.shifted(region, dy, dx).corners, is_step=True)
+        region = self._region(number)
+        if region is not None:
+            self.edit(number, self.shifted(region, dy, dx).corners, is_step=True)
 
     def shifted(self, region: Region, dy: float, dx: float) -> Region:
         """Where a place would be after such a way, which ends at the border of the picture."""
@@ -123,9 +132,12 @@ class Regions(QObject):
         (y0, x0, y1, x1), (height, width) = region.bounds, self.size
         return region.moved(min(max(dy, -y0), height - y1), min(max(dx, -x0), width - x1))
 
-    def remove(self, number: int) -> None:
+    def remove(self, number: int | None) -> None:
         """Forgets a place; the next one is chosen."""
-        index = next(index for index, region in enumerate(self.all) if region.number == number)
+        region = self._region(number)
+        if region is None:
+            return
+        index = self.all.index(region)
         others = self.all[:index] + self.all[index + 1 :]
         following = others[min(index, len(others) - 1)].number if others else None
         self._change(others, f"remove {self.title(self.all[index])}", chosen=following)
@@ -211,7 +223,9 @@ class Regions(QObject):
             return self._kept.get(key, measure, lambda _: 1024)
         if key not in self._wanted:
             self._wanted.add(key)
-            self._session.lanes.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
+            job = self._session.lanes.run_aside(measure, doing="measuring a region", then=partial(self._take, of, key))
+            for ended in (job.failed, job.cancelled):
+                ended.connect(partial(self._wanted.discard, key))
         return None
 
     def _take(self, of: tuple[StageStore, Measurement | None], key: Hashable, job: Job) -> None:
@@ -250,7 +264,8 @@ class Regions(QObject):
                 wavelengths_nm=measurement.wavelengths_nm,
                 protected=recipe.paths,
             )
-        self._exports.write(Path(path), work)
+        suffixes = TABLE_SUFFIXES if session.kind.is_photograph else {**REGION_SUFFIXES, "its header": ".hdr"}
+        self._exports.write(Path(path), work, suffixes=suffixes)
 
     # ---- keeping -------------------------------------------------------------------------------------------------
 
@@ -290,6 +305,13 @@ class Regions(QObject):
             return
         self._belongs_to = belongs_to
         self.all, self.chosen_number, self.tool = (), None, None
+        self.changed.emit()
+        self.tool_changed.emit()
+
+    def _take_back(self, aside: SetAside) -> None:
+        """The places of a job that is open again."""
+        aside.give_back(self)
+        self.tool = None
         self.changed.emit()
         self.tool_changed.emit()
 

@@ -6,9 +6,10 @@ from collections.abc import Hashable
 
 import numpy as np
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoCommand
 
 from .looking import Looking
+from .recipe import Steps
 from .selection import Selection
 
 REACH = 2  # bands to either side of the one looked at, where a key lays the ruler down
@@ -31,9 +32,9 @@ class BandRuler(QObject):
     def __init__(self, looking: Looking) -> None:
         super().__init__(looking)
         self._looking, self._session = looking, looking.session
-        self._stack: QUndoStack | None = None
+        self._stack: Steps | None = None
 
-    def record_on(self, stack: QUndoStack) -> None:
+    def record_on(self, stack: Steps) -> None:
         """Puts every change on `stack` from now on, so that it can be taken back."""
         self._stack = stack
 

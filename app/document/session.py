@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +37,16 @@ from .setup import Setup
 from .stage_store import StageStore
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """What is to happen once files are understood; `chosen` is the decoder that the user had asked for by then."""
+
+    job: RecentJob | None  # whose decoder and number of stages are taken
+    chosen: str | None
+    decode: bool
+    before: Callable[[], None] | None
+
+
 class Session(QObject):
     """Measurement, stages and selection, with one signal for each; it opens, decodes and cancels.
 
@@ -48,6 +58,8 @@ class Session(QObject):
     stage_added = Signal(int)
     selection_changed = Signal()  # and nothing else
     cancelled = Signal()  # nothing is to be decoded any more, by whatever part
+    put_aside = Signal(object)  # SetAside: a part that keeps anything of what was open puts it in
+    taken_back = Signal(object)  # SetAside: and takes it out
     held_changed = Signal()
 
     def __init__(self, lanes: Lanes, memory: Memory, setup: Setup, parent: QObject | None = None) -> None:
@@ -68,6 +80,7 @@ class Session(QObject):
         self._simulated: set[Path] = set()
         self._is_held = False
         self._opening: Job | None = None
+        self._asked: list[Callable[[], None]] = []  # what is to be opened next
         self._decoding: Job | None = None
 
     # ---- what is open --------------------------------------------------------------------------------------------
@@ -123,25 +136,33 @@ class Session(QObject):
     # ---- opening -------------------------------------------------------------------------------------------------
 
     def open(self, paths: Sequence[Path | str]) -> None:
-        """Opens files; what they do not bring themselves (the mask, say) is kept from what was open before."""
+        """Opens files; what they do not bring themselves (the mask, say) is kept from what was open before.
+
+        What is open stays, and is decoded on, until they are understood. Files that are being read come first, so that
+        a mask joins its capture however soon it follows.
+        """
         files = tuple(Path(path).absolute() for path in paths)
         if files:
-            self._open(files, self.memory.options_of(files[0].parent), keep=self.role_table)
+            options = self.memory.options_of(files[0].parent)
+            self._ask(lambda: self._open(files, options, keep=self.role_table))
 
     def add(self, paths: Sequence[Path | str]) -> None:
         """Opens files together with those that are open."""
         more = tuple(Path(path).absolute() for path in paths)
-        self._open((*self.paths, *(path for path in more if path not in self.paths)), self.options, keep=None)
+        self._ask(lambda: self._open(tuple(dict.fromkeys((*self.paths, *more))), self.options, keep=None))
 
     def open_sample(self, name: str, *, decode: bool = False) -> None:
         """Opens the built-in sample of this name, e.g. "cassi", and decodes it if asked to."""
         self._open((resource_path("samples", TASKS[name].sample),), OpenOptions(), keep=None, decode=decode)
 
-    def open_simulated(self, path: Path) -> None:
-        """Opens a simulated measurement and decodes it with the chosen decoder and number of stages."""
+    def open_simulated(self, path: Path, before: Callable[[], None]) -> None:
+        """Opens a simulated measurement and decodes it with the chosen decoder and number of stages.
+
+        `before` is called once it is understood, while what was open is still there: it may `set_aside` that.
+        """
         self._simulated.add(path)
         wanted = RecentJob((str(path),), OpenOptions(), self.setup.decoder_name, self.setup.num_stages or None)
-        self._open((path,), OpenOptions(), keep=None, wanted=wanted, decode=True)
+        self._open((path,), OpenOptions(), keep=None, wanted=wanted, decode=True, before=before)
 
     def open_recent(self, job: RecentJob) -> None:
         """Opens the files of a recent job with its corrections, decoder and number of stages."""
@@ -172,7 +193,10 @@ class Session(QObject):
         self.opened_changed.emit()
 
     def set_aside(self) -> SetAside:
-        """What is open with all its stages, which from now on belong to the caller."""
+        """What is open with all its stages, which from now on belong to the caller.
+
+        Nothing is told of it: something else is open at once.
+        """
         if self.role_table is None or self.measurement is None:
             raise ValueError("nothing is open that could be set aside")
         aside = SetAside(
@@ -187,12 +211,11 @@ class Session(QObject):
             self.stages,
             self.recipe,
             self.selection,
+            self.setup.adapting,
         )
+        self.put_aside.emit(aside)
         self.stages = StageStore()
         self._forget_stages()
-        self.selection = replace(self.selection, stage=0, panes=(MEASUREMENT,), follow_newest=True)
-        self.selection_changed.emit()
-        self.restoration_changed.emit()
         return aside
 
     def take_back(self, aside: SetAside) -> None:
@@ -201,6 +224,7 @@ class Session(QObject):
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
+        self._asked = []
         self._forget_stages()
         self.paths, self.options, self.role_table = aside.paths, aside.options, aside.role_table
         self.measurement, self.problem, self._misfit = aside.measurement, None, None
@@ -213,10 +237,24 @@ class Session(QObject):
             decoder_name=aside.decoder_name,
             fit=aside.fit,
             num_stages=aside.num_stages,
+            adapting=aside.adapting,
         )
+        self.taken_back.emit(aside)
         self.selection_changed.emit()
         self.restoration_changed.emit()
         self.opened_changed.emit()
+
+    def _ask(self, open_next: Callable[[], None]) -> None:
+        """Opens something once what is being read was understood, or could not be."""
+        self._asked.append(open_next)
+        if self._opening is None:
+            self._open_next()
+
+    def _open_next(self) -> None:
+        if self._asked:
+            open_next, *others = self._asked
+            open_next()
+            self._asked = others
 
     def _open(
         self,
@@ -226,23 +264,28 @@ class Session(QObject):
         keep: RoleTable | None,
         wanted: RecentJob | None = None,
         decode: bool = False,
+        before: Callable[[], None] | None = None,
     ) -> None:
-        self.cancel()
         if self._opening is not None:
             self._opening.cancel()
+        self._asked = []
         names = ", ".join(path.name for path in paths)
-        name = wanted.decoder if wanted is not None else self.setup.wanted_name
-        work = partial(open_files, paths, options, keep, self.setup.decoders, name)
-        job = self.lanes.run(work, doing=f"opening {names}", then=partial(self._opened, wanted, decode))
+        chosen = self.setup.wanted_name
+        work = partial(open_files, paths, options, keep, self.setup.decoders, wanted.decoder if wanted else chosen)
+        then = partial(self._opened, _Wish(wanted, chosen, decode, before))
+        job = self.lanes.run_open(work, doing=f"opening {names}", then=then)
         self._opening = job
         job.failed.connect(lambda: self._open_failed(job))
         job.cancelled.connect(lambda: self._open_ended(job))
         self.opened_changed.emit()
 
-    def _opened(self, wanted: RecentJob | None, decode: bool, job: Job) -> None:
+    def _opened(self, wish: _Wish, job: Job) -> None:
         if job is not self._opening:
             return  # something else was asked for meanwhile
         self._opening = None
+        self.cancel()
+        if wish.before is not None:
+            wish.before()
         opened: Opened = job.result
         shown_before = self.kind
         self.paths, self.options, self.role_table = opened.paths, opened.options, opened.role_table
@@ -250,7 +293,10 @@ class Session(QObject):
         self.problem = self._misfit = opened.problem
         self._forget_stages()
         self.selection = fresh(self.selection, self.kind, before=shown_before, num_bands=self.num_bands)
+        chosen, wanted = self.setup.wanted_name, wish.job
         self.setup.suit(opened.role_table.task, self.measurement, choice=opened.choice, fit=opened.fit)
+        if chosen is not None and chosen != wish.chosen:  # while the files were read
+            self.setup.switch_decoder(chosen)
         if wanted is not None and wanted.decoder == self.setup.decoder_name and wanted.num_stages:
             self.setup.set_num_stages(wanted.num_stages)
         self.lanes.log(f"Opened {', '.join(path.name for path in self.paths)}")
@@ -263,8 +309,9 @@ class Session(QObject):
         self.selection_changed.emit()
         self.restoration_changed.emit()
         self.opened_changed.emit()
-        if decode:
+        if wish.decode:
             self.restore()
+        self._open_next()
 
     def _open_failed(self, job: Job) -> None:
         """A file that cannot be read leaves what was open as it is, and says why beside it."""
@@ -274,11 +321,13 @@ class Session(QObject):
         problem = explain(job.failure, doing=job.title)
         self.problem = job.error if isinstance(job.error, LorunError) else LorunError(problem.sentence)
         self.opened_changed.emit()
+        self._open_next()
 
     def _open_ended(self, job: Job) -> None:
         if job is self._opening:
             self._opening = None
             self.opened_changed.emit()
+            self._open_next()
 
     def _remember_job(self) -> None:
         if not self.is_sample:
@@ -317,7 +366,6 @@ class Session(QObject):
             "running", num_stages=setup.num_stages, started=time.monotonic(), keeps_denoiser_input=kept
         )
         self.selection = replace(self.selection, stage=0, follow_newest=True, is_arranged=False)
-        self.restoration_changed.emit()
         self.lanes.log(f"Decoding with {self.recipe.title}, {setup.num_stages} stages, on {setup.device}")
         job = Job(work, title=f"decoding {self.name}")
         self._decoding = job
@@ -325,7 +373,10 @@ class Session(QObject):
         job.succeeded.connect(lambda: self._decode_ended(job, "done"))
         job.cancelled.connect(lambda: self._decode_ended(job, "cancelled"))
         job.failed.connect(lambda: self._decode_ended(job, "failed"))
+        job.began.connect(lambda: self._decode_began(job))
         self.lanes.decode(job)
+        self.restoration = replace(self.restoration, waits_for=self.lanes.before(job))
+        self.restoration_changed.emit()
         self._remember_job()
 
     def cancel(self) -> None:
@@ -335,6 +386,14 @@ class Session(QObject):
             self._decoding.cancel()
             self.restoration = replace(self.restoration, state="cancelling", seconds_left=None)
             self.restoration_changed.emit()
+
+    def _decode_began(self, job: Job) -> None:
+        """What stood before it has ended; the time counts from here."""
+        if job is self._decoding:
+            has_waited = bool(self.restoration.waits_for)
+            self.restoration = replace(self.restoration, started=time.monotonic(), waits_for="")
+            if has_waited:
+                self.restoration_changed.emit()
 
     def _take_stages(self, job: Job, newest: int) -> None:
         """Announces every stage up to `newest`; the mailbox may have skipped some."""
@@ -367,6 +426,7 @@ class Session(QObject):
             seconds=time.monotonic() - self.restoration.started,
             seconds_left=None,
             partial=len(self.stages) > 0 and done < asked,
+            waits_for="",
             message=sentence,
             error=error,
         )

@@ -5,6 +5,7 @@ It knows of what is open only its task and its measurement, which the session te
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,8 @@ class Setup(QObject):
 
     def load_engine(self) -> None:
         """Imports torch in the worker and finds decoders and devices; call it once the window is on the screen."""
-        job = self._lanes.run(partial(_load_engine, self.decoders), doing="loading the engine", then=self._take_engine)
+        work = partial(_load_engine, self.decoders)
+        job = self._lanes.run_open(work, doing="loading the engine", then=self._take_engine)
         job.failed.connect(lambda: self._miss_engine(job))
 
     @property
@@ -80,7 +82,14 @@ class Setup(QObject):
         self._tell()
 
     def _take_devices(self, job: Job) -> None:
+        """Takes the devices that there are now; the first stands in for a chosen one that is gone."""
         self.devices = job.result
+        names = [device.name for device in self.devices]
+        if self.device not in names and names:
+            self._lanes.log(
+                f"{self.device} is no longer there; the next decode runs on {names[0]}", level=logging.WARNING
+            )
+            self.device = names[0]
         self._tell()
 
     # ---- the decoder ---------------------------------------------------------------------------------------------
@@ -223,18 +232,29 @@ class Setup(QObject):
     def suit(self, task: str, measurement: Measurement | None, *, choice: Choice | None, fit: Fit | None) -> None:
         """Takes the decoder that was found for what is open now; without a measurement the chosen one stays."""
         self._task, self._measurement = task, measurement
+        if choice is not None and choice not in self.choices:  # found before the library was listed again
+            self.choices = (*self.choices, choice)
         if measurement is None:
             self._take_choice(self.choice, fit=None)
         else:
             self._take_choice(choice, fit=fit)
 
     def take_back(
-        self, task: str, measurement: Measurement, *, decoder_name: str | None, fit: Fit | None, num_stages: int
+        self,
+        task: str,
+        measurement: Measurement,
+        *,
+        decoder_name: str | None,
+        fit: Fit | None,
+        num_stages: int,
+        adapting: Adapting,
     ) -> None:
         """Takes what was chosen for a measurement that is open again."""
         self._task, self._measurement = task, measurement
         self.decoder_name, self.fit, self.num_stages = decoder_name, fit, num_stages
+        self._adapting = {} if decoder_name is None else {decoder_name: adapting}
         self._tell()
+        self.adapting_changed.emit()
 
     def recipe(self, choice: Choice, paths: tuple[Path, ...], options: OpenOptions) -> Recipe:
         """The decode of these files with this decoder as it would be made now."""

@@ -1,13 +1,14 @@
 """What if: any scene seen by a camera like the one that is open, decoded, and scored against the scene it came from.
 
 The simulated measurement is written to a temporary file and opened like any other, so that everything in the window
-works on it. What was open is set aside with all its stages and is taken back with one click.
+works on it. What was open is set aside with all its stages, and with what the other parts keep of it, and is taken
+back with one click.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.task import TASKS
 
 from ..job import Job
+from ..quantities import exact
 from .decoders import Choice, Decoders
-from .exports import Exports
+from .exports import MEASUREMENT_SUFFIXES, Exports
 from .recipe import Restoration, SetAside
 from .session import Session
 
@@ -74,10 +76,11 @@ class WhatIf(QObject):
         self.plan = Scenario()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._number = 0
+        self._target: Path | None = None  # the newest simulation
         self._job: Job | None = None
-        self._is_opened = False  # the simulation, after it was made
         session.opened_changed.connect(self._follow_document)
         session.restoration_changed.connect(self._follow_decode)
+        session.cancelled.connect(self._cancel_job)
 
     @property
     def is_open(self) -> bool:
@@ -123,14 +126,13 @@ class WhatIf(QObject):
             return
         stages = self.aside.stages if self.aside is not None else session.stages
         newest = len(stages) - 1
-        image_of = partial(stages.image, newest) if newest >= 0 else None
+        image = stages.image(newest) if newest >= 0 else None
         input_scale = stages.row(newest).input_scale if newest >= 0 else None
         self.plan, self.state, self.problem, self.scores = plan, "simulating", "", ()
-        self._is_opened = False
         self._number += 1
-        target = self._new_path()
-        work = partial(_simulate, plan, base, image_of, input_scale, target)
-        job = session.lanes.run(work, doing="simulating a measurement", then=partial(self._simulated, target))
+        self._target = target = self._new_path()
+        work = partial(_simulate, plan, base, image, input_scale, target)
+        job = session.lanes.run(work, doing="simulating a measurement", then=partial(self._simulated, base, target))
         job.failed.connect(lambda: self._fail(job))
         job.cancelled.connect(lambda: self._fail(job))
         self._job = job
@@ -138,8 +140,7 @@ class WhatIf(QObject):
 
     def cancel(self) -> None:
         """Stops what is under way; a simulation that is open stays open."""
-        if self._job is not None:
-            self._job.cancel()
+        self._cancel_job()
         if self.state == "decoding":
             self._session.cancel()
 
@@ -161,12 +162,15 @@ class WhatIf(QObject):
         plan, measurement = self.plan, self.simulated
         inputs = [*self._session.paths, *(self.aside.paths if self.aside is not None else ())]
         inputs += [plan.path] if plan.path is not None else []
-        self._exports.write(path, lambda target: _write(target, measurement, plan, protected=inputs))
+        self._exports.write(
+            path, lambda target: _write(target, measurement, plan, protected=inputs), suffixes=MEASUREMENT_SUFFIXES
+        )
 
     def close(self) -> None:
         """Drops what was set aside and the temporary files."""
+        self._cancel_job()
         if self.aside is not None:
-            self.aside.stages.close()
+            self.aside.close()
             self.aside = None
         if self._folder is not None:
             self._folder.cleanup()
@@ -174,28 +178,33 @@ class WhatIf(QObject):
 
     # ---- one after another ---------------------------------------------------------------------------------------
 
-    def _simulated(self, target: Path, job: Job) -> None:
+    def _simulated(self, base: Measurement, target: Path, job: Job) -> None:
         if job is not self._job:
             return
         self._job = None
         session = self._session
-        if session.restoration.is_busy or session.is_opening:  # the user went on with something else
+        if session.restoration.is_busy or session.is_opening or base is not self.base:  # the user went on
             self.state = "idle"
             self.changed.emit()
             return
         self.simulated, self.state = job.result, "decoding"
-        if self.aside is None:
-            self.aside = session.set_aside()
-        session.open_simulated(target)
+        session.open_simulated(target, before=self._set_aside)
         self.changed.emit()
 
+    def _set_aside(self) -> None:
+        """The simulation is about to be opened: the job that it was made from waits, an earlier simulation goes."""
+        if self.aside is None:
+            self.aside = self._session.set_aside()
+
     def _follow_document(self) -> None:
-        """Something else was opened: there is nothing to go back to any more."""
+        """Whatever else was opened takes the place of the simulation, and of what it was made from."""
         session = self._session
-        if self.is_open:
-            self._is_opened = True
+        if session.is_opening:
             return
-        if self.aside is not None and not session.is_opening and (self._is_opened or session.problem is not None):
+        if self.state == "decoding" and session.paths[:1] != (self._target,):  # the simulation could not be opened
+            self.state, self.problem = "failed", str(session.problem or "Something else was opened.")
+            self.changed.emit()
+        if self.aside is not None and not self.is_open:
             self.close()
             self._job, self.state, self.scores, self.waiting, self.simulated = None, "idle", (), (), None
             self.changed.emit()
@@ -242,6 +251,10 @@ class WhatIf(QObject):
         self.scores, self.waiting = (self.scores[0], *job.result), ()
         self.changed.emit()
 
+    def _cancel_job(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+
     def _fail(self, job: Job) -> None:
         if job is not self._job:
             return
@@ -268,14 +281,14 @@ class WhatIf(QObject):
 def _simulate(
     plan: Scenario,
     base: Measurement,
-    image_of: Callable[[], np.ndarray] | None,
+    result: np.ndarray | None,
     input_scale: float | None,
     target: Path,
-) -> Measurement:
-    """The measurement of the plan's scene by the plan's camera, written to `target`."""
+) -> Generator[None, None, Measurement]:
+    """The measurement of the plan's scene by the plan's camera, written to `target`; yields where it may stop."""
     image, scale = base.reference, base.input_scale
     if plan.source == "result":
-        image, scale = None if image_of is None else image_of(), input_scale
+        image, scale = result, input_scale
     if plan.source == "file" and plan.path is not None:
         scene, scale = open_scene(plan.path), None
     elif image is None:
@@ -288,7 +301,9 @@ def _simulate(
     if scale is None and scene.image.max() <= 1:
         scale = 1.0
     measurement = replace(measurement, input_scale=scale)
+    yield
     _write(target, measurement, plan, protected=())
+    yield
     return measurement
 
 
@@ -314,7 +329,7 @@ def _measured(plan: Scenario, base: Measurement, scene: Scene) -> Measurement:
 
 
 def _write(target: Path, measurement: Measurement, plan: Scenario, *, protected: Sequence[Path]) -> None:
-    noise = "none" if plan.electrons is None else f"shot:{plan.electrons:g}"
+    noise = "none" if plan.electrons is None else f"shot:{exact(plan.electrons)}"
     write_measurement(target, measurement, attributes={"noise": noise, "seed": plan.seed}, protected=protected)
 
 

@@ -57,7 +57,7 @@ class WhatIfPage(Page):
         self.start.setObjectName("primary")
         self.start.clicked.connect(self._start_or_cancel)
         self.state = QLabel()
-        self.state.setAccessibleName("State of the simulation")
+        self.state.setAccessibleDescription("State of the simulation")
         self.kept = QLabel()
         for label in (self.state, self.kept):
             label.setWordWrap(True)
@@ -208,7 +208,8 @@ class WhatIfPage(Page):
         self.start.setEnabled(is_busy or (is_free and self._parts.setup.choice is not None))
         self.base.setText(f"Back to {what_if.base_name}")
         self.base.setVisible(has_aside)
-        kept = f"{what_if.base_name} is kept as you left it, with all its stages." if base is not None else ""
+        kept = f"{what_if.base_name} is kept as you left it, with stages, regions, results and steps to undo."
+        kept = kept if base is not None else ""
         set_look(self.kept, breakable(kept), "dim")
         set_look(self.state, *self._state())
         self._show_scores()

@@ -28,7 +28,7 @@ class DecodeCard(QWidget):
         self.progress.setTextVisible(False)
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("State of the decode")
+        self.sentence.setAccessibleDescription("State of the decode")
         self.on_cpu = QPushButton("Decode on the CPU")
         self.on_cpu.clicked.connect(self._decode_on_cpu)
         column = QVBoxLayout(self)
@@ -74,6 +74,8 @@ class DecodeCard(QWidget):
         """The sentence under the button and its look."""
         session, restoration = self._session, self._session.restoration
         done, asked = restoration.done_stages, restoration.num_stages
+        if restoration.state == "running" and restoration.waits_for:
+            return f"Begins after {restoration.waits_for}.", "dim"
         if restoration.state == "running":
             left = restoration.seconds_left
             return f"Stage {done} of {asked}" + ("" if left is None else f"  ·  {duration(left)} left"), "dim"

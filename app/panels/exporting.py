@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from ..assembly import Parts
-from ..document.exports import CUBE_SUFFIXES
+from ..document.exports import CUBE_SUFFIXES, PICTURE_SUFFIXES, TABLE_SUFFIXES
 from ..document.regions import REGION_SUFFIXES
 from .files import ask_save_file
 
@@ -43,18 +43,18 @@ class ExportDialogs(QObject):
         """The curves at the pinned pixel."""
         is_profile = self._parts.session.kind.is_photograph
         heading, ending = ("Export line profile", "_profile.csv") if is_profile else ("Export spectra", "_spectra.csv")
-        if path := self._ask(heading, ending, {"CSV": ".csv"}):
+        if path := self._ask(heading, ending, TABLE_SUFFIXES):
             self._parts.exports.export_spectra(path, side=self._parts.regions.side)
 
     def ask_regions(self) -> None:
         """What was measured in all points and regions."""
-        suffixes = {"CSV": ".csv"} if self._parts.session.kind.is_photograph else REGION_SUFFIXES
+        suffixes = TABLE_SUFFIXES if self._parts.session.kind.is_photograph else REGION_SUFFIXES
         if path := self._ask("Export regions", "_regions.csv", suffixes):
             self._parts.regions.export(path)
 
     def ask_picture(self) -> None:
         """The chosen stage as a picture in its colours."""
-        if path := self._ask("Export picture", f"_stage{self._parts.session.selection.stage}.png", {"PNG": ".png"}):
+        if path := self._ask("Export picture", f"_stage{self._parts.session.selection.stage}.png", PICTURE_SUFFIXES):
             self._parts.exports.export_picture(path)
 
     def _ask(self, heading: str, ending: str, suffixes: dict[str, str]) -> Path | None:

@@ -26,13 +26,13 @@ class StatusBar(QStatusBar):
         self.setSizeGripEnabled(False)
         self.setContentsMargins(theme.GRID, 0, theme.GRID, 0)
         self.cursor = QLabel()
-        self.cursor.setAccessibleName("Values at the cursor")
+        self.cursor.setAccessibleDescription("Values at the cursor")
         self.cursor.setFont(theme.tabular(self.font()))
         self.cursor.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.result = QLabel()
-        self.result.setAccessibleName("Last result")
+        self.result.setAccessibleDescription("Last result")
         self.device = QLabel()
-        self.device.setAccessibleName("Device and memory")
+        self.device.setAccessibleDescription("Device and memory")
         self.addWidget(self.cursor, 1)
         self.addPermanentWidget(self.result)
         self.addPermanentWidget(self.device)
@@ -133,9 +133,10 @@ class StatusBar(QStatusBar):
             self.result.setText("")
             self.device.setText("Loading the engine…")
             return
-        device = next(device for device in self._parts.setup.devices if device.name == self._parts.setup.device)
-        free = "" if device.free_bytes is None else f"  ·  {gibibytes(device.free_bytes)} free"
-        self.device.setText(f"    {device.title}{free}")
+        devices = {device.name: device for device in self._parts.setup.devices}
+        device = devices.get(self._parts.setup.device)
+        free = "" if device is None or device.free_bytes is None else f"  ·  {gibibytes(device.free_bytes)} free"
+        self.device.setText("" if device is None else f"    {device.title}{free}")
         how = "" if session.recipe is None else session.recipe.adapting.words
         texts = {
             "done": f"Decoded {plural(restoration.num_stages, 'stage')}{how} in {duration(restoration.seconds)}",

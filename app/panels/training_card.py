@@ -28,10 +28,11 @@ class TrainingCard(QWidget):
         super().__init__()
         self._parts, self._session, self._training = parts, parts.session, parts.training
         self._decode_when: Literal["", "paused", "ended"] = ""
+        self._wanted_for: object = None  # the measurement that is to be decoded then
         frame, column = theme.card("Training")
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("State of the training")
+        self.sentence.setAccessibleDescription("State of the training")
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress of the training")
         self.bar.setTextVisible(False)
@@ -65,6 +66,7 @@ class TrainingCard(QWidget):
         ):
             changed.connect(self._show)
         self._training.changed.connect(self._decode_if_due)
+        parts.session.opened_changed.connect(self._forget_other_measurement)
         self._show()
 
     def _pause_or_go_on(self) -> None:
@@ -72,11 +74,17 @@ class TrainingCard(QWidget):
         training.go_on() if training.progress.state == "paused" else training.pause()
 
     def _decode_later(self, when: Literal["paused", "ended"]) -> None:
-        self._decode_when = when
+        self._decode_when, self._wanted_for = when, self._session.measurement
         if when == "paused":
             self._training.pause()
         self._show()
         self._decode_if_due()
+
+    def _forget_other_measurement(self) -> None:
+        """What else is open now was not asked for to be decoded."""
+        if self._decode_when and self._session.measurement is not self._wanted_for:
+            self._decode_when, self._wanted_for = "", None
+            self._show()
 
     def _decode_if_due(self) -> None:
         state = self._training.progress.state

@@ -56,7 +56,7 @@ class Material(QObject):
             return
         self._num_searches += 1
         then = partial(self._found, tuple(paths))
-        job = self._lanes.run_file(partial(files_among, paths), doing="looking for files", then=then)
+        job = self._lanes.run_look(partial(files_among, paths), doing="looking for files", then=then)
         for ended in (job.failed, job.cancelled):
             ended.connect(self._search_ended)
         self.changed.emit()
@@ -89,8 +89,10 @@ class Material(QObject):
             self.files = ()
         else:
             work, doing = partial(checked, self.paths, self._wanted), f"looking at {plural(len(self.paths), 'file')}"
-            job = self._lanes.run_file(work, doing=doing, then=self._checked)
+            job = self._lanes.run_look(work, doing=doing, then=self._checked)
             job.progressed.connect(lambda: self._go_on(job))
+            for ended in (job.failed, job.cancelled):
+                ended.connect(lambda: self._look_ended(job))
             self._job = job
         self.changed.emit()
 
@@ -98,6 +100,12 @@ class Material(QObject):
         if job is self._job:
             self.files = job.progress
             self.progressed.emit()
+
+    def _look_ended(self, job: Job) -> None:
+        """Something went wrong, or somebody stopped it: what was looked at so far stays."""
+        if job is self._job:
+            self._job = None
+            self.changed.emit()
 
     def _checked(self, job: Job) -> None:
         if job is self._job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from lorun_engine.io import RoleTable
 from lorun_engine.io.reading import reading_of
 from lorun_engine.schema import json_of, made
 
+from ..document.exports import command_line
 from .runs import file_name
 from .scenes import Route
 
@@ -58,7 +58,7 @@ class Plan:
     def command(self) -> str:
         """The `lorun` line that makes the same set, to be run in a terminal; it trains into a folder of that name."""
         *words, _, _ = self.arguments(Path(file_name(self.title)))  # people read sentences instead of events
-        return shlex.join(["lorun", *words])
+        return command_line(["lorun", *words])
 
     def probe_arguments(self) -> tuple[str, ...]:
         """The arguments of the process that only measures what a training would cost, for every preset."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
+from app.document.exports import command_line, restore_command
 from lorun_engine import cli
 from lorun_engine.errors import LorunError
 
@@ -114,3 +116,20 @@ def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(
             assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), parts.session.stages.image(2))
     finally:
         assert parts.close(timeout_s=20)
+
+
+WORDS = ("lorun", "restore", r"C:\lab files\scene 3.mat", "--key", 'a "b" c', "-o", "it's.h5", r"D:\ends in\\")
+
+
+def test_a_line_is_taken_apart_into_the_same_words_by_the_shell_of_its_system():
+    assert shlex.split(command_line(WORDS, platform="linux")) == list(WORDS)
+    assert shlex.split(command_line(WORDS, platform="darwin")) == list(WORDS)
+    line = command_line(WORDS, platform="win32")
+    assert line == subprocess.list2cmdline(WORDS) and r'"C:\lab files\scene 3.mat"' in line and " it's.h5 " in line
+
+
+def test_the_command_of_a_decode_is_for_the_shell_of_a_system(qtbot, decoded):
+    session = decoded.session
+    recipe = replace(session.recipe, decoder="a set")
+    assert "--adapter 'a set'" in restore_command(recipe, session.role_table, platform="linux")
+    assert '--adapter "a set"' in restore_command(recipe, session.role_table, platform="win32")

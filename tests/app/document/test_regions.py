@@ -15,6 +15,7 @@ from app.document.regions import AT_ONCE
 from app.document.selection import MEASUREMENT, REFERENCE
 from app.viewers.centre import CentreView
 from app.viewers.insets import inset_places
+from app.viewers.region_panel import RegionPanel
 from app.viewers.regions import region_colour
 from lorun_engine.decoding.metrics import score
 from lorun_engine.io.spectra import read_library
@@ -355,3 +356,26 @@ def test_insets_lie_in_corners_of_their_own_away_from_their_boxes():
         assert view.contains(place) and not place.intersects(box)
         assert place.height() / place.width() == pytest.approx(ratio)
     assert not any(a.intersects(b) for a in places for b in places if a is not b)
+
+
+def test_a_place_that_is_gone_is_neither_edited_nor_moved_nor_removed(decoded):
+    region = decoded.regions.add("rectangle", [(1, 1), (4, 4)])
+    decoded.regions.remove(region.number)
+    decoded.regions.edit(region.number, [(2, 2), (3, 3)])
+    decoded.regions.move(region.number, 1, 1)
+    decoded.regions.remove(region.number)
+    decoded.regions.remove(None)
+    assert decoded.regions.all == ()
+
+
+def test_numbers_of_a_place_that_nobody_touches_stay_as_they_are(qtbot, decoded):
+    panel = RegionPanel(decoded)
+    qtbot.addWidget(panel)
+    corners = ((1.25, 2.123456789), (6.5, 9.75), (8.0, 3.0))
+    decoded.regions.add("polygon", corners)
+    panel.place.corners.returnPressed.emit()
+    assert decoded.regions.chosen.corners == corners
+    decoded.regions.add("rectangle", [(1.25, 2.5), (6.5, 9.75)])
+    x, y, width, height = panel.place.numbers
+    y.setValue(3)
+    assert decoded.regions.chosen.corners == ((3.0, 2.5), (8.25, 9.75))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.assembly import Parts
+from app.document import session
 from app.document.selection import MEASUREMENT, REFERENCE, milestones
 from lorun_engine.errors import DeviceError, NumericalError
 
@@ -214,6 +215,40 @@ def test_real_captures_open_with_their_masks_the_second_after_one_answer(qtbot, 
     assert parts.session.measurement.physics.scene_shape == (24, 660, 660)
 
 
+@pytest.mark.parametrize("is_capture_first", [True, False])
+def test_a_mask_joins_its_capture_however_soon_one_follows_the_other(
+    qtbot, make_parts, fake, foreign, is_capture_first
+):
+    first, second = foreign if is_capture_first else reversed(foreign)
+    parts = make_parts(fake)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([first])
+        parts.session.open([second])
+    assert set(parts.session.paths) == set(foreign) and (4, 2) in parts.session.role_table.solutions
+
+
+def test_files_that_are_added_while_others_are_read_come_to_those(qtbot, make_parts, fake, foreign):
+    parts = make_parts(fake)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open(foreign[:1])
+        parts.session.add(foreign[1:])
+    assert parts.session.paths == foreign
+
+
+def test_a_decoder_that_is_chosen_while_files_are_read_stays_chosen(
+    qtbot, make_parts, fake_decoder_type, snapshot, gate_type, monkeypatch
+):
+    parts = make_parts(fake_decoder_type("first"), fake_decoder_type("second"))
+    reading, open_files = gate_type(at=0), session.open_files
+    monkeypatch.setattr(session, "open_files", lambda *arguments: (reading(0), open_files(*arguments))[1])
+    parts.session.open([snapshot])
+    qtbot.waitUntil(reading.is_reached.is_set)
+    parts.setup.switch_decoder("second")
+    with qtbot.waitSignal(parts.lanes.idle):
+        reading.is_open.set()
+    assert parts.setup.decoder_name == "second" and parts.setup.fit.is_good and parts.session.can_restore
+
+
 def test_a_capture_takes_over_the_mask_that_is_open_but_no_reference(qtbot, make_parts, fake, foreign, tmp_path):
     capture, mask = foreign
     np.save(tmp_path / "reference.npy", np.zeros((16, 14, 4), np.float32))
@@ -249,6 +284,88 @@ def test_opening_something_else_while_decoding_ends_the_decode_first(
         fake.gate.is_open.set()
     assert opened.session.paths == (other,) and len(opened.session.stages) == 0
     assert opened.session.restoration.state == "idle"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "a folder"])
+def test_what_cannot_be_understood_leaves_the_decode_alone(qtbot, opened, fake, gate_type, tmp_path, name):
+    path = tmp_path / name
+    path.mkdir() if name == "a folder" else path.write_text("remember the milk")
+    fake.gate = gate_type(at=2)
+    opened.session.restore()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    opened.session.open([path])
+    qtbot.waitUntil(lambda: opened.session.problem is not None)
+    assert opened.session.restoration.state == "running"
+    with qtbot.waitSignal(opened.lanes.idle):
+        fake.gate.is_open.set()
+    assert opened.session.restoration.state == "done" and len(opened.session.stages) == 6
+
+
+def test_a_decode_goes_on_until_the_other_file_is_understood(
+    qtbot, opened, fake, gate_type, tmp_path, snapshot, monkeypatch
+):
+    other, reading, open_files = tmp_path / "other.h5", gate_type(at=0), session.open_files
+    other.write_bytes(snapshot.read_bytes())
+    monkeypatch.setattr(session, "open_files", lambda *arguments: (reading(0), open_files(*arguments))[1])
+    fake.gate = gate_type(at=4)
+    opened.session.restore()
+    opened.session.open([other])
+    qtbot.waitUntil(lambda: opened.session.restoration.done_stages == 3)
+    assert opened.session.restoration.state == "running" and opened.session.is_opening
+    reading.is_open.set()
+    qtbot.waitUntil(lambda: opened.session.paths == (other,))
+    assert opened.session.restoration.state == "idle" and len(opened.session.stages) == 0
+    with qtbot.waitSignal(opened.lanes.idle):
+        fake.gate.is_open.set()
+    assert 5 not in fake.computed and len(opened.session.stages) == 0
+
+
+def test_a_decode_that_waits_says_for_what_and_its_time_counts_from_its_begin(qtbot, opened, gate_type):
+    held = gate_type(at=0)
+    opened.lanes.run(lambda: held(0), doing="testing itself", then=lambda _: None)
+    qtbot.waitUntil(held.is_reached.is_set)
+    opened.session.restore()
+    assert opened.session.restoration.waits_for == "testing itself"
+    asked_at = opened.session.restoration.started
+    with qtbot.waitSignal(opened.lanes.idle):
+        held.is_open.set()
+    assert opened.session.restoration.state == "done" and opened.session.restoration.waits_for == ""
+    assert opened.session.restoration.started > asked_at
+
+
+def test_the_first_device_stands_in_for_a_chosen_one_that_is_gone(qtbot, opened, show):
+    (cpu, *_), window = opened.setup.devices, show(opened)
+    opened.setup.devices = (cpu, replace(cpu, name="cuda:7", title="A card that is pulled out"))
+    opened.setup.set_device("cuda:7")
+    _run(qtbot, opened, opened.setup.look_at_devices)
+    assert opened.setup.device == "cpu" and "cuda:7 is no longer there" in opened.lanes.logged[-1]
+    assert cpu.title in window.statusBar().device.text()
+
+
+def test_a_decoder_found_before_the_library_was_listed_can_decode_at_once(qtbot, make_parts, fake, snapshot):
+    parts = make_parts(fake)
+    parts.setup.choices = ()
+    _run(qtbot, parts, parts.session.open, [snapshot])
+    assert parts.session.can_restore
+
+
+@pytest.mark.parametrize("name", ["picture.jpg", "picture"])
+def test_a_picture_of_another_format_is_refused_in_a_sentence(qtbot, decoded, tmp_path, name):
+    problems = []
+    decoded.lanes.problem_raised.connect(problems.append)
+    _run(qtbot, decoded, decoded.exports.export_picture, tmp_path / name)
+    assert "PNG (.png)" in problems[0].sentence and name in problems[0].sentence and not problems[0].is_bug
+    assert not (tmp_path / name).exists()
+
+
+def test_tables_are_written_under_their_own_suffixes(qtbot, decoded, tmp_path):
+    problems = []
+    decoded.lanes.problem_raised.connect(problems.append)
+    decoded.looking.select_pixel((3, 4))
+    decoded.regions.add("point", [(3, 4)])
+    for verb, name in ((decoded.exports.export_spectra, "a.xlsx"), (decoded.regions.export, "b.txt")):
+        _run(qtbot, decoded, verb, tmp_path / name)
+        assert name in problems[-1].sentence and not (tmp_path / name).exists()
 
 
 def test_exports_are_written_and_never_over_an_input(qtbot, opened, snapshot, tmp_path):

@@ -10,9 +10,11 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox
 
+from app.document import session, what_if
 from app.document.what_if import Scenario
 from app.main_window import MainWindow
 from app.pages import what_if as panel
+from lorun_engine.errors import FileError
 from lorun_engine.io import open_measurement, write_cube
 
 
@@ -78,6 +80,73 @@ def test_going_back_brings_everything_as_it_was(qtbot, decoded, window):
     np.testing.assert_array_equal(decoded.session.stages.image(1), 0.5)
     assert not shown.aside_card.isVisible() and not shown.what_if_page.base.isVisible()
     qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
+
+
+def test_regions_results_and_steps_to_undo_are_kept_as_they_were_left(qtbot, decoded, window):
+    shown = window(decoded)
+    decoded.regions.add("rectangle", [(2, 2), (6, 7)])
+    decoded.regions.add("point", [(9, 9)])
+    qtbot.waitUntil(lambda: len(decoded.comparing.results) == 1 and not decoded.lanes.is_busy)
+    decoded.comparing.move_divider(0.25)
+    kept = decoded.regions.all, decoded.regions.chosen_number, tuple(decoded.comparing.results), decoded.comparing.look
+    found = decoded.checking.newest
+    simulated(qtbot, shown)
+    assert decoded.regions.all == () and not shown.actions_["undo"].isEnabled()
+    decoded.regions.add("point", [(1, 1)])
+    decoded.what_if.go_back()
+    regions, comparing = decoded.regions, decoded.comparing
+    assert (regions.all, regions.chosen_number, tuple(comparing.results), comparing.look) == kept
+    assert np.all(comparing.image(kept[2][0]) == 0.5**5) and decoded.checking.newest is found
+    assert shown.actions_["undo"].isEnabled() and "2 point" in shown.actions_["undo"].text()
+    shown.actions_["undo"].trigger()
+    assert [region.number for region in regions.all] == [1]
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
+
+
+def test_a_simulation_that_cannot_be_opened_leaves_everything_open(qtbot, decoded, window, monkeypatch):
+    def refuse(*_):
+        raise FileError("what-if.h5 cannot be read. Free space.")
+
+    shown, before = window(decoded), everything(decoded.session)
+    monkeypatch.setattr(session, "open_files", refuse)
+    decoded.what_if.start(Scenario())
+    qtbot.waitUntil(lambda: not decoded.what_if.is_busy)
+    qtbot.waitUntil(lambda: not decoded.lanes.is_busy)
+    assert decoded.what_if.state == "failed" and "Free space" in decoded.what_if.problem
+    assert everything(decoded.session) == before and decoded.what_if.aside is None and len(decoded.session.stages) == 6
+    assert not shown.aside_card.isVisible()
+
+
+def test_opening_another_file_ends_the_decodes_that_were_to_be_compared(
+    qtbot, make_parts, fake, fake_decoder_type, gate_type, snapshot, foreign
+):
+    slow = fake_decoder_type("slow", num_stages=40)
+    parts = make_parts(fake, slow)
+    for verb in (lambda: parts.session.open([snapshot]), parts.session.restore):
+        with qtbot.waitSignal(parts.lanes.idle):
+            verb()
+    slow.gate = gate_type(at=3)
+    parts.what_if.start(Scenario())
+    qtbot.waitUntil(slow.gate.is_reached.is_set)
+    assert parts.what_if.state == "comparing"
+    parts.session.open(foreign)
+    qtbot.waitUntil(lambda: parts.session.paths == foreign)
+    assert parts.what_if.aside is None and parts.what_if.state == "idle"
+    with qtbot.waitSignal(parts.lanes.idle):
+        slow.gate.is_open.set()
+    assert slow.computed[-1] == 3
+
+
+def test_a_simulation_of_what_is_no_longer_open_is_dropped(qtbot, opened, gate_type, foreign, monkeypatch):
+    held, measured = gate_type(at=0), what_if._measured
+    monkeypatch.setattr(what_if, "_measured", lambda *arguments: (held(0), measured(*arguments))[1])
+    opened.what_if.start(Scenario(source="reference"))
+    qtbot.waitUntil(held.is_reached.is_set)
+    opened.session.open(foreign)
+    qtbot.waitUntil(lambda: opened.session.paths == foreign)
+    with qtbot.waitSignal(opened.lanes.idle):
+        held.is_open.set()
+    assert opened.session.paths == foreign and opened.what_if.aside is None and not opened.what_if.is_busy
 
 
 def test_a_second_simulation_starts_from_the_same_job(qtbot, decoded, window):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.assembly import Parts
 from app.main_window import MainWindow
 from app.pages.training import TrainingPage
 from app.pages.training_advanced import SETTINGS
+from app.panels.training_card import TrainingCard
 from app.resources import resource_path
 from app.training.runs import Run, find_runs, new_folder, process_start
 from app.training.scenes import DataFile, Wanted, checked, split
@@ -428,6 +430,32 @@ def test_without_memory_for_both_the_training_is_paused_for_the_decode(qtbot, ma
     assert training.progress.state == "paused" and not card.pause_and_decode.isVisible()
     card.pause.click()
     qtbot.waitUntil(lambda: not training.has_child, timeout=20_000)
+
+
+def test_a_decode_that_waits_for_a_training_is_forgotten_when_something_else_is_opened(
+    qtbot, make_parts, fake, snapshot, foreign, tmp_path
+):
+    parts = make_parts(fake)
+    parts.training.run_with(folder=tmp_path / "trainings", command=(*FAKE, "--steps", "3", "--hold", "2"))
+    card = TrainingCard(parts)
+    qtbot.addWidget(card)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([snapshot])
+    training = parts.training
+    run = Run(new_folder(tmp_path / "trainings", "mine"), "mine", "cassi", "fake", device=parts.setup.device)
+    (run.folder / "checkpoint.safetensors").write_text("1")
+    training.resume(run)
+    qtbot.waitUntil(lambda: training.progress.step == 2)
+    card.wait.click()
+    assert "has ended" in card.conflict.text()
+    other = shutil.copy(snapshot, tmp_path / "other.h5")
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.open([other])
+    assert card.conflict.text() == ""
+    training.stop_and_keep()
+    qtbot.waitUntil(lambda: not training.has_child)
+    qtbot.waitUntil(lambda: not parts.lanes.is_busy)
+    assert parts.session.restoration.state == "idle" and fake.computed == []
 
 
 def test_the_model_card_leads_to_the_page_where_the_set_does_not_serve(qtbot, make_parts, snapshot):
