@@ -69,6 +69,43 @@ class Notice:
     offer: Callable[[], None] | None = None
 
 
+class _Gaze:
+    """Which set is to be looked at: the one that was asked for last, in whatever order the jobs end.
+
+    The set that was chosen is looked at once it is listed, but what is being imported comes first: also before the
+    decoder that a file brings which is opened meanwhile.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.followed: str | None = None  # the decoder whose choice has been answered
+        self.num_imports = 0  # under way
+        self.wanted: str | None = None  # the name of what was imported, until it has been looked at
+
+    def follows(self, chosen: LibrarySet | None) -> bool:
+        """Whether the chosen set is to be looked at now; asked again, no longer."""
+        setup = self._session.setup
+        if setup.decoder_name == self.followed or self.num_imports or self.wanted is not None:
+            return False
+        if chosen is None and (setup.choice is None or setup.choice.has_weights):
+            return False  # not listed yet
+        self.followed = setup.decoder_name
+        return True
+
+    def end_import(self) -> None:
+        """An import has ended, well or not."""
+        self.num_imports -= 1
+
+    def settle(self, shown: LibrarySet | None) -> None:
+        """Ends the wait for what was imported once it is `shown` and no file is being opened."""
+        if shown is not None and shown.card.name == self.wanted and not self._session.is_opening:
+            self.rest()
+
+    def rest(self) -> None:
+        """What is looked at is what was asked for."""
+        self.wanted, self.followed = None, self._session.setup.decoder_name
+
+
 class Workshop(QObject):
     """The library page shows this and calls its verbs."""
 
@@ -96,8 +133,7 @@ class Workshop(QObject):
         self._listing: Job | None = None
         self._is_look_wanted = False
         self._renamed: tuple[str, str] | None = None
-        self._last_chosen: Path | None = None
-        self._wanted: str | None = None  # the name to look at once it is listed
+        self._gaze = _Gaze(session)
         self._watcher: QFileSystemWatcher | None = None
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self.refresh)
@@ -156,6 +192,8 @@ class Workshop(QObject):
             self._timer.start(int(SETTLED_AFTER_S * 1000))
         self._watch()
         renamed, self._renamed = self._renamed, None
+        if renamed is not None and self._gaze.followed == renamed[0]:
+            self._gaze.followed = renamed[1]
         for entry in sets:
             if entry not in self.sets:
                 self._fits.pop(entry.card.hash, None)  # a file that was damaged may have come whole
@@ -178,13 +216,12 @@ class Workshop(QObject):
         same = [entry for entry in self.sets if shown is not None and entry.card.path == shown.card.path]
         if renamed is not None and shown is not None and shown.card.name == renamed[0]:
             same = [entry for entry in self.sets if entry.card.hash == shown.card.hash and not entry.is_shipped]
-        if self._wanted is not None:
-            wanted = [entry for entry in self.sets if entry.card.name == self._wanted]
-            is_settled = bool(wanted) and not self._session.is_opening  # what is opened brings a decoder of its own
-            same, self._wanted = wanted or same, None if is_settled else self._wanted
+        same = [entry for entry in self.sets if entry.card.name == self._gaze.wanted] or same
         found = next(iter(same), None) or self.chosen or next(iter(self.sets), None)
         if found != shown:
             self._take_shown(found)
+        self._gaze.settle(self.shown)
+        self._decoder_changed()
 
     def _folder_changed(self, folder: str) -> None:
         if Path(folder) in self.library or self._watch():
@@ -283,24 +320,22 @@ class Workshop(QObject):
         return next((choice for choice in self._session.setup.choices if (choice.name, choice.task) == key), None)
 
     def _opened(self) -> None:
+        self._gaze.settle(self.shown)
         if self._is_assessing:
             self._assess()
         self.assessed.emit()
 
     def _decoder_changed(self) -> None:
         chosen = self.chosen
-        if chosen is not None and chosen.card.path != self._last_chosen:  # what is chosen is what one wants to see
-            if self._wanted is None:
-                self._take_shown(chosen)
-            elif self.shown is not None and self.shown.card.name == self._wanted:  # else it is still to be listed
-                self._wanted = None
-        self._last_chosen = None if chosen is None else chosen.card.path
+        if self._gaze.follows(chosen) and chosen is not None and chosen != self.shown:
+            self._take_shown(chosen)
         self.assessed.emit()
 
     # ---- what a set changes --------------------------------------------------------------------------------------
 
     def show(self, entry: LibrarySet) -> None:
         """Looks at a set: its card, and what every stage changes at every layer."""
+        self._gaze.rest()
         if self.shown is None or entry.card.path != self.shown.card.path:
             self._take_shown(entry)
 
@@ -396,7 +431,11 @@ class Workshop(QObject):
         if not files:
             return
         work = partial(_imported, files, self.library, name)
+        self._gaze.num_imports += 1
         job = self._do(work, doing=f"importing {files[0].name}", then=self._was_imported)
+        for ended in (job.succeeded, job.failed, job.cancelled):
+            ended.connect(self._gaze.end_import)
+            ended.connect(self._decoder_changed)
         job.failed.connect(lambda: self._offer_another_name(files, job))
 
     def trash(self, entry: LibrarySet) -> None:
@@ -427,7 +466,7 @@ class Workshop(QObject):
         else:
             with_backbone = f" with its backbone {first.backbone}" if len(found) == 1 else " with their backbones"
             sentence = f"Imported {names}{with_backbone}; their numbers are those that their cards state."
-        self._wanted = first.name
+        self._gaze.wanted = first.name
         self._say(Notice(sentence), lists=True)
 
     def _offer_another_name(self, paths: tuple[Path, ...], job: Job) -> None:
@@ -438,9 +477,11 @@ class Workshop(QObject):
             self._say(Notice(sentence, "warn", f"Import as {free}", offer))
 
     def _do(self, work: Callable[[], T], *, doing: str, then: Callable[[T], None]) -> Job:
-        """Gives `work` with files to a worker; `then` gets what it returned, and a refusal becomes the notice."""
-        job = self._session.lanes.run_file(work, doing=doing, then=lambda job: then(job.result))
+        """Gives `work` with files to a worker and says so; `then` gets what it returned, a refusal is the notice."""
+        lanes = self._session.lanes
+        job = lanes.run_file(work, doing=doing, then=lambda job: then(job.result))
         job.failed.connect(lambda: self._say(Notice(str(job.error), "warn")))
+        self._say(Notice(lanes.announcement(job), "dim"))
         return job
 
     def _say(self, notice: Notice | None, *, lists: bool = False) -> None:
@@ -464,8 +505,8 @@ def weights_files(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder above that exists."""
-    return next(parent for parent in folder.absolute().parents if parent.is_dir())
+    """The folder above that exists; the home where even the drive is gone."""
+    return next((parent for parent in folder.absolute().parents if parent.is_dir()), Path.home())
 
 
 # ---- in the worker thread ----------------------------------------------------------------------------------------

@@ -135,6 +135,7 @@ class ResultPanel(QWidget):
         is_kept, is_keepable = self._kept is not None, run.is_keepable and (progress.gain is None or progress.gain > 0)
         self.name.setVisible(is_keepable and not is_kept)
         self.keep.setVisible(is_keepable and not is_kept)
+        self.keep.setEnabled(not training.doing)
         entry = self._kept_set()
         self.use.setVisible(is_kept)
         self.use.setEnabled(entry is not None)
@@ -146,6 +147,8 @@ class ResultPanel(QWidget):
 
     def _sentence(self) -> tuple[str, str]:
         progress = self._training.progress
+        if self._training.doing:
+            return self._training.doing, "dim"
         if self._kept is not None:
             return f"{self._kept} is in the library. Its backbone is the one it had.", "good"
         if not self._training.run.is_keepable or (progress.gain is not None and progress.gain <= 0):
@@ -160,10 +163,13 @@ class ResultPanel(QWidget):
         return f"{words} It took {duration(progress.elapsed_s)}.", "good"
 
     def _keep(self) -> None:
-        self._training.keep(self._training.run, self.name.text())
+        if not self._training.doing:
+            self._training.keep(self._training.run, self.name.text())
 
     def _was_kept(self, name: str) -> None:
-        self._kept = name
+        run = self._training.run
+        if run is not None and run.is_settled:  # else another training is shown by now
+            self._kept = name
         self._show()
 
     def _use(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -27,7 +27,7 @@ from .child import Child, Follower
 from .plan import Plan
 from .record import Record, TrainingProgress
 from .results import Preview, bring_in, read_preview
-from .runs import EventFile, Run, find_runs, move_to_trash, new_folder, process_start, runs_folder
+from .runs import EventFile, Run, find_runs, load_run, move_to_trash, new_folder, process_start, runs_folder
 
 
 class Training(QObject):
@@ -51,7 +51,8 @@ class Training(QObject):
         self.record = Record()
         self.preview: Preview | None = None
         self.unfinished: tuple[Run, ...] = ()
-        self._is_finding = False
+        self.doing = ""  # what is done to keep a set, in words
+        self._is_finding = self._is_another_wanted = False  # a preview
         self._child: Child | Follower | None = None
         self._wanted: Literal["", "keep", "discard", "leave"] = ""  # why it was asked to end
         self._wanted_decoder: str | None = None  # a set that was kept, until it is listed
@@ -112,7 +113,7 @@ class Training(QObject):
         self._show(replace(self.progress, state="starting"))
         pid = child.start()
         if pid is not None:
-            self._save(replace(run, pid=pid, began=process_start(pid), is_settled=False))
+            self._save(run, pid=pid, began=process_start(pid), is_settled=False)
 
     def _attach(self, run: Run, child: Child | Follower, events: Sequence[TrainEvent]) -> None:
         """Shows `run` as its `events` so far tell it, and listens to `child` from now on."""
@@ -209,24 +210,28 @@ class Training(QObject):
     def _find_preview(self) -> None:
         """Reads the latest preview in the worker; one that is half written or gone is passed over."""
         if self._is_finding:
+            self._is_another_wanted = True
             return
-        self._is_finding = True
+        self._is_finding, self._is_another_wanted = True, False
         is_photograph = TASKS[self.run.task].is_photograph
         work = partial(read_preview, self.run.folder / PREVIEW, is_photograph=is_photograph)
         job = self.session.lanes.run_file(
             work, doing="reading the preview", then=partial(self._preview_found, self.run.folder)
         )
         for ended in (job.failed, job.cancelled):
-            ended.connect(self._no_preview_found)
+            ended.connect(self._finding_ended)
 
     def _preview_found(self, folder: Path, job: Job) -> None:
-        self._is_finding = False
         if self.run is not None and self.run.folder == folder and job.result is not None:
             self.preview = job.result
             self.preview_changed.emit()
+        self._finding_ended()
 
-    def _no_preview_found(self) -> None:
+    def _finding_ended(self) -> None:
+        """Another preview, or another run, may have come while one was read."""
         self._is_finding = False
+        if self._is_another_wanted and self.run is not None:
+            self._find_preview()
 
     # ---- ends ----------------------------------------------------------------------------------------------------
 
@@ -279,6 +284,14 @@ class Training(QObject):
         work = partial(bring_in, run, name, self._library)
         job = self.session.lanes.run_file(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
         job.failed.connect(lambda: self.session.lanes.refuse(job))
+
+        def say(doing: str) -> None:
+            self.doing = doing
+            self.changed.emit()
+
+        for ended in (job.succeeded, job.failed, job.cancelled):
+            ended.connect(partial(say, ""))
+        say(self.session.lanes.announcement(job))
 
     def look_at(self, run: Run) -> None:
         """Shows an unfinished training as it ended, with what can be kept of it."""
@@ -334,10 +347,14 @@ class Training(QObject):
 
     def _settle(self, run: Run) -> None:
         """Notes that the training is not to be offered again."""
-        self._save(replace(run, is_settled=True))
+        self._save(run, is_settled=True)
 
-    def _save(self, run: Run) -> None:
-        """Writes down how the training stands; a full disk is told and stands in nobody's way."""
+    def _save(self, run: Run, **changes: Any) -> None:
+        """Writes down how the training stands; a full disk is told and stands in nobody's way.
+
+        What another window wrote down since, as the process that it started, stays.
+        """
+        run = replace(load_run(run.folder) or run, **changes)
         if self.run is not None and self.run.folder == run.folder:
             self.run = run
         try:

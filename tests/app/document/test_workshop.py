@@ -16,7 +16,7 @@ import torch
 from PySide6.QtCore import QFile
 
 from app.assembly import Parts
-from app.document import workshop
+from app.document import session, workshop
 from app.document.recipe import WHOLE, Adapting
 from lorun_engine import cli
 from lorun_engine.decoding.restore import restore
@@ -477,3 +477,65 @@ def test_two_decoders_are_compared_on_what_is_open(qtbot, open_parts, library):
     left, right = parts.comparing.left, parts.comparing.right
     assert (left.title.split(" ")[0], right.title.split(" ")[0]) == ("trained", "general")
     assert parts.session.selection.mode == "compare"
+
+
+@pytest.mark.parametrize("first", ["the import", "the opening"])
+@pytest.mark.parametrize("later", [False, True])
+def test_the_imported_set_is_looked_at_whichever_of_an_import_and_an_opening_ends_first(
+    qtbot, make_workshop, tmp_path, monkeypatch, gate_type, first, later
+):
+    parts = make_workshop()
+    path = save(new_model(seed=9), tmp_path / "mail", "guest")
+    importing, opening = gate_type(at=0), gate_type(at=0)
+    imported, open_files = workshop._imported, session.open_files
+    monkeypatch.setattr(workshop, "_imported", lambda *arguments: (importing(0), imported(*arguments))[1])
+    monkeypatch.setattr(session, "open_files", lambda *arguments: (opening(0), open_files(*arguments))[1])
+    parts.workshop.import_files([path])
+    parts.session.open([measurement_file("cs", tmp_path)])
+    gates = (importing, opening) if first == "the import" else (opening, importing)
+    gates[0].is_open.set()
+    qtbot.waitUntil(lambda: "guest" in parts.setup.decoder_names if first == "the import" else parts.session.paths)
+    gates[1].is_open.set()
+    idle(qtbot, parts)
+    assert parts.workshop.shown.card.name == "guest" and parts.setup.decoder_name == "cs-set"
+    if later:  # what else is told of the setup moves nothing
+        parts.setup.look_at_devices()
+        parts.workshop.refresh()
+        idle(qtbot, parts)
+        assert parts.workshop.shown.card.name == "guest"
+    parts.setup.switch_decoder("subspace-tv")
+    parts.setup.switch_decoder("cs-set")
+    assert parts.workshop.shown.card.name == "cs-set"
+    idle(qtbot, parts)
+
+
+@pytest.mark.parametrize("first", ["the import", "the opening"])
+def test_after_an_import_that_was_refused_the_set_is_looked_at_that_the_opening_chose(
+    qtbot, make_workshop, tmp_path, monkeypatch, gate_type, first
+):
+    parts = make_workshop()
+    (tmp_path / "damaged.safetensors").write_bytes(b"no set")
+    importing, opening = gate_type(at=0), gate_type(at=0)
+    imported, open_files = workshop._imported, session.open_files
+    monkeypatch.setattr(workshop, "_imported", lambda *arguments: (importing(0), imported(*arguments))[1])
+    monkeypatch.setattr(session, "open_files", lambda *arguments: (opening(0), open_files(*arguments))[1])
+    parts.workshop.import_files([tmp_path / "damaged.safetensors"])
+    parts.session.open([measurement_file("cs", tmp_path)])
+    gates = (importing, opening) if first == "the import" else (opening, importing)
+    gates[0].is_open.set()
+    qtbot.waitUntil(
+        lambda: parts.workshop.notice.look == "warn" if first == "the import" else bool(parts.session.paths)
+    )
+    gates[1].is_open.set()
+    idle(qtbot, parts)
+    assert parts.workshop.shown.card.name == "cs-set"
+
+
+def test_work_with_files_is_announced_with_what_it_waits_for(qtbot, open_parts, gate_type):
+    parts, held = open_parts(), gate_type(at=0)
+    parts.lanes.run_file(lambda: held(0), doing="writing cube.h5", then=lambda _: None)
+    parts.workshop.verify(named(parts, "general"))
+    assert parts.workshop.notice.sentence == "Checking general, after writing cube.h5…"
+    held.is_open.set()
+    idle(qtbot, parts)
+    assert parts.workshop.notice.sentence.startswith("Verified")
