@@ -5,7 +5,9 @@ module. A set stores differences from the backbone for everything it changes:
 
     dense convolutions and linears   reshape(A B), A (Cout k, r k), B (r k, Cin k), r = ceil(min(Cin, Cout) gamma / 100)
     transposed convolutions, biases  a full difference, as for what a denoiser learns outside of layers (tables, levels)
-    depthwise weights, norms         none: shared by all stages
+    grouped convolutions, norms      none: shared by all stages
+
+A kernel of k x m taps has A (Cout k, r min(k, m)) and B (r min(k, m), Cin m), one of k taps along a line A (Cout k, r).
 
 The split is the one that reproduces the published parameter counts (CASSI 1.62, SR 1.96).
 """
@@ -13,7 +15,7 @@ The split is the one that reproduces the published parameter counts (CASSI 1.62,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -23,6 +25,8 @@ from torch import Tensor, nn
 from ..errors import ModelError
 
 SAMPLING = "common/sampling"
+NORMS = nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
+CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,7 @@ def truncated(adapters: AdapterSet, backbone: Mapping[str, Tensor], gamma: float
             continue
         b = adapters.tensors[key[:-1] + "B"]
         shape = backbone[key.split("/", 1)[1][:-2]].shape
-        inner = rank_of(shape[1], shape[0], gamma) * (shape[2] if len(shape) == 4 else 1)
+        inner = rank_of(shape[1], shape[0], gamma) * min(_sides(shape))
         left, values, right = torch.linalg.svd(a.double() @ b.double(), full_matrices=False)
         total += float(values.square().sum())
         lost += float(values[inner:].square().sum())
@@ -256,7 +260,7 @@ def energies(adapters: AdapterSet, backbone: Mapping[str, Tensor]) -> list[Layer
                 rows.append(LayerEnergy(stage, name, ratio))
                 continue
             matrix = a.double() @ adapters.tensors[f"{stage}/{name}/B"].double()
-            rank = a.shape[1] // (difference.shape[2] if difference.dim() == 4 else 1)
+            rank = a.shape[1] // min(_sides(difference.shape))
             rows.append(LayerEnergy(stage, name, ratio, rank, _effective_rank(matrix)))
     return rows
 
@@ -283,15 +287,21 @@ def _adapted(denoiser: nn.Module) -> dict[str, tuple[nn.Module, str]]:
 
 def _treatment(module: nn.Module, name: str) -> str | None:
     """What a stage has of the parameter `name` of a layer: "factors", a "difference", or None, the backbone's."""
-    if isinstance(module, nn.GroupNorm | nn.LayerNorm):
+    if isinstance(module, NORMS):
         return None
-    if name != "weight" or isinstance(module, nn.ConvTranspose2d):
+    if name != "weight" or not isinstance(module, nn.Linear | CONVOLUTIONS):
         return "difference"
-    return None if isinstance(module, nn.Conv2d) and module.groups > 1 else "factors"
+    return None if getattr(module, "groups", 1) > 1 else "factors"
 
 
 def _factor_shape(module: nn.Module, gamma: float) -> tuple[int, int, int]:
-    """(Cout k, r k, Cin k): the rows of A, the inner size, the columns of B."""
-    outputs, inputs, *kernel = module.get_parameter("weight").shape
-    k = kernel[0] if kernel else 1
-    return outputs * k, rank_of(inputs, outputs, gamma) * k, inputs * k
+    """(Cout k, r min(k, m), Cin m) of a kernel k x m: the rows of A, the inner size, the columns of B."""
+    shape = module.get_parameter("weight").shape
+    rows, columns = _sides(shape)
+    return shape[0] * rows, rank_of(shape[1], shape[0], gamma) * min(rows, columns), shape[1] * columns
+
+
+def _sides(shape: Sequence[int]) -> tuple[int, int]:
+    """The taps of a weight (Cout, Cin, *kernel) along its first axis, and those of all others; 1 where it has none."""
+    first, *others = shape[2:] or (1,)
+    return first, math.prod(others)

@@ -227,3 +227,34 @@ def test_energies_are_relative_norms_with_the_rank_used():
     assert linear.rank == 2 and linear.effective_rank == pytest.approx(2.0)
     assert rows["dense.weight"].ratio == 0 and rows["dense.weight"].effective_rank == 0
     assert rows["up.weight"].rank is None
+
+
+class OddLayers(nn.Module):
+    """Kernels that are no squares, along a line, in space and in groups, and layers of other kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat, self.tall = nn.Conv2d(4, 6, (1, 5)), nn.Conv2d(4, 6, (5, 2))
+        self.line, self.grouped_line = nn.Conv1d(4, 6, 3), nn.Conv1d(4, 6, 3, groups=2)
+        self.space, self.grouped = nn.Conv3d(4, 6, (2, 3, 3)), nn.Conv2d(4, 6, (3, 1), groups=2)
+        self.up_line, self.slope = nn.ConvTranspose1d(4, 6, 2, groups=2), nn.PReLU()
+        self.norm = nn.RMSNorm(4)
+
+
+def test_kernels_of_every_shape_have_factors_of_their_rank():
+    layers = OddLayers()
+    backbone, adapters = weights_of(layers), random_set(layers, gamma=50)
+    sizes = {name: adapters.tensors[f"1/{name}.weight/A"].shape for name in ("flat", "tall", "line", "space")}
+    assert sizes == {"flat": (6, 2), "tall": (30, 4), "line": (18, 2), "space": (12, 4)}
+    changed = adapters.weights(backbone, 1)
+    assert {name: tensor.shape for name, tensor in changed.items()} == {k: t.shape for k, t in backbone.items()}
+    for name in ("grouped_line.weight", "grouped.weight", "norm.weight"):
+        assert torch.equal(changed[name], backbone[name])
+    for name in ("up_line.weight", "slope.weight", "flat.bias"):
+        assert f"1/{name}/difference" in adapters.tensors and not torch.equal(changed[name], backbone[name])
+    ranks = {row.layer: row.rank for row in energies(adapters, backbone)}
+    assert [ranks[f"{name}.weight"] for name in ("flat", "tall", "line", "space")] == [2, 2, 2, 2]
+    same, lost = truncated(adapters, backbone, 50)
+    assert lost < 1e-6
+    for name, weight in same.weights(backbone, 2).items():
+        torch.testing.assert_close(weight, adapters.weights(backbone, 2)[name], atol=1e-5, rtol=1e-4)
