@@ -124,7 +124,7 @@ def evaluate(
             seconds += stage.seconds
         height, width = stage.image.shape[1:]
         left, top, right, bottom = window.score_crop
-        counted = (slice(None), slice(top, height - bottom), slice(left, width - right))
+        counted = (slice(None), slice(top, max(top, height - bottom)), slice(left, max(left, width - right)))
         border = measurement.physics.score_border
         if measurement.reference is None:
             raise LorunError(f"{window.name} was measured without its true scene; nothing can be scored then.")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import correlate1d, uniform_filter
 
+from ..errors import GeometryError, by
 from ..task import TASKS
 
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5  # Wang et al., IEEE TIP 2004: an 11 x 11 Gaussian window
@@ -22,9 +23,13 @@ _SSIM_SIDE = 7  # of the uniform window that scikit-image uses unless told other
 def score(image: np.ndarray, reference: np.ndarray, task: str, *, border: int = 0) -> dict[str, float]:
     """The figures of a (C, H, W) estimate by the protocol of its task, the headline first; `border` pixels are cut off.
 
-    psnr is in dB, sam in degrees.
+    psnr is in dB, sam in degrees. Raises a GeometryError where there is no pixel to score.
     """
     height, width = image.shape[1:]
+    if not height or not width:
+        raise GeometryError(
+            f"Nothing is left to score: {by((height, width))} pixels count. Choose a smaller score crop."
+        )
     if 0 < 2 * border < min(height, width):
         inner = (slice(None), slice(border, height - border), slice(border, width - border))
         image, reference = image[inner], reference[inner]
@@ -98,14 +103,16 @@ def _similarity(x: np.ndarray, y: np.ndarray, local_mean: Callable[[np.ndarray],
 def ssim_uniform(estimate: np.ndarray, reference: np.ndarray) -> float:
     """Mean structural similarity over channels with a 7 x 7 uniform window, valid region, range 1; (C, H, W).
 
-    Equal to scikit-image's `structural_similarity` with its defaults.
+    Equal to scikit-image's `structural_similarity` with its defaults. The window of an image that is smaller is as
+    wide as its shorter side.
     """
     side = min(_SSIM_SIDE, *estimate.shape[1:])
-    cut, sample = side // 2, side**2 / (side**2 - 1) if side > 1 else 1.0
+    before, after = side // 2, (side - 1) // 2  # pixels of the window at either side of its middle
+    sample = side**2 / (side**2 - 1) if side > 1 else 1.0
 
     def local_mean(channel: np.ndarray) -> np.ndarray:
         mean: np.ndarray = uniform_filter(channel, side)
-        return mean[cut : mean.shape[0] - cut, cut : mean.shape[1] - cut]
+        return mean[before : mean.shape[0] - after, before : mean.shape[1] - after]
 
     pairs = zip(estimate.astype(np.float64), reference.astype(np.float64), strict=True)
     return float(np.mean([_similarity(x, y, local_mean, sample) for x, y in pairs]))

@@ -7,6 +7,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from lorun_engine.decoding.metrics import ergas, psnr_per_band, score, spectral_angle, ssim, ssim_uniform
+from lorun_engine.errors import GeometryError
 
 
 def test_psnr_is_the_mean_over_bands_with_peak_one():
@@ -53,6 +54,30 @@ def test_uniform_ssim_equals_scikit_images_defaults_on_eight_bit_values():
     estimate, reference = rng.random((1, 24, 31)) * 255, rng.integers(0, 256, (1, 24, 31))
     expected = structural_similarity(estimate[0], reference[0].astype(float), data_range=255)
     assert ssim_uniform(estimate / 255, reference / 255) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("side", range(1, 9))
+@pytest.mark.parametrize("task, channels", [("cs", 1), ("sr", 3), ("cassi", 5)])
+def test_every_side_has_its_similarity(task, channels, side):
+    rng = np.random.default_rng(side)
+    for shape in ((channels, side, side), (channels, side, 9), (channels, 9, side)):
+        image, other = rng.random(shape), rng.random(shape)
+        assert score(image, np.round(image * 255) / 255 if task == "sr" else image, task)["ssim"] == pytest.approx(1)
+        assert -1 <= score(image, other, task)["ssim"] < 0.99
+
+
+def test_the_similarity_of_two_by_two_pixels_is_wangs_index_of_all_of_them():
+    x, y = np.array([[0.1, 0.4], [0.3, 0.9]]), np.array([[0.2, 0.3], [0.5, 0.8]])
+    covariance = np.cov(x.ravel(), y.ravel())
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * x.mean() * y.mean() + c1) * (2 * covariance[0, 1] + c2)
+    expected = top / ((x.mean() ** 2 + y.mean() ** 2 + c1) * (np.trace(covariance) + c2))
+    assert ssim_uniform(x[None], y[None]) == pytest.approx(expected)
+
+
+def test_an_image_without_pixels_has_no_score():
+    with pytest.raises(GeometryError, match="Nothing is left to score: 0 x 4 pixels"):
+        score(np.zeros((3, 0, 4)), np.zeros((3, 0, 4)), "cassi")
 
 
 def test_ergas_is_the_relative_error_in_percent_of_every_bands_mean():
