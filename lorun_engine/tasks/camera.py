@@ -49,7 +49,7 @@ class Camera(ABC):
         return "x"
 
     def crop(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of the crops that it can measure, at most `size`, which is across x along its dispersion."""
+        """(height, width) of the crops that it can measure, about `size`, which is across x along its dispersion."""
         return size
 
     def channels(self, network: int) -> int:

@@ -8,7 +8,7 @@ USRNet has it (Zhang, Van Gool, Timofte, CVPR 2020). Beyond its border a simulat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -24,7 +24,7 @@ from ..instrument import BORDERS, SCIPY_MODES
 from ..measurement import Measurement, Scene
 from ..physics import LinearPhysics, Part, Withheld
 from .camera import Camera
-from .kernels import gallery, random_kernels, resized
+from .kernels import SIZE, gallery, random_kernels, resized
 from .noise import Noise
 from .withheld import mean_of_neighbours, random_share, random_start
 
@@ -145,7 +145,7 @@ class SrPhysics(LinearPhysics):
         s, size = self.scale, []
         for axis, wanted in zip((-2, -1), crop, strict=True):
             total = y.shape[axis]
-            used = min(max(wanted // s, self.kernel.shape[-1] // s + 1), total)
+            used = min(max(wanted // s, self.kernel.shape[axis] // s + 1), total)
             first = random_start(total - used, generator)
             y = y.narrow(axis, first, used)
             if scene is not None:
@@ -304,9 +304,8 @@ class SrCamera(Camera):
         return SrPhysics(kernel, self.scale, (height, width), channels=channels, noise_level=level)
 
     def crop(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width): whole multiples of the factor."""
-        height, width = (length // self.scale * self.scale for length in size)
-        return height, width
+        """(height, width): whole multiples of the factor, no smaller than the kernel."""
+        return crop_for(size, self.scale, (SIZE, SIZE) if self.kernel is None else self.kernel.shape[-2:])
 
     def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
         """With another `kernel`, by its name in the gallery, or another `scale`; nothing is cut down to 8 bits."""
@@ -380,6 +379,14 @@ def _keys(distance: Tensor) -> Tensor:
     near = (_CUBIC + 2) * distance**3 - (_CUBIC + 3) * distance**2 + 1
     far = _CUBIC * (distance**3 - 5 * distance**2 + 8 * distance - 4)
     return torch.where(distance <= 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
+
+
+def crop_for(size: Sequence[int], scale: int, kernel: Sequence[int]) -> tuple[int, int]:
+    """The (height, width) of crops of about `size` that a kernel (kh, kw) fits: whole multiples of the factor."""
+    height, width = (
+        max(length // scale, -(-least // scale)) * scale for length, least in zip(size, kernel, strict=True)
+    )
+    return height, width
 
 
 def simulate(

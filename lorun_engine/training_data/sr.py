@@ -34,7 +34,7 @@ class SrSampler:
         device = self.photographs.pixels.device
         pick = torch.randint(len(config.scales), (), device=device, generator=generator)
         scale = config.scales[int(pick)]
-        height, width = (size // scale * scale for size in config.crop)
+        height, width = sr.crop_for(config.crop, scale, (config.kernel_size, config.kernel_size))
         scene = self.photographs.crops(config.batch, height, width, generator, zoom=config.zoom)
         if config.grey:
             scene = luma(scene)

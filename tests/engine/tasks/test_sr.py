@@ -14,7 +14,7 @@ from lorun_engine.networks.data_steps import proximal_gradient
 from lorun_engine.physics import adjoint_mismatch
 from lorun_engine.tasks.kernels import anisotropic_kernel, gaussian_kernel, random_kernels
 from lorun_engine.tasks.noise import Noise
-from lorun_engine.tasks.sr import Bicubic, SrPhysics, Tikhonov, bicubic, simulate
+from lorun_engine.tasks.sr import Bicubic, SrCamera, SrPhysics, Tikhonov, bicubic, simulate
 
 
 @pytest.fixture
@@ -210,3 +210,23 @@ def test_random_kernels_of_a_batch_differ_and_are_distributions(generator):
     torch.testing.assert_close(drawn.sum(dim=(1, 2)), torch.ones(8))
     assert (drawn[1:] - drawn[:-1]).abs().amax(dim=(1, 2)).min() > 1e-4
     assert torch.equal(drawn, random_kernels(8, torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("size", [(31, 5), (5, 31)], ids=["tall", "wide"])
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_crop_is_as_large_as_its_kernel(size, scale, generator):
+    kernel = np.full(size, 1 / 155, np.float32)
+    camera = SrCamera(kernel=kernel, scale=scale)
+    height, width = camera.crop((24, 24))
+    assert (height, width) == tuple(max(24, -(-side // scale) * scale) for side in size)
+    physics = camera.physics(torch.rand(2, 3, height, width), generator)
+    assert physics.forward(torch.rand(2, 3, height, width)).shape == (2, 3, height // scale, width // scale)
+    whole = SrPhysics(torch.from_numpy(kernel), scale, (48, 48))
+    scene = torch.rand(1, 3, 48, 48)
+    part = whole.random_part(whole.forward(scene), scene, (24, 24), generator)
+    assert part.scene.shape[1:] == part.physics.scene_shape
+    assert all(side >= least for side, least in zip(part.scene.shape[2:], size, strict=True))
+
+
+def test_a_camera_of_random_kernels_has_crops_that_they_fit(generator):
+    assert SrCamera(scale=2).crop((24, 24)) == (26, 26) and SrCamera(scale=4).crop((64, 66)) == (64, 64)
