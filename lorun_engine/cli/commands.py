@@ -237,9 +237,8 @@ def _restored(decoder: Decoder, measurement: Measurement, args: argparse.Namespa
     from ..decoding.device import require_device
     from ..decoding.restore import restore
 
-    return restore(
-        decoder, measurement, num_stages=args.stages, device=require_device(args.device), threads=args.threads
-    )
+    args.device = require_device(args.device)  # reports name the one that "auto" chose
+    return restore(decoder, measurement, num_stages=args.stages, device=args.device, threads=args.threads)
 
 
 def _with_progress(results: Iterator[StageResult], num_stages: int) -> Iterator[StageResult]:
