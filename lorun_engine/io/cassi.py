@@ -221,7 +221,7 @@ def resolve(
     given = {row.role: row for row in rows if row.role}
     _require_measurement_and_mask(given, arrays)
     known = _known(given, arrays, options)
-    if is_shifted(given["mask"], arrays["mask"], arrays["measurement"].shape):
+    if known.detector_shape is None and is_shifted(given["mask"], arrays["mask"], arrays["measurement"].shape):
         if options.flip or options.rotate:
             raise GeometryError(
                 "A mask that is stored shifted for every band cannot be turned or mirrored here. "
@@ -328,6 +328,9 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
         "direction": dispersion.direction,
         "first_offset": float(dispersion.first_offset),
     }
+    detector = physics.measurement_shape[1:]
+    if detector != dispersion.detector_shape(*physics.scene_shape[1:]):
+        attributes["detector_shape"] = detector
     return [("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))], attributes
 
 
@@ -381,7 +384,9 @@ def _known(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray], optio
         take("num_bands", len(arrays["reference"]), "the reference has so many bands")
     if "wavelengths" in given:
         take("num_bands", given["wavelengths"].found.array.size, "one band per wavelength of the file")
-    return Geometry(**values, mask_shift=options.mask_shift, reasons=reasons)
+    stated = np.ravel(given["measurement"].found.attributes.get("detector_shape", ()))
+    detector = (int(stated[0]), int(stated[1])) if stated.shape == (2,) and stated.dtype.kind in "iu" else None
+    return Geometry(**values, detector_shape=detector, mask_shift=options.mask_shift, reasons=reasons)
 
 
 def _checked(name: str, value: Any, reason: str) -> Any:

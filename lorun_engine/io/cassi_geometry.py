@@ -24,7 +24,8 @@ class Geometry:
     """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from.
 
     `dark_level` is what the detector reads without light, in the unit of the opened file; it is subtracted. Where a
-    `mask_shift` is given the mask's place was measured: bands and step need not fit the detector's size any more.
+    `mask_shift` is given the mask's place was measured: bands and step need not fit the detector's size any more. Nor
+    need they where a file states its `detector_shape` (H', W'), which is not the smallest that sees all bands then.
     """
 
     num_bands: int | None = None
@@ -35,6 +36,7 @@ class Geometry:
     wavelengths_nm: tuple[float, ...] | None = None
     dark_level: float | None = None
     mask_shift: tuple[float, float] | None = None
+    detector_shape: tuple[int, int] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -97,7 +99,10 @@ def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
     known = replace(known, axis=axis, direction=known.direction or "+", first_offset=known.first_offset or 0.0)
     along, across = (1, 0) if axis == "x" else (0, 1)
     shear = detector[along] - mask[along]
-    solutions = _solutions(known, shear) if detector[across] == mask[across] and shear >= 0 else []
+    if known.detector_shape == detector and known.num_bands is not None and known.step is not None:
+        solutions = [(known.num_bands, known.step)]
+    else:
+        solutions = _solutions(known, shear) if detector[across] == mask[across] and shear >= 0 else []
     if not solutions:
         raise GeometryError(_misfit(detector, mask, known))
     if len(solutions) > 1:

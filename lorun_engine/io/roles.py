@@ -241,7 +241,7 @@ def _last_name(entry: FoundArray) -> str:
 
 def _may_be(entry: FoundArray, role: str, reading: Reading) -> bool:
     """Whether an array has as many axes longer than 1 as `role` needs."""
-    num_axes = sum(length > 1 for length in entry.array.shape)
+    num_axes = _squeezed(entry).array.ndim if entry.array.size > 1 else 0
     return num_axes in reading.NUM_AXES[role] and (role != "wavelengths" or is_wavelengths(entry.array))
 
 
@@ -290,12 +290,16 @@ def _row(
 
 
 def _squeezed(entry: FoundArray) -> FoundArray:
-    """Without axes of length 1, such as those that MATLAB and NHWC files put round a list or a cube."""
-    array = entry.array.squeeze()
-    if array.ndim in (0, entry.array.ndim):
+    """Without axes of length 1, such as those that MATLAB and NHWC files put round a list or a cube.
+
+    Rows and columns stay where a file states them: an image may be one row high.
+    """
+    states = len(entry.axes) == entry.array.ndim and {"Y", "X"} <= set(entry.axes)
+    kept = [n for n, length in enumerate(entry.array.shape) if length > 1 or (states and entry.axes[n] in "YX")]
+    if len(kept) in (0, entry.array.ndim):
         return entry
-    axes = "".join(name for name, length in zip(entry.axes, entry.array.shape, strict=False) if length > 1)
-    return replace(entry, array=array, axes=axes)
+    axes = "".join(entry.axes[n] for n in kept if n < len(entry.axes))
+    return replace(entry, array=entry.array.reshape([entry.array.shape[n] for n in kept]), axes=axes)
 
 
 def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images: Sequence[tuple[int, ...]]) -> str:
@@ -314,11 +318,22 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images
         spectral = over_image[0]
     elif wanted in shape:
         spectral = max(n for n in range(3) if shape[n] == wanted)
-    elif shape[2] <= MOST_BANDS_LAST:
-        spectral = 2
     else:
-        spectral = int(np.argmin(shape))
+        spectral = _spectral_by_size(shape)
     return {0: "CYX", 1: "YCX", 2: "YXC"}[spectral]
+
+
+def _spectral_by_size(shape: tuple[int, ...]) -> int:
+    """The axis that is taken for the spectral one where nothing says which: cubes are mostly stored (H, W, C).
+
+    The last one unless it is long; then the odd one out of a square image, or the only one that is short.
+    """
+    height, width, last = shape
+    if last <= MOST_BANDS_LAST or height == width:
+        return 2
+    if last in (height, width):
+        return 0 if last == width else 1
+    return 2 if max(height, width) <= MOST_BANDS_LAST else int(np.argmin(shape))
 
 
 def _in_yxc(axes: str) -> str:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import GeometryError
+from ..errors import GeometryError, by
 from ..instrument import Dispersion
 from ..measurement import Measurement, Scene
 from ..physics import LinearPhysics, Part, Withheld
@@ -29,16 +29,16 @@ from .camera import Camera
 from .noise import Noise
 from .withheld import random_share, random_start
 
-MEASURED_STEPS = (0.5, 4.0)  # pixels a band, at which sets trained at 2 were measured (resources/help/results.md)
+MEASURED_STEPS = (0.25, 4.0)  # pixels a band, at which sets trained at 2 serve as well (resources/help/results.md)
 
 
 class CassiPhysics(LinearPhysics):
     """The CASSI operator for one mask or a batch of masks.
 
     `mask` is (H, W) or (C, H, W) for one camera, (B, 1 or C, H, W) for one mask a sample; real values, binary or grey.
-    `detector_shape` is (H', W') where the capture is larger or smaller than the smallest detector that sees all bands;
-    what falls beside it is lost. `seen` (1 or B, 1, H', W') is 0 at detector pixels that do not count, such as dead
-    ones and those withheld to be predicted, and 1 elsewhere.
+    `detector_shape` is (H', W') where the capture is longer or shorter along the dispersion than the smallest detector
+    that sees all bands; what falls beside it is lost. `seen` (1 or B, 1, H', W') is 0 at detector pixels that do not
+    count, such as dead ones and those withheld to be predicted, and 1 elsewhere.
     """
 
     task = "cassi"
@@ -58,6 +58,12 @@ class CassiPhysics(LinearPhysics):
         if mask.shape[1] not in (1, num_bands):
             raise GeometryError(
                 f"The mask has {mask.shape[1]} bands; 1 or {num_bands} were expected. Choose another mask or --bands."
+            )
+        across = 0 if dispersion.axis == "x" else 1
+        if detector_shape is not None and detector_shape[across] != (height, width)[across]:
+            raise GeometryError(
+                f"The detector has {by(detector_shape)} pixels and the mask {by((height, width))}; across the "
+                f"dispersion ({'rows' if across == 0 else 'columns'}) as many were expected. Crop one of them."
             )
         self.mask = mask  # (B, 1 or C, H, W)
         self.dispersion = dispersion
@@ -144,13 +150,13 @@ class CassiPhysics(LinearPhysics):
         return self._with(self.mask, seen.to(self.mask))
 
     def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
-        """A dispersion step at which no set was measured."""
+        """A dispersion step at which sets are no better than decoders without weights."""
         own, step, (least, most) = task_config.get("step"), self.dispersion.step, MEASURED_STEPS
         if own is None or step == own or least <= step <= most:
             return ""
         return (
-            f"The bands lie {step:g} pixels apart; {name} was trained at {own:g}, and sets were measured at steps from "
-            f"{least:g} to {most:g}. Decode with subspace-tv, or adapt the set to this camera."
+            f"The bands lie {step:g} pixels apart; {name} was trained at {own:g}, and sets serve from {least:g} to "
+            f"{most:g} pixels. Decode with subspace-tv, or adapt the set to this camera."
         )
 
     def caution(self, name: str, task_config: Mapping[str, Any]) -> str:
