@@ -46,7 +46,7 @@ class Exports(QObject):
         row = session.stages.row(len(session.stages) - 1 if stage is None else stage)
         attributes = {
             "adapter": recipe.title,
-            "source": str(measurement.path or session.name),
+            "source": session.name if measurement.path is None else measurement.path.name,
             "intensity_scale": row.input_scale,
             "dark_level": measurement.dark_level,
         }

@@ -223,7 +223,7 @@ def _restore_file(
             results.append(result.without_images())
             if stages is not None:
                 stages.add_stage(result.index, result.image)
-        attributes = _cube_attributes(named_as_asked(decoder, args), str(path), measurement, result)
+        attributes = _cube_attributes(named_as_asked(decoder, args), path.name, measurement, result)
         if stages is not None:
             stages.finish(result.image, attributes=attributes)
         else:

@@ -24,6 +24,7 @@ from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Op
 from .readers import FoundArray, is_wavelengths
 from .resolved import (
     SCENE_KEYS,
+    SMALLEST,
     Resolved,
     RoleRow,
     Said,
@@ -144,6 +145,7 @@ CHANGES = (
     ),
 )
 USUAL_BANDS = 28
+_SATURATED = 0.01  # of the pixels
 
 
 GEOMETRY = Geometry
@@ -236,6 +238,7 @@ def resolve(
     geometry = in_rising_order(geometry, given, arrays, notes)
     _require_fitting_cubes(given, arrays, geometry)
     geometry = _with_dark_level(geometry, given["measurement"], arrays, options, notes)
+    notes += _saturation(given["measurement"], arrays["measurement"])
     if geometry.dark_level:
         arrays["measurement"] = arrays["measurement"] - np.float32(geometry.dark_level)
     if options.crop is not None:
@@ -432,6 +435,20 @@ def _with_dark_level(
     return replace(geometry, dark_level=float(level), reasons={**geometry.reasons, "dark_level": reason})
 
 
+def _saturation(row: RoleRow, y: np.ndarray) -> list[str]:
+    """A sentence where more pixels than a scene explains read the snapshot's highest value: what was brighter is lost.
+
+    Integers that stay below half of their full scale are taken for a dim snapshot of few levels.
+    """
+    share = float(np.mean(y == y.max()))
+    if share <= _SATURATED or (row.scale > 1 and y.max() < 0.5):
+        return []
+    return [
+        f"{100 * share:.3g} % of the pixels of {row.found.path.name} read its highest value, {row.maximum:.6g}: the "
+        "detector was probably saturated there, and spectra that reach them are wrong. Expose for a shorter time."
+    ]
+
+
 def _may_be_lit_from_beside(row: RoleRow, options: OpenOptions, geometry: Geometry, field: tuple[int, int]) -> bool:
     """Whether the scene may go on beside the field: that of a camera does, and that of a window along the dispersion.
 
@@ -491,6 +508,12 @@ def _require_light(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray
     for role, advice in (("measurement", "a capture that saw light"), ("mask", "the mask that the light went through")):
         if not arrays[role].any():
             raise GeometryError(f"Every value of the {role} {given[role].found.path.name} is zero. Choose {advice}.")
+    brightest = float(np.abs(arrays["mask"]).max())
+    if brightest < SMALLEST:
+        raise GeometryError(
+            f"The mask {given['mask'].found.path.name} reaches {brightest:.3g}; shares of the light from 0 to 1 were "
+            "expected. Divide it by its largest value."
+        )
 
 
 def _cropped(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..tasks.noise import Noise
 
 ROWS_AT_ONCE = 4
+LARGEST = 1e15  # of what is computed with: its square and the sum of many squares are single-precision numbers
+SMALLEST = 1 / LARGEST  # a mask that is darker has squares that are none
 # what public code and data sets call a cube or a picture, in lower case
 SCENE_KEYS = (
     *("reference", "cube", "img", "img_expand", "img_expend", "data_slice", "hsi", "orig", "truth", "gt", "label"),
@@ -58,8 +60,16 @@ class RoleRow:
         return f"{self.found.path}::{self.found.key}" if self.found.key else str(self.found.path)
 
     def values(self) -> np.ndarray:
-        """The array as float32 with bands first, (C, H, W) or (H, W), divided by `scale`."""
-        array = self.found.array
+        """The array as float32 with bands first, (C, H, W) or (H, W), divided by `scale`.
+
+        Raises a GeometryError for numbers that are too large to compute with.
+        """
+        array, highest = self.found.array, max(abs(self.minimum), abs(self.maximum)) / self.scale
+        if highest > LARGEST:
+            raise GeometryError(
+                f"{self.found.path.name} reaches {highest:.3g}; numbers up to {LARGEST:g} can be computed with. Divide "
+                "it by a power of ten, or mark what is missing as NaN."
+            )
         if array.ndim == 3:
             array = np.moveaxis(array, [self.axes.index(name) for name in "CYX"], [0, 1, 2])
         array = _contiguous(array)
