@@ -95,7 +95,7 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
         return _evaluate_table(args, context, device)
     decoder = _decoder(args, context)
     measures = _measures(args, decoder=decoder)
-    scores, num_failed = [], 0
+    scores, num_failed, told = [], 0, set[str]()
     given = {file.resolve() for file, _ in companions(args).values()}
     for path in files_in(args.data):
         if path.resolve() in given:
@@ -110,6 +110,10 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
                     device=device,
                     threads=args.threads,
                 ):
+                    for note in result.notes:
+                        if note not in told:
+                            tell(note)
+                    told.update(result.notes)
                     scores.append(replace(result, name=f"{result.name} {label}".strip()))
                     tell(_line(scores[-1].name, scores[-1].metrics))
         except LorunError as error:
@@ -222,7 +226,7 @@ def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
 
 
 def _flat(result: WindowScore) -> dict[str, Any]:
-    fields = asdict(result)
+    fields = {name: value for name, value in asdict(result).items() if name != "notes"}
     return {"name": fields.pop("name"), **fields.pop("metrics"), **fields}
 
 

@@ -28,12 +28,16 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowScore:
-    """The figures of one window after the last stage (see `metrics`), and the relative residual."""
+    """The figures of one window after the last stage (see `metrics`), and the relative residual.
+
+    `notes` are sentences about what the decoder was not made for.
+    """
 
     name: str
     metrics: Mapping[str, float]
     residual: float
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def at_wavelengths(scene: Scene, wavelengths_nm: np.ndarray) -> Scene:
@@ -120,7 +124,8 @@ def evaluate(
         measurement = measure(window.scene)
         # per-stage figures are not wanted here: the reference is kept out of the restoration
         blind, seconds = replace(measurement, reference=None), 0.0
-        for stage in restore(decoder, blind, num_stages=num_stages, device=device, threads=threads):
+        fitted = decoder.fitted(blind)
+        for stage in restore(fitted, blind, num_stages=num_stages, device=device, threads=threads):
             seconds += stage.seconds
         height, width = stage.image.shape[1:]
         left, top, right, bottom = window.score_crop
@@ -129,4 +134,5 @@ def evaluate(
         if measurement.reference is None:
             raise LorunError(f"{window.name} was measured without its true scene; nothing can be scored then.")
         figures = score(stage.image[counted], measurement.reference[counted], measurement.task, border=border)
-        yield WindowScore(window.name, figures, residual=stage.residual, seconds=seconds)
+        notes = getattr(fitted, "notes", ())
+        yield WindowScore(window.name, figures, residual=stage.residual, seconds=seconds, notes=notes)
