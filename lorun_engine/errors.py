@@ -33,6 +33,14 @@ class AmbiguousGeometry(GeometryError):
         self.solutions = solutions
 
 
+class SeveralCaptures(GeometryError):
+    """A file holds several captures; `keys` lists them as `--key` names them."""
+
+    def __init__(self, sentence: str, keys: tuple[str, ...]) -> None:
+        super().__init__(sentence)
+        self.keys = keys
+
+
 class ModelError(LorunError):
     """A backbone or adapter file is damaged, or does not fit its backbone or the measurement."""
 

@@ -26,6 +26,7 @@ class Scene:
     wavelengths_nm: np.ndarray | None = None
     source: str = ""  # what the file says of its origin, e.g. "CAVE multispectral database"
     path: Path | None = None
+    notes: tuple[str, ...] = ()  # what was assumed and applied on opening
 
     def __post_init__(self) -> None:
         _require_image(self.image, "scene")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import FileError, LorunError
-from lorun_engine.io import OpenOptions, RoleRow, RoleTable, replacing, write_cube, write_spectra_csv
+from lorun_engine.io import OpenOptions, RoleRow, RoleTable, replacing, write_cube, write_spectra_csv, write_table
 from lorun_engine.io.reading import all_companions, reading_of
 
 from .. import render
@@ -173,14 +172,9 @@ def write_profiles(
     """
     place = f"y {row}" if side == 1 else f"y {row}, mean of {side} rows"
     profiles = [render.line_profile(image(), row, side) for image in images.values()]
-    with (
-        replacing(path, protected=protected) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as stream,
-    ):
-        table = csv.writer(stream)
-        table.writerow(["column_px", *(f"{name} ({place})" for name in images)])
-        for column, values in enumerate(zip(*profiles, strict=True)):
-            table.writerow([column, *(repr(float(value)) for value in values)])
+    titles = ["column_px", *(f"{name} ({place})" for name in images)]
+    rows = ([column, *map(float, values)] for column, values in enumerate(zip(*profiles, strict=True)))
+    write_table(path, titles, rows, protected=protected)
 
 
 def write_picture(

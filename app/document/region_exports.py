@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lorun_engine.io import replacing, write_spectra_csv
+from lorun_engine.io import write_spectra_csv, write_table
 from lorun_engine.io.spectra import write_library
 
 from .. import render
@@ -61,16 +60,18 @@ def write_figures(
     protected: Sequence[Path],
 ) -> None:
     """Writes PSNR and SSIM of every image, a stage each, in every box: one line for each of them."""
-    with (
-        replacing(path, protected=protected) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as stream,
-    ):
-        table = csv.writer(stream)
-        table.writerow(["box", "x", "y", "width", "height", "stage", "psnr_db", "ssim"])
-        for box in boxes:
-            for index, image in enumerate(images):
-                (rows, columns), _ = box.pixels(image.shape[1:])
-                part = (slice(None), rows, columns)
-                figures = {} if reference is None else score_box(image[part], reference[part], task=task)
-                place = (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-                table.writerow([box.number, *place, index, figures.get("psnr", ""), figures.get("ssim", "")])
+    titles = ["box", "x", "y", "width", "height", "stage", "psnr_db", "ssim"]
+    write_table(path, titles, _scored(images, reference, boxes, task), protected=protected)
+
+
+def _scored(
+    images: Sequence[np.ndarray], reference: np.ndarray | None, boxes: Sequence[Region], task: str
+) -> Iterator[list[str | float]]:
+    """A line of the table for every box and image."""
+    for box in boxes:
+        for index, image in enumerate(images):
+            (rows, columns), _ = box.pixels(image.shape[1:])
+            part = (slice(None), rows, columns)
+            figures = {} if reference is None else score_box(image[part], reference[part], task=task)
+            place = (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+            yield [box.number, *place, index, figures.get("psnr", ""), figures.get("ssim", "")]

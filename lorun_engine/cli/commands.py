@@ -7,7 +7,6 @@ document goes to stdout and nothing else; progress goes to stderr.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import sys
@@ -24,7 +23,9 @@ import numpy as np
 from .. import __version__
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError, ModelError
-from ..io import Geometry, OpenOptions, cube_file, open_measurement, replacing, write_cube
+from ..io import Geometry, OpenOptions, cube_file, open_measurement, replacing, write_cube, write_table
+from ..io.folders import Survey, is_same, surveyed
+from ..io.roles import role_rows
 from ..task import DEFAULT, TASKS
 from . import scenes, training
 from .flags import (
@@ -77,16 +78,17 @@ def restore_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun restore`: decodes one measurement, or every measurement of a folder."""
     source = Path(args.input)
     if not source.is_dir():
-        print_json(_restore_file(source, _output_for(source, Path(args.output)), args, context, protected=()), args)
+        print_json(_restore_file(source, _output_for(source, Path(args.output)), args, context, Survey()), args)
         return 0
-    paths = _measurements_in(source, args)
+    survey = _measurements_in(source, args, context)
+    paths = survey.paths
     stems = Counter(path.stem for path in paths)
     reports, num_failed = [], 0
     for path in paths:
         name = path.stem if stems[path.stem] == 1 else path.name  # a.mat and a.npy give a.mat.h5 and a.npy.h5
         try:
             output = Path(args.output) / f"{name}.h5"
-            reports.append(_restore_file(path, output, args, context, protected=paths))
+            reports.append(_restore_file(path, output, args, context, survey))
         except LorunError as error:
             num_failed += 1
             reports.append({"input": str(path), "error": str(error)})
@@ -203,12 +205,13 @@ def _resources(context: Context) -> Path:
 
 
 def _restore_file(
-    path: Path, output: Path, args: argparse.Namespace, context: Context, *, protected: Sequence[Path]
+    path: Path, output: Path, args: argparse.Namespace, context: Context, survey: Survey
 ) -> dict[str, Any]:
-    """Decodes one file into one cube file, none of its inputs and of `protected`; the report of `--json`."""
+    """Decodes one file into one cube file, none of its inputs and of those of its folder; the report of `--json`."""
     inputs = inputs_of(path, args)
-    protected = [*inputs, *protected]
-    measurement = open_measurement(inputs, _measurement_options(path, args), hints=_remembered(path, context))
+    protected = [*inputs, *survey.paths]
+    options, hints = _measurement_options(path, args), _remembered(path, context)
+    measurement = open_measurement(inputs, options, hints=hints, full_scales=survey.full_scales)
     for note in measurement.notes:
         tell(note)
     decoder = _decoder_for(measurement, args, context)
@@ -281,12 +284,10 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
 
 def _write_stage_table(path: Path, results: Sequence[StageResult]) -> None:
     columns = ["stage", "residual", "seconds", *results[-1].parameters, *results[-1].metrics]
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        table.writerow(columns)
-        for r in results:
-            row = {"stage": r.index, "residual": r.residual, "seconds": r.seconds, **r.parameters, **r.metrics}
-            table.writerow([row.get(column, "") for column in columns])
+    rows = [
+        {"stage": r.index, "residual": r.residual, "seconds": r.seconds, **r.parameters, **r.metrics} for r in results
+    ]
+    write_table(path, columns, ([row.get(column, "") for column in columns] for row in rows))
 
 
 # ---- what the flags mean -----------------------------------------------------------------------------------------
@@ -339,16 +340,30 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
     raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
 
 
-def _measurements_in(folder: Path, args: argparse.Namespace) -> list[Path]:
-    """The files of a folder but those that were named as mask or reference; a lone `mask.*` there becomes the mask."""
+def _measurements_in(folder: Path, args: argparse.Namespace, context: Context) -> Survey:
+    """The files of a folder but those that were named as mask or reference, and what they share.
+
+    A lone `mask.*` there becomes the mask.
+    """
     paths = files_in(folder)
     if args.mask is None:
         masks = [path for path in paths if path.stem.lower() == "mask"]
         if len(masks) == 1:
             args.mask = str(masks[0])
             tell(f"mask: {masks[0]}")
-    named = {file.resolve() for file, _ in companions(args).values()}
-    return [path for path in paths if path.resolve() not in named]
+    named = [file for file, _ in companions(args).values()]
+    paths = [path for path in paths if not any(is_same(path, file) for file in named)]
+    survey = surveyed(
+        paths,
+        lambda path: role_rows(
+            inputs_of(path, args), _measurement_options(path, args), hints=_remembered(path, context)
+        ),
+    )
+    for _, reason in survey.left_out:
+        tell(f"lorun: {reason}")
+    if not survey.paths:
+        raise FileError(f"{folder} holds no measurement beside its mask and results. Give a folder that holds some.")
+    return survey
 
 
 def _output_for(source: Path, output: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, open_companion
+from ..io.folders import each_once
 from ..io.options import COMMON, Option, numbers
 from ..io.reading import all_companions, all_options, reading_of
 from ..io.resolved import Said
@@ -219,13 +220,13 @@ def named_as_asked(decoder: Decoder, args: argparse.Namespace) -> str:
 
 
 def files_in(folder: Path) -> Sequence[Path]:
-    """The files of a folder in order of their names, or the one file."""
+    """The files of a folder in order of their names, each once, or the one file."""
     if not folder.exists():
         raise FileError(f"{folder} does not exist. Check the path.")
     paths = [folder] if folder.is_file() else sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
     if not paths:
         raise FileError(f"The folder {folder} is empty. Give a folder that holds measurements or scenes.")
-    return paths
+    return each_once(paths)
 
 
 def tell(sentence: str) -> None:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import LorunError
+from ..errors import FileError, LorunError
 from ..io import WAVELENGTHS, open_scene, write_measurement
 from ..io.cassi_bands import named_wavelengths
+from ..io.folders import is_same, surveyed
 from ..io.reading import reading_of
+from ..io.roles import scene_row
+from ..io.scales import FullScales, require_scene_scale
 from ..task import DEFAULT, TASKS
 from .flags import (
     Commands,
@@ -24,6 +27,7 @@ from .flags import (
     add_geometry,
     add_noise,
     as_asked,
+    companion_array,
     companions,
     files_in,
     inputs_of,
@@ -61,7 +65,12 @@ def run_simulate(args: argparse.Namespace, context: Context) -> int:
     measures = _measures(args, decoder=decoder)
     if len(measures) != 1:
         raise LorunError(f"{args.kernel} holds {len(measures)} kernels; one is simulated. Choose it, e.g. :1.")
-    measurement = next(iter(measures.values()))(_scene(Path(args.scene), args))
+    scene = _scene(Path(args.scene), args, _opener(args, {}))
+    try:
+        require_scene_scale(scene, Path(args.scene).name)
+    except FileError as error:
+        tell(str(error))  # a measurement of such a scene is one in its unit
+    measurement = next(iter(measures.values()))(scene)
     noise = args.noise or "none"
     write_measurement(
         args.output,
@@ -96,15 +105,18 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     decoder = _decoder(args, context)
     measures = _measures(args, decoder=decoder)
     scores, num_failed, told = [], 0, set[str]()
-    given = {file.resolve() for file, _ in companions(args).values()}
-    for path in files_in(args.data):
-        if path.resolve() in given:
-            continue
+    given = [file for file, _ in companions(args).values()]
+    paths = [path for path in files_in(args.data) if not any(is_same(path, file) for file in given)]
+    survey = surveyed(paths, lambda path: [scene_row(path, open_options(args))[0]])
+    opened = _opener(args, survey.full_scales)
+    for _, reason in survey.left_out:
+        tell(f"lorun: {reason}")
+    for path in survey.paths:
         try:
             for label, measure in measures.items():
                 for result in evaluate(
                     decoder,
-                    _windows(path, args),
+                    _windows(path, args, opened),
                     measure,
                     num_stages=args.stages,
                     device=device,
@@ -192,27 +204,43 @@ def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[s
 # ---- which scenes ------------------------------------------------------------------------------------------------
 
 
-def _scene(path: Path, args: argparse.Namespace) -> Scene:
-    """The scene of a file, a cube at the wavelengths that were asked for."""
+def _opener(args: argparse.Namespace, full_scales: FullScales) -> Callable[[Path], Scene]:
+    """What opens a scene as the flags ask, and says what was applied; its axes may be told by the mask."""
+    options = open_options(args)
+    mask = companion_array(args, "mask", options) if "mask" in reading_of(args.task).COMPANIONS else None
+    field = None if mask is None else (mask.shape[-2], mask.shape[-1])
+
+    def opened(path: Path) -> Scene:
+        scene = open_scene(path, options, field=field, full_scales=full_scales)
+        for note in scene.notes:
+            tell(note)
+        return scene
+
+    return opened
+
+
+def _scene(path: Path, args: argparse.Namespace, opened: Callable[[Path], Scene]) -> Scene:
+    """The scene of a file, a cube at the named wavelength list where one is asked for."""
     from ..decoding.evaluate import at_wavelengths
 
-    scene = open_scene(path, open_options(args))
+    scene = opened(path)
     if args.wavelengths is None or scene.wavelengths_nm is None:
         return scene
     return at_wavelengths(scene, np.sort(named_wavelengths(args.wavelengths)))
 
 
-def _windows(path: Path, args: argparse.Namespace) -> list[Window]:
+def _windows(path: Path, args: argparse.Namespace, opened: Callable[[Path], Scene]) -> list[Window]:
     """The windows of one scene under the protocol asked for, or under the one its source names; pictures whole."""
     from ..decoding.evaluate import Window, cave_28_windows, cave_border, cut_windows
 
     if TASKS[args.task].is_photograph:
-        return [Window(path.stem, _scene(path, args), args.score_crop or (0, 0, 0, 0))]
-    scene = open_scene(path, open_options(args))
+        return [Window(path.stem, _scene(path, args, opened), args.score_crop or (0, 0, 0, 0))]
+    scene = opened(path)
+    require_scene_scale(scene, path.name)
     protocol = args.protocol or ("cave-28" if "CAVE" in scene.source else "windows")
     if protocol == "cave-28" and not args.wavelengths:
         return cave_28_windows(scene, np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
-    scene = _scene(path, args)
+    scene = _scene(path, args, lambda path: scene)
     height, width = scene.image.shape[1:]
     border = (cave_border(width), 0, 0, 0) if protocol == "cave-28" else (0, 0, 0, 0)
     windows = cut_windows(scene, name=path.stem, score_crop=args.score_crop or border)

@@ -7,7 +7,7 @@ from .readers import FoundArray, read
 from .resolved import RoleRow
 from .roles import RoleTable, inspect, open_companion, open_measurement, open_scene
 from .wavelengths import WAVELENGTHS
-from .writers import CUBE_FORMATS, cube_file, write_cube, write_measurement, write_spectra_csv
+from .writers import CUBE_FORMATS, cube_file, write_cube, write_measurement, write_spectra_csv, write_table
 
 __all__ = [
     "CUBE_FORMATS",
@@ -29,4 +29,5 @@ __all__ = [
     "write_cube",
     "write_measurement",
     "write_spectra_csv",
+    "write_table",
 ]

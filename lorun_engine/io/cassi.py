@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import GeometryError, by
 from ..measurement import Measurement
+from .captures import is_longer
 from .cassi_bands import in_rising_order, named_wavelengths, with_wavelengths
 from .cassi_geometry import VALUES, Geometry, fitting, rising
 from .dark_level import estimated_dark_level
@@ -183,14 +184,14 @@ def by_shape(
 
     images = [n for n in free if len(shapes[n]) == 2]
     if "measurement" not in of_role and images:
-        fitting = [n for n in images if _is_longer(shapes[n], of_role.get("mask"))]
+        fitting = [n for n in images if is_longer(shapes[n], of_role.get("mask"))]
         if fitting:
             give(fitting[0], "measurement", "an image that is larger than the mask in one direction")
         else:
             give(images[0], "measurement", "the largest image without another role")
     images = [n for n in free if len(shapes[n]) == 2]
     if "mask" not in of_role and images:
-        fitting = [n for n in images if _is_longer(of_role.get("measurement"), shapes[n])]
+        fitting = [n for n in images if is_longer(of_role.get("measurement"), shapes[n])]
         give((fitting or images)[0], "mask", "the other image")
     for number in [n for n in free if len(shapes[n]) == 3]:
         if "mask" not in of_role and of_role.get("measurement") in (shapes[number][:2], shapes[number][1:]):
@@ -201,14 +202,6 @@ def by_shape(
         if "wavelengths" not in of_role:
             give(number, "wavelengths", "a steady list of numbers between 200 and 3000 nm")
     return given
-
-
-def _is_longer(snapshot: tuple[int, ...] | None, mask: tuple[int, ...] | None) -> bool:
-    """Whether a snapshot is larger than a mask in one direction and equal in the other."""
-    if snapshot is None or mask is None or len(snapshot) != 2 or len(mask) != 2:
-        return False
-    more = (snapshot[0] - mask[0], snapshot[1] - mask[1])
-    return min(more) == 0 and max(more) > 0
 
 
 def resolve(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import GeometryError, by
+from .captures import last_name
 from .cassi_geometry import Geometry
 from .resolved import RoleRow
 
@@ -41,7 +43,7 @@ def moved(mask: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
 
 def is_shifted(row: RoleRow, mask: np.ndarray, detector: tuple[int, ...]) -> bool:
     """Whether a mask (C, H, W) holds every band where it falls on the detector, as Phi does."""
-    return mask.ndim == 3 and (row.found.key.lower() == "mask_3d_shift" or mask.shape[-2:] == detector)
+    return mask.ndim == 3 and (last_name(row.found) == "mask_3d_shift" or mask.shape[-2:] == detector)
 
 
 def unshifted(
@@ -53,12 +55,10 @@ def unshifted(
             f"The shifted mask is {by(mask.shape[-2:])} pixels; the snapshot is {by(detector)}. "
             "Choose the mask of this camera."
         )
+    known = _as_shifted(mask, known)
     axis, step = known.axis or "x", known.step
-    known = replace(known, axis=axis)
     if step is None:
-        step, reason = _step_of_shifted(mask, axis), "where the bands of the shifted mask begin"
-        if step is None:
-            step, reason = 2.0, "assumed: the usual step of masks that are stored shifted"
+        step, reason = 2.0, "assumed: the usual step of masks that are stored shifted"
         known = replace(known, step=step, reasons={**known.reasons, "step": reason})
     first = int(known.first_offset or 0)
     if not (step.is_integer() and first == (known.first_offset or 0) and first >= 0):
@@ -86,9 +86,31 @@ def unshifted(
     return moved_back, known
 
 
-def _step_of_shifted(mask: np.ndarray, axis: str) -> float | None:
-    """The whole step that the first open pixels of the first and the last band tell; None where they tell none."""
-    across = 0 if axis == "x" else 1
-    first, last = (int(np.argmax(band.any(axis=across))) for band in (mask[0], mask[-1]))
-    step, rest = divmod(abs(last - first), max(len(mask) - 1, 1))
-    return float(step) if step and not rest else None
+def _as_shifted(mask: np.ndarray, known: Geometry) -> Geometry:
+    """What is known, with what the closed borders of the bands (C, H', W') tell of axis, step and direction besides."""
+    axis, move = max(((axis, _move(mask, axis)) for axis in "xy"), key=lambda pair: pair[1][1])
+    if known.axis is not None:
+        axis, move = known.axis, _move(mask, known.axis)
+    step, share = move
+    found: dict[str, Any] = {"axis": axis if share else known.axis or "x"}
+    if share:
+        found |= {"step": abs(step), "direction": "+" if step > 0 else "-"}
+    new = {name: value for name, value in found.items() if getattr(known, name) is None}
+    reasons = dict.fromkeys(new, "where the bands of the shifted mask begin and end")
+    return replace(known, **new, reasons={**known.reasons, **reasons})
+
+
+def _move(mask: np.ndarray, axis: str) -> tuple[float, float]:
+    """By how many pixels the bands are moved from one to the next along an axis, and how many of them; 0 for none.
+
+    A band's place is seen by where its first and last open pixels lie.
+    """
+    opened: np.ndarray = np.any(mask, axis=1 if axis == "x" else 2)  # (C, length)
+    if len(mask) < 2 or not opened.any(axis=1).all():
+        return 0.0, 0.0
+    first, last = np.argmax(opened, axis=1), -np.argmax(opened[:, ::-1], axis=1)
+    step = float(first[-1] - first[0]) / (len(mask) - 1)
+    if step == 0 or last[-1] - last[0] != first[-1] - first[0]:
+        return 0.0, 0.0
+    share = float(np.mean([np.abs(np.diff(side) - step) < 1 for side in (first, last)]))
+    return (step, share) if share > 0.5 else (0.0, 0.0)

@@ -131,6 +131,13 @@ def stated_input_scale(row: RoleRow, options: OpenOptions, *, name: str = "input
     return None
 
 
+def kernel_image(array: np.ndarray) -> np.ndarray:
+    """A blur kernel as an image; a list of numbers lies along a row, which blurs from left to right."""
+    while array.ndim > 2 and 1 in array.shape:
+        array = array.squeeze(array.shape.index(1))
+    return array[None] if array.ndim == 1 else array
+
+
 def _contiguous(array: np.ndarray) -> np.ndarray:
     """`array` in one piece as float32, itself where it is that; a few rows at a time, which fit into the cache.
 

@@ -9,24 +9,28 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import AmbiguousGeometry, FileError, GeometryError, LorunError
+from ..errors import AmbiguousGeometry, FileError, GeometryError, LorunError, SeveralCaptures
 from ..measurement import Measurement, Scene
-from ..task import DEFAULT
+from ..task import DEFAULT, TASKS
+from .captures import captured, key_and_number, last_name, one_scene, other_captures
 from .cassi_bands import named_wavelengths
 from .cassi_geometry import Geometry
 from .options import NO_CORRECTIONS, OpenOptions
 from .readers import FoundArray, as_nanometres, is_wavelengths, read
 from .reading import Reading, reading_of, task_of
-from .resolved import SCENE_KEYS, RoleRow
+from .resolved import SCENE_KEYS, RoleRow, kernel_image
+from .scales import FullScales, scale_of
 from .units import WAVELENGTH_KEYS
 
 UNUSED = "unused"
 RESULT_KEYS = ("pred", "res", "recon", "x_rec", "stages", "initial")  # what decoders write
 MOST_BANDS_LAST = 64  # a last axis up to this length is taken for the spectral one
+SAID = "as you said"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class RoleTable:
     """Everything that was understood of the opened files.
 
     `geometry` is the task's own record, None until it is known; `problem` is the sentence that stands in the way of a
-    measurement, and `solutions` the (num_bands, step) pairs among which the user may choose.
+    measurement; among `solutions`, (num_bands, step) pairs, or `captures`, keys of the file, the user may choose.
     """
 
     rows: tuple[RoleRow, ...]
@@ -50,6 +54,20 @@ class RoleTable:
     def solutions(self) -> tuple[tuple[int, float], ...]:
         """The band counts and steps that all explain the sizes."""
         return self.problem.solutions if isinstance(self.problem, AmbiguousGeometry) else ()
+
+    @property
+    def captures(self) -> tuple[str, ...]:
+        """The captures that the file holds, as `OpenOptions.key` names them, where one is to be chosen."""
+        return self.problem.keys if isinstance(self.problem, SeveralCaptures) else ()
+
+    def choosing(self, capture: str) -> OpenOptions:
+        """The corrections with which one of the `captures` is the measurement."""
+        row = self.row("measurement")
+        files = () if row is None else (str(row.found.path), row.found.path.name)
+        rest = (pair for pair in self.options.roles if pair[1] != "measurement" or pair[0].split("::")[0] not in files)
+        return replace(
+            self.options, key=None, roles=(*rest, *((f"{file}::{capture}", "measurement") for file in files[:1]))
+        )
 
     def row(self, role: str) -> RoleRow | None:
         """The row that has this role."""
@@ -72,35 +90,35 @@ class RoleTable:
 
 
 def inspect(
-    paths: Sequence[Path | str], options: OpenOptions = NO_CORRECTIONS, *, hints: Geometry | None = None
+    paths: Sequence[Path | str],
+    options: OpenOptions = NO_CORRECTIONS,
+    *,
+    hints: Geometry | None = None,
+    full_scales: FullScales = MappingProxyType({}),
 ) -> RoleTable:
     """The role table of some files. Raises a LorunError for files that cannot be read or corrections that mean nothing;
     a misfit is the table's `problem`.
 
     `hints` is what an adapter set or an earlier answer knows of the instrument; options and files come first. `key`
-    of the options chooses among the arrays of the first file.
+    of the options chooses among the arrays of the first file, and among the captures of one. `full_scales` are those
+    that the file shares with others of its folder.
     """
-    if not paths:
-        raise FileError("No file was given. Open a snapshot and its mask, samples and their matrix, or a picture.")
-    first, *more = dict.fromkeys(Path(path) for path in paths)
-    found = [*read(first, key=options.key), *(entry for path in more for entry in read(path))]
-    task = task_of(found, options)
+    rows, task, problem = _understood(paths, options, hints, full_scales)
     reading = reading_of(task)
     hints = hints if isinstance(hints, reading.GEOMETRY) else None
-    rows = _rows(found, options, task, hints)
     notes = [note for row in rows for note in row.found.notes]
     notes += [f"{row.found.path.name}: {row.scale_reason}" for row in rows if row.role and row.scale != 1]
     arrays: Mapping[str, np.ndarray] = {
         row.role: row.values() for row in rows if row.role and row.role != "wavelengths"
     }
-    geometry, problem, input_scale = None, None, None
+    geometry, input_scale = None, None
     try:
         arrays = reading.prepared(arrays, options)
         resolved = reading.resolve(rows, arrays, options, hints)
         arrays, geometry, input_scale = resolved.arrays, resolved.geometry, resolved.input_scale
         notes += resolved.notes
     except LorunError as error:
-        problem = error
+        problem = problem or error
     return RoleTable(
         rows=tuple(rows),
         options=options,
@@ -113,11 +131,56 @@ def inspect(
     )
 
 
-def open_measurement(
+def role_rows(
     paths: Sequence[Path | str], options: OpenOptions = NO_CORRECTIONS, *, hints: Geometry | None = None
+) -> list[RoleRow]:
+    """What every array of some files is taken for, whatever comes of it."""
+    return _understood(paths, options, hints, {})[0]
+
+
+def _understood(
+    paths: Sequence[Path | str], options: OpenOptions, hints: Geometry | None, full_scales: FullScales
+) -> tuple[list[RoleRow], str, LorunError | None]:
+    """The rows of some files, their task, and the choice that is open among their captures."""
+    if not paths:
+        raise FileError("No file was given. Open a snapshot and its mask, samples and their matrix, or a picture.")
+    first, *more = dict.fromkeys(Path(path) for path in paths)
+    key, number = key_and_number(options.key)
+    found = [*read(first, key=key, besides=_companion_names()), *(entry for path in more for entry in read(path))]
+    if key is not None:
+        options = _with_key(options, first, key if number is None else f"{key}:{number}")
+    task = task_of(found, options)
+    hints = hints if isinstance(hints, reading_of(task).GEOMETRY) else None
+    found, problem = captured(found, options, task, number if key is None else None)
+    rows = _rows(found, options, task, hints, full_scales)
+    taken = next((n for n, row in enumerate(rows) if row.role == "measurement"), None)
+    if problem is None and key is None and taken is not None and rows[taken].reason != SAID:
+        problem = other_captures(found, found[taken], [row.role for row in rows], task)
+    return rows, task, problem
+
+
+def _companion_names() -> frozenset[str]:
+    """What is read beside an array that was chosen by its key: what is called something else than a measurement."""
+    roles = (pair for task in TASKS for pair in reading_of(task).ROLES.items())
+    return frozenset(name for role, names in roles if role != "measurement" for name in names)
+
+
+def _with_key(options: OpenOptions, first: Path, key: str) -> OpenOptions:
+    """`options` in which the array `key` has the role that was said of the whole first file, or is the measurement."""
+    whole = {role for selector, role in options.roles if selector in (str(first), first.name)}
+    rest = tuple(pair for pair in options.roles if pair[0] not in (str(first), first.name))
+    return replace(options, roles=((f"{first}::{key}", next(iter(whole), "measurement")), *rest))
+
+
+def open_measurement(
+    paths: Sequence[Path | str],
+    options: OpenOptions = NO_CORRECTIONS,
+    *,
+    hints: Geometry | None = None,
+    full_scales: FullScales = MappingProxyType({}),
 ) -> Measurement:
     """The measurement that some files make together; a LorunError says what is missing or does not fit."""
-    return inspect(paths, options, hints=hints).measurement()
+    return inspect(paths, options, hints=hints, full_scales=full_scales).measurement()
 
 
 def open_companion(path: Path | str, role: str, options: OpenOptions) -> np.ndarray:
@@ -128,21 +191,20 @@ def open_companion(path: Path | str, role: str, options: OpenOptions) -> np.ndar
     return array
 
 
-def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene:
+def open_scene(
+    path: Path | str,
+    options: OpenOptions = NO_CORRECTIONS,
+    *,
+    num_bands: int | None = None,
+    field: tuple[int, int] | None = None,
+    full_scales: FullScales = MappingProxyType({}),
+) -> Scene:
     """The cube or image of a file as a Scene: linear, (C, H, W) float32, integers divided by their full scale.
 
-    Its bands are in the order of rising wavelengths. Those of the options name the bands of a file that states none.
+    `num_bands` and the (height, width) of a mask, `field`, tell the axes of a cube whose file does not. `full_scales`
+    are those that the file shares with others of its folder.
     """
-    found = [_squeezed(entry) for entry in read(path, key=options.key)]
-    images = [entry for entry in found if entry.array.ndim in (2, 3)]
-    cubes = [entry for entry in images if entry.array.ndim == 3] or images
-    if not cubes:
-        raise FileError(f"{Path(path).name} holds no cube or image. Choose a file with one.")
-    keyed = [entry for entry in images if _last_name(entry) in SCENE_KEYS]
-    keyed.sort(key=lambda entry: SCENE_KEYS.index(_last_name(entry)))
-    chosen = keyed[0] if keyed else max(cubes, key=lambda entry: entry.array.size)
-    wavelengths_nm = _stated_wavelengths(chosen, found, options)
-    row = _row(chosen, "reference", "the cube of the file", options, num_bands=_count(wavelengths_nm))
+    row, wavelengths_nm = scene_row(path, options, num_bands=num_bands, field=field, full_scales=full_scales)
     image = row.values()
     image = image[None] if image.ndim == 2 else image
     if wavelengths_nm is not None and len(wavelengths_nm) != len(image):
@@ -153,7 +215,38 @@ def open_scene(path: Path | str, options: OpenOptions = NO_CORRECTIONS) -> Scene
     if wavelengths_nm is not None:
         order = np.argsort(wavelengths_nm, kind="stable")
         image, wavelengths_nm = np.ascontiguousarray(image[order]), wavelengths_nm[order]
-    return Scene(image, wavelengths_nm, source=str(chosen.attributes.get("source", "")), path=Path(path))
+    notes = [*row.found.notes, *([f"{row.found.path.name}: {row.scale_reason}"] if row.scale != 1 else [])]
+    source = str(row.found.attributes.get("source", ""))
+    return Scene(image, wavelengths_nm, source=source, path=Path(path), notes=tuple(notes))
+
+
+def scene_row(
+    path: Path | str,
+    options: OpenOptions = NO_CORRECTIONS,
+    *,
+    num_bands: int | None = None,
+    field: tuple[int, int] | None = None,
+    full_scales: FullScales = MappingProxyType({}),
+) -> tuple[RoleRow, np.ndarray | None]:
+    """The array of a file that is its scene, and its wavelengths in nm where they are known, band by band."""
+    key, number = key_and_number(options.key)
+    task = options.task or DEFAULT
+    found = [_squeezed(entry) for entry in read(path, key=key, besides=WAVELENGTH_KEYS)]
+    images = [entry for entry in found if entry.array.ndim in (2, 3, 4)]
+    cubes = next((some for n in (3, 4, 2) if (some := [entry for entry in images if entry.array.ndim == n])), [])
+    if not cubes:
+        raise FileError(f"{Path(path).name} holds no cube or image. Choose a file with one.")
+    keyed = [entry for entry in images if last_name(entry) in SCENE_KEYS]
+    keyed.sort(key=lambda entry: SCENE_KEYS.index(last_name(entry)))
+    chosen = keyed[0] if keyed else max(cubes, key=lambda entry: entry.array.size)
+    chosen = one_scene(chosen, number, is_photograph=TASKS[task].is_photograph)
+    wavelengths_nm = _stated_wavelengths(chosen, found, options)
+    known = _count(wavelengths_nm) or options.num_bands or num_bands
+    if known is None and TASKS[task].is_photograph:
+        known = max(TASKS[task].channels)
+    images_of = [] if field is None else [field]
+    row = _row(chosen, "scene", "the cube of the file", (options, task, full_scales), num_bands=known, images=images_of)
+    return row, wavelengths_nm
 
 
 # ---- roles -------------------------------------------------------------------------------------------------------
@@ -199,8 +292,8 @@ def _guess(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions,
     """By the user's word, then by the name of the array, then by the name of its file."""
     said = _said(entry, found, options, reading)
     if said is not None:
-        return _Guess(0, said, "as you said" if said != UNUSED else "not used: its file was given for something else")
-    name = _last_name(entry)
+        return _Guess(0, said, SAID if said != UNUSED else "not used: its file was given for something else")
+    name = last_name(entry)
     if name in RESULT_KEYS or "adapter" in entry.attributes:
         return _Guess(99, UNUSED, "not used: it looks like the result of a decoder")
     for role, keys in reading.ROLES.items():
@@ -226,17 +319,12 @@ def _said(entry: FoundArray, found: Sequence[FoundArray], options: OpenOptions, 
         if role == UNUSED:
             return UNUSED
         fitting = [other for other in found if other.path == entry.path and _may_be(other, role, reading)]
-        named = [other for other in fitting if _last_name(other) in reading.ROLES[role]]
+        named = [other for other in fitting if last_name(other) in reading.ROLES[role]]
         if any(entry is other for other in (named or fitting)[:1]):
             return role
         if entry.path != found[0].path:  # what else is in the first file keeps its own meaning
             return UNUSED
     return None
-
-
-def _last_name(entry: FoundArray) -> str:
-    """The last part of an array's key in lower case, "kernels" for "kernels[3]"."""
-    return entry.key.lower().split("/")[-1].partition("[")[0]
 
 
 def _may_be(entry: FoundArray, role: str, reading: Reading) -> bool:
@@ -248,7 +336,9 @@ def _may_be(entry: FoundArray, role: str, reading: Reading) -> bool:
 # ---- rows --------------------------------------------------------------------------------------------------------
 
 
-def _rows(found: Sequence[FoundArray], options: OpenOptions, task: str, hints: Geometry | None) -> list[RoleRow]:
+def _rows(
+    found: Sequence[FoundArray], options: OpenOptions, task: str, hints: Geometry | None, full_scales: FullScales
+) -> list[RoleRow]:
     guesses, fixed = _assigned(found, options, task), reading_of(task).AXES
     by_role = {guess.role: entry for guess, entry in zip(guesses, found, strict=True) if guess.role}
     listed = by_role["wavelengths"].array.size if "wavelengths" in by_role else None
@@ -259,7 +349,7 @@ def _rows(found: Sequence[FoundArray], options: OpenOptions, task: str, hints: G
             entry if entry.axes else replace(entry, axes=fixed.get(guess.role or "", "")),
             guess.role,
             guess.reason,
-            options,
+            (options, task, full_scales),
             num_bands=num_bands,
             images=images,
         )
@@ -271,15 +361,17 @@ def _row(
     entry: FoundArray,
     role: str | None,
     reason: str,
-    options: OpenOptions,
+    known: tuple[OpenOptions, str, FullScales],
     *,
     num_bands: int | None,
     images: Sequence[tuple[int, ...]] = (),
 ) -> RoleRow:
-    entry = _squeezed(entry)
+    """The row of an array; `known` are the corrections, the task, and the scales that files share."""
+    options, task, full_scales = known
+    entry = replace(entry, array=kernel_image(entry.array), axes="YX") if role == "kernel" else _squeezed(entry)
     array = entry.array
     axes = _axes(entry, options, num_bands, images) if array.ndim == 3 else {1: "C", 2: "YX"}.get(array.ndim, "")
-    scale, scale_reason = _scale(entry, role, options)
+    scale, scale_reason = scale_of(entry, role, options, task, full_scales)
     kept, num_nan = array, 0
     if array.dtype.kind == "f":
         finite = np.isfinite(array)
@@ -306,7 +398,7 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images
     """Which axis of a stored cube is the spectral one; `images` are the shapes of those it may lie over."""
     if options.cube_axes is not None and not _in_yxc(options.cube_axes):
         raise GeometryError(f"The cube axes {options.cube_axes!r} were given; HWC, CHW or another order was expected.")
-    stated = _in_yxc(options.cube_axes or entry.axes)
+    stated = _in_yxc(options.cube_axes or entry.axes.replace("T", "C"))
     if stated:
         return stated
     shape = entry.array.shape
@@ -326,13 +418,15 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images
 def _spectral_by_size(shape: tuple[int, ...]) -> int:
     """The axis that is taken for the spectral one where nothing says which: cubes are mostly stored (H, W, C).
 
-    The last one unless it is long; then the odd one out of a square image, or the only one that is short.
+    The odd one out of a square image; else the last one unless it is long; then the only one that is short.
     """
     height, width, last = shape
+    if height != width == last:
+        return 0
     if last <= MOST_BANDS_LAST or height == width:
         return 2
-    if last in (height, width):
-        return 0 if last == width else 1
+    if last == height:
+        return 1
     return 2 if max(height, width) <= MOST_BANDS_LAST else int(np.argmin(shape))
 
 
@@ -342,34 +436,11 @@ def _in_yxc(axes: str) -> str:
     return axes if sorted(axes) == ["C", "X", "Y"] else ""
 
 
-def _scale(entry: FoundArray, role: str | None, options: OpenOptions) -> tuple[float, str]:
-    """What the stored numbers are divided by, and why; a mask has a scale of its own."""
-    if entry.array.dtype.kind not in "iu":
-        return 1.0, "real numbers are taken as they are"
-    if role in ("wavelengths", "sampling", "kernel"):
-        return 1.0, f"a {'list' if role == 'wavelengths' else role + ' matrix'} is taken as it is"
-    if options.integer_scale is not None and role in ("measurement", "reference"):
-        if not (options.integer_scale > 0 and math.isfinite(options.integer_scale)):
-            raise GeometryError(
-                f"The full scale of integers is {options.integer_scale}; a positive number was expected."
-            )
-        return float(options.integer_scale), f"divided by {options.integer_scale:g}, as you said"
-    stated = entry.attributes.get("scale")
-    if isinstance(stated, int | float) and stated > 0 and math.isfinite(stated):
-        return float(stated), f"divided by {stated:g}, the scale its file states"
-    highest = int(entry.array.max())
-    if highest <= 1:
-        return 1.0, "zeros and ones are taken as they are"
-    bits = next((b for b in (8, 10, 12, 14, 16) if highest < 2**b), None)
-    full = 2**bits - 1 if bits else highest
-    return float(full), f"integers up to {highest} were divided by {full}" + (f" ({bits} bits)" if bits else "")
-
-
 def _stated_wavelengths(chosen: FoundArray, found: Sequence[FoundArray], options: OpenOptions) -> np.ndarray | None:
     """The file's list, in the order of its bands; the user's where the file states none."""
     stated = chosen.attributes.get("wavelengths_nm")
     if stated is None:
-        lists = [e.array for e in found if _last_name(e) in WAVELENGTH_KEYS and is_wavelengths(e.array)]
+        lists = [e.array for e in found if last_name(e) in WAVELENGTH_KEYS and is_wavelengths(e.array)]
         stated = lists[0] if lists else None
     if stated is not None:
         return as_nanometres(stated)

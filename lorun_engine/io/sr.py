@@ -18,7 +18,7 @@ from ..instrument import BORDERS, GALLERY, SCIPY_MODES
 from ..measurement import Measurement
 from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option
 from .readers import FoundArray, read
-from .resolved import Resolved, RoleRow, Said, require_numbers, stated_input_scale
+from .resolved import Resolved, RoleRow, Said, kernel_image, require_numbers, stated_input_scale
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera
@@ -29,7 +29,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "kernel": ("kernel", "kernels", "psf", "k"),
     "reference": ("reference", "hr", "high", "orig", "truth", "gt"),
 }
-NUM_AXES: Mapping[str, tuple[int, ...]] = {"measurement": (2, 3), "kernel": (2,), "reference": (2, 3)}
+NUM_AXES: Mapping[str, tuple[int, ...]] = {"measurement": (2, 3), "kernel": (1, 2), "reference": (2, 3)}
 FILE_WORDS: Mapping[str, tuple[str, ...]] = {
     "kernel": ("kernel", "psf"),
     "measurement": ("low", "_lr", "x2", "x3", "x4"),
@@ -102,6 +102,7 @@ def by_shape(
     """(number, role, reason): small grey images are kernels, of the others the smallest is the one to be enlarged."""
     shapes = {number: tuple(length for length in found[number].array.shape if length > 1) for number in free}
     kernels = [n for n in free if len(shapes[n]) == 2 and max(shapes[n]) <= LARGEST_KERNEL]
+    kernels += [n for n in free if len(shapes[n]) == 1 and _is_line_kernel(found[n].array)]
     pictures = [n for n in free if len(shapes[n]) in (2, 3) and n not in kernels]  # the largest first
     if "measurement" not in taken and not pictures:
         pictures, kernels = kernels[:1], kernels[1:]
@@ -225,6 +226,12 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
     return [("kernel", physics.kernel[0].cpu().numpy(), "YX")], attributes
 
 
+def _is_line_kernel(array: np.ndarray) -> bool:
+    """Whether a row or a column of an image is a kernel: as short as one, with the sum 1."""
+    is_line = array.ndim == 2 and 2 < array.size <= LARGEST_KERNEL
+    return is_line and abs(float(array.sum()) - 1) < 1e-3
+
+
 def _are_photographs(found: Sequence[FoundArray]) -> bool:
     """Whether what was opened is one picture of 8 bits, or one and its enlargement; detectors give more bits."""
     pictures = [entry for entry in found if entry.path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp")]
@@ -250,7 +257,9 @@ def read_kernels(name: str) -> list[np.ndarray]:
         raise FileError(
             f"The kernel {name!r} is neither in the gallery nor a file. Choose {', '.join(known)}, or FILE or FILE:N."
         )
-    kernels = [entry.array.squeeze() for entry in read(Path(file)) if entry.array.squeeze().ndim == 2]
+    images = [kernel_image(entry.array) for entry in read(Path(file))]
+    kernels = [image for image in images if image.ndim == 2 and 1 not in image.shape]
+    kernels = kernels or [image for image in images if image.ndim == 2 and image.size > 1]
     if number:
         if not 1 <= int(number) <= len(kernels):
             raise FileError(f"{file} holds {len(kernels)} kernels; number {number} was asked for.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Attributes = Mapping[str, Any]
 Protected = tuple[Path | str, ...]
 HDF5_SUFFIXES = (".h5", ".hdf5")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a cell with a formula begins with
 LARGEST_MAT = (1 << 32) - (1 << 20)  # bytes; lengths in MATLAB v5 have 32 bits
 
 
@@ -142,14 +143,32 @@ def write_spectra_csv(
     first = (
         [band + 1 for band in range(length)] if wavelengths_nm is None else [f"{value:g}" for value in wavelengths_nm]
     )
+    rows = ([row[0], *map(float, row[1:])] for row in zip(first, *spectra.values(), strict=True))
+    titles = ["band" if wavelengths_nm is None else "wavelength_nm", *spectra]
+    write_table(path, titles, rows, protected=protected)
+
+
+def write_table(
+    path: Path | str,
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str | float]],
+    *,
+    protected: Iterable[Path | str] = (),
+) -> None:
+    """Writes a CSV table of names and numbers; a name that a spreadsheet would take for a formula gets a '."""
     with (
         replacing(path, protected=protected) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as stream,
     ):
         table = csv.writer(stream)
-        table.writerow(["band" if wavelengths_nm is None else "wavelength_nm", *spectra])
-        for row in zip(first, *spectra.values(), strict=True):
-            table.writerow([row[0], *(repr(float(value)) for value in row[1:])])
+        for row in (titles, *rows):
+            table.writerow([_cell(value) for value in row])
+
+
+def _cell(value: str | float) -> str | int:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULAS) else value
+    return repr(float(value)) if isinstance(value, float) else value
 
 
 # ---- one writer a format: (path, cube (C, H, W), wavelengths, attributes, protected) ------------------------------

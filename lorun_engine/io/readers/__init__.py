@@ -6,7 +6,7 @@ before anything is allocated, and applies what the file says of its numbers, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import FileError
 from ..units import as_nanometres, in_nanometres, is_wavelengths
-from .envi import envi_header_of, is_envi_header, read_envi, read_envi_header
+from .envi import envi_data_of, envi_header_of, is_envi_header, read_envi, read_envi_header
 from .found import LONGEST_TEXT, FoundArray, PassedOver, Request, head_of
 from .hdf5 import read_hdf5, read_mat_73
 from .matlab import is_mat_4, read_mat_4, read_mat_5
@@ -27,6 +27,7 @@ __all__ = [
     "LONGEST_TEXT",
     "FoundArray",
     "as_nanometres",
+    "envi_data_of",
     "envi_header_of",
     "head_of",
     "is_envi_header",
@@ -40,14 +41,15 @@ KNOWN = "MAT, HDF5, NumPy, TIFF, PNG, JPEG, BMP, ENVI or a table of numbers"
 Reader = Callable[[Request], Iterator[FoundArray | PassedOver]]
 
 
-def read(path: Path | str, *, key: str | None = None) -> list[FoundArray]:
-    """The numeric arrays of a file, or only the one called `key`. Raises FileError with a sentence.
+def read(path: Path | str, *, key: str | None = None, besides: Collection[str] = ()) -> list[FoundArray]:
+    """The numeric arrays of a file, or only the one called `key` with those of the last names `besides`.
 
+    Raises FileError with a sentence.
     What is passed over is said in the notes of the first array, or is the error where there is no other.
     """
     path = Path(path)
     reader = _reader_for(path, head_of(path))
-    request = Request(path, key)
+    request = Request(path, key, besides)
     try:
         come_across = list(reader(request))
     except MemoryError as error:
@@ -58,12 +60,12 @@ def read(path: Path | str, *, key: str | None = None) -> list[FoundArray]:
         ) from error
     found = [entry for entry in come_across if isinstance(entry, FoundArray) and entry.array.size and entry.array.ndim]
     passed_over = [_sentence(path, entry) for entry in come_across if isinstance(entry, PassedOver)]
+    if key is not None and not any(key == entry.key for entry in come_across):
+        names = ", ".join(filter(None, request.names[:20])) or "none with a name"
+        raise FileError(f"{path.name} holds no array called {key!r}; it holds {names}. Choose one of these.")
     if not found and passed_over:
         more = f" ({len(passed_over) - 1} more arrays are not read)" if len(passed_over) > 1 else ""
         raise FileError(f"{passed_over[0].removesuffix('.')}{more}.")
-    if not found and key is not None and key not in request.names:
-        names = ", ".join(filter(None, request.names[:20])) or "none with a name"
-        raise FileError(f"{path.name} holds no array called {key!r}; it holds {names}. Choose one of these.")
     if not found:
         raise FileError(f"{path.name} holds no numbers that could be an image. Choose another file.")
     found[0] = replace(found[0], notes=(*found[0].notes, *passed_over))

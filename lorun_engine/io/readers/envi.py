@@ -74,7 +74,7 @@ def read_envi(request: Request) -> Iterator[FoundArray | PassedOver]:
     """The cube (lines, samples, bands) or image of an ENVI pair, by either of its files."""
     is_header = is_envi_header(head_of(request.path))
     header_path = request.path if is_header else envi_header_of(request.path) or request.path
-    data_path = _data_of(request.path) if is_header else request.path
+    data_path = envi_data_of(request.path) if is_header else request.path
     header = read_envi_header(header_path)
     sizes, dtype, order = _layout(header_path, header)
     if not request.wants(""):
@@ -100,7 +100,7 @@ def read_envi(request: Request) -> Iterator[FoundArray | PassedOver]:
     yield FoundArray(data_path, "", image, "YX" if image.ndim == 2 else "YXC", attributes, tuple(notes))
 
 
-def _data_of(header: Path) -> Path:
+def envi_data_of(header: Path) -> Path:
     """The data file of an ENVI header."""
     stem = header.with_suffix("")
     suffixes = (*_DATA, *(suffix.upper() for suffix in _DATA))

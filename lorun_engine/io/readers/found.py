@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,20 +50,21 @@ class PassedOver:
 class Request:
     """What is asked of a reader: the file, the one array that is wanted (or None for all), and what it may unfold to.
 
-    `names` are those of all arrays that were come across.
+    With the one come those whose last names are among `besides`. `names` are those of all arrays come across.
     """
 
-    def __init__(self, path: Path, key: str | None) -> None:
+    def __init__(self, path: Path, key: str | None, besides: Collection[str] = ()) -> None:
         self.path = path
         self.names: list[str] = []
-        self._key = key
+        self._key, self._besides = key, besides
         self._allowance = Allowance(path)
         self.take = self._allowance.take
 
     def wants(self, name: str) -> bool:
         """Whether the array of this name is to be read; there may be no more than MOST_ARRAYS."""
         self.names.append(name)
-        return len(self.names) <= MOST_ARRAYS if self._key is None else name == self._key
+        is_beside = self._key is None or name.lower().rpartition("/")[2] in self._besides
+        return name == self._key or (is_beside and len(self.names) <= MOST_ARRAYS)
 
 
 @contextmanager

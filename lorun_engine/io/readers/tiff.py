@@ -7,6 +7,7 @@ data, gain and offset.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -121,9 +122,11 @@ def _not_read(page: Any) -> str:
     if page.photometric not in (*_GREY, _YCBCR) or _is_for_pillow(page):
         space = getattr(page.photometric, "name", page.photometric)
         return f"has the colour space {space}, which is not read. Save it as grey or RGB"
-    if page.dtype is not None and page.dtype.kind == "c":
+    if page.dtype is None:
+        return f"has numbers of {page.bitspersample} bits of an unknown kind. Save it with 8, 16 or 32 bits"
+    if page.dtype.kind == "c":
         return COMPLEX
-    chunks = int(np.prod(page.chunked)) if page.dtype is not None else 0
+    chunks = math.prod(page.chunked)
     if len(page.dataoffsets) < chunks and not page.is_contiguous:
         return f"claims {chunks} parts and lists {len(page.dataoffsets)}. It is cut short; get the file again"
     return ""
