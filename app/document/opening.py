@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lorun_engine.errors import AmbiguousGeometry, LorunError
+from lorun_engine.errors import AmbiguousGeometry, LorunError, SeveralCaptures
 from lorun_engine.io import OpenOptions, RoleTable, inspect
 from lorun_engine.io.reading import reading_of
 from lorun_engine.measurement import Measurement
@@ -39,7 +39,7 @@ def open_files(
     table = inspect(list(paths), _for_files(options, paths))
     if keep is not None and (more := _completed(paths, table, keep)) != paths:
         together = inspect(list(more), _for_files(options, more))
-        makes_sense = together.problem is None or isinstance(together.problem, AmbiguousGeometry)
+        makes_sense = together.problem is None or isinstance(together.problem, AmbiguousGeometry | SeveralCaptures)
         if makes_sense and (table.problem is not None or together.task == keep.task):
             paths, table = more, together
     options = _for_files(options, paths)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.io.reading import reading_of
@@ -90,6 +90,10 @@ class Misfit(QWidget):
         self._column.setSpacing(theme.GRID // 2)
         self._column.addWidget(self.sentence)
         self.buttons: list[QPushButton] = []
+        self.captures = QComboBox()
+        self.captures.setAccessibleName("Capture to decode")
+        self.captures.activated.connect(self._choose_capture)
+        self._column.addWidget(self.captures)
         parts.session.opened_changed.connect(self._show)
         self._show()
 
@@ -99,6 +103,7 @@ class Misfit(QWidget):
             self._column.removeWidget(button)
             button.deleteLater()
         self.buttons = []
+        self.captures.hide()
         self.setVisible(problem is not None)
         if problem is None:
             return
@@ -106,6 +111,8 @@ class Misfit(QWidget):
         if session.is_problem_elsewhere:
             self._offer("Close this message", session.dismiss_problem)
             return
+        if session.role_table.captures:
+            self._offer_captures(session.role_table)
         for num_bands, step in session.role_table.solutions[: self._most_solutions]:
             options = replace(session.options, num_bands=num_bands, step=float(step))
             text = f"{plural(num_bands, 'band')}, step {step:g}"
@@ -113,6 +120,21 @@ class Misfit(QWidget):
         if session.options != OpenOptions():
             forget = "forgetting the corrections"
             self._offer("Forget the corrections", lambda: self._corrections.correct(OpenOptions(), text=forget))
+
+    def _offer_captures(self, table: RoleTable) -> None:
+        self.captures.clear()
+        self.captures.addItem("Choose the capture…")
+        for capture in table.captures:
+            name, _, number = capture.rpartition(":")
+            self.captures.addItem(
+                ", ".join(filter(None, (name, f"capture {number}"))) if number.isdigit() else capture, capture
+            )
+        self.captures.show()
+
+    def _choose_capture(self, index: int) -> None:
+        if index > 0:
+            capture, text = self.captures.itemData(index), self.captures.itemText(index)
+            self._corrections.correct(self._session.role_table.choosing(capture), text=f"choosing {text}")
 
     def _offer(self, text: str, act: Callable[[], None]) -> None:
         button = _button(text, act)

@@ -80,6 +80,23 @@ def test_dropping_a_capture_and_its_mask_opens_them_and_offers_the_solutions(qtb
     assert window.decode_card.button.isEnabled()
 
 
+def test_one_of_several_captures_is_chosen_from_a_list(qtbot, make_window, fake, foreign):
+    capture, mask = foreign
+    frames = np.stack([np.load(capture) * factor for factor in (1, 2, 3)]).astype(np.float32)
+    np.save(capture, frames)
+    window = make_window(fake)
+    with qtbot.waitSignal(window.parts.lanes.idle):
+        _drop(window, capture, mask)
+    chooser = window.measurement_card.misfit.captures
+    assert not chooser.isHidden() and "3 captures" in window.measurement_card.misfit.sentence.text()
+    assert [chooser.itemText(n) for n in range(1, 4)] == ["capture 1", "capture 2", "capture 3"]
+    with qtbot.waitSignal(window.parts.lanes.idle):
+        chooser.activated.emit(2)
+    assert chooser.isHidden()
+    assert window.session.role_table.row("measurement").found.key == ":2"
+    assert np.array_equal(window.session.role_table.row("measurement").found.array, frames[1])
+
+
 def test_a_correction_is_undone_and_redone(qtbot, make_window, fake, foreign):
     window = make_window(fake)
     parts, undo, redo = window.parts, window.actions_["undo"], window.actions_["redo"]
