@@ -52,7 +52,7 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
 def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptation, Recipe]:
     """What the flags ask for, its files looked at, and the recipe."""
     from ..training.adapting import Adaptation
-    from ..training_data.own_files import OwnFiles, examined, files_among
+    from ..training_data.own_files import OwnFiles, examined, files_among, with_shared_scale
 
     card = find_set(args.adapt, context.library)
     if args.task not in (None, card.task):
@@ -62,8 +62,10 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     like = open_measurement(args.like, options) if args.like else None
     camera = _camera(args, options, card, like)
     own = tuple(path for path, _ in given.values())
-    reading = OwnFiles(args.route, camera, options, own or tuple(args.like[1:]))
     learn = files_among(args.data or [])
+    if args.route != "scenes":
+        options = with_shared_scale(options, [*learn, *files_among(args.check)], own or tuple(args.like[1:]))
+    reading = OwnFiles(args.route, camera, options, own or tuple(args.like[1:]))
     if not learn and not args.check:
         learn = _built_in(args, context, card)
     recipe = _recipe(args, context, card, camera, has_files=bool(args.data))

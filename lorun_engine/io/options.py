@@ -121,7 +121,14 @@ def numbers(form: str, count: int, *, separator: str = ",") -> Callable[[str], t
     return parse
 
 
-KEY = Option("key", "--key", str, "Key in the file", "which array of the file", "NAME")
+KEY = Option(
+    "key",
+    "--key",
+    str,
+    "Key in the file",
+    "which array of the file, and the N-th of several captures in it",
+    "NAME[:N]",
+)
 INPUT_SCALE = Option(
     "input_scale",
     "--input-scale",
@@ -132,7 +139,12 @@ INPUT_SCALE = Option(
     example="by the decoder",
 )
 INTEGER_SCALE = Option(
-    "integer_scale", "--integer-scale", float, "Full scale of integers", "what stored integers are divided by", "S"
+    "integer_scale",
+    "--integer-scale",
+    float,
+    "Full scale",
+    "what integers, and real numbers beyond 0..1, are divided by",
+    "S",
 )
 CUBE_AXES = Option(
     "cube_axes",

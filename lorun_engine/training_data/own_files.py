@@ -13,6 +13,9 @@ import numpy as np
 from ..decoding.evaluate import at_wavelengths_near
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, inspect, open_scene
+from ..io.folders import surveyed
+from ..io.roles import role_rows
+from ..io.scales import require_scene_scale
 from ..measurement import Measurement, Scene
 from ..schema import Among
 from ..task import TASKS
@@ -22,7 +25,6 @@ from ..tasks.camera import Camera
 Route = Annotated[str, Among(("scenes", "pairs", "captures"))]
 SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 _LEAST_SIDE = 16  # pixels
-_LOWEST, _HIGHEST = -0.1, 1.5  # scenes lie in 0..1; a little more is a highlight
 _CHECK_SHARE = 0.2  # of the files
 _LARGEST_BYTES = 2 << 30  # of the scenes that are learned from; they stay in memory
 _LEAST_ROWS = 64  # of a scene that is cut down
@@ -69,7 +71,7 @@ class OwnFiles:
 
     def scene(self, file: LocalFile) -> Scene:
         """The scene of a file at the camera's bands, or the part of it that is used."""
-        scene, _ = scene_for(file.path, self.camera)
+        scene, _ = scene_for(file.path, self.camera, self.options)
         if file.rows is None:
             return scene
         first, end = file.rows
@@ -135,9 +137,21 @@ def share_in_memory(num_bytes: int) -> float:
     return min(1.0, _LARGEST_BYTES / max(1, num_bytes))
 
 
-def scene_for(path: Path, camera: Camera) -> tuple[Scene, str]:
+def with_shared_scale(options: OpenOptions, paths: Sequence[Path], companions: Sequence[Path]) -> OpenOptions:
+    """`options` with the full scale that the integers of all captures share, where nobody and no file states one."""
+    if options.integer_scale is not None:
+        return options
+    scales = surveyed(paths, lambda path: role_rows([path, *companions], options)).full_scales
+    return replace(options, integer_scale=next(iter(scales.values()))) if len(scales) == 1 else options
+
+
+def scene_for(path: Path, camera: Camera, options: OpenOptions) -> tuple[Scene, str]:
     """The scene of a file as this camera needs it, and what was done to it; a LorunError says why it does not serve."""
-    scene, note = open_scene(path), ""
+    mask = getattr(camera, "mask", None)
+    field = None if mask is None else (mask.shape[-2], mask.shape[-1])
+    said = OpenOptions(task=camera.task, integer_scale=options.integer_scale, cube_axes=options.cube_axes)
+    scene = open_scene(path, said, num_bands=camera.channels(0) or None, field=field)
+    note = ""
     low, high = float(scene.image.min()), float(scene.image.max())
     if min(scene.image.shape[1:]) < _LEAST_SIDE:
         raise FileError(
@@ -146,10 +160,7 @@ def scene_for(path: Path, camera: Camera) -> tuple[Scene, str]:
         )
     if not np.isfinite(low + high) or low == high:
         raise FileError(f"All values of {path.name} are {low:g}. Choose a scene with something in it.")
-    if low < _LOWEST or high > _HIGHEST:
-        raise FileError(
-            f"The values of {path.name} reach from {low:g} to {high:g}; 0 to 1 was expected. Divide by the largest one."
-        )
+    require_scene_scale(scene, path.name)
     task = TASKS[camera.task]
     if not task.is_photograph:
         scene, note = _at_bands(scene, camera, path)
@@ -189,7 +200,7 @@ def file_hash(path: Path) -> str:
 def _looked_at(path: Path, reading: OwnFiles) -> tuple[str, str, tuple[int, int]]:
     """A hash of the values of a file that serves, what there is to say of it, and its bytes in memory and rows."""
     if reading.route == "scenes":
-        scene, note = scene_for(path, reading.camera)
+        scene, note = scene_for(path, reading.camera, reading.options)
         return _hash(scene.image), note, (scene.image.nbytes, scene.image.shape[1])
     y = reading.capture(LocalFile(path, "learn", 0, "")).y
     return _hash(y), "", (y.nbytes, y.shape[1])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...errors import FileError
-from ..units import is_count, is_wavelengths
+from ..units import in_nanometres, is_count, is_wavelengths
 from .found import LONGEST_TEXT, FoundArray, PassedOver, Request
 
 _TITLE = re.compile(r"wave\s*len|lambda|λ|wavenumber|^wl\b|^nm$|\bnm\b|\(nm\)|_nm\b|^[uµ]m$", re.IGNORECASE)
@@ -30,7 +30,7 @@ def looks_like_a_table(head: bytes) -> bool:
 
 
 def read_table(request: Request) -> Iterator[FoundArray | PassedOver]:
-    """The numbers of a text file (rows, columns); where a title says wavelengths, that column alone, as a list.
+    """The numbers of a text file (rows, columns); where a title says wavelengths, that column alone, as a list in nm.
 
     A lone column with a comma in every line is one of decimal commas where that makes a list of wavelengths.
     """
@@ -55,14 +55,15 @@ def read_table(request: Request) -> Iterator[FoundArray | PassedOver]:
     if not request.wants(""):
         return
     request.take("", 8 * len(rows) * len(rows[0]))
-    array = np.asarray(rows)
+    array, notes = np.asarray(rows), tuple[str, ...]()
     column = next((at for at, title in enumerate(titles) if _TITLE.search(title) and at < array.shape[1]), None)
     if column is not None and array.shape[1] <= 3 and not is_count(array[:, column]):
         unit = _UNIT.search(titles[column])
-        attributes = {"units": unit[0]} if unit else {}
-        yield FoundArray(path, "", array[:, column], attributes=attributes)
-        return
-    notes: tuple[str, ...] = ()
+        listed, note = in_nanometres(array[:, column], unit[0] if unit else "", path.name)
+        if listed is not None:
+            yield FoundArray(path, "", listed)
+            return
+        notes = (note,)
     if array.shape[1] == 2 and not titles and all(map(_DECIMAL_COMMA.fullmatch, (line.strip() for line in lines))):
         decimals = np.asarray([float(line.strip().replace(",", ".")) for line in lines])
         if is_wavelengths(decimals) and not is_count(array[:, 0]):
