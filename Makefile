@@ -4,6 +4,7 @@
 #   make test           linting and the test suite, without the slow tests and those that need a GPU
 #   make lint           linting alone
 #   make gpu-check      what a CUDA device must give, as a table; says so where there is none
+#   make fuzz           damaged files and senseless command lines, 20,000 and 5,000: hours; none may give a traceback
 #   make bench          measurements of speed
 #   make screenshots    the pictures of the documentation
 #   make package        the program as a folder that needs no Python: dist/lorun/
@@ -19,7 +20,7 @@ QT_LIBRARIES := libegl1 libgl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcom
 	libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 \
 	fonts-dejavu-core
 
-.PHONY: run test lint gpu-check bench screenshots package
+.PHONY: run test lint gpu-check fuzz bench screenshots package
 .DELETE_ON_ERROR:
 
 run: $(RUN_READY) $(QT_READY)
@@ -35,6 +36,9 @@ lint: $(TEST_READY)
 
 gpu-check: $(TEST_READY)
 	@$(BIN)/python -m tests.gpu_check
+
+fuzz: $(TEST_READY)
+	@$(BIN)/python -m tests.fuzz 20000 5000
 
 bench: $(TEST_READY) $(QT_READY)
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark -s

@@ -89,6 +89,7 @@ Number = Annotated[int, Between(0, 1_000_000_000)]  # that may be none
 Size = Annotated[int, Between(1, 65_536)]  # pixels, bands, features
 Place = Annotated[int, Between(0, 1_000_000)]  # a row or a column, or a number of them
 Depth = Annotated[int, Between(1, 64)]  # repetitions of a part
+Iterations = Annotated[int, Between(1, 100_000)]
 Stages = Annotated[int, Between(1, 256)]
 Threads = Annotated[int, Between(1, 1024)]
 Seed = Annotated[int, Between(0, 2**63 - 1)]
@@ -335,7 +336,7 @@ def _number(value: Any) -> Any:
 
 
 def _path(value: Any) -> Path:
-    if not isinstance(value, str | Path) or "\0" in str(value):
+    if not isinstance(value, str | Path) or "\0" in str(value) or not str(value):
         raise _Wrong
     return Path(value)
 

@@ -17,7 +17,7 @@ import numpy as np
 from PySide6.QtCore import QFile, QFileSystemWatcher, QObject, QTimer, Signal
 
 from lorun_engine.errors import FileError, LorunError
-from lorun_engine.library.cards import read_card
+from lorun_engine.library.cards import Unreadable, read_card, unreadable_in
 from lorun_engine.library.sets import (
     SUFFIX,
     Copied,
@@ -119,6 +119,7 @@ class Workshop(QObject):
         super().__init__(session)
         self.library = tuple(library)
         self.sets: tuple[LibrarySet, ...] = ()
+        self.unreadable: tuple[Unreadable, ...] = ()
         self.notice: Notice | None = None
         self.shown: LibrarySet | None = None  # the one that is looked at
         self.table: ChangeTable | None = None  # of what it changes; None while that is not known
@@ -186,7 +187,7 @@ class Workshop(QObject):
         return self.chosen is not None and self.chosen.card.path == entry.card.path
 
     def _looked(self, job: Job) -> None:
-        sets, choices, is_settled = job.result
+        sets, choices, unreadable, is_settled = job.result
         self._listing = None
         if not is_settled and self._watcher is not None:
             self._timer.start(int(SETTLED_AFTER_S * 1000))
@@ -197,7 +198,8 @@ class Workshop(QObject):
         for entry in sets:
             if entry not in self.sets:
                 self._fits.pop(entry.card.hash, None)  # a file that was damaged may have come whole
-        is_new, self.sets = sets != self.sets, sets
+        is_new = (sets, unreadable) != (self.sets, self.unreadable)
+        self.sets, self.unreadable = sets, unreadable
         self._session.setup.take_choices(choices, renamed=renamed)
         if is_new:
             self.listed.emit()
@@ -512,8 +514,10 @@ def _nearest(folder: Path) -> Path:
 # ---- in the worker thread ----------------------------------------------------------------------------------------
 
 
-def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple[tuple[LibrarySet, ...], tuple[Choice, ...], bool]:
-    """The sets, the decoders, and whether the files are old enough to be complete."""
+def _look(
+    library: tuple[Path, ...], decoders: Decoders
+) -> tuple[tuple[LibrarySet, ...], tuple[Choice, ...], tuple[Unreadable, ...], bool]:
+    """The sets, the decoders, the files that cannot be read, and whether all are old enough to be complete."""
     newest = 0.0
     for folder in library:
         for path in folder.glob(f"[!.]*{SUFFIX}"):
@@ -522,7 +526,7 @@ def _look(library: tuple[Path, ...], decoders: Decoders) -> tuple[tuple[LibraryS
             except OSError:
                 continue  # gone in between
     is_settled = time.time() - newest > SETTLED_AFTER_S
-    return tuple(sets_in(library)), decoders.choices(), is_settled
+    return tuple(sets_in(library)), decoders.choices(), tuple(unreadable_in(library)), is_settled
 
 
 def _fits(

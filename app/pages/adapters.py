@@ -195,10 +195,17 @@ class LibraryList(Recolours, QWidget):
                 self._bold(group, True)
                 for entry in of_task:
                     group.addChild(self._item(entry))
+            for entry in self._workshop.unreadable:
+                item = QTreeWidgetItem([entry.name, entry.reason])
+                item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+                item.setForeground(0, self.palette().placeholderText())
+                item.setToolTip(1, entry.reason)
+                self.tree.addTopLevelItem(item)
             self.tree.expandAll()
         self.show_rows()
-        self.tree.setVisible(bool(sets))
-        self.nothing.setVisible(not sets)
+        is_empty = not self.tree.topLevelItemCount()
+        self.tree.setVisible(not is_empty)
+        self.nothing.setVisible(is_empty)
         self._show_fits()
         self._mark_shown()
 

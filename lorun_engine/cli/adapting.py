@@ -14,7 +14,7 @@ from ..io.reading import reading_of
 from ..library.sets import find_set
 from ..schema import Count, Share
 from ..task import TASKS
-from .flags import Context, companions, noise_of, one, open_options, said_of
+from .flags import Context, companions, noise_of, one, open_options, refuse, require_meant, said_of
 
 if TYPE_CHECKING:
     from ..library.cards import Card
@@ -30,17 +30,17 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that only an adaptation has."""
     group = parser.add_argument_group("adapting a set to a camera")
     group.add_argument("--adapt", metavar="SET", help="start from this set and train only its adapters")
-    group.add_argument("--route", choices=("scenes", "pairs", "captures"), default="scenes", help="what the files hold")
-    group.add_argument("--check", type=Path, nargs="+", action="extend", default=[], help="files that are withheld")
+    group.add_argument("--route", choices=("scenes", "pairs", "captures"), help="what they hold (default scenes)")
+    group.add_argument("--check", type=one(Path), nargs="+", action="extend", default=[], help="withheld files")
     group.add_argument(
-        "--like", "--preview", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
+        "--like", "--preview", type=one(Path), nargs="+", action="extend", default=[], metavar="FILE",
         help="your capture with its mask or matrix: its camera is adapted to, and previews show it",
     )  # fmt: skip
     group.add_argument("--noise", metavar="gaussian:SIGMA|shot:PEAK", help="of your camera, for simulated measurements")
     group.add_argument(
         "--random-masks", type=one(Share), metavar="SHARE", help="share of the samples with another mask (default 0)"
     )
-    group.add_argument("--preset", choices=PRESETS, default="quick")
+    group.add_argument("--preset", choices=PRESETS, help=f"default: {PRESETS[0]}")
     group.add_argument("--steps", type=one(Count), metavar="N", help="number of steps instead of the preset's")
     group.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe (repeatable)"
@@ -54,9 +54,11 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     from ..training.adapting import Adaptation
     from ..training_data.own_files import OwnFiles, examined, files_among, with_shared_scale
 
+    args.route = args.route or "scenes"
     card = find_set(args.adapt, context.library)
     if args.task not in (None, card.task):
         raise LorunError(f"{card.name} is a set for {card.task}; --task {args.task} was asked for. Choose another set.")
+    _require_heeded(args, card)
     options = replace(_options(args), task=card.task)
     given = companions(_one_mask(args))
     like = open_measurement(args.like, options) if args.like else None
@@ -83,6 +85,16 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
         args.name or "",
     )
     return adaptation, recipe
+
+
+def _require_heeded(args: argparse.Namespace, card: Card) -> None:
+    """Refuses flags that this adaptation has no use for."""
+    shows_camera = bool(args.like) or args.route != "scenes"
+    require_meant(args, card.task, of_camera=not shows_camera)
+    if args.preset and args.recipe:
+        raise LorunError("--preset and --recipe were given; both are recipes. Choose one of them.")
+    if args.random_masks is not None and "mask" not in reading_of(card.task).COMPANIONS:
+        refuse(["--random-masks"], f"for {TASKS[card.task].short}")
 
 
 def probe_document(args: argparse.Namespace, context: Context, device: str) -> dict[str, Any]:
@@ -166,7 +178,7 @@ def _recipe(args: argparse.Namespace, context: Context, card: Card, camera: Came
     elif context.resources is None:
         raise LorunError("The program's recipes were not found. Reinstall LoRun, or give a recipe with --recipe FILE.")
     else:
-        path = context.resources / "recipes" / "adapt" / f"{args.preset}.toml"
+        path = context.resources / "recipes" / "adapt" / f"{args.preset or PRESETS[0]}.toml"
     usual = adapt_settings(card.task, has_scenes=has_files or args.route != "scenes")
     return read_adapt_recipe(path, card, settings={**usual, **_settings(args)})
 

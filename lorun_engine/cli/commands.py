@@ -7,6 +7,7 @@ document goes to stdout and nothing else; progress goes to stderr.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import platform
 import sys
@@ -23,7 +24,18 @@ import numpy as np
 from .. import __version__
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError, ModelError
-from ..io import Geometry, OpenOptions, cube_file, open_measurement, replacing, write_cube, write_table
+from ..io import (
+    Geometry,
+    OpenOptions,
+    cube_file,
+    made_folder,
+    open_measurement,
+    replacing,
+    require_cube_name,
+    require_place,
+    write_cube,
+    write_table,
+)
 from ..io.folders import Survey, is_same, surveyed
 from ..io.roles import role_rows
 from ..task import DEFAULT, TASKS
@@ -34,11 +46,14 @@ from .flags import (
     add_geometry,
     as_asked,
     companions,
+    file_and_key,
     files_in,
     inputs_of,
     named_as_asked,
+    one,
     open_options,
     print_json,
+    require_meant,
     tell,
 )
 
@@ -56,19 +71,28 @@ def main(
     remembered: Callable[[Path], OpenOptions | None] = lambda folder: None,
 ) -> int:
     """Runs one command and returns its exit code."""
-    parser = _parser()
-    args = parser.parse_args(list(argv))  # leaves with 2 on wrong usage
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what no text does
+        sys.stdout.reconfigure(errors="backslashreplace")
+    args = _parser().parse_args(list(argv))  # leaves with 2 on wrong usage
     try:
         return int(args.run(args, Context(tuple(library), resources, remembered)))
     except LorunError as error:
         tell(f"lorun: {error}")
         return 1
-    except KeyboardInterrupt:
-        tell("lorun: cancelled")
-        return 130
     except BrokenPipeError:  # whoever read our output has had enough, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of a file or a folder that was named: nothing else is asked of the system
+        if error.errno is None:
+            raise
+        tell(f"lorun: {error.filename or 'A file'}: {error.strerror}. Check the path, its permissions and the disk.")
+        return 1
+    except MemoryError:
+        tell("lorun: The memory of this computer is full. Crop the file, or close other programs.")
+        return 1
+    except KeyboardInterrupt:
+        tell("lorun: cancelled")
+        return 130
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------
@@ -76,9 +100,9 @@ def main(
 
 def restore_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun restore`: decodes one measurement, or every measurement of a folder."""
-    source = Path(args.input)
+    source = args.input
     if not source.is_dir():
-        print_json(_restore_file(source, _output_for(source, Path(args.output)), args, context, Survey()), args)
+        print_json(_restore_file(source, _output_for(source, args.output), args, context, Survey()), args)
         return 0
     survey = _measurements_in(source, args, context)
     paths = survey.paths
@@ -87,8 +111,7 @@ def restore_command(args: argparse.Namespace, context: Context) -> int:
     for path in paths:
         name = path.stem if stems[path.stem] == 1 else path.name  # a.mat and a.npy give a.mat.h5 and a.npy.h5
         try:
-            output = Path(args.output) / f"{name}.h5"
-            reports.append(_restore_file(path, output, args, context, survey))
+            reports.append(_restore_file(path, args.output / f"{name}.h5", args, context, survey))
         except LorunError as error:
             num_failed += 1
             reports.append({"input": str(path), "error": str(error)})
@@ -104,8 +127,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
 
     resources = _resources(context)
     sample = resources / "samples" / TASKS[DEFAULT].sample
-    folder = Path(args.output or "lorun-demo")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(args.output or Path("lorun-demo"))
     measurement = open_measurement([sample], OpenOptions())
     wavelengths_nm = measurement.wavelengths_nm
     if wavelengths_nm is None:
@@ -214,9 +236,12 @@ def _restore_file(
     measurement = open_measurement(inputs, options, hints=hints, full_scales=survey.full_scales)
     for note in measurement.notes:
         tell(note)
+    require_meant(args, measurement.task)
+    require_cube_name(output, num_bands=measurement.physics.scene_shape[0], with_stages=args.save_stages)
+    made_folder(output.parent)
+    require_place(output, protected=protected)
     decoder = _decoder_for(measurement, args, context)
     num_stages = decoder.num_stages if args.stages is None else args.stages
-    output.parent.mkdir(parents=True, exist_ok=True)
     wavelengths_nm, results = measurement.wavelengths_nm, []
     with ExitStack() as stack:
         stages = None
@@ -237,10 +262,8 @@ def _restore_file(
 
 
 def _restored(decoder: Decoder, measurement: Measurement, args: argparse.Namespace) -> Iterator[StageResult]:
-    from ..decoding.device import require_device
     from ..decoding.restore import restore
 
-    args.device = require_device(args.device)  # reports name the one that "auto" chose
     return restore(decoder, measurement, num_stages=args.stages, device=args.device, threads=args.threads)
 
 
@@ -316,9 +339,11 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
 
     Sets that were adapted to the very camera of the measurement come before all others.
     """
+    from ..decoding.device import require_device
     from ..library.model import list_decoders, open_decoder
     from ..tasks.camera import is_made_for
 
+    args.device = require_device(args.device)  # "auto" is recorded as what it became
     names = [args.adapter]
     if not args.adapter:
         entries = list_decoders(context.library, task=measurement.task)
@@ -389,15 +414,19 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     sub = command("restore", restore_command, "decode a measurement or a folder of them")
-    sub.add_argument("input", help="measurement file or folder")
-    sub.add_argument("-o", "--output", required=True, help="cube file (.h5 .mat .tif .hdr .npy) or folder")
-    sub.add_argument("--reference", metavar="FILE[::KEY]", help="the true scene: every stage is scored")
+    sub.add_argument("input", type=one(Path), help="measurement file or folder")
+    sub.add_argument(
+        "-o", "--output", type=one(Path), required=True, help="cube file (.h5 .mat .tif .hdr .npy) or folder"
+    )
+    sub.add_argument(
+        "--reference", type=file_and_key, metavar="FILE[::KEY]", help="the true scene: every stage is scored"
+    )
     sub.add_argument("--save-stages", action="store_true", help="keep the initial estimate and every stage (HDF5)")
     add_geometry(sub)
     add_decoder(sub)
 
     sub = command("demo", demo_command, "restore the built-in sample")
-    sub.add_argument("-o", "--output", help="folder (default ./lorun-demo)")
+    sub.add_argument("-o", "--output", type=one(Path), help="folder (default ./lorun-demo)")
     add_decoder(sub)
 
     for name, (summary, configure, run) in {**scenes.COMMANDS, **training.COMMANDS}.items():

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..decoding.execution import PATHS, PRECISIONS
+from ..decoding.execution import PATHS, PRECISIONS, why_not_compiled
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, open_companion
 from ..io.folders import each_once
 from ..io.options import COMMON, Option, numbers
-from ..io.reading import all_companions, all_options, reading_of
+from ..io.reading import all_companions, all_fields, all_options, flag_of, reading_of
 from ..io.resolved import Said
-from ..schema import Factor, Percent, Seed, Stages, Threads, hints_of, parsed, value_of
-from ..task import TASKS
+from ..schema import Factor, Iterations, Percent, Seed, Stages, Threads, hints_of, parsed, value_of
+from ..task import DEFAULT, TASKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,35 +45,61 @@ Commands = Mapping[
 ]
 
 
-def add_geometry(
-    sub: argparse.ArgumentParser,
-    *,
-    task: str | None = None,
-    several_masks: bool = False,
-    of_scenes: bool = False,
-) -> None:
-    """The flags that say what is known of the instrument; `task` is the default of `--task`.
+OF_SCENES = ("integer_scale", "cube_axes", "key")  # of the file of a scene
 
-    With `of_scenes` those too that matter to commands that measure scenes.
+
+def add_geometry(sub: argparse.ArgumentParser, *, several_masks: bool = False, of_scenes: bool = False) -> None:
+    """The flags that say what is known of the instrument; with `of_scenes` those that matter where scenes are measured.
+
+    With `several_masks` all of both.
     """
     group = sub.add_argument_group("geometry", "what the program should know of the instrument; guessed where left out")
-    default = "told by the files" if task is None else task
-    group.add_argument("--task", choices=tuple(TASKS), default=task, help=f"default: {default}")
+    default = DEFAULT if of_scenes else "told by the files"
+    group.add_argument("--task", choices=tuple(TASKS), help=f"default: {default}")
     for option in COMMON:
-        _add_option(group, option)
+        if not of_scenes or option.field in OF_SCENES:
+            _add_option(group, option)
     for known in TASKS.values():
         reading, group = reading_of(known.name), sub.add_argument_group(known.title)
         for role, words in reading.COMPANIONS.items():
             if role == "mask" and several_masks:
+                help_text = f"{words} (repeatable)"
                 group.add_argument(
-                    "--mask", metavar="FILE[::KEY]", action="append", default=[], help=f"{words} (repeatable)"
+                    "--mask", type=file_and_key, metavar="FILE[::KEY]", action="append", default=[], help=help_text
                 )
             else:
-                group.add_argument(f"--{role}", metavar="FILE[::KEY]", help=words)
-        of_its_scenes = (option for option in reading.CHANGES if of_scenes and option.of_scenes and option.flag)
-        for option in (*reading.OPTIONS, *of_its_scenes):
-            if option not in COMMON:
+                group.add_argument(f"--{role}", type=file_and_key, metavar="FILE[::KEY]", help=words)
+        measured = set(reading.OF_CAMERA) - {"num_bands"}  # a scene says how many it has
+        every = {option.field: option for option in (*reading.OPTIONS, *reading.CHANGES) if option.flag}
+        for field, option in every.items():
+            is_of_both = several_masks or (field in measured if of_scenes else not option.of_scenes)
+            if option not in COMMON and is_of_both:
                 _add_option(group, option)
+
+
+def require_meant(args: argparse.Namespace, task: str, *, of_scenes: bool = False, of_camera: bool = False) -> None:
+    """Refuses flags that mean nothing for the measurements of a task, for its scenes, or for its camera alone."""
+    reading = reading_of(task)
+    known = {*reading.OF_CAMERA, *(OF_SCENES if of_scenes else ())}
+    if not of_scenes and not of_camera:
+        known = {option.field for option in reading.OPTIONS}
+    wrong = [flag_of(field) for field in all_fields() - known if getattr(args, field, None) is not None]
+    foreign = set(all_companions()) - {*reading.COMPANIONS, "reference"}
+    refuse([*wrong, *(f"--{role}" for role in foreign if getattr(args, role, None))], f"for {TASKS[task].short}")
+
+
+def require_only(args: argparse.Namespace, known: Collection[str], what: str) -> None:
+    """Refuses flags that were given and that a command heeds only in another case than `what`, as "for a queue"."""
+    always = {"command", "run", "json", "library", *known}
+    given = [name for name, value in vars(args).items() if name not in always and value not in (None, [], False)]
+    refuse([flag_of(name) for name in given], what)
+
+
+def refuse(flags: Sequence[str], what: str) -> None:
+    """A LorunError that says that these flags, if there are any, mean nothing in a case."""
+    if flags:
+        verb, them = ("means", "it") if len(flags) == 1 else ("mean", "them")
+        raise LorunError(f"{', '.join(sorted(flags))} {verb} nothing {what}. Leave {them} out.")
 
 
 def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
@@ -88,6 +114,12 @@ def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
     group.add_argument(
         option.flag, dest=option.field, type=parse, choices=option.values, metavar=option.metavar, help=option.help
     )
+
+
+def file_and_key(text: str) -> str:
+    """FILE or FILE::KEY as it is; a sentence where the file has no name."""
+    one(Path)(text.partition("::")[0])
+    return text
 
 
 def one(hint: Any) -> Callable[[str], Any]:
@@ -106,7 +138,7 @@ def add_decoder(sub: argparse.ArgumentParser) -> None:
     """The flags that choose a decoder and how it is executed."""
     group = sub.add_argument_group("decoder and execution")
     group.add_argument("--adapter", metavar="NAME", help="adapter set or decoder without weights, e.g. gap-tv")
-    group.add_argument("--stages", type=one(Stages), metavar="K")
+    group.add_argument("--stages", type=one(Iterations), metavar="K")
     group.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
     group.add_argument("--threads", type=one(Threads), metavar="N", help="CPU threads")
     group.add_argument("--adapter-scale", type=one(Factor), metavar="S", help="strength of the set: 0 is its backbone")
@@ -126,7 +158,7 @@ def add_noise(sub: argparse.ArgumentParser) -> None:
     """The flags of simulated noise."""
     group = sub.add_argument_group("noise")
     group.add_argument("--noise", metavar="gaussian:SIGMA|shot:PEAK", help="sigma on the 0..1 scale, peak in electrons")
-    group.add_argument("--seed", type=one(Seed), default=0)
+    group.add_argument("--seed", type=one(Seed), help="of noise and random masks (default 0)")
 
 
 def number_list(form: str, count: int) -> Callable[[str], tuple[int, ...]]:
@@ -155,7 +187,8 @@ def inputs_of(path: Path, args: argparse.Namespace) -> list[Path]:
 
 def open_options(args: argparse.Namespace) -> OpenOptions:
     """The corrections that the flags stand for."""
-    return OpenOptions(task=args.task, **{option.field: getattr(args, option.field) for option in all_options()})
+    given: dict[str, Any] = {option.field: getattr(args, option.field, None) for option in all_options()}
+    return OpenOptions(task=args.task, **given)
 
 
 def companion_array(args: argparse.Namespace, role: str, options: OpenOptions) -> np.ndarray | None:
@@ -202,6 +235,9 @@ def as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:
         adapters = adapters.scaled(args.adapter_scale)
     for stage in args.ablate_stage:
         adapters = adapters.ablated(stage)
+    if args.path == "compiled" and (reason := why_not_compiled(args.device)):
+        args.path = "nhwc"  # the same but for the one graph
+        tell(f"The network cannot be compiled here ({reason}); it runs with --path {args.path}.")
     return decoder.with_adapters(adapters).running(
         precision=args.precision or PRECISIONS[0], path=args.path or PATHS[0]
     )
@@ -223,7 +259,11 @@ def files_in(folder: Path) -> Sequence[Path]:
     """The files of a folder in order of their names, each once, or the one file."""
     if not folder.exists():
         raise FileError(f"{folder} does not exist. Check the path.")
-    paths = [folder] if folder.is_file() else sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
+    try:
+        inside = [] if folder.is_file() else sorted(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"{folder} cannot be read: {error.strerror or error}. Check its permissions.") from error
+    paths = [folder] if folder.is_file() else [p for p in inside if p.is_file() and p.name[0] != "."]
     if not paths:
         raise FileError(f"The folder {folder} is empty. Give a folder that holds measurements or scenes.")
     return each_once(paths)

@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 
 from ..errors import FileError, LorunError
 from ..training.queue import FINISHED, Queue, Standing, held, holds_checkpoint, read_queue, remembered, standing
-from .flags import Context, tell
+from .flags import Context, one, tell
 
 _CANCELLED = 130
 _OF_THE_QUEUE = ("queue", "status", "json", "events", "probe")  # words that no training in it has
+_OF_THE_PROCESS = ("device", "threads", "events")  # words that a training goes on with
 _FILES = ("mask", "sampling")  # FILE::KEY
 _MAY_BE_FILES = ("recipe", "adapt", "wavelengths", "kernel")  # or names
 
@@ -30,7 +31,7 @@ Train = Callable[[argparse.Namespace, Context], int]
 def configure_queue(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that only a queue has."""
     group = parser.add_argument_group("several trainings, one after the other")
-    group.add_argument("--queue", type=Path, metavar="FILE", help="run the trainings that this TOML file lists")
+    group.add_argument("--queue", type=one(Path), metavar="FILE", help="run the trainings that this TOML file lists")
     group.add_argument("--status", action="store_true", help="say how the trainings of the queue stand, and run none")
     group.add_argument("--json", action="store_true", help="with --status: one JSON document on stdout")
 
@@ -40,8 +41,8 @@ def run_queue(args: argparse.Namespace, context: Context, configure: Configure, 
 
     A training that fails is named and the next begins; the exit code is 1 then.
     """
-    if args.out or args.resume or args.data or args.adapt:
-        raise LorunError("The trainings of a queue are described in its file. Leave the other words out.")
+    if args.json and not args.status:
+        raise LorunError("--json is for --status; the events of a queue that runs are JSON with --events json.")
     queue = read_queue(args.queue)
     trainings = _trainings(queue, args, configure)
     if args.status:
@@ -74,7 +75,8 @@ def _run(words: argparse.Namespace, context: Context, train: Train) -> int:
 
     run, threads = _folder(words), torch.get_num_threads()
     if holds_checkpoint(run):
-        words = argparse.Namespace(**{**vars(words), "resume": run})
+        kept = {name: value if name in _OF_THE_PROCESS else None for name, value in vars(words).items()}
+        words = argparse.Namespace(**{**kept, "resume": run})
     try:
         return train(words, context)
     finally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError, LorunError
-from ..io import WAVELENGTHS, open_scene, write_measurement
+from ..io import WAVELENGTHS, open_scene, require_measurement_name, require_place, write_measurement
 from ..io.cassi_bands import named_wavelengths
 from ..io.folders import is_same, surveyed
 from ..io.reading import reading_of
@@ -32,8 +32,12 @@ from .flags import (
     files_in,
     inputs_of,
     number_list,
+    one,
     open_options,
     print_json,
+    refuse,
+    require_meant,
+    require_only,
     said_of,
     tell,
 )
@@ -48,8 +52,8 @@ Measure = Callable[["Scene"], "Measurement"]
 
 def configure_simulate(sub: argparse.ArgumentParser) -> None:
     """Adds the flags of `lorun simulate`."""
-    sub.add_argument("scene", help="file of a spectral cube or a picture")
-    sub.add_argument("-o", "--output", type=Path, required=True, help="measurement file (.h5)")
+    sub.add_argument("scene", type=one(Path), help="file of a spectral cube or a picture")
+    sub.add_argument("-o", "--output", type=one(Path), required=True, help="measurement file (.h5)")
     sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
     sub.add_argument("--adapter", metavar="NAME", help="CS: take the sampling matrix that this set has learned")
     _add_camera(sub)
@@ -57,17 +61,23 @@ def configure_simulate(sub: argparse.ArgumentParser) -> None:
 
 def run_simulate(args: argparse.Namespace, context: Context) -> int:
     """`lorun simulate`: the measurement file that a camera would give for a scene."""
+    args.task = args.task or DEFAULT
+    require_meant(args, args.task, of_scenes=True)
     decoder = None
     if args.adapter is not None:
-        from ..library.model import open_decoder
+        from ..library.model import Model, open_decoder
 
         decoder = open_decoder(args.adapter, library=context.library, task=args.task)
+        if not isinstance(decoder, Model) or decoder.adapters.sampling is None:
+            raise LorunError(f"{decoder.name} has learned no sampling matrix. Leave --adapter out.")
+    require_measurement_name(args.output)
+    require_place(args.output, protected=inputs_of(args.scene, args))
     measures = _measures(args, decoder=decoder)
     if len(measures) != 1:
         raise LorunError(f"{args.kernel} holds {len(measures)} kernels; one is simulated. Choose it, e.g. :1.")
-    scene = _scene(Path(args.scene), args, _opener(args, {}))
+    scene = _scene(args.scene, args, _opener(args, {}))
     try:
-        require_scene_scale(scene, Path(args.scene).name)
+        require_scene_scale(scene, args.scene.name)
     except FileError as error:
         tell(str(error))  # a measurement of such a scene is one in its unit
     measurement = next(iter(measures.values()))(scene)
@@ -75,8 +85,8 @@ def run_simulate(args: argparse.Namespace, context: Context) -> int:
     write_measurement(
         args.output,
         measurement,
-        attributes={"noise": noise, "seed": args.seed},
-        protected=inputs_of(Path(args.scene), args),
+        attributes={"noise": noise, "seed": args.seed or 0},
+        protected=inputs_of(args.scene, args),
     )
     tell(f"{args.output}: {' x '.join(map(str, measurement.y.shape))} values of a {measurement.task} measurement")
     print_json({"output": str(args.output), "shape": list(measurement.y.shape), "noise": noise}, args)
@@ -85,7 +95,7 @@ def run_simulate(args: argparse.Namespace, context: Context) -> int:
 
 def configure_evaluate(sub: argparse.ArgumentParser) -> None:
     """Adds the flags of `lorun evaluate`."""
-    sub.add_argument("--data", type=Path, required=True, help="folder of scenes, or one scene")
+    sub.add_argument("--data", type=one(Path), required=True, help="folder of scenes, or one scene")
     sub.add_argument("--table", type=int, choices=range(1, 10), metavar="1..9", help="a table of the paper")
     sub.add_argument("--protocol", choices=("cave-28", "windows"), help="of CASSI; default: by the scene's source")
     sub.add_argument("--score-crop", type=number_list("L,T,R,B", 4), help="pixels at each side that do not count")
@@ -99,9 +109,14 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     from ..decoding.device import require_device
     from ..decoding.evaluate import evaluate
 
-    device = require_device(args.device)
+    device = args.device = require_device(args.device)
     if args.table is not None:
+        require_only(args, {"data", "table", "device", "threads"}, "for a table: it says how everything is measured")
         return _evaluate_table(args, context, device)
+    args.task = args.task or DEFAULT
+    require_meant(args, args.task, of_scenes=True)
+    if args.protocol and TASKS[args.task].is_photograph:
+        refuse(["--protocol"], f"for {TASKS[args.task].short}")
     decoder = _decoder(args, context)
     measures = _measures(args, decoder=decoder)
     scores, num_failed, told = [], 0, set[str]()
@@ -164,6 +179,8 @@ def _evaluate_table(args: argparse.Namespace, context: Context, device: str) -> 
     if args.json:
         document = {"table": args.table, "title": table.title, "task": table.task, "note": table.note}
         print_json({**document, "cells": [asdict(cell) for cell in cells]}, args)
+    if len(cells) == sum(skipped.values()):
+        raise LorunError(f"No cell of the table could be computed with what lies below {args.data}.")
     return 0
 
 
@@ -175,7 +192,7 @@ COMMANDS: Commands = {
 
 def _add_camera(sub: argparse.ArgumentParser) -> None:
     """The flags that say how a scene is measured."""
-    add_geometry(sub, task=DEFAULT, of_scenes=True)
+    add_geometry(sub, of_scenes=True)
     add_noise(sub)
 
 
@@ -198,7 +215,7 @@ def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[s
     if isinstance(decoder, Model) and decoder.adapters.sampling is not None:
         said = replace(said, sampling=decoder.adapters.sampling.numpy())
     cameras = reading_of(args.task).cameras(said)
-    return {label: partial(camera.measured, seed=args.seed) for label, camera in cameras.items()}
+    return {label: partial(camera.measured, seed=args.seed or 0) for label, camera in cameras.items()}
 
 
 # ---- which scenes ------------------------------------------------------------------------------------------------
@@ -239,7 +256,8 @@ def _windows(path: Path, args: argparse.Namespace, opened: Callable[[Path], Scen
     require_scene_scale(scene, path.name)
     protocol = args.protocol or ("cave-28" if "CAVE" in scene.source else "windows")
     if protocol == "cave-28" and not args.wavelengths:
-        return cave_28_windows(scene, np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
+        windows = cave_28_windows(scene, np.asarray(WAVELENGTHS["cassi-28"]), name=path.stem)
+        return [replace(window, score_crop=args.score_crop or window.score_crop) for window in windows]
     scene = _scene(path, args, lambda path: scene)
     height, width = scene.image.shape[1:]
     border = (cave_border(width), 0, 0, 0) if protocol == "cave-28" else (0, 0, 0, 0)

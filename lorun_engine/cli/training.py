@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, LorunError, ModelError
-from ..library.cards import cards_in
+from ..io import require_place
+from ..io.reading import all_companions, all_fields
+from ..library.cards import cards_in, unreadable_in
 from ..library.sets import Copied, export_set, find_set, import_set, verified
 from ..schema import Factor, Percent, Seed, Stages, Threads
-from ..task import DEFAULT
+from ..task import DEFAULT, TASKS
 from ..training.events import (
     Events,
     Finished,
@@ -36,7 +38,7 @@ from ..training.events import (
 )
 from ..training.run_folder import EVENTS, START, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
-from .flags import Commands, Context, add_geometry, one, tell
+from .flags import Commands, Context, add_geometry, one, refuse, require_only, tell
 from .queue import configure_queue, run_queue
 
 if TYPE_CHECKING:
@@ -54,23 +56,23 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         "--learn",
-        type=Path,
+        type=one(Path),
         nargs="+",
         action="extend",
         metavar="PATH",
         help="folder with training cubes or pictures; for an adaptation also files",
     )
-    add_geometry(parser, several_masks=True, of_scenes=True)
-    parser.add_argument("--photographs", type=Path, action="append", default=[], metavar="FOLDER")
+    add_geometry(parser, several_masks=True)
+    parser.add_argument("--photographs", type=one(Path), action="append", default=[], metavar="FOLDER")
     parser.add_argument("--recipe", metavar="NAME|FILE", help="default: the small one of the task")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the training")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the training in this folder")
+    parser.add_argument("--out", type=one(Path), metavar="RUN", help="folder of the training")
+    parser.add_argument("--resume", type=one(Path), metavar="RUN", help="go on with the training in this folder")
     parser.add_argument("--phase", choices=("backbone", "adapters"), help="only this phase (default: both)")
     parser.add_argument("--variant", choices=("lorun", "share", "block"))
     parser.add_argument("--stages", type=one(Stages), metavar="K")
     parser.add_argument("--gamma", type=one(Percent), metavar="PERCENT")
     parser.add_argument("--seed", type=one(Seed))
-    parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
+    parser.add_argument("--device", help="cpu, cuda:0, mps or auto (default cpu)")
     parser.add_argument("--threads", type=one(Threads), metavar="N", help="CPU threads (default: the quickest)")
     parser.add_argument("--events", choices=("text", "json"), default="text")
     configure_adapting(parser)
@@ -86,10 +88,44 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
     leaves with 130.
     """
     if args.queue is not None:
+        require_only(args, {"queue", "status", "threads", "events"}, "for a queue, as it is described in its file")
         return run_queue(args, context, configure_train, _run_one)
-    if args.status:
-        raise LorunError("--status tells how the trainings of a queue stand. Name it with --queue FILE.")
+    if args.status or args.json:
+        raise LorunError("--status and --json tell how the trainings of a queue stand. Name it with --queue FILE.")
     return _run_one(args, context)
+
+
+_ALWAYS = {"device", "threads", "events"}
+_ADAPTED = {
+    "adapt",
+    "route",
+    "data",
+    "check",
+    "like",
+    "noise",
+    "random_masks",
+    "steps",
+    "set",
+    "recipe",
+    "seed",
+    "task",
+}
+
+
+def _require_heeded(args: argparse.Namespace) -> None:
+    """Refuses flags of another kind of training than the one that was asked for."""
+    if args.resume is not None:
+        require_only(args, {"resume", *_ALWAYS}, "when a training is resumed: it goes on as it was begun")
+    elif args.probe:
+        known = {"probe", *_ADAPTED, *_ALWAYS, *all_fields(), *all_companions()}
+        require_only(args, known, "for --probe, which tries every preset and writes nothing")
+    elif args.adapt is not None:
+        known = {"out", "name", "preset", *_ADAPTED, *_ALWAYS, *all_fields(), *all_companions()}
+        require_only(args, known, "for an adaptation: its set says how it was trained")
+    else:
+        known = {"data", "photographs", "recipe", "out", "phase", "variant", "stages", "gamma", "seed", "task"}
+        known |= {"mask", "ratio", *_ALWAYS}
+        require_only(args, known, "for a training from the start: its recipe says all. To adapt a set, add --adapt")
 
 
 def _run_one(args: argparse.Namespace, context: Context) -> int:
@@ -101,9 +137,10 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
     from ..training.steering import CommandFile, Listening, steered
     from ..training.train import resume
 
+    _require_heeded(args)
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    team, device = join_team(require_device(args.device))
+    team, device = join_team(require_device(args.device or "cpu"))
     if args.probe:
         return _probe(args, context, device)
     if args.resume is not None:
@@ -136,9 +173,15 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team: Team) 
     if len(args.data) != 1:
         raise LorunError(f"{len(args.data)} paths were given with --data; a training from the start takes one folder.")
     recipe = _recipe(args, context)
+    if TASKS[recipe.task].is_photograph:
+        refuse(
+            [f"--{name}" for name in ("mask", "photographs") if getattr(args, name)], f"for {TASKS[recipe.task].short}"
+        )
     masks = [Path(mask) for mask in args.mask]
     material = find_material(args.data[0], task=recipe.task, masks=masks, photographs=args.photographs)
-    phases = None if args.phase is None else [phase for phase in recipe.phases if _belongs(phase, args.phase)]
+    phases = [phase for phase in recipe.phases if args.phase is None or _belongs(phase, args.phase)]
+    if not phases:
+        raise LorunError(f"The recipe has no steps for {args.phase or 'any phase'}; give it some, or choose another.")
     return args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
 
 
@@ -224,7 +267,7 @@ def configure_adapters(parser: argparse.ArgumentParser) -> None:
         for positional in sets:
             sub.add_argument(positional, metavar=positional.upper(), help="name of a set in the library, or a file")
         if output:
-            sub.add_argument("-o", "--output", type=Path, required=True, help="file of the new set (.safetensors)")
+            sub.add_argument("-o", "--output", type=one(Path), required=True, help="file of the new set (.safetensors)")
         return sub
 
     action("list", "the sets of the library")
@@ -239,13 +282,15 @@ def configure_adapters(parser: argparse.ArgumentParser) -> None:
     sub = action("ablate", "a set with one stage running the shared backbone", "set", output=True)
     sub.add_argument("--stage", type=one(Stages), required=True, metavar="K")
     sub = action("export", "copies of a set and its backbone for somebody else", "set")
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("-o", "--output", type=one(Path), required=True, metavar="FOLDER")
     sub.add_argument("--half", action="store_true", help="factors of 16 bits: half the size, a hash of its own")
     sub = action("import", "check a set from a file and put it into the library", "set")
 
 
 def run_adapters(args: argparse.Namespace, context: Context) -> int:
     """`lorun adapters`: lists, inspects and makes adapter sets."""
+    if args.action in ("scale", "interpolate", "ablate"):
+        _require_new(args.output)
     report = _ACTIONS[args.action](args, context)
     if args.json:
         print(json.dumps(report, indent=2, allow_nan=False))
@@ -292,6 +337,12 @@ def _recipe(args: argparse.Namespace, context: Context) -> Recipe:
     if path.suffix != ".toml" and context.resources is not None:
         path = context.resources / "recipes" / f"{path}.toml"
     recipe = read_recipe(path)
+    if args.task not in (None, recipe.task):
+        raise LorunError(
+            f"The recipe {path.stem} is for {recipe.task}; --task {args.task} was given. Choose one of both."
+        )
+    if args.gamma is not None and (args.variant or recipe.variant) != "lorun":
+        refuse(["--gamma"], f"for the variant {args.variant or recipe.variant}, which has no adapters")
     network = recipe.network if args.stages is None else replace(recipe.network, num_stages=args.stages, num_blocks=1)
     training = recipe.training if args.seed is None else replace(recipe.training, seed=args.seed)
     training = training if args.threads is None else replace(training, threads=args.threads)
@@ -329,7 +380,10 @@ def _sentence(event: TrainEvent) -> str:
 def _list(args: argparse.Namespace, context: Context) -> list[dict[str, Any]]:
     cards = list(cards_in(context.library))
     backbones = {card.hash: card.name for card in cards if card.kind == "backbone"}
-    return [
+    problems = [
+        {"name": own.name, "path": str(own.path), "problem": own.reason} for own in unreadable_in(context.library)
+    ]
+    return problems + [
         {
             "name": card.name,
             "task": card.task,
@@ -440,16 +494,21 @@ def _pair(args: argparse.Namespace, context: Context) -> tuple[Model, Model]:
     return first, second
 
 
+def _require_new(path: Path) -> None:
+    """Refuses what no new set can be written to."""
+    if path.suffix != ".safetensors":
+        raise FileError(f"{path} was given for the new set; a name ending in .safetensors was expected.")
+    if path.exists():
+        raise FileError(f"{path} already exists. Choose another name.")
+    require_place(path)
+
+
 def _written(
     args: argparse.Namespace, context: Context, model: Model, adapters: AdapterSet, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The new set in its file; its metrics are no longer known."""
     from ..library.model import save_adapters
 
-    if args.output.suffix != ".safetensors":
-        raise FileError(f"{args.output} was given for the new set; a name ending in .safetensors was expected.")
-    if args.output.exists():
-        raise FileError(f"{args.output} already exists. Choose another name.")
     card = {**model.card, "metrics": {}, "made_from": dict(origin)}
     changed = replace(model.with_adapters(adapters), card=card)
     digest = save_adapters(args.output, changed, backbone_hash=model.card["backbone_hash"])

@@ -37,12 +37,7 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
     no file, or cannot be written.
     """
     path = Path(path)
-    try:
-        _require_file(path, protected)
-        temporary = beside(path)
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise FileError(f"Nothing can be written to {path.parent}: {error.strerror}. Choose another folder.") from error
+    temporary = _begun(path, protected)
     try:
         yield temporary
         with open(temporary, "rb+") as stream:
@@ -57,14 +52,39 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
         temporary.unlink(missing_ok=True)
 
 
-def _require_file(path: Path, protected: Iterable[Path | str]) -> None:
-    """Raises a FileError where `path` is an input, or something that a file must not take the place of."""
-    if path.is_dir():
-        raise FileError(f"{path} is a folder; the name of a file was expected. Add a file name.")
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} is a device or a pipe; the name of a file was expected. Choose another name.")
-    for given in protected:
-        if path.exists() and Path(given).exists() and path.samefile(given):
-            raise FileError(
-                f"{path} belongs to the files that were opened; those are never overwritten. Choose another name."
-            )
+def require_place(path: Path, *, protected: Iterable[Path | str] = ()) -> None:
+    """Refuses what no file can be written to, before the work whose result is to lie there.
+
+    That is a folder, a device, one of the `protected` files, and a folder that takes no file.
+    """
+    _begun(path, protected).unlink(missing_ok=True)
+
+
+def made_folder(folder: Path) -> Path:
+    """The folder, which is made where it is not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"The folder {folder} cannot be made: {error.strerror or error}. Choose another one."
+        ) from error
+    return folder
+
+
+def _begun(path: Path, protected: Iterable[Path | str]) -> Path:
+    """An empty file beside `path`, where a file may take the place of what lies there."""
+    try:
+        if path.is_dir():
+            raise FileError(f"{path} is a folder; the name of a file was expected. Add a file name.")
+        if path.exists() and not path.is_file():
+            raise FileError(f"{path} is a device or a pipe; the name of a file was expected. Choose another name.")
+        for given in protected:
+            if path.exists() and Path(given).exists() and path.samefile(given):
+                raise FileError(
+                    f"{path} belongs to the files that were opened; those are never overwritten. Choose another name."
+                )
+        temporary = beside(path)
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise FileError(f"Nothing can be written to {path.parent}: {error.strerror}. Choose another folder.") from error
+    return temporary

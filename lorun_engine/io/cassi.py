@@ -145,6 +145,7 @@ CHANGES = (
         usual=50,
     ),
 )
+OF_CAMERA = ("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "mask_shift")
 USUAL_BANDS = 28
 _SATURATED = 0.01  # of the pixels
 
@@ -297,6 +298,8 @@ def cameras(said: Said) -> Mapping[str, Camera]:
         )
     )
     mask = said.arrays.get("mask")
+    if mask is None and any(turn is not None for turn in (options.flip, options.rotate, options.mask_shift)):
+        raise GeometryError("A mask is to be turned or moved, but none was named. Name it with --mask.")
     if is_turned and mask is not None and mask.ndim == 3:
         mask = np.ascontiguousarray(mask[::-1])
     wavelengths_nm = None if stated is None else np.asarray(geometry.wavelengths_nm, dtype=np.float64)

@@ -57,6 +57,7 @@ CHANGES = (
         of_scenes=True, unit=" %", least=0.2, usual=25,
     ),
 )  # fmt: skip
+OF_CAMERA = ("ratio",)
 ORDERS = ("row", "column")
 _MOST_SOLUTIONS = 6  # image sizes named in a sentence
 _ALIKE = 1e-3  # relative difference of two roughnesses that says nothing
@@ -189,6 +190,8 @@ def cameras(said: Said) -> Mapping[str, Camera]:
     from ..tasks.cs import CsCamera, cosine_sampling, random_sampling
 
     named, own = said.arrays.get("sampling"), said.sampling
+    if said.ratio is not None and (named is not None or (own is not None and not said.adapts)):
+        raise GeometryError("--ratio makes a new matrix, and there is one already. Leave --ratio out.")
     if named is not None:
         return {"": CsCamera(said.noise, sampling=named)}
     if said.adapts and said.ratio is not None:

@@ -24,8 +24,8 @@ class Reading(Protocol):
     `ROLES` maps every role to the keys in circulation, `NUM_AXES` to how many axes longer than 1 such an array has,
     `FILE_WORDS` to words in file names, `AXES` to the axes of arrays whose file does not label them. `COMPANIONS` maps
     roles whose files have a flag of their own to its help. `OPTIONS` are the corrections that mean something for the
-    task, its own before the common ones; `CHANGES` those that a "what if" offers. `GEOMETRY` is the class of what
-    files are resolved to.
+    task, its own before the common ones; `CHANGES` those that a "what if" offers, `OF_CAMERA` the names of those that
+    `cameras` heeds. `GEOMETRY` is the class of what files are resolved to.
     """
 
     ROLES: Mapping[str, tuple[str, ...]]
@@ -35,6 +35,7 @@ class Reading(Protocol):
     COMPANIONS: Mapping[str, str]
     OPTIONS: tuple[Option, ...]
     CHANGES: tuple[Option, ...]
+    OF_CAMERA: tuple[str, ...]
     GEOMETRY: type
 
     def claims(self, found: Sequence[FoundArray], options: OpenOptions) -> bool:
@@ -86,6 +87,17 @@ def all_options() -> list[Option]:
     """The rows of all tasks, each once: those of every task in turn, then those that are shared."""
     own = [option for task in TASKS for option in reading_of(task).OPTIONS]
     return list(dict.fromkeys([*(option for option in own if option not in COMMON), *COMMON]))
+
+
+def flag_of(field: str) -> str:
+    """The flag of a field of OpenOptions or of a word for commands that measure scenes; of others the usual one."""
+    every = [option for task in TASKS for option in (*reading_of(task).OPTIONS, *reading_of(task).CHANGES)]
+    return next((option.flag for option in every if option.field == field), f"--{field.replace('_', '-')}")
+
+
+def all_fields() -> set[str]:
+    """The fields of all rows of all tasks."""
+    return {option.field for task in TASKS for option in (*reading_of(task).OPTIONS, *reading_of(task).CHANGES)}
 
 
 def all_companions() -> tuple[str, ...]:

@@ -62,6 +62,7 @@ OPTIONS = (
     *(INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY),
 )
 CHANGES = (_KERNEL, _SCALE)
+OF_CAMERA = ("kernel", "scale", "border")
 USUAL_SCALE = 2
 LARGEST_KERNEL = 64  # pixels a side; a larger image is a picture
 

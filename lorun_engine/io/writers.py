@@ -45,13 +45,22 @@ def write_cube(
     is overwritten.
     """
     path = Path(path)
-    write = {**CUBE_FORMATS, **PICTURE_FORMATS}.get(path.suffix.lower())
-    if write is None:
+    require_cube_name(path, num_bands=len(image))
+    write = {**CUBE_FORMATS, **PICTURE_FORMATS}[path.suffix.lower()]
+    write(path, np.asarray(image, dtype=np.float32), wavelengths_nm, attributes, tuple(protected))
+
+
+def require_cube_name(path: Path, *, num_bands: int | None = None, with_stages: bool = False) -> None:
+    """Refuses a name that ends like no file that a cube of so many bands, or its stages, can be written to."""
+    if with_stages and path.suffix.lower() not in HDF5_SUFFIXES:
+        raise FileError(f"{path.name} cannot hold stages; HDF5 can. Choose a name that ends in .h5.")
+    if path.suffix.lower() not in {**CUBE_FORMATS, **PICTURE_FORMATS}:
         raise FileError(
             f"{path.name} ends in {path.suffix or 'nothing'}; cubes are written as {', '.join(CUBE_FORMATS)}. "
             "Choose one of these."
         )
-    write(path, np.asarray(image, dtype=np.float32), wavelengths_nm, attributes, tuple(protected))
+    if path.suffix.lower() in PICTURE_FORMATS and num_bands not in (None, 1, 3):
+        raise FileError(f"{path.name}: a PNG holds grey or colours, this has {num_bands} bands. Choose another format.")
 
 
 @contextmanager
@@ -59,8 +68,7 @@ def cube_file(
     path: Path | str, *, wavelengths_nm: np.ndarray | None, protected: Iterable[Path | str] = ()
 ) -> Iterator[CubeFile]:
     """An HDF5 cube to which stages are added while a restoration runs; it appears only if `finish` was called."""
-    if Path(path).suffix.lower() not in HDF5_SUFFIXES:
-        raise FileError(f"{Path(path).name} cannot hold stages; HDF5 can. Choose a name that ends in .h5.")
+    require_cube_name(Path(path), with_stages=True)
     with suppress(_Unfinished), replacing(path, protected=protected) as temporary:
         with _new_hdf5_on_disk(temporary) as (file, disk):
             cube = CubeFile(file, wavelengths_nm, disk)
@@ -111,8 +119,7 @@ def write_measurement(
 ) -> None:
     """Writes a measurement as HDF5 with what decoding needs, its reference and wavelengths; opens without a flag."""
     path = Path(path)
-    if path.suffix.lower() not in HDF5_SUFFIXES:
-        raise FileError(f"{path.name} ends in {path.suffix or 'nothing'}; measurements are written as HDF5. Use .h5.")
+    require_measurement_name(path)
     companions, known = reading_of(measurement.task).stored(measurement)
     with replacing(path, protected=protected) as temporary, _new_hdf5(temporary) as file:
 
@@ -129,6 +136,12 @@ def write_measurement(
         if measurement.input_scale is not None:
             file.attrs["input_scale"] = measurement.input_scale
         file.attrs.update({"task": measurement.task, **known, **attributes})
+
+
+def require_measurement_name(path: Path) -> None:
+    """Refuses a name that ends like no file that a measurement can be written as."""
+    if path.suffix.lower() not in HDF5_SUFFIXES:
+        raise FileError(f"{path.name} ends in {path.suffix or 'nothing'}; measurements are written as HDF5. Use .h5.")
 
 
 def write_spectra_csv(
@@ -320,10 +333,6 @@ def _write_png(
 ) -> None:
     from PIL import Image
 
-    if len(image) not in (1, 3):
-        raise FileError(
-            f"{path.name}: a PNG holds grey or colours, this has {len(image)} bands. Choose another format."
-        )
     pixels = np.round(np.nan_to_num(image).clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
     with replacing(path, protected=protected) as temporary:
         Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels).save(temporary, format="PNG")

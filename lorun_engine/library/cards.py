@@ -168,6 +168,11 @@ def unreadable_in(library: Sequence[Path]) -> list[Unreadable]:
     return [entry for entry in files_in(library) if isinstance(entry, Unreadable)]
 
 
+def reason_against(name: str, library: Sequence[Path]) -> str:
+    """Why the file of this name in the library cannot be read, or ""."""
+    return next((entry.reason for entry in unreadable_in(library) if entry.name == name), "")
+
+
 def files_in(library: Sequence[Path]) -> Iterator[Card | Unreadable]:
     """All weights files in the library's folders; other people's are passed over."""
     for folder in library:

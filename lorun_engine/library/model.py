@@ -30,7 +30,7 @@ from ..physics import LinearPhysics
 from ..schema import read
 from ..task import TASKS
 from ..tasks.gap_tv import GapTv
-from .cards import Card, backbone_of, card_text, cards_in, content_hash, read_card
+from .cards import Card, backbone_of, card_text, cards_in, content_hash, read_card, reason_against
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
 FEWEST_BANDS, MOST_BANDS = 8, 64
@@ -174,6 +174,8 @@ def open_decoder(name: str, *, library: Sequence[Path], task: str | None = None)
     for card in cards_in(library):
         if card.kind == "adapters" and card.name == name and task in (None, card.task):
             return load_model(card.path, library=library)
+    if reason := reason_against(name, library):
+        raise ModelError(reason)
     names = ", ".join(entry.name for entry in list_decoders(library, task=task))
     suffix = f" for {task}" if task else ""
     raise LorunError(

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FileError, LorunError, ModelError
-from ..io import replacing
-from .cards import Card, backbone_of, cards_in, read_card, with_remarks
+from ..io import made_folder, replacing
+from .cards import Card, backbone_of, cards_in, read_card, reason_against, with_remarks
 
 if TYPE_CHECKING:
     from .model import Model
@@ -88,6 +88,8 @@ def find_set(name: str, library: Sequence[Path]) -> Card:
     for card in cards_in(library):
         if card.kind == "adapters" and card.name == name:
             return card
+    if reason := reason_against(name, library):
+        raise ModelError(reason)
     raise LorunError(
         f"The adapter set {name!r} is neither in the library nor a file. `lorun adapters list` names them."
     )
@@ -107,7 +109,7 @@ def export_set(card: Card, library: Sequence[Path], folder: Path, *, half: bool 
     With `half` the copy has factors of 16 bits, and so a hash of its own.
     """
     model, backbone = verified(card, library)
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     copied, target = _copied(card, backbone, folder, card.name), folder / f"{card.name}{SUFFIX}"
     if half and target in copied.written:
         from .model import save_adapters  # brings torch
@@ -137,7 +139,7 @@ def import_set(
     known = next((entry for entry in sets_in(library) if entry.card.hash == card.hash), None)
     if known is not None and known.backbone is not None:
         return Copied(known.card.name, backbone.name, ())
-    library[-1].mkdir(parents=True, exist_ok=True)
+    made_folder(library[-1])
     copied = _copied(card, backbone, library[-1], name)
     target = library[-1] / f"{name}{SUFFIX}"
     if target in copied.written:

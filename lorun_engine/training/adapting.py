@@ -19,7 +19,7 @@ import torch
 
 from ..decoding.evaluate import evaluate
 from ..errors import FileError, LorunError
-from ..io import OpenOptions, replacing
+from ..io import OpenOptions, made_folder, replacing
 from ..library.cards import Card, backbone_of, read_card
 from ..schema import hints_of, parsed, read
 from ..tasks.camera import Camera
@@ -69,7 +69,7 @@ class Adaptation:
         """The material of this adaptation in `folder`: camera, starting set and its backbone are copied there."""
         if (folder / CHECKPOINT).exists():
             raise FileError(f"{folder} already holds a training. Resume it, or choose another folder.")
-        folder.mkdir(parents=True, exist_ok=True)
+        made_folder(folder)
         backbone = backbone_of(self.card, self.library)
         save_camera(self.camera, folder / CAMERA)
         for source, name in ((backbone.path, "backbone.safetensors"), (self.card.path, START)):

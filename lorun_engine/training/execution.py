@@ -16,6 +16,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from ..decoding.execution import why_not_compiled
 from ..training_data.dataset import Sample
 from .learning import gradients
 from .pool import StartPool
@@ -61,9 +62,13 @@ def settle(state: TrainingState, pool: StartPool) -> str | None:
     From then on the process has the recipe's threads. Nothing else of the state is changed.
     """
     message = None
+    training = state.recipe.training
+    if training.compiled and (reason := why_not_compiled(state.device.type)):
+        state.recipe = replace(state.recipe, training=replace(training, compiled=False))
+        message = f"The network cannot be compiled here ({reason}); it is computed as it is."
     if state.recipe.training.precision == AUTO:
-        way, message = _of_a_gpu(state) if state.device.type != "cpu" else _of_this_processor(state, pool)
-        state.recipe = way.of(state.recipe)
+        way, said = _of_a_gpu(state) if state.device.type != "cpu" else _of_this_processor(state, pool)
+        state.recipe, message = way.of(state.recipe), said if message is None else f"{message} {said}"
     if state.recipe.training.threads:
         torch.set_num_threads(state.recipe.training.threads)
     return message

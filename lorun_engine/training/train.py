@@ -25,6 +25,7 @@ from torch import Tensor
 from ..decoding.evaluate import evaluate
 from ..decoding.restore import restore
 from ..errors import FileError, LorunError, NumericalError
+from ..io import made_folder
 from ..library.model import Model, backbone_hash, load_model, save_adapters, save_backbone
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
@@ -78,7 +79,7 @@ def train(
     """
     if team.leads and (run / CHECKPOINT).exists():
         raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
-    run.mkdir(parents=True, exist_ok=True)
+    made_folder(run)
     phases = recipe.phases if phases is None else tuple(phases)
     state = TrainingState.new(recipe, material, phases, torch.device(device), team)
     if phases[0] == "adapters" and state.adapted is None:

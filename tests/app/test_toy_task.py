@@ -90,7 +90,7 @@ def training_set(material, data, *, bands, step):
 FILES = SimpleNamespace(
     ROLES={"measurement": ("measurement", "y"), "reference": ("reference",)},
     **{"NUM_AXES": {"measurement": (2,), "reference": (2,)}, "FILE_WORDS": {}, "AXES": {}, "COMPANIONS": {}},
-    **{"OPTIONS": (INPUT_SCALE, KEY), "CHANGES": (), "GEOMETRY": SimpleNamespace},
+    **{"OPTIONS": (INPUT_SCALE, KEY), "CHANGES": (), "OF_CAMERA": (), "GEOMETRY": SimpleNamespace},
     claims=lambda found, options: False,
     by_shape=lambda found, free, taken: [],
     prepared=lambda arrays, options: {role: array.reshape(1, *array.shape[-2:]) for role, array in arrays.items()},
