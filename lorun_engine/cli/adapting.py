@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..tasks.camera import Camera
     from ..training.adapting import Adaptation
     from ..training.recipe import Recipe
+    from ..training_data.folders import Found
 
 PRESETS = ("quick", "standard", "thorough")
 
@@ -52,7 +53,8 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
 def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptation, Recipe]:
     """What the flags ask for, its files looked at, and the recipe."""
     from ..training.adapting import Adaptation
-    from ..training_data.own_files import OwnFiles, examined, files_among, with_shared_scale
+    from ..training_data.folders import found_among
+    from ..training_data.own_files import OwnFiles, examined, with_shared_scale
 
     args.route = args.route or "scenes"
     card = find_set(args.adapt, context.library)
@@ -64,12 +66,12 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     like = open_measurement(args.like, options) if args.like else None
     camera = _camera(args, options, card, like)
     own = tuple(path for path, _ in given.values())
-    learn = files_among(args.data or [])
+    learn, check = found_among(args.data or []), found_among(args.check)
     if args.route != "scenes":
-        options = with_shared_scale(options, [*learn, *files_among(args.check)], own or tuple(args.like[1:]))
+        options = with_shared_scale(options, [*learn.files, *check.files], own or tuple(args.like[1:]))
     reading = OwnFiles(args.route, camera, options, own or tuple(args.like[1:]))
-    if not learn and not args.check:
-        learn = _built_in(args, context, card)
+    if not learn.files and not args.check:
+        learn = replace(_built_in(args, context, card), notes=learn.notes)
     recipe = _recipe(args, context, card, camera, has_files=bool(args.data))
     if camera.new_sampling() is not None and args.route != "scenes":
         raise LorunError("A new sampling matrix is learned from scenes; samples that exist have theirs. Give scenes.")
@@ -78,7 +80,7 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
         context.library,
         camera,
         args.route,
-        examined(learn, files_among(args.check), reading),
+        examined(learn.files, check.files, reading, notes=(*learn.notes, *check.notes)),
         options,
         reading.companions,
         tuple(path.absolute() for path in args.like),
@@ -147,10 +149,10 @@ def _camera(args: argparse.Namespace, options: OpenOptions, card: Card, like: Me
 
 def _first_capture(args: argparse.Namespace, options: OpenOptions) -> Measurement:
     """The first measurement that can be opened: the camera is that of all."""
-    from ..training_data.own_files import files_among
+    from ..training_data.folders import found_among
 
     own, reasons = [file for file, _ in companions(_one_mask(args)).values()], []
-    for path in files_among(args.data):
+    for path in found_among(args.data).files:
         try:
             return open_measurement([path, *own], options)
         except LorunError as error:
@@ -158,14 +160,16 @@ def _first_capture(args: argparse.Namespace, options: OpenOptions) -> Measuremen
     raise LorunError(f"None of {len(reasons)} files is a measurement. {reasons[0] if reasons else 'Give some.'}")
 
 
-def _built_in(args: argparse.Namespace, context: Context, card: Card) -> list[Path]:
+def _built_in(args: argparse.Namespace, context: Context, card: Card) -> Found:
     """The program's own sample where no scenes were given."""
     if args.route != "scenes":
         raise LorunError(f"The route {args.route} needs measurements. Give them with --data.")
+    from ..training_data.folders import Found
+
     if context.resources is None:
-        return []
+        return Found()
     sample = context.resources / "samples" / TASKS[card.task].sample
-    return [sample] if sample.is_file() else []
+    return Found((sample,) if sample.is_file() else ())
 
 
 def _recipe(args: argparse.Namespace, context: Context, card: Card, camera: Camera, *, has_files: bool) -> Recipe:

@@ -1,6 +1,7 @@
 """The command line: the window's twin, the same engine calls. `lorun COMMAND --help` describes every flag.
 
-Exit codes: 0 done, 1 a LorunError (one sentence on stderr), 2 wrong usage, 130 cancelled. With `--json` one JSON
+Exit codes: 0 done, 1 a LorunError (one sentence on stderr), 2 wrong usage, 130 after Ctrl-C, 143 after SIGTERM, 129
+after SIGHUP. With `--json` one JSON
 document goes to stdout and nothing else; progress goes to stderr.
 """
 
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import platform
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -54,8 +55,10 @@ from .flags import (
     open_options,
     print_json,
     require_meant,
+    say_nothing_more,
     tell,
 )
+from .interrupts import exit_code, interruptible
 
 if TYPE_CHECKING:
     from ..decoder import Decoder
@@ -75,24 +78,36 @@ def main(
         sys.stdout.reconfigure(errors="backslashreplace")
     args = _parser().parse_args(list(argv))  # leaves with 2 on wrong usage
     try:
-        return int(args.run(args, Context(tuple(library), resources, remembered)))
+        with interruptible():
+            return _answered(args, Context(tuple(library), resources, remembered))
+    except KeyboardInterrupt as told:
+        tell("lorun: cancelled")
+        return exit_code(getattr(told, "number", signal.SIGINT))
+
+
+def _answered(args: argparse.Namespace, context: Context) -> int:
+    """Runs a command and says in a sentence what went wrong; its exit code."""
+    try:
+        code = int(args.run(args, context))
+        sys.stdout.flush()
+        return code
     except LorunError as error:
         tell(f"lorun: {error}")
         return 1
     except BrokenPipeError:  # whoever read our output has had enough, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say_nothing_more()
         return 0
     except OSError as error:  # of a file or a folder that was named: nothing else is asked of the system
         if error.errno is None:
             raise
-        tell(f"lorun: {error.filename or 'A file'}: {error.strerror}. Check the path, its permissions and the disk.")
+        if error.filename is None:
+            say_nothing_more()
+        subject = error.filename or "The output"
+        tell(f"lorun: {subject} could not be used: {error.strerror}. Free space, or check the path and its rights.")
         return 1
     except MemoryError:
         tell("lorun: The memory of this computer is full. Crop the file, or close other programs.")
         return 1
-    except KeyboardInterrupt:
-        tell("lorun: cancelled")
-        return 130
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,7 +274,14 @@ def files_in(folder: Path) -> Sequence[Path]:
 def tell(sentence: str) -> None:
     """Says something to the person at the terminal, on stderr."""
     if sys.stderr is not None:  # a windowed frozen program has none
-        print(sentence, file=sys.stderr, flush=True)
+        with suppress(OSError):  # a terminal that was closed
+            print(sentence, file=sys.stderr, flush=True)
+
+
+def say_nothing_more() -> None:
+    """Lets what is said on stdout go nowhere from now on: nobody is there to read it, or its disk is full."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any], args: argparse.Namespace) -> None:

@@ -6,9 +6,7 @@ import argparse
 import json
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +15,8 @@ from typing import Any, NoReturn
 from ..errors import FileError, LorunError
 from ..training.queue import FINISHED, Queue, Standing, held, holds_checkpoint, read_queue, remembered, standing
 from .flags import Context, one, tell
+from .interrupts import exit_code
 
-_CANCELLED = 130
 _OF_THE_QUEUE = ("queue", "status", "json", "events", "probe")  # words that no training in it has
 _OF_THE_PROCESS = ("device", "threads", "events")  # words that a training goes on with
 _FILES = ("mask", "sampling")  # FILE::KEY
@@ -49,7 +47,7 @@ def run_queue(args: argparse.Namespace, context: Context, configure: Configure, 
         return _tell_status(queue, trainings, args)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise LorunError("A queue runs in one process. Start it without torchrun.")
-    with held(queue) as memory, _sigterm_as_interrupt():
+    with held(queue) as memory:
         if queue.priority and hasattr(os, "nice"):
             os.nice(queue.priority)
         for name, words in trainings.items():
@@ -59,42 +57,35 @@ def run_queue(args: argparse.Namespace, context: Context, configure: Configure, 
                 memory.write(running=name)
                 _say(standing(run, name=name, runs=True), args)
                 try:
-                    code = _run(words, context, train)
+                    code = _run(words, context, configure, train)
                 except LorunError as error:
                     memory.failures[name], code = str(error), 1
                 memory.write(running=None)
             _say(standing(run, name=name, failure=memory.failures.get(name)), args)
-            if code == _CANCELLED:
-                return _CANCELLED
+            if code > exit_code(0):  # told to end
+                return code
         return 1 if set(memory.failures) & set(trainings) else 0
 
 
-def _run(words: argparse.Namespace, context: Context, train: Train) -> int:
+def _run(words: argparse.Namespace, context: Context, configure: Configure, train: Train) -> int:
     """Begins or resumes one training and follows it to its end; its exit code."""
     import torch
 
     run, threads = _folder(words), torch.get_num_threads()
     if holds_checkpoint(run):
-        kept = {name: value if name in _OF_THE_PROCESS else None for name, value in vars(words).items()}
-        words = argparse.Namespace(**{**kept, "resume": run})
+        words = _resuming(words, run, configure)
     try:
         return train(words, context)
     finally:
         torch.set_num_threads(threads)  # the next training may ask for no number
 
 
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """What tells the process to end between two trainings, or before a first step, cancels as Ctrl-C does."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:  # only the main thread hears signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _resuming(words: argparse.Namespace, run: Path, configure: Configure) -> argparse.Namespace:
+    """The words that go on with the training in `run`, which `words` began."""
+    again = _parser(configure).parse_args([f"--resume={run}"])
+    for name in _OF_THE_PROCESS:
+        setattr(again, name, getattr(words, name))
+    return again
 
 
 # ---- how they stand ----------------------------------------------------------------------------------------------
@@ -142,10 +133,15 @@ class _Words(argparse.ArgumentParser):
         raise LorunError(message)
 
 
-def _trainings(queue: Queue, args: argparse.Namespace, configure: Configure) -> dict[str, argparse.Namespace]:
-    """The words of every training by the name of its folder, as the command line would give them."""
+def _parser(configure: Configure) -> argparse.ArgumentParser:
     parser = _Words(prog="lorun train", add_help=False, allow_abbrev=False)
     configure(parser)
+    return parser
+
+
+def _trainings(queue: Queue, args: argparse.Namespace, configure: Configure) -> dict[str, argparse.Namespace]:
+    """The words of every training by the name of its folder, as the command line would give them."""
+    parser = _parser(configure)
     found: dict[str, argparse.Namespace] = {}
     for number, table in enumerate(queue.trainings, 1):
         where = f"Training {number} of {queue.path}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,20 @@ from ..training.events import (
     Validated,
     line_of,
 )
-from ..training.run_folder import EVENTS, START, open_log
+from ..training.run_folder import EVENTS, START, log_event, open_log
 from .adapting import adaptation_of, configure_adapting, probe_document
-from .flags import Commands, Context, add_geometry, one, refuse, require_only, tell
+from .flags import Commands, Context, add_geometry, one, refuse, require_only, say_nothing_more, tell
+from .interrupts import Listening, exit_code
 from .queue import configure_queue, run_queue
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from ..library.model import Model
     from ..networks.lora import AdapterSet
     from ..training.distributed import Team
     from ..training.recipe import Recipe
-    from ..training_data.own_files import Examined
-
-_CANCELLED = 130  # as the command line leaves after an interrupt
+    from ..training.state import Moved
 
 
 def configure_train(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +86,8 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
     queue of those.
 
     Words added to RUN/commands, one a line, are obeyed after a step: pause, continue, validate, checkpoint, preview,
-    stop, discard. Told to end (SIGTERM, Ctrl-C) or with nobody to read its events, it writes a checkpoint first and
-    leaves with 130.
+    stop, discard. Told to end (SIGTERM, SIGHUP, Ctrl-C) or with nobody to read its events, it writes a checkpoint
+    first.
     """
     if args.queue is not None:
         require_only(args, {"queue", "status", "threads", "events"}, "for a queue, as it is described in its file")
@@ -115,7 +117,8 @@ _ADAPTED = {
 def _require_heeded(args: argparse.Namespace) -> None:
     """Refuses flags of another kind of training than the one that was asked for."""
     if args.resume is not None:
-        require_only(args, {"resume", *_ALWAYS}, "when a training is resumed: it goes on as it was begun")
+        known = {"resume", "data", "mask", "photographs", *_ALWAYS}  # where its files lie now
+        require_only(args, known, "when a training is resumed: it goes on as it was begun")
     elif args.probe:
         known = {"probe", *_ADAPTED, *_ALWAYS, *all_fields(), *all_companions()}
         require_only(args, known, "for --probe, which tries every preset and writes nothing")
@@ -134,7 +137,8 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
 
     from ..decoding.device import require_device
     from ..training.distributed import join_team
-    from ..training.steering import CommandFile, Listening, steered
+    from ..training.run_folder import held, run_lock
+    from ..training.steering import CommandFile, steered
     from ..training.train import resume
 
     _require_heeded(args)
@@ -143,32 +147,40 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
     team, device = join_team(require_device(args.device or "cpu"))
     if args.probe:
         return _probe(args, context, device)
-    if args.resume is not None:
-        run, events = args.resume, resume(args.resume, device=device, threads=args.threads, team=team)
-    else:
-        run, events = _begun(args, context, device, team)
-    if not team.leads:
-        for _ in events:
-            pass
-        return 0
-    with Listening(CommandFile(run)) as commands:
-        _follow(
-            steered(events, commands, lambda: resume(run, device=device, threads=args.threads)),
-            run,
-            args,
-            unheard=commands.leave,
-        )
-        return _CANCELLED if commands.is_told else 0
+    run = args.resume or args.out
+    if run is None:
+        raise LorunError("A training needs --out RUN, its folder, or --resume RUN.")
+    lock = run_lock(run)
+    again = partial(resume, run, device=device, threads=args.threads, moved=_moved(args), team=team, lock=lock)
+    events = _begun(args, context, device, team, lock) if args.resume is None else again()
+    with ExitStack() as stack:
+        commands = stack.enter_context(Listening(CommandFile(run) if team.leads else lambda: None))
+        told = stack.enter_context(closing(steered(events, commands, again, team)))
+        if team.leads:
+            stack.enter_context(held(lock))  # in a pause too
+            _follow(told, run, args, unheard=commands.leave)
+        else:
+            deque(told, maxlen=0)
+        return 0 if commands.told is None else exit_code(commands.told)
 
 
-def _begun(args: argparse.Namespace, context: Context, device: str, team: Team) -> tuple[Path, Events]:
-    """The folder and the events of a new training."""
+def _moved(args: argparse.Namespace) -> Moved | None:
+    """Where the files of a training that is resumed lie now, as far as that is said."""
+    from ..training.state import Moved
+
+    if args.resume is None:
+        return None
+    return Moved(tuple(args.data or ()), tuple(map(Path, args.mask)), tuple(args.photographs))
+
+
+def _begun(args: argparse.Namespace, context: Context, device: str, team: Team, lock: FileLock) -> Events:
+    """The events of a new training."""
     from ..training.train import train
     from ..training_data.dataset import find_material
 
     if args.adapt is not None:
-        return _adaptation_begun(args, context, device, team)
-    if args.data is None or args.out is None:
+        return _adaptation_begun(args, context, device, team, lock)
+    if args.data is None:
         raise LorunError("A training needs --data FOLDER and --out RUN, or --resume RUN.")
     if len(args.data) != 1:
         raise LorunError(f"{len(args.data)} paths were given with --data; a training from the start takes one folder.")
@@ -182,30 +194,34 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team: Team) 
     phases = [phase for phase in recipe.phases if args.phase is None or _belongs(phase, args.phase)]
     if not phases:
         raise LorunError(f"The recipe has no steps for {args.phase or 'any phase'}; give it some, or choose another.")
-    return args.out, train(recipe, material, args.out, phases=phases, device=device, team=team)
+    events = train(recipe, material, args.out, phases=phases, device=device, team=team, lock=lock)
+    return _told_first((), material.notes, events)
 
 
-def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team: Team) -> tuple[Path, Events]:
+def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team: Team, lock: FileLock) -> Events:
     """The same of an adaptation; what there is to say of its files comes before its own events."""
+    from ..io import made_folder
     from ..training.adapting import write_plan
+    from ..training.run_folder import held
     from ..training.train import train
 
-    if args.out is None:
-        raise LorunError("An adaptation needs --out RUN, the folder of the training.")
     if team.size > 1:
         raise LorunError("An adaptation runs in one process. Start it without torchrun.")
     adaptation, recipe = adaptation_of(args, context)
-    material = adaptation.into(args.out)
-    write_plan(material, recipe, adaptation.learned)
+    learned = adaptation.learned
+    made_folder(args.out)
+    with held(lock):
+        material = adaptation.into(args.out)
+        write_plan(material, recipe, learned)
+        skipped, notes = ((), ()) if learned is None else (learned.skipped, learned.notes)
+        return _told_first(skipped, notes, train(recipe, material, args.out, device=device, lock=lock))
 
-    return args.out, _told_first(adaptation.learned, train(recipe, material, args.out, device=device, team=team))
 
-
-def _told_first(learned: Examined | None, events: Events) -> Events:
+def _told_first(skipped: Iterable[tuple[Path, str]], notes: Iterable[str], events: Events) -> Events:
     """What there is to say of the files, then `events`, which are sent what this is sent and closed with it."""
-    for path, reason in () if learned is None else learned.skipped:
+    for path, reason in skipped:
         yield Skipped(0.0, str(path), reason)
-    for note in () if learned is None else learned.notes:
+    for note in notes:
         yield Noted(0.0, note)
     yield from events
 
@@ -226,7 +242,7 @@ def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
     return 0
 
 
-def _follow(events: Iterator[TrainEvent], run: Path, args: argparse.Namespace, *, unheard: Callable[[], None]) -> None:
+def _follow(events: Generator[TrainEvent], run: Path, args: argparse.Namespace, *, unheard: Callable[[], None]) -> None:
     """Writes the events down and tells them; at the end of an adaptation the report is written.
 
     `unheard` is called when nobody listens any more: a window that was killed, or `| head`.
@@ -234,24 +250,17 @@ def _follow(events: Iterator[TrainEvent], run: Path, args: argparse.Namespace, *
     from ..training.adapting import with_ends
     from ..training.report import write_report
 
-    is_adaptation = (run / START).is_file()
-    with open_log(run / EVENTS) as log:
-        for event in with_ends(events, run) if is_adaptation else events:
-            line = line_of(event)
-            try:
-                log.write(line.encode() + b"\n")
-                log.flush()
-            except OSError as error:
-                raise FileError(
-                    f"{run / EVENTS} could not be written: {error.strerror or error}. Free space, then resume."
-                ) from error
+    told = with_ends(events, run) if (run / START).is_file() else events
+    with open_log(run / EVENTS) as log, closing(told):
+        for event in told:
+            log_event(log, event)
             if isinstance(event, Finished | Stopped) and event.result is not None:
                 write_report(run)
             if args.events == "json":
                 try:
-                    print(line, flush=True)
-                except BrokenPipeError:
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what else is said goes nowhere
+                    print(line_of(event), flush=True)
+                except OSError:
+                    say_nothing_more()
                     unheard()
             elif not isinstance(event, Step) or event.step % 50 == 1:
                 tell(_sentence(event))

@@ -9,7 +9,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from .execution import Way
 from .own_material import LocalMaterial, known_camera_measures
 from .recipe import AUTO, Recipe, TrainingConfig, recipe_from
 from .run_folder import (
+    BACKBONE,
     BEST,
     BEST_CHECKPOINT,
     CAMERA,
@@ -40,7 +42,9 @@ from .run_folder import (
     RECIPE,
     REPORT,
     START,
+    require_new,
     write_json,
+    write_text,
 )
 from .toml import read_toml, toml_text
 from .train import AdaptationTrial, measured_by
@@ -67,12 +71,10 @@ class Adaptation:
 
     def into(self, folder: Path) -> LocalMaterial:
         """The material of this adaptation in `folder`: camera, starting set and its backbone are copied there."""
-        if (folder / CHECKPOINT).exists():
-            raise FileError(f"{folder} already holds a training. Resume it, or choose another folder.")
-        made_folder(folder)
+        require_new(made_folder(folder))
         backbone = backbone_of(self.card, self.library)
         save_camera(self.camera, folder / CAMERA)
-        for source, name in ((backbone.path, "backbone.safetensors"), (self.card.path, START)):
+        for source, name in ((backbone.path, BACKBONE), (self.card.path, START)):
             _copy(source, folder / name)
         return LocalMaterial(
             folder,
@@ -126,7 +128,7 @@ def adapt_recipe(table: Mapping[str, Any], card: Card, *, settings: Mapping[str,
 
 def write_plan(material: LocalMaterial, recipe: Recipe, examined: Examined | None) -> None:
     """The recipe and the data list, beside the training."""
-    (material.folder / RECIPE).write_text(toml_text(recipe), encoding="utf-8")
+    write_text(material.folder / RECIPE, toml_text(recipe))
     skipped = () if examined is None else examined.skipped
     document = {
         "task": recipe.task,
@@ -139,18 +141,19 @@ def write_plan(material: LocalMaterial, recipe: Recipe, examined: Examined | Non
     write_json(material.folder / DATA, document)
 
 
-def with_ends(events: Iterator[TrainEvent], run: Path) -> Iterator[TrainEvent]:
+def with_ends(events: Generator[TrainEvent], run: Path) -> Generator[TrainEvent]:
     """The events of an adaptation, the last with its scores and a report, which is written before; a discarded one
     leaves no set."""
-    for event in events:
-        if isinstance(event, Discarded):
-            for name in (BEST, BEST_CHECKPOINT, CHECKPOINT, *EARLIER):
-                (run / name).unlink(missing_ok=True)
-        elif isinstance(event, Finished | Stopped) and (run / BEST).is_file():
-            card = read_card(run / BEST)
-            scores = card.scores("validation"), card.scores("start")
-            event = replace(event, result=Result(*scores, BEST, card.fields["backbone_hash"], REPORT))
-        yield event
+    with closing(events):
+        for event in events:
+            if isinstance(event, Discarded):
+                for name in (BEST, BEST_CHECKPOINT, CHECKPOINT, *EARLIER):
+                    (run / name).unlink(missing_ok=True)
+            elif isinstance(event, Finished | Stopped) and (run / BEST).is_file():
+                card = read_card(run / BEST)
+                scores = card.scores("validation"), card.scores("start")
+                event = replace(event, result=Result(*scores, BEST, card.fields["backbone_hash"], REPORT))
+            yield event
 
 
 def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str = "cpu") -> dict[str, Any]:

@@ -13,7 +13,6 @@ import torch
 
 from ..decoder import scale_for
 from ..decoding.evaluate import Window
-from ..errors import FileError
 from ..io import OpenOptions, open_measurement
 from ..library.model import Model, load_model
 from ..measurement import Measurement, Scene
@@ -25,6 +24,7 @@ from ..tasks.camera import Camera
 from ..tasks.withheld import withheld_error, withheld_for_scores
 from ..training_data.camera import read_camera
 from ..training_data.dataset import TrainingSet
+from ..training_data.folders import found_among
 from ..training_data.own_captures import CaptureSampler
 from ..training_data.own_files import LocalFile, OwnFiles, Route, file_hash
 from ..training_data.own_scenes import own_scene_set
@@ -69,11 +69,33 @@ class LocalMaterial:
         """Name, size and SHA-256 of every file as it is now."""
         listed = []
         for file in self.files:
-            if not file.path.is_file():
-                raise FileError(f"{file.path} is no longer there. Put it back, or start anew.")
             entry = {"name": file.path.name, "bytes": file.path.stat().st_size, "sha256": file_hash(file.path)}
             listed.append(entry)
         return listed
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it needs beside those in its folder."""
+        return (*(file.path for file in self.files), *self.companions, *self.preview)
+
+    def moved_to(self, places: Sequence[Path]) -> LocalMaterial:
+        """The same with every file that is not where it was found among `places`: by its content, others by name."""
+        among = found_among(places).files
+
+        def alike(file: LocalFile) -> LocalFile:
+            found = (path for path in among if file_hash(path) == file.sha256)
+            return file if file.path.exists() else replace(file, path=next(found, file.path))
+
+        def named(path: Path) -> Path:
+            found = (other for other in (*among, *(place / path.name for place in places)) if other.name == path.name)
+            return path if path.exists() else next((other for other in found if other.is_file()), path)
+
+        return replace(
+            self,
+            files=tuple(map(alike, self.files)),
+            companions=tuple(map(named, self.companions)),
+            preview=tuple(map(named, self.preview)),
+        )
 
     def fields(self) -> dict[str, Any]:
         """Everything but the folder, for a checkpoint."""

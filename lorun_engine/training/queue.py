@@ -13,30 +13,28 @@
 
 The keys of a training are the words of `lorun train`; paths are relative to the file. How a training stands is read
 from its folder. What no folder tells lies in a small file beside the queue's: which training runs, and what the failed
-ones said. The process that runs the queue keeps that file locked, so that one that was killed counts no more.
+ones said. The process that runs the queue holds a lock beside it, so that one that was killed counts no more.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
+
+from filelock import FileLock, Timeout
 
 from ..errors import FileError
 from ..schema import Between, Threads, json_of, read, salvaged
 from .events import Discarded, Finished, Moment, Paused, PhaseBegun, Started, Stopped, TrainEvent, Validated
-from .run_folder import CHECKPOINT, EARLIER, EVENTS, read_events
+from .run_folder import CHECKPOINT, EARLIER, EVENTS, read_events, write_json
 from .toml import read_toml
 
 WAITING, RUNNING, PAUSED, FINISHED, FAILED = "waiting", "running", "paused", "finished", "failed"
 _USUAL_PRIORITY = 10
-_LOCKED_BYTE = 1 << 30  # far behind what is written: Windows lets nobody read what is locked
-_TRIES, _TRY_S = 10, 0.1  # somebody who looks at the queue holds the lock for a moment
+_PATIENCE_S = 1.0  # somebody who looks at the queue holds its lock for a moment
 
 
 @dataclass(frozen=True)
@@ -151,57 +149,53 @@ def _state(run: Path, last: TrainEvent | None) -> tuple[str, str | None]:
 class Memory:
     """What the small file beside a queue tells: the training that runs, and the sentences of the failed ones."""
 
-    def __init__(self, stream: IO[bytes], known: _Remembered) -> None:
-        self._stream = stream
+    def __init__(self, path: Path, known: _Remembered) -> None:
+        self._path = path
         self.running = known.running
         self.failures = dict(known.failed)
 
     def write(self, *, running: str | None) -> None:
         """Keeps what is known, and that `running` is the training that runs."""
         self.running = running
-        text = json.dumps({"running": running, "failed": self.failures}, indent=1).encode()
-        try:
-            self._stream.seek(0)
-            self._stream.truncate()
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError as error:
-            raise FileError(
-                f"{self._stream.name} could not be written: {error.strerror or error}. Free space, then start the "
-                "queue again."
-            ) from error
+        write_json(self._path, {"running": running, "failed": self.failures})
 
 
 @contextmanager
 def held(queue: Queue) -> Iterator[Memory]:
     """The memory of a queue, which nobody else can hold until the block ends or the process does."""
+    lock = _lock(queue)
     try:
-        stream = open(queue.memory, "a+b")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise FileError(f"{queue.memory} cannot be written: {error.strerror or error}. Move the queue.") from error
-    with stream:
-        for attempt in range(_TRIES):
-            if _locked(stream):
-                break
-            if attempt == _TRIES - 1:
-                raise FileError(f"The queue {queue.path} runs already. Look at it with --status, or end it first.")
-            time.sleep(_TRY_S)
-        memory = Memory(stream, _remembered(queue))
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout as error:
+        raise FileError(f"The queue {queue.path} runs already. Look at it with --status, or end it first.") from error
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{lock.lock_file} cannot be written: {reason}. Move the queue.") from error
+    memory = Memory(queue.memory, _remembered(queue))
+    try:
+        yield memory
+    finally:
         try:
-            yield memory
-        finally:
             memory.write(running=None)
+        finally:
+            lock.release()
 
 
 def remembered(queue: Queue) -> tuple[str | None, dict[str, str]]:
     """The name of the training that runs now, if any does, and what the failed ones said."""
-    known = _remembered(queue)
+    known, runs = _remembered(queue), False
     try:
-        with open(queue.memory, "rb") as stream:
-            runs = not _locked(stream, shared=True)
-    except OSError:
-        runs = False
+        with _lock(queue).acquire(timeout=0):
+            pass
+    except Timeout:
+        runs = True
+    except (OSError, NotImplementedError):  # a folder that only others may write to
+        pass
     return (known.running if runs else None), dict(known.failed)
+
+
+def _lock(queue: Queue) -> FileLock:
+    return FileLock(queue.path.with_suffix(".lock"))
 
 
 def _remembered(queue: Queue) -> _Remembered:
@@ -210,20 +204,3 @@ def _remembered(queue: Queue) -> _Remembered:
         return salvaged(_Remembered, json_of(queue.memory.read_bytes()))
     except (OSError, ValueError):
         return _Remembered()
-
-
-def _locked(stream: IO[bytes], *, shared: bool = False) -> bool:
-    """Locks an open file until it is closed or its process ends, however that ends; False where another has."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            stream.seek(_LOCKED_BYTE)
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from .. import __version__
-from ..io import replacing
 from ..library.cards import Card, read_card
 from ..schema import Among, json_of, salvaged
 from .events import Finished, Origin, Started, Step, Stopped, TrainEvent, Validated
-from .run_folder import BEST, DATA, EVENTS, RECIPE, REPORT, read_events
+from .run_folder import BEST, DATA, EVENTS, RECIPE, REPORT, read_events, write_text
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 220, 48  # of a curve, in SVG units
 _UNITS = {"psnr": "dB", "withheld_psnr": "dB", "sam": "°", "ssim": "", "ergas": ""}
@@ -46,8 +45,7 @@ def write_report(run: Path) -> Path:
     listed = _listed(run / DATA)
     recipe = (run / RECIPE).read_text(encoding="utf-8") if (run / RECIPE).is_file() else ""
     path = run / REPORT
-    with replacing(path) as temporary:
-        temporary.write_text(_page(events, card, listed, recipe), encoding="utf-8")
+    write_text(path, _page(events, card, listed, recipe))
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .. import __version__
@@ -25,7 +25,7 @@ from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
 from ..schema import Count, NotNegative, Number, Positive, json_of, read
 from ..tasks.camera import Camera
-from ..training_data.dataset import Material
+from ..training_data.dataset import Material, find_material
 from .distributed import ALONE, Team, require_batch
 from .own_material import LocalMaterial, ready, starting_point, view_of
 from .recipe import Recipe, TrainingConfig, initial_sampling, recipe_from
@@ -55,7 +55,7 @@ class Course:
 
     def begin(self, phase: str) -> None:
         """Enters a phase before its first step."""
-        self.phase, self.step, self.best = phase, 0, None
+        self.phase, self.step, self.best, self.num_waited = phase, 0, None, 0
 
     @property
     def moment(self) -> tuple[float, str, int]:
@@ -300,24 +300,25 @@ class TrainingState:
         stored = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
         require_space(path.parent, sum(tensor.nbytes for tensor in stored.values()))
         with replacing(path) as temporary:
-            try:
-                save_file(stored, temporary, metadata={"checkpoint": json.dumps(facts)})
-            except SafetensorError as error:  # what the format's own writer makes of a full disk
-                raise FileError(f"{path} could not be written: {error}. Free space, then resume.") from error
+            temporary.write_bytes(save(stored, metadata={"checkpoint": json.dumps(facts)}))
             if path.name == CHECKPOINT:
                 set_aside(path)
 
     @classmethod
-    def loaded(cls, path: Path, device: torch.device, team: Team = ALONE) -> TrainingState:
-        """The state that a checkpoint holds; refused when its training files have changed."""
+    def loaded(
+        cls, path: Path, device: torch.device, team: Team = ALONE, *, moved: Moved | None = None
+    ) -> TrainingState:
+        """The state that a checkpoint holds; refused when its training files have changed, wherever they lie now."""
         facts, tensors = _read_checkpoint(path)
         recipe = recipe_from(facts.recipe, source=str(path))
         if not facts.phases or not set(facts.phases) <= set(recipe.phases) or facts.course.phase not in facts.phases:
             raise FileError(f"{path} names phases that its recipe does not have. {_DAMAGED}")
-        state = cls.new(recipe, facts.source(path), facts.phases, device, team)
-        if state.files != list(facts.files):
+        material = _moved(facts.source(path), path.parent, recipe.task, moved)
+        state = cls.new(recipe, material, facts.phases, device, team)
+        if _contents(state.files) != _contents(facts.files):
             raise FileError(
-                f"The training files of {path.parent} have changed since its checkpoint. Put them back, or start anew."
+                f"The training files of {path.parent} are not those of its checkpoint. Give the same files, or start "
+                "anew."
             )
         adapters = {name: value.to(device) for name, value in below("model/adapters/", tensors).items()}
         state.adapters = AdapterSet(recipe.network.num_stages, adapters, gamma=facts.gamma)
@@ -348,6 +349,43 @@ class TrainingState:
             entries.setdefault(int(index), {})[key] = value if is_number else value.reshape(every[int(index)].shape)
         groups = learned.optimizer.state_dict()["param_groups"]
         learned.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where the files of a training lie now: what was given with the same names when it began."""
+
+    data: tuple[Path, ...] = ()
+    masks: tuple[Path, ...] = ()
+    photographs: tuple[Path, ...] = ()
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All that is named."""
+        return (*self.data, *self.masks, *self.photographs)
+
+
+def _moved(material: Material | LocalMaterial, run: Path, task: str, moved: Moved | None) -> Material | LocalMaterial:
+    """The material of the training in `run`, where it lies now."""
+    if isinstance(material, LocalMaterial):
+        if moved is not None and moved.places:
+            material = material.moved_to(moved.places)
+    elif moved is not None and moved.data:
+        masks = moved.masks or tuple(path for path in material.masks if path.is_file())
+        photographs = moved.photographs or tuple(path for path in material.photographs if path.is_dir())
+        material = find_material(moved.data[0], task=task, masks=masks, photographs=photographs)
+    gone = next((path for path in material.paths if not path.exists()), None)
+    if gone is not None:
+        raise FileError(
+            f"{gone} is no longer there, and the training in {run} learns from it. Put it back, or say where its files "
+            f"lie now: lorun train --resume {run} --data FOLDER."
+        )
+    return material
+
+
+def _contents(files: Iterable[Mapping[str, object]]) -> list[tuple[object, object]]:
+    """What files hold, whatever their names are now."""
+    return [(file["bytes"], file["sha256"]) for file in files]
 
 
 def _optimizer(tensors: Mapping[str, Tensor], config: TrainingConfig) -> torch.optim.Optimizer:

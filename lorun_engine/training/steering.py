@@ -12,17 +12,17 @@ leave        write a checkpoint and end at once; what a process that is told to 
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
 
+from .distributed import ALONE, Team
 from .events import Continued, Discarded, Events, Paused, Step, Stopped, TrainEvent
 from .run_folder import COMMANDS
 
 _POLL_S = 0.1  # while paused
+_ORDERS = ("", "validate", "checkpoint", "preview", "continue", "pause", "stop", "discard", "leave")  # the last wins
 
 
 @dataclass
@@ -53,83 +53,62 @@ class CommandFile:
         return line.decode("utf-8", "replace").strip()
 
 
-class Listening:
-    """The commands of `source`, and "leave" once this process is told to end (SIGTERM, or SIGINT from the keyboard).
-
-    It listens from its first call on, when a step is done: before that nothing is lost by ending at once. Who tells it
-    twice wants that too.
-    """
-
-    def __init__(self, source: Callable[[], str | None]) -> None:
-        self.is_told = False  # to end
-        self._source = source
-        self._before: dict[int, Any] | None = None
-
-    def __call__(self) -> str | None:
-        if self._before is None:
-            try:
-                self._before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
-            except ValueError:  # only the main thread hears signals
-                self._before = {}
-        return "leave" if self.is_told else self._source()
-
-    def leave(self) -> None:
-        """Makes "leave" the next command."""
-        self.is_told = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._end()
-
-    def _take(self, number: int, frame: object) -> None:
-        self.leave()
-        self._end()
-
-    def _end(self) -> None:
-        for number, handler in (self._before or {}).items():
-            signal.signal(number, handler)
-
-
 def steered(
     events: Events,
     commands: Callable[[], str | None],
     again: Callable[[], Events],
-) -> Iterator[TrainEvent]:
-    """The events of a training that obeys `commands`; `again` goes on from its checkpoint after a pause."""
+    team: Team = ALONE,
+) -> Generator[TrainEvent]:
+    """The events of a training that obeys `commands`; `again` goes on from its checkpoint after a pause.
+
+    All processes of a `team` obey the same at the same step, whichever of them has a command.
+    """
     wanted: str | None = None
-    while True:
-        try:
-            event = events.send(wanted)
-        except StopIteration:
-            return
-        yield event
-        wanted = None
-        if not isinstance(event, Step):
-            continue
-        command = commands()
-        if command in ("validate", "checkpoint", "preview"):
-            wanted = command
-        elif command in ("discard", "leave"):
-            events.close()
-            yield _ENDS[command](event)
-            return
-        elif command == "stop":
-            yield events.send("validate")
-            events.close()
-            yield _ended(event)
-            return
-        elif command == "pause":
-            events.close()
-            yield Paused(event.elapsed_s, event.phase, event.step, "Paused.")
-            while (command := commands()) not in ("continue", "stop", "discard", "leave"):
-                time.sleep(_POLL_S if command is None else 0)
-            if command != "continue":
+    try:
+        while True:
+            try:
+                event = events.send(wanted)
+            except StopIteration:
+                return
+            yield event
+            wanted = None
+            if not isinstance(event, Step):
+                continue
+            command = _agreed(commands(), team)
+            if command in ("validate", "checkpoint", "preview"):
+                wanted = command
+            elif command in ("discard", "leave"):
+                events.close()
                 yield _ENDS[command](event)
                 return
-            yield Continued(event.elapsed_s, event.phase, event.step, "Going on.")
-            events = again()
+            elif command == "stop":
+                yield events.send("validate")
+                events.close()
+                yield _ended(event)
+                return
+            elif command == "pause":
+                events.close()
+                yield Paused(event.elapsed_s, event.phase, event.step, "Paused.")
+                command = _after_pause(commands, team)
+                if command != "continue":
+                    yield _ENDS[command](event)
+                    return
+                yield Continued(event.elapsed_s, event.phase, event.step, "Going on.")
+                events = again()
+    finally:
+        events.close()
+
+
+def _agreed(command: str | None, team: Team) -> str:
+    """The most pressing command that any process of the team has; nothing for words that are none."""
+    return _ORDERS[team.largest(_ORDERS.index(command) if command in _ORDERS else 0)]
+
+
+def _after_pause(commands: Callable[[], str | None], team: Team) -> str:
+    """Waits for what ends a pause. The processes of a team meet all the while: waiting for another has its limits."""
+    while (command := _agreed(commands(), team)) not in ("continue", "stop", "discard", "leave"):
+        time.sleep(0 if command else _POLL_S)
+    return command
 
 
 def _ended(event: Step) -> Stopped:

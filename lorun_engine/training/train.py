@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from filelock import FileLock
 from torch import Tensor
 
 from ..decoding.evaluate import evaluate
@@ -55,8 +56,20 @@ from .learning import one_step
 from .own_material import LocalMaterial, local_training_set
 from .pool import StartPool
 from .recipe import Recipe, training_set
-from .run_folder import BEST_CHECKPOINT, CHECKPOINT, EARLIER, PREVIEW, write_preview
-from .state import Adapted, TrainingState, is_whole
+from .run_folder import (
+    BACKBONE,
+    BEST,
+    BEST_CHECKPOINT,
+    CHECKPOINT,
+    EARLIER,
+    PREVIEW,
+    SHARE,
+    held,
+    require_new,
+    run_lock,
+    write_preview,
+)
+from .state import Adapted, Moved, TrainingState, is_whole
 
 _NEGLIGIBLE = 1e-4  # of the energy's unit, for components that are not shipped
 _PREVIEW_SHARE = 0.1  # of the time may go into previews
@@ -70,37 +83,69 @@ def train(
     phases: Sequence[str] | None = None,
     device: str = "cpu",
     team: Team = ALONE,
+    lock: FileLock | None = None,
 ) -> Events:
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
     After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
     the backbone that lies in the folder, and goes on with the adapters where there are some. The processes of a `team`
-    share every batch; all yield events, the first alone writes.
+    share every batch; all yield events, the first alone writes. Until its end, or until it is closed, the training
+    holds the `lock` of its folder (see `run_folder`), which its caller may hold already.
     """
-    if team.leads and (run / CHECKPOINT).exists():
-        raise FileError(f"{run} already holds a training. Resume it, or choose another folder.")
     made_folder(run)
-    phases = recipe.phases if phases is None else tuple(phases)
-    state = TrainingState.new(recipe, material, phases, torch.device(device), team)
-    if phases[0] == "adapters" and state.adapted is None:
-        earlier = run / "adapters.safetensors"
-        state.begin_adapters(
-            load_model(run / "share.safetensors"), earlier=load_model(earlier) if earlier.exists() else None
-        )
-    return _trained(state, run)
+    with _held_by(run, lock, team) as holder:
+        if team.leads:
+            require_new(run)
+        phases = recipe.phases if phases is None else tuple(phases)
+        state = TrainingState.new(recipe, material, phases, torch.device(device), team)
+        if phases[0] == "adapters" and state.adapted is None:
+            earlier = run / BEST
+            state.begin_adapters(load_model(run / SHARE), earlier=load_model(earlier) if earlier.exists() else None)
+        return _holding(holder.pop_all(), _trained(state, run))
 
 
-def resume(run: Path, *, device: str = "cpu", threads: int | None = None, team: Team = ALONE) -> Events:
+def resume(
+    run: Path,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    moved: Moved | None = None,
+    team: Team = ALONE,
+    lock: FileLock | None = None,
+) -> Events:
     """Goes on with the training in `run` from its checkpoint; the loss sequence is that of an unbroken run.
 
-    With another number of `threads` than it had before it is so but for rounding.
+    With another number of `threads` than it had before it is so but for rounding. `moved` says where its files lie now.
     """
+    if not run.is_dir():
+        raise FileError(f"{run} is no folder. Choose the folder of a training.")
+    with _held_by(run, lock, team) as holder:
+        state = _resumed(run, device, threads, moved, team)
+        return _holding(holder.pop_all(), _trained(state, run))
+
+
+def _held_by(run: Path, lock: FileLock | None, team: Team) -> ExitStack:
+    """What holds the folder for the first process of a team, until it is closed."""
+    holder = ExitStack()
+    if team.leads:
+        holder.enter_context(held(lock or run_lock(run)))
+    return holder
+
+
+def _holding(holder: ExitStack, events: Events) -> Events:
+    """The events of a training that holds its folder until they end."""
+    with holder:
+        yield from events
+
+
+def _resumed(run: Path, device: str, threads: int | None, moved: Moved | None, team: Team) -> TrainingState:
+    """The state of the newest checkpoint that is whole."""
     paths = (run / name for name in (CHECKPOINT, *EARLIER))
     path = next((path for path in paths if path.is_file() and is_whole(path)), run / CHECKPOINT)  # disks lose files
-    state = TrainingState.loaded(path, torch.device(device), team)
+    state = TrainingState.loaded(path, torch.device(device), team, moved=moved)
     if threads is not None:
         state.recipe = replace(way_of(state.recipe), threads=threads).of(state.recipe)
-    return _trained(state, run)
+    return state
 
 
 class AdaptationTrial:
@@ -154,18 +199,19 @@ def _trained(state: TrainingState, run: Path) -> Events:
         if phase != course.phase:
             state.team.wait()  # until the first has written the phase before
             if phase == "adapters":
-                state.begin_adapters(load_model(run / "share.safetensors"))
+                state.begin_adapters(load_model(run / SHARE))
             else:
                 state.begin_backbone()
             yield PhaseBegun(*course.moment, recipe.num_steps(phase))
         yield from _phase(state, run, _pool(state, sampler), drawn_from)
-        if _has_waited_enough(state):
-            waited = f"No better score in {course.num_waited} validations: the training ended early."
-            yield Stopped(*course.moment, waited, "early")
-            return
-        if course.step < recipe.num_steps(phase):
+        is_early = course.step < recipe.num_steps(phase)
+        if is_early and not _has_waited_enough(state):
             yield Paused(*course.moment, f"Paused; resume {run} to go on.")
             return
+    if is_early:
+        waited = f"No better score in {course.num_waited} validations: the training ended early."
+        yield Stopped(*course.moment, waited, "early")
+        return
     yield Finished(*course.moment, f"The training in {run} is complete.")
 
 
@@ -273,8 +319,8 @@ def _phase(state: TrainingState, run: Path, pool: StartPool, drawn_from: Trainin
             is_due = done or course.step % config.validation_steps == 0
             if is_due:
                 scored = _validated(state, run, drawn_from)
-                is_best = isinstance(scored, Validated) and scored.is_best
-                course.num_waited = 0 if is_best else course.num_waited + 1
+                if isinstance(scored, Validated):
+                    course.num_waited = state.team.decided(0 if scored.is_best else course.num_waited + 1)
                 yield scored
             if course.step == 1 or done or _due(state, saved_s):
                 state.save(run / CHECKPOINT)
@@ -292,20 +338,27 @@ def _phase(state: TrainingState, run: Path, pool: StartPool, drawn_from: Trainin
                 state.save(run / CHECKPOINT)
                 saved_s = course.elapsed_s
                 yield Saved(*course.moment, "A checkpoint was written.")
-            if config.piece_s and course.elapsed_s - before > config.piece_s:
+            if config.piece_s and state.team.decided(course.elapsed_s - before > config.piece_s):
                 break
+        state.save(run / CHECKPOINT)
     except NumericalError as error:
-        message = f"{error} The checkpoint in {run} is the last good one."
+        message = f"{error} {_what_is_left(run)}"
         yield Stopped(course.elapsed_s, course.phase, course.step + 1, message, "not-finite")
         raise NumericalError(message) from error
-    except (FileError, SafetensorError) as error:  # the second is what the format's own writer makes of a full disk
-        message = f"{error} The training stopped; its last checkpoint in {run} is whole. Resume it from there."
+    except FileError as error:
+        message = f"{error} The training stopped. {_what_is_left(run)}"
         yield Stopped(*course.moment, message, "disk-full")
         raise FileError(message) from error
     except GeneratorExit:
         state.save(run / CHECKPOINT)
         raise
-    state.save(run / CHECKPOINT)
+
+
+def _what_is_left(run: Path) -> str:
+    """What there is to go on from, in words."""
+    if (run / CHECKPOINT).is_file():
+        return f"The checkpoint in {run} is the last good one; the training can be resumed from there."
+    return "It had written no checkpoint yet; start it again."
 
 
 def _due(state: TrainingState, saved_s: float) -> bool:
@@ -371,9 +424,8 @@ def _keep(model: Model, run: Path, phase: str) -> None:
     config, backbone = model.net.config, model.net.backbone
     digest = backbone_hash(backbone, config)
     if phase != "adapters":
-        save_backbone(run / "backbone.safetensors", backbone, config, task=model.task, training=model.card["training"])
-    name = "adapters" if phase == "adapters" else "share"
-    save_adapters(run / f"{name}.safetensors", model, backbone_hash=digest)
+        save_backbone(run / BACKBONE, backbone, config, task=model.task, training=model.card["training"])
+    save_adapters(run / (BEST if phase == "adapters" else SHARE), model, backbone_hash=digest)
 
 
 def _card_fields(state: TrainingState, drawn_from: TrainingSet, metrics: Mapping[str, float]) -> dict[str, Any]:

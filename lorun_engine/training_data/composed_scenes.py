@@ -23,6 +23,7 @@ from torch import Tensor
 from ..errors import FileError
 from ..io import read
 from ..measurement import require_rising
+from .folders import found_in
 from .photographs import Photographs
 
 # share of the draws a set gets; sets that are not named get 1. artist_paints (CC BY-NC-SA) is left out.
@@ -80,7 +81,7 @@ def read_spectra(folder: Path, wavelengths_nm: np.ndarray) -> Spectra:
     """The spectra files of `folder`, interpolated linearly to the bands; files named illuminant_* are lights."""
     reflectances, lights = [], []
     names, scenes, num_rows = [], [], 0
-    for path in sorted(folder.glob("*.h5")):
+    for path in found_in(folder, (".h5", ".hdf5"), is_deep=False).files:
         if SET_WEIGHTS.get(path.stem, 1.0) == 0:
             continue
         arrays = {found.key: found.array for found in read(path)}

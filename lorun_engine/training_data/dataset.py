@@ -17,7 +17,7 @@ from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
 from ..physics import LinearPhysics
 from ..task import DEFAULT, TASKS
-from .photographs import picture_files
+from .folders import CUBES, PICTURES, found_in, is_companion
 
 OTHER_SHARE = 0.25  # of the draws per pixel for cubes of `train_other`
 
@@ -27,7 +27,7 @@ class Material:
     """Where training material lies.
 
     CASSI: `cubes` with their share of the draws per pixel, `masks`, and folders with `spectra` and `photographs` that
-    compose scenes. CS and SR: `pictures`, and those for `validation`.
+    compose scenes. CS and SR: `pictures`, and those for `validation`. `notes` say what was passed over.
     """
 
     cubes: tuple[tuple[Path, float], ...] = ()
@@ -36,6 +36,7 @@ class Material:
     photographs: tuple[Path, ...] = ()
     pictures: tuple[Path, ...] = ()
     validation: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The paths as a checkpoint keeps them."""
@@ -47,6 +48,19 @@ class Material:
             "pictures": [str(path.resolve()) for path in self.pictures],
             "validation": [str(path.resolve()) for path in self.validation],
         }
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files and folders that it needs."""
+        folders = () if self.spectra is None else (self.spectra,)
+        return (
+            *(path for path, _ in self.cubes),
+            *self.masks,
+            *folders,
+            *self.photographs,
+            *self.pictures,
+            *self.validation,
+        )
 
     def names(self, use: str) -> list[str] | str:
         """What the card says of the files that are learned from."""
@@ -75,36 +89,36 @@ def find_material(
 def _find_cubes(folder: Path, masks: Sequence[Path], photographs: Sequence[Path]) -> Material:
     """Its cubes, or those of its `train` and `train_other`, `spectra` and masks; photographs from `images/train`."""
     named = (folder / "train").is_dir()
-    places = [(folder / "train", 1.0), (folder / "train_other", OTHER_SHARE)] if named else [(folder, 1.0)]
-    cubes = tuple(
-        (path, share)
-        for place, share in places
-        if place.is_dir()
-        for path in sorted(place.iterdir())
-        if path.suffix in (".h5", ".mat", ".hdr", ".tif", ".npy") and "mask" not in path.stem
-    )
+    shares = {folder / "train": 1.0, folder / "train_other": OTHER_SHARE} if named else {folder: 1.0}
+    if not masks:
+        known = [path for path in sorted(folder.iterdir()) if is_companion(path) and path.suffix.lower() in CUBES]
+        masks = [path for path in (*known, folder / "real" / "tsa_net" / "mask.mat") if path.is_file()]
+    used = {path.resolve() for path in masks}
+    places = {place: found_in(place, CUBES, used=used, is_deep=False) for place in shares if place.is_dir()}
+    cubes = tuple((path, shares[place]) for place, found in places.items() for path in found.files)
     if not cubes:
         raise FileError(f"{folder} holds no spectral cubes. Give a folder with cube files, or one with a folder train.")
-    if not masks:
-        known = (*folder.glob("mask*.mat"), folder / "real" / "tsa_net" / "mask.mat")
-        masks = [path for path in known if path.is_file()]
     if not photographs and (folder.parent / "images" / "train").is_dir():
         photographs = [folder.parent / "images" / "train"]
     spectra = folder / "spectra"
-    return Material(cubes, tuple(masks), spectra if spectra.is_dir() else None, tuple(photographs))
+    notes = tuple(note for found in places.values() for note in found.notes)
+    return Material(cubes, tuple(masks), spectra if spectra.is_dir() else None, tuple(photographs), notes=notes)
 
 
 def _find_pictures(folder: Path) -> Material:
     """Its pictures, or those of its `train`; validated on `val` there or beside it, else on every tenth picture."""
     train = folder / "train" if (folder / "train").is_dir() else folder
-    pictures = [path for path in picture_files([train]) if "test" not in path.relative_to(train).parts[:-1]]
+    found = found_in(train, PICTURES)
+    pictures = [path for path in found.files if "test" not in path.relative_to(train).parts[:-1]]
     if not pictures:
         raise FileError(f"{train} holds no pictures. Give a folder with PNG, JPEG, BMP or TIFF files.")
-    validation = picture_files([train.parent / "val"]) if train.name == "train" else []
+    val = train.parent / "val"
+    validation = found_in(val, PICTURES).files if train.name == "train" and val.is_dir() else ()
     if not validation and len(pictures) > 1:
-        validation = pictures[9::10] or pictures[-1:]
+        validation = tuple(pictures[9::10] or pictures[-1:])
     kept = set(validation)
-    return Material(pictures=tuple(p for p in pictures if p not in kept), validation=tuple(validation))
+    learned = tuple(path for path in pictures if path not in kept)
+    return Material(pictures=learned, validation=validation, notes=found.notes)
 
 
 @dataclass(frozen=True)

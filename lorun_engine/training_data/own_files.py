@@ -23,7 +23,6 @@ from ..tasks import cs
 from ..tasks.camera import Camera
 
 Route = Annotated[str, Among(("scenes", "pairs", "captures"))]
-SUFFIXES = (".h5", ".hdf5", ".mat", ".hdr", ".npy", ".npz", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 _LEAST_SIDE = 16  # pixels
 _CHECK_SHARE = 0.2  # of the files
 _LARGEST_BYTES = 2 << 30  # of the scenes that are learned from; they stay in memory
@@ -82,25 +81,13 @@ class OwnFiles:
         return capture_of(file.path, self)
 
 
-def files_among(paths: Iterable[Path]) -> list[Path]:
-    """The files that are named and those of known kinds in the folders that are named, each once."""
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise FileError(f"{path} does not exist. Check the path.")
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-        inside = [p for p in inside if not any(word in p.stem.lower() for word in ("mask", "kernel"))]
-        found |= dict.fromkeys(p.absolute() for p in (inside if path.is_dir() else [path]))
-    return list(found)
-
-
-def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles) -> Examined:
-    """Looks at every file, and settles what is withheld where nobody has said it.
+def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles, *, notes: Iterable[str] = ()) -> Examined:
+    """Looks at every file, and settles what is withheld where nobody has said it; `notes` are said too.
 
     Raises a FileError when no file serves.
     """
     skipped: list[tuple[Path, str]] = []
-    notes: list[str] = []
+    notes = list(notes)
     files: list[LocalFile] = []
     contents: dict[str, Path] = {}
     sizes: dict[Path, tuple[int, int]] = {}  # bytes and rows of every scene
@@ -190,7 +177,8 @@ def capture_of(path: Path, reading: OwnFiles) -> Measurement:
 def file_hash(path: Path) -> str:
     """The SHA-256 of a file, and of the data file beside an ENVI header."""
     digest = hashlib.sha256()
-    others = [path.with_suffix(suffix) for suffix in (".img", ".raw", ".dat", "")] if path.suffix == ".hdr" else []
+    is_header = path.suffix.lower() == ".hdr"
+    others = [path.with_suffix(suffix) for suffix in (".img", ".raw", ".dat", "")] if is_header else []
     for part in (path, *(other for other in others if other.is_file())):
         with open(part, "rb") as stream:
             hashlib.file_digest(stream, lambda: digest)

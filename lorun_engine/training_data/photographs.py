@@ -16,8 +16,7 @@ from ..decoding.evaluate import Window
 from ..errors import FileError
 from ..io import OpenOptions, open_scene
 from ..tasks import cs
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+from .folders import PICTURES, found_in
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Photographs:
 
 def picture_files(folders: Iterable[Path]) -> list[Path]:
     """The pictures below some folders, by the names of their files."""
-    return sorted(path for folder in folders for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
+    return sorted(path for folder in folders for path in found_in(Path(folder), PICTURES).files)
 
 
 def read_photographs(

@@ -212,7 +212,7 @@ def test_a_queue_that_is_told_to_end_writes_a_checkpoint_and_obeys_commands_befo
         until_step(process, "b", 3)
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=60) == 143
     first, second = status(capsys, path)
     assert first["state"] == "finished" and first["message"].startswith("Stopped")
     assert second["state"] == "paused"

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from lorun_engine.errors import LorunError
 from lorun_engine.training.distributed import ALONE, Team, join_team, require_batch
-from lorun_engine.training.run_folder import read_events
+from lorun_engine.training.run_folder import give_command, read_events
 
 RECIPE = """
 task = "cs"
@@ -87,6 +87,30 @@ def test_two_processes_choose_one_way_to_compute_their_steps(folder):
     trained(folder, "run", launcher)  # they would wait for each other for ever if they tried different ones
     events = read_events(folder / "run" / "events.jsonl")
     assert [event.event for event in events[:3]] == ["started", "path", "step"] and events[-1].event == "finished"
+
+
+LONG = RECIPE.format(validation_steps=2).replace("backbone_steps = 2", "backbone_steps = 300")
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def test_two_processes_obey_the_same_commands(folder):
+    (folder / "recipe.toml").write_text(LONG)
+    command = [*LAUNCHER, "-m", "lorun_engine", "train", "--task", "cs", "--data", folder / "pictures"]
+    command += ["--recipe", folder / "recipe.toml", "--out", folder / "run", "--threads", "1", "--events", "json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    place = Path(__file__).parents[3]
+    with subprocess.Popen(list(map(str, command)), cwd=place, env=environment, stdout=subprocess.PIPE) as process:
+        num_steps = 0
+        for line in process.stdout:
+            num_steps += b'"step",' in line
+            if num_steps == 3 and b'"step",' in line:
+                for word in ("validate", "pause", "continue", "checkpoint", "stop"):
+                    give_command(folder / "run", word)
+        assert process.wait(timeout=120) == 0
+    events = [event.event for event in read_events(folder / "run" / "events.jsonl")]
+    kept = [name for name in events if name not in ("step", "validated", "started")]
+    assert kept == ["paused", "continued", "saved", "stopped"]
+    assert read_events(folder / "run" / "events.jsonl")[-1].reason == "asked"
 
 
 def test_one_process_is_a_team_of_its_own(monkeypatch):

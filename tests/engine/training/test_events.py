@@ -24,6 +24,7 @@ from lorun_engine.training.events import (
     event_of,
     line_of,
 )
+from lorun_engine.training.run_folder import EventFile, read_events
 
 AT = (1.5, "adapters", 7)
 RESULT = Result({"psnr": 31.0}, {"psnr": 30.0}, "adapters.safetensors", "ab12", "report.html")
@@ -82,3 +83,17 @@ def test_fields_of_a_later_version_are_passed_over():
 )
 def test_what_is_no_event_is_passed_over(line):
     assert event_of(line) is None
+
+
+def test_a_file_of_events_tells_every_line_once(tmp_path):
+    events, first, second = EventFile(tmp_path / "events.jsonl"), Step(*AT, 0.5, 1e-3), Step(*AT, 0.4, 1e-3)
+    assert events.new() == []
+    events.path.write_text(f"{line_of(first)}\n{line_of(second)[:9]}")
+    assert events.new() == [first] and events.new() == []
+    with open(events.path, "a") as stream:
+        stream.write(f"{line_of(second)[9:]}\n{line_of(first)}\n")
+    assert events.new() == [second, first]
+    with open(events.path, "a") as stream:
+        stream.write(f"{line_of(first)}\n")
+    events.skip()
+    assert events.new() == [] and read_events(events.path) == [first, second, first, first]

@@ -16,6 +16,7 @@ from lorun_engine.library.cards import read_card
 from lorun_engine.library.model import backbone_hash, count_parameters, load_model
 from lorun_engine.tasks.subspace import shipped_components
 from lorun_engine.training import learning
+from lorun_engine.training import train as training
 from lorun_engine.training.events import TrainEvent
 from lorun_engine.training.learning import distance
 from lorun_engine.training.pool import StartPool
@@ -255,6 +256,39 @@ def iter_keeping(stream, kept):
     for event in stream:
         kept.append(event)
     return []
+
+
+def never_better(monkeypatch) -> None:
+    """Lets every validation but the first of a phase score lower than the one before."""
+    scores = iter(range(100, 0, -1))
+    monkeypatch.setattr(training, "_scores", lambda *_: {"psnr": float(next(scores))})
+
+
+def test_patience_ends_a_phase_and_the_next_begins(material, tmp_path, monkeypatch):
+    never_better(monkeypatch)
+    steps = {"warm_start_steps": 6, "backbone_steps": 9, "adapter_steps": 9, "validation_steps": 1}
+    events = list(train(tiny(patience=2, **steps), material, tmp_path / "run"))
+    done = [(event.phase, event.step) for event in events if event.event == "step"]
+    assert done == [
+        *[("warm-start", k) for k in range(1, 7)],  # which has no score that could get better
+        *[("backbone", k) for k in (1, 2, 3)],
+        *[("adapters", k) for k in (1, 2, 3)],
+    ]
+    assert (events[-1].event, events[-1].reason) == ("stopped", "early")
+    assert "No better score in 2 validations" in events[-1].message
+    assert list(resume(tmp_path / "run"))[-1].event == "stopped"
+
+
+def test_patience_that_ended_a_phase_is_remembered_by_its_checkpoint(material, tmp_path, monkeypatch):
+    never_better(monkeypatch)
+    steps = {"warm_start_steps": 0, "backbone_steps": 9, "adapter_steps": 2, "validation_steps": 1}
+    events = train(tiny(patience=2, checkpoint_steps=1, **steps), material, tmp_path / "run")
+    for event in events:
+        if event.event == "step" and event.step == 3:
+            break
+    events.close()
+    rest = [event for event in resume(tmp_path / "run") if event.event in ("step", "phase", "finished")]
+    assert [event.event for event in rest] == ["phase", "step", "step", "finished"]
 
 
 @pytest.mark.parametrize(("variant", "num_blocks", "names"), [("share", 1, {"mu"}), ("block", 2, {"mu"})])
