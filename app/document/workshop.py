@@ -133,7 +133,7 @@ class Workshop(QObject):
         self._is_assessing = False
         self._listing: Job | None = None
         self._is_look_wanted = False
-        self._renamed: tuple[str, str] | None = None
+        self._renamed: tuple[str, str] | None = None  # from and to, until the new name is listed
         self._gaze = _Gaze(session)
         self._watcher: QFileSystemWatcher | None = None
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
@@ -192,9 +192,13 @@ class Workshop(QObject):
         if not is_settled and self._watcher is not None:
             self._timer.start(int(SETTLED_AFTER_S * 1000))
         self._watch()
-        renamed, self._renamed = self._renamed, None
-        if renamed is not None and self._gaze.followed == renamed[0]:
-            self._gaze.followed = renamed[1]
+        renamed = self._renamed
+        if renamed is not None and any(entry.card.name == renamed[1] and not entry.is_shipped for entry in sets):
+            self._renamed = None
+            if self._gaze.followed == renamed[0]:
+                self._gaze.followed = renamed[1]
+        else:
+            renamed = None  # these were listed before
         for entry in sets:
             if entry not in self.sets:
                 self._fits.pop(entry.card.hash, None)  # a file that was damaged may have come whole
@@ -409,8 +413,11 @@ class Workshop(QObject):
         name = name.strip()
         if name == entry.card.name:
             return
+        self._renamed = entry.card.name, name  # at once: a list of after it may come before its end
         work = partial(rename_set, entry, name, self.library)
-        self._do(work, doing=f"renaming {entry.card.name}", then=partial(self._was_renamed, entry))
+        job = self._do(work, doing=f"renaming {entry.card.name}", then=partial(self._was_renamed, entry))
+        for ended in (job.failed, job.cancelled):
+            ended.connect(partial(setattr, self, "_renamed", None))
 
     def annotate(self, entry: LibrarySet, note: str) -> None:
         """Writes a note into the card of a set of the user's."""
@@ -452,7 +459,6 @@ class Workshop(QObject):
         self._say(None)
 
     def _was_renamed(self, entry: LibrarySet, path: Path) -> None:
-        self._renamed = (entry.card.name, path.stem)
         self._say(Notice(f"{entry.card.name} is called {path.stem} now."), lists=True)
 
     def _was_exported(self, entry: LibrarySet, folder: Path, copied: Copied) -> None:

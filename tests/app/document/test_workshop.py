@@ -116,7 +116,7 @@ def open_parts(qtbot, tmp_path, make_workshop):
 
 def idle(qtbot, parts: Parts) -> None:
     """Waits until the worker has nothing to do; things that follow from each other are queued at once."""
-    qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not parts.lanes.is_busy, timeout=60_000)
 
 
 def decode(qtbot, parts: Parts) -> np.ndarray:
@@ -494,7 +494,7 @@ def test_the_imported_set_is_looked_at_whichever_of_an_import_and_an_opening_end
     parts.session.open([measurement_file("cs", tmp_path)])
     gates = (importing, opening) if first == "the import" else (opening, importing)
     gates[0].is_open.set()
-    qtbot.waitUntil(lambda: "guest" in parts.setup.decoder_names if first == "the import" else parts.session.paths)
+    qtbot.waitUntil(lambda: "guest" in names(parts) if first == "the import" else bool(parts.session.paths))
     gates[1].is_open.set()
     idle(qtbot, parts)
     assert parts.workshop.shown.card.name == "guest" and parts.setup.decoder_name == "cs-set"
@@ -503,7 +503,7 @@ def test_the_imported_set_is_looked_at_whichever_of_an_import_and_an_opening_end
         parts.workshop.refresh()
         idle(qtbot, parts)
         assert parts.workshop.shown.card.name == "guest"
-    parts.setup.switch_decoder("subspace-tv")
+    parts.setup.switch_decoder(parts.setup.plain_choices[0].name)
     parts.setup.switch_decoder("cs-set")
     assert parts.workshop.shown.card.name == "cs-set"
     idle(qtbot, parts)
@@ -529,6 +529,33 @@ def test_after_an_import_that_was_refused_the_set_is_looked_at_that_the_opening_
     gates[1].is_open.set()
     idle(qtbot, parts)
     assert parts.workshop.shown.card.name == "cs-set"
+
+
+@pytest.mark.parametrize("listed", ["before the renaming", "after it, but earlier told"])
+def test_a_renamed_set_stays_chosen_whenever_the_library_is_listed(
+    qtbot, open_parts, library, monkeypatch, gate_type, listed
+):
+    save(new_model(seed=4), library[1], "trained")
+    parts = open_parts()
+    parts.setup.switch_decoder("trained")
+    parts.workshop.show(named(parts, "trained"))
+    idle(qtbot, parts)
+    held, look, rename = gate_type(at=0), workshop._look, workshop.rename_set
+    if listed == "before the renaming":
+        monkeypatch.setattr(workshop, "_look", lambda *given: (look(*given), held(0))[0])
+        parts.workshop.refresh()
+        qtbot.waitUntil(held.is_reached.is_set)
+        parts.workshop.rename(named(parts, "trained"), "lab camera")
+        qtbot.waitUntil(lambda: "is called" in parts.workshop.notice.sentence)
+    else:
+        monkeypatch.setattr(workshop, "rename_set", lambda *given: (rename(*given), held(0))[0])
+        parts.workshop.rename(named(parts, "trained"), "lab camera")
+        qtbot.waitUntil(held.is_reached.is_set)
+        parts.workshop.refresh()
+        qtbot.waitUntil(lambda: "lab camera" in names(parts))
+    held.is_open.set()
+    idle(qtbot, parts)
+    assert parts.setup.decoder_name == parts.workshop.shown.card.name == "lab camera" and parts.session.can_restore
 
 
 def test_work_with_files_is_announced_with_what_it_waits_for(qtbot, open_parts, gate_type):

@@ -18,10 +18,11 @@ from app.training import child, runs
 from app.training.child import Child
 from app.training.plan import Plan
 from app.training.probing import Probing
+from app.training.results import Preview
 from app.training.runs import EventFile, Run, find_runs, last_event, load_run, move_to_trash, new_folder, process_start
 from app.training.training import Training
 from lorun_engine.library.cards import read_card
-from lorun_engine.training.events import Saved, Step, Stopped, TrainEvent, Validated, line_of
+from lorun_engine.training.events import Previewed, Saved, Step, Stopped, TrainEvent, Validated, line_of
 from tests.engine.library.test_model import new_model, save
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "fake_training.py"))
@@ -385,3 +386,29 @@ def test_the_trial_says_what_every_preset_costs(qtbot, make_training):
     probe = probing.result
     assert probe.num_parameters == 1234 and probe.cost("standard").seconds == 120 and probe.cost("thorough") is None
     assert probe.key == plan().probe_key != plan(noise="shot:200").probe_key
+
+
+def test_a_preview_that_comes_while_another_is_read_is_read_too(
+    qtbot, make_parts, fake, tmp_path, monkeypatch, gate_type
+):
+    training, held, steps = make_parts(fake).training, gate_type(at=1), iter((1, 2, 3))
+
+    def read(path: Path, *, is_photograph: bool) -> Preview:
+        held(step := next(steps))
+        return Preview(step, np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
+
+    monkeypatch.setattr("app.training.training.read_preview", read)
+    training.run = Run(tmp_path, "mine", "cassi", "fake")
+    for step in (1, 2):
+        training._come(Previewed(0.0, "adapters", step, "preview.npz"))
+    held.is_open.set()
+    qtbot.waitUntil(lambda: not training.session.lanes.is_busy)
+    assert training.preview.step == 2 and next(steps) == 3
+
+
+def test_what_another_window_wrote_of_a_run_stays_when_this_one_settles_it(make_parts, fake, tmp_path):
+    training = make_parts(fake).training
+    known = Run(tmp_path, "mine", "cassi", "fake")
+    replace(known, pid=4711, began="of the other window").save()
+    training._settle(known)
+    assert load_run(tmp_path) == replace(known, pid=4711, began="of the other window", is_settled=True)
