@@ -79,6 +79,7 @@ from .viewers.convergence import ConvergenceView
 from .viewers.side_tabs import SideTabs
 from .viewers.spectrum import SpectrumView
 from .widgets import theme
+from .widgets.keys import TEXT_FIELDS
 
 APP_NAME = "LoRun"
 LOG_HEIGHT = 200  # px at first
@@ -102,6 +103,7 @@ class MainWindow(QMainWindow):
         self._is_painted = False
         self._is_closing = False
         self._may_leave = False
+        self._question: QMessageBox | None = None  # whether to leave, while it is asked
         theme.apply(QApplication.instance(), theme.chosen(QApplication.instance(), parts.memory.settings.theme))
 
         self.corrections = Corrections(parts.session, self)
@@ -244,6 +246,7 @@ class MainWindow(QMainWindow):
         session.stage_added.connect(self._show_curves)
         parts.memory.changed.connect(self._show_recent)
         parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
+        parts.exports.announced.connect(self.statusBar().showMessage)
         parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
         parts.lanes.idle.connect(self._close_if_waiting)
         parts.training.child_ended.connect(self._close_if_waiting)
@@ -267,7 +270,7 @@ class MainWindow(QMainWindow):
         self.problem_bar.report_requested.connect(self.copy_report)
         self.log_dock.report_requested.connect(lambda: self.copy_report())
         self.corrections.indexChanged.connect(self.actions_.update)  # a key that follows at once finds the rules of now
-        QApplication.instance().focusChanged.connect(self._share_space)
+        QApplication.instance().focusChanged.connect(self._share_keys)
         QApplication.instance().styleHints().colorSchemeChanged.connect(self._follow_system)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -277,12 +280,23 @@ class MainWindow(QMainWindow):
         else:
             super().keyPressEvent(event)
 
-    def _share_space(self, _: QWidget | None, focused: QWidget | None) -> None:
-        """Space presses the button or opens the box that has the focus; elsewhere it plays the stages."""
-        if focused is not None:
-            has_use = isinstance(focused, QAbstractButton | QComboBox | QAbstractItemView)
+    def _share_keys(self, _: QWidget | None, focused: QWidget | None) -> None:
+        """Space presses the button or opens the box that has the focus; elsewhere it plays the stages.
+
+        Escape in a field belongs to what is being written there, and a full page leads back with it; elsewhere it
+        cancels the decode.
+        """
+        if focused is None:
+            return
+        page = self.pages.currentWidget()
+        is_in_page = self.pages.currentIndex() > 0 and (focused is page or page.isAncestorOf(focused))
+        users = {
+            "play": isinstance(focused, QAbstractButton | QComboBox | QAbstractItemView),
+            "cancel": isinstance(focused, TEXT_FIELDS) or is_in_page,
+        }
+        for name, has_use in users.items():
             context = Qt.ShortcutContext.WidgetShortcut if has_use else Qt.ShortcutContext.WindowShortcut
-            self.actions_["play"].setShortcutContext(context)
+            self.actions_[name].setShortcutContext(context)
 
     # ---- documents -----------------------------------------------------------------------------------------------
 
@@ -359,6 +373,7 @@ class MainWindow(QMainWindow):
         if page is not None and self.pages.indexOf(page) < 0:
             self.pages.addWidget(page)
         self.pages.setCurrentIndex(0 if page is None else self.pages.indexOf(page))
+        self.actions_.cover(page is not None)
 
     def show_training(self) -> None:
         """Shows the page on which a set is adapted."""
@@ -494,8 +509,9 @@ class MainWindow(QMainWindow):
             return
         self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString())
         self.parts.close(timeout_s=0.2 if self._may_leave else 5.0)
-        for window in (self.roles_page, self.shortcuts):
-            window.close()
+        for window in (self.roles_page, self.shortcuts, self._question):
+            if window is not None:
+                window.close()
         event.accept()
 
     def _close_if_waiting(self) -> None:
@@ -503,20 +519,28 @@ class MainWindow(QMainWindow):
             self.close()
 
     def _ask_to_leave(self) -> None:
-        """Nothing ended in time: the user may wait or leave without it."""
-        if not self.parts.is_busy:
+        """Nothing ended in time: the user may leave without it, or stay, and close the window another time."""
+        if not self.parts.is_busy or not self._is_closing:
             return
-        box = QMessageBox(self)
+        self._question = box = QMessageBox(self)
         box.setObjectName("leave")
         box.setWindowTitle("Close LoRun?")
         box.setText(f"LoRun is still {' and '.join(self.parts.tasks())}.")
-        box.setInformativeText("Quit now and lose what has not been exported, or wait until it ends.")
+        box.setInformativeText("Quit now and lose what has not been exported, or wait: the window stays open.")
         leave = box.addButton("Quit now", QMessageBox.ButtonRole.DestructiveRole)
         box.addButton("Wait", QMessageBox.ButtonRole.RejectRole)
         leave.clicked.connect(self._leave)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.parts.lanes.idle.connect(box.close)
+        box.finished.connect(self._stay)
         box.open()
+
+    def _stay(self) -> None:
+        """The question was answered, with whatever is still busy: unless the window goes, it is as before."""
+        question, self._question = self._question, None
+        if question is not None:
+            question.deleteLater()
+        if self.parts.is_busy and not self._may_leave:
+            self._is_closing = False
+            self.statusBar().clearMessage()
 
     def _leave(self) -> None:
         self._may_leave = True

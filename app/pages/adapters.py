@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -33,6 +33,7 @@ from ..document.set_facts import facts, origin
 from ..document.workshop import Notice, Workshop
 from ..quantities import breakable
 from ..widgets import theme
+from ..widgets.keys import claim
 from ..widgets.labels import set_look
 from ..widgets.page import Page
 from ..widgets.theme import Recolours
@@ -100,9 +101,8 @@ class NoticeBar(QFrame):
         self._workshop = workshop
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("Result")
+        self.sentence.setAccessibleDescription("Result")
         self.offer = QPushButton()
-        self.offer.setAccessibleName("What can be done about it")
         self.offer.clicked.connect(self._take_offer)
         self.close_button = QPushButton("Dismiss")
         self.close_button.clicked.connect(workshop.dismiss)
@@ -125,6 +125,7 @@ class NoticeBar(QFrame):
         notice = notice or Notice("")
         set_look(self.sentence, notice.sentence, notice.look)
         self.offer.setText(notice.offered)
+        self.offer.setAccessibleName(notice.offered or "What can be done about it")
         self.offer.setVisible(bool(notice.offered))
 
 
@@ -295,7 +296,7 @@ class SetCard(QWidget):
         self._make_name(column)
         self.fit = QLabel()
         self.fit.setWordWrap(True)
-        self.fit.setAccessibleName("Whether the set fits")
+        self.fit.setAccessibleDescription("Whether the set fits")
         column.addWidget(self.fit)
         self.use = QPushButton("Use this set")
         self.use.setObjectName("primary")
@@ -328,6 +329,7 @@ class SetCard(QWidget):
         self.renaming.setAccessibleName("New name of the set")
         self.renaming.hide()
         self.renaming.returnPressed.connect(self._rename)
+        claim(self.renaming, {Qt.Key.Key_Escape: self._end_renaming})
         self.rename = QPushButton("Rename")
         self.rename.clicked.connect(self._ask_name)
         line = QHBoxLayout()
@@ -437,13 +439,6 @@ class SetCard(QWidget):
         is_new = entry is not None and self.note.toPlainText().strip() != entry.card.fields.get("note", "")
         self.keep_note.setVisible(is_new and not entry.is_shipped)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape leaves the name as it is."""
-        if event.key() == Qt.Key.Key_Escape and self.renaming.isVisible():
-            self._end_renaming()
-        else:
-            super().keyPressEvent(event)
-
     def _ask_name(self) -> None:
         if self.renaming.isVisible():
             self._rename()
@@ -459,6 +454,7 @@ class SetCard(QWidget):
         self._end_renaming()
 
     def _end_renaming(self) -> None:
+        """Leaves the name as it is."""
         self.renaming.hide()
         self.name.show()
 

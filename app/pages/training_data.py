@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QIcon, QKeySequence, QPalette, QPixmap, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QIcon, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -24,6 +24,7 @@ from ..panels.files import ask_open_files
 from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile, summary
 from ..widgets import theme
 from ..widgets.colours import to_image
+from ..widgets.keys import claim
 from ..widgets.labels import set_look
 
 ROW = 40  # px
@@ -47,9 +48,7 @@ class DataList(QWidget):
         self.remove.clicked.connect(self._remove_chosen)
         self.table = _make_table()
         self.table.itemSelectionChanged.connect(self._show_buttons)
-        QShortcut(QKeySequence.StandardKey.Delete, self.table, self._remove_chosen).setContext(
-            Qt.ShortcutContext.WidgetShortcut
-        )
+        claim(self.table, {Qt.Key.Key_Delete: self._remove_chosen})
         self.hint = QLabel()
         self.hint.setWordWrap(True)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -57,7 +56,7 @@ class DataList(QWidget):
         self.hint.setMinimumHeight(80)  # something to drop files on
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("Summary of the data")
+        self.sentence.setAccessibleDescription("Summary of the data")
         buttons = QHBoxLayout()
         for button in (self.add_files, self.add_folder, self.remove):
             buttons.addWidget(button)

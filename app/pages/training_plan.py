@@ -185,7 +185,7 @@ class PlanPanel(QWidget):
         self.lengths.chosen.connect(lambda preset: self.planning.take(replace(self._answers, preset=preset)))
         self.verdict = QLabel()
         self.verdict.setWordWrap(True)
-        self.verdict.setAccessibleName("What a short trial says")
+        self.verdict.setAccessibleDescription("What a short trial says")
         self.advanced = QPushButton("Advanced settings")
         self.advanced.setObjectName("link")
         self.advanced.setCheckable(True)

@@ -51,7 +51,7 @@ class RunPanel(QWidget):
         self.score.setWordWrap(True)
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("State of the training")
+        self.sentence.setAccessibleDescription("State of the training")
         self.curves = TrainingCurves()
         self.before, self.after = PreviewPicture("With the starting set"), PreviewPicture("With the new set")
         self.no_preview = QLabel("Open a measurement to see it decoded here while the training goes on.")

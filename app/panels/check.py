@@ -21,8 +21,8 @@ class CheckCard(QWidget):
         self._parts, self._session = parts, parts.session
         frame, column = theme.card("Is it right?")
         self.verdict, self.figure = QLabel(), QLabel()
-        self.verdict.setAccessibleName("Verdict on the result")
-        self.figure.setAccessibleName("Figures behind the verdict")
+        self.verdict.setAccessibleDescription("Verdict on the result")
+        self.figure.setAccessibleDescription("Figures behind the verdict")
         self.figure.setObjectName("dim")
         for label in (self.verdict, self.figure):
             label.setWordWrap(True)

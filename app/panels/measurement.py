@@ -84,7 +84,7 @@ class Misfit(QWidget):
         self.sentence = QLabel()
         self.sentence.setObjectName("warn")
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("What does not fit")
+        self.sentence.setAccessibleDescription("What does not fit")
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(theme.GRID // 2)

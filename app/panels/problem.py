@@ -21,7 +21,7 @@ class ProblemBar(QFrame):
         self.sentence = QLabel()
         self.sentence.setObjectName("warn")
         self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("Problem")
+        self.sentence.setAccessibleDescription("Problem")
         self.details_button = QPushButton("Details")
         self.details_button.setCheckable(True)
         self.report_button = QPushButton("Copy report")

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 from ..actions import ENTRIES
 from ..widgets import theme
 
-COLUMNS = (("File", "Edit"), ("View",), ("Restore", "Adapters", "Help"))
+FIRST_COLUMNS = (("File", "Edit"), ("View",))  # the menus of the first two columns; all others are in the last
 
 
 class ShortcutsOverlay(QDialog):
@@ -25,7 +25,9 @@ class ShortcutsOverlay(QDialog):
         columns = QHBoxLayout()
         columns.setSpacing(32)
         column.addLayout(columns)
-        for menus in COLUMNS:
+        known = {menu for menus in FIRST_COLUMNS for menu in menus}
+        others = tuple(dict.fromkeys(entry.menu for entry in ENTRIES if entry.menu not in known))
+        for menus in (*FIRST_COLUMNS, others):
             columns.addLayout(_list_of(menus))
 
 

@@ -70,7 +70,7 @@ class CompareView(QWidget):
         self.words = QLabel()
         self.words.setObjectName("heading")
         self.figures = FittingLabel()
-        self.figures.setAccessibleName("Values of both sides at the cursor")
+        self.figures.setAccessibleDescription("Values of both sides at the cursor")
         self.pane = ComparePane(parts, pictures, maps, hub)
         self.pane.hovered.connect(self._hover)
         self.pane.clicked.connect(self._click)

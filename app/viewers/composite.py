@@ -28,7 +28,7 @@ class CompositeButton(QPushButton):
         self._parts, self._session, self._pictures = parts, parts.session, pictures
         self.bands = [QComboBox() for _ in RGB]
         self.true_colour = QPushButton()
-        self.true_colour.setAccessibleName("Leave the three bands")
+        self.true_colour.setAccessibleDescription("Leave the three bands")
         self.true_colour.clicked.connect(self._take_true_colour)
         menu = QMenu(self)
         menu.setAccessibleName("Bands shown as red, green and blue")

@@ -74,7 +74,7 @@ class ConvergenceView(Recolours, QWidget):
         self.figures = Figures()
         self.table = _Table(self.figures)
         self.rises = QLabel()
-        self.rises.setAccessibleName("Stages whose residual rises")
+        self.rises.setAccessibleDescription("Stages whose residual rises")
         self.rises.setWordWrap(True)
         self.table.selectionModel().currentRowChanged.connect(lambda index, _: self._choose(index.row()))
         frame, column = theme.card("Convergence")

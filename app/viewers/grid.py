@@ -337,6 +337,7 @@ class FittingLabel(QWidget):
         if parts != self._parts:
             self._parts = parts
             self.setToolTip("  ·  ".join(parts))
+            self.setAccessibleName("  ·  ".join(parts))  # it is painted: nothing else says it
             self.update()
 
     @property

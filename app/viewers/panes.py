@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ..render import fitting_factor
@@ -18,6 +18,9 @@ from ..widgets.theme import tokens
 LARGEST_ZOOM = 64.0
 DRAG_STARTS = 4  # px; a shorter way between press and release is a click
 STEP = 1.25  # of the zoom keys
+FAR = 10  # pixels that an arrow key moves with Shift
+ARROWS = {Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0), Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1)}
+ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 Pixel = tuple[int, int]  # (y, x)
 
@@ -58,6 +61,9 @@ class ViewHub(QObject):
 class ImagePane(QWidget):
     """One picture. The wheel zooms at the mouse, dragging moves, a double click fits; pixels are reported.
 
+    Return lays a cursor for the keys on the pixel that is pinned, or into the middle, and clicks there. While it lies,
+    arrows move it, Return and Space click, and Escape takes it up; Space lays it where Tab has led into the pane.
+
     The picture is asked for when it is painted, no larger than it is seen: `draw(factor)` gives it at 1 / factor.
     """
 
@@ -74,6 +80,9 @@ class ImagePane(QWidget):
         self._is_linked = True
         self._pressed: QPointF | None = None
         self._dragged_from: QPointF | None = None
+        self._keyed: Pixel | None = None  # where the cursor for the keys lies
+        self._is_tabbed = False  # whether the keys have led here
+        self.setAccessibleDescription("Return pins a pixel; then arrow keys move the cursor, Escape takes it away")
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.CrossCursor)
@@ -86,6 +95,8 @@ class ImagePane(QWidget):
         self, size: tuple[int, int] | None, draw: Callable[[int], QImage | None], *, is_linked: bool = True
     ) -> None:
         """Shows a picture of (height, width) at the same place; its cursor and markers are the scene's if linked."""
+        if size != self._size:
+            self._keyed = None
         self._size, self._draw, self._is_linked = size, draw, is_linked
         self.update()
 
@@ -150,6 +161,8 @@ class ImagePane(QWidget):
             self._legend(painter, QRectF(self.rect()))
         if self._is_linked:
             self._paint_places(painter)
+        if self._keyed is not None:
+            self._paint_cursor(painter, self._keyed)
 
     def paint_picture(self, painter: QPainter, size: tuple[int, int], draw: Callable[[int], QImage | None]) -> bool:
         """Paints a picture of (height, width) at the place and zoom of the hub; False where there is none."""
@@ -176,11 +189,15 @@ class ImagePane(QWidget):
             painter.setBrush(QColor(tokens().curves[0]))
             painter.setPen(QPen(QColor("#ffffff"), 1.5))
             painter.drawEllipse(self.point_of(self._marker), 5, 5)
-        if self._hub.cursor is not None and not self.underMouse():
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            for colour, width in (("#ffffff", 3.5), (tokens().curves[1], 2)):
-                painter.setPen(QPen(QColor(colour), width))
-                painter.drawEllipse(self.point_of(self._hub.cursor), 5, 5)
+        if self._hub.cursor is not None and self._keyed is None and not self.underMouse():
+            self._paint_cursor(painter, self._hub.cursor)
+
+    def _paint_cursor(self, painter: QPainter, pixel: Pixel) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for colour, width in (("#ffffff", 3.5), (tokens().curves[1], 2)):
+            painter.setPen(QPen(QColor(colour), width))
+            painter.drawEllipse(self.point_of(pixel), 5, 5)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self._size is not None:
@@ -199,6 +216,7 @@ class ImagePane(QWidget):
         self._hub.look_at(share + offset, self._hub.zoom * grown)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._keyed = None
         if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             self._pressed = self._dragged_from = event.position()
 
@@ -222,10 +240,74 @@ class ImagePane(QWidget):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self._hub.reset()
 
+    def event(self, event: QEvent) -> bool:
+        """Keeps the keys of the cursor from being shortcuts of the window."""
+        if event.type() == QEvent.Type.ShortcutOverride and self._answer_to(event) is not None:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self._is_tabbed = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._is_tabbed = False
+        self._take_up()
+        super().focusOutEvent(event)
+
+    def _answer_to(self, event: QKeyEvent) -> Callable[[], None] | None:
+        """What a key does with the cursor; None where it means nothing to it now."""
+        is_plain = not event.modifiers() & ~(Qt.KeyboardModifier.KeypadModifier | Qt.KeyboardModifier.ShiftModifier)
+        is_shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if self._size is None or not is_plain:
+            return None
+        is_laid = self._keyed is not None
+        if is_laid and event.key() in ARROWS:
+            dy, dx = ARROWS[event.key()]
+            step = FAR if is_shifted else 1
+            return lambda: self._step(step * dy, step * dx)
+        if is_shifted:
+            return None
+        if event.key() in ENTER or (event.key() == Qt.Key.Key_Space and (is_laid or self._is_tabbed)):
+            return self._pin
+        return self._take_up if is_laid and event.key() == Qt.Key.Key_Escape else None
+
+    def _pin(self) -> None:
+        """Clicks at the cursor; where none lies it is laid down first."""
+        if self._keyed is None:
+            height, width = self._size
+            pinned = self._marker or self.pixel_at(QPointF(self.width() / 2, self.height() / 2))
+            y, x = pinned or (height // 2, width // 2)
+            self._lay((min(y, height - 1), min(x, width - 1)))
+        self.clicked.emit(self._keyed)
+
+    def _step(self, dy: int, dx: int) -> None:
+        (height, width), (y, x) = self._size, self._keyed
+        self._lay((min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)))
+
+    def _lay(self, pixel: Pixel) -> None:
+        """Lays the cursor on a pixel, and brings that into sight."""
+        self._keyed = pixel
+        if not QRectF(self.rect()).contains(self.point_of(pixel)):
+            (height, width), (y, x) = self._size, pixel
+            self._hub.look_at(QPointF((x + 0.5) / width, (y + 0.5) / height), self._hub.zoom)
+        self.hovered.emit(pixel)
+        self.update()
+
+    def _take_up(self) -> None:
+        if self._keyed is not None:
+            self._keyed = None
+            self.hovered.emit(None)
+            self.update()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Plus and minus zoom, 0 fits; every other key is the business of the view around."""
+        """Plus and minus zoom, 0 fits; a key that is not the cursor's either is the business of the view around."""
         middle = QPointF(self.width() / 2, self.height() / 2)
-        if self._size is not None and event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+        answer = self._answer_to(event)
+        if answer is not None:
+            answer()
+        elif self._size is not None and event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
             self._zoom_at(middle, STEP)
         elif self._size is not None and event.key() == Qt.Key.Key_Minus:
             self._zoom_at(middle, 1 / STEP)

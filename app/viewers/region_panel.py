@@ -84,7 +84,9 @@ class RegionPanel(Recolours, QWidget):
         session, regions = self._session, self._parts.regions
         is_photograph = session.kind.is_photograph
         for shape, button in self.tools.items():
-            button.setText(shape_words(shape, is_photograph=is_photograph).capitalize())
+            words = shape_words(shape, is_photograph=is_photograph)
+            button.setText(words.capitalize())
+            button.setAccessibleName(f"Draw a {words}")
             button.setVisible(shape in regions.shapes)
             button.setChecked(shape == regions.tool)
         self.heading.setText("Rows and zoom boxes" if is_photograph else "Points and regions")
@@ -115,7 +117,6 @@ class RegionPanel(Recolours, QWidget):
             button = QPushButton()
             button.setCheckable(True)
             button.setToolTip(f"Draw on any pane ({KEYS[shape]}); Enter draws in the middle of the pane")
-            button.setAccessibleName(f"Draw a {shape}")
             button.clicked.connect(lambda _=False, shape=shape: self._parts.regions.set_tool(shape))
             self.tools[shape] = button
             row.addWidget(button)

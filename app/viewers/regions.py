@@ -27,15 +27,12 @@ from ..document.regions import Region, Shape
 from ..document.selection import MEASUREMENT
 from ..widgets.theme import tokens
 from .insets import paint_insets
-from .panes import DRAG_STARTS, ImagePane
+from .panes import ARROWS, DRAG_STARTS, ENTER, FAR, ImagePane
 from .pictures import Pictures
 
 GRIP = 12  # px across; how near the mouse has to be to an outline
 RADIUS = 5  # px of a point
-FAR = 10  # pixels that an arrow key moves with Shift
 OTHERS = 2  # curve colours that are taken: of the pinned pixel and of the mouse
-ARROWS = {Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0), Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1)}
-ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 REMOVE = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
 
 Point = tuple[float, float]  # (y, x) in pixels of the scene

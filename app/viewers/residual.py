@@ -47,8 +47,8 @@ class ResidualView(Recolours, QWidget):
         self.means = self._plot("row or column", "Row and column means of the residual")
         self.correlation = self._plot("lag (pixels)", "Autocorrelation of the residual")
         self.verdict, self.figures = QLabel(), QLabel()
-        self.verdict.setAccessibleName("Verdict on the residual")
-        self.figures.setAccessibleName("Figures of the residual")
+        self.verdict.setAccessibleDescription("Verdict on the residual")
+        self.figures.setAccessibleDescription("Figures of the residual")
         for label in (self.verdict, self.figures):
             label.setWordWrap(True)
         self.whole = QPushButton("Whole image")

@@ -47,7 +47,7 @@ class SetsCard(Recolours, QWidget):
         self.progress.setAccessibleName("Progress of the decoders")
         self.progress.setTextVisible(False)
         self.state = QLabel()
-        self.state.setAccessibleName("State of the decoders")
+        self.state.setAccessibleDescription("State of the decoders")
         self.state.setWordWrap(True)
         frame, column = theme.card("Several decoders on this measurement")
         self._rows = QWidget()

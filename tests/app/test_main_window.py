@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QMessageBox, QSpinBox
+from PySide6.QtGui import QAccessible, QDropEvent, QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QSpinBox,
+    QTreeWidget,
+)
 
 from app.actions import ENTRIES, IS_ON
+from app.document.what_if import Scenario
 from app.main_window import MainWindow
+from app.pages.training_data import DataList
 from app.problems import Problem
 from app.resources import resource_path
+from app.training.scenes import DataFile
+from app.viewers.grid import FittingLabel
 from app.widgets import theme
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import DeviceError
@@ -339,6 +354,147 @@ def test_closing_while_a_stage_hangs_asks_and_may_be_forced(qtbot, window, fake,
     next(button for button in box.buttons() if button.text() == "Quit now").click()
     qtbot.waitUntil(lambda: not window.isVisible())
     fake.gate.is_open.set()
+
+
+def _asked_to_leave(qtbot, window: MainWindow) -> QMessageBox:
+    window.close()
+    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is not None)
+    return window.findChild(QMessageBox, "leave")
+
+
+def _press(box: QMessageBox, text: str) -> None:
+    next(button for button in box.buttons() if button.text() == text).click()
+
+
+def test_who_waits_stays_in_the_window_and_is_asked_again_when_it_is_closed_again(qtbot, window, fake, gate_type):
+    fake.gate = gate_type(at=2)
+    window.patience_ms = 50
+    window.decode_card.button.click()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    _press(_asked_to_leave(qtbot, window), "Wait")
+    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is None)
+    assert window.isVisible() and window.statusBar().currentMessage() == ""
+    _press(_asked_to_leave(qtbot, window), "Wait")
+    with qtbot.waitSignal(window.parts.lanes.idle):
+        fake.gate.is_open.set()
+    _decode(qtbot, window)
+    assert window.isVisible() and window.session.restoration.state == "done"
+    window.close()
+    assert not window.isVisible()
+
+
+def test_the_window_closes_by_itself_while_it_is_asked_whether_to_leave(qtbot, window, fake, gate_type):
+    fake.gate = gate_type(at=2)
+    window.patience_ms = 50
+    window.decode_card.button.click()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    _asked_to_leave(qtbot, window)
+    fake.gate.is_open.set()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is None)
+
+
+def test_no_temporary_folder_is_left_after_quitting_at_once(qtbot, window, fake, gate_type, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    _decode(qtbot, window)
+    window.parts.what_if.start(Scenario())
+    qtbot.waitUntil(lambda: not window.parts.what_if.is_busy and not window.parts.lanes.is_busy)
+    assert list((tmp_path / "temporary").iterdir())
+    fake.gate = gate_type(at=2)
+    window.patience_ms = 50
+    window.decode_card.button.click()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    _press(_asked_to_leave(qtbot, window), "Quit now")
+    assert not window.isVisible() and not list((tmp_path / "temporary").iterdir())
+    fake.gate.is_open.set()
+
+
+def test_the_text_of_labels_and_buttons_is_what_screen_readers_say(qtbot, window):
+    _decode(qtbot, window)
+    window.parts.lanes.problem_raised.emit(Problem("The disk is full."))
+    for verb in (window.show_adapters, window.show_training, window.show_what_if, window.show_alignment):
+        verb()
+    window.show_roles()
+    interface = QAccessible.queryAccessibleInterface(window.problem_bar.sentence)
+    assert interface.text(QAccessible.Text.Name) == "The disk is full."
+    for page in (window, window.roles_page):
+        named = [
+            part for kind in (QLabel, QAbstractButton) for part in page.findChildren(kind) if part.accessibleName()
+        ]
+        assert not [
+            (part.text(), part.accessibleName())
+            for part in named
+            if part.text().removesuffix("…").lower() not in part.accessibleName().lower()
+        ]
+        for figures in page.findChildren(FittingLabel):
+            assert figures.accessibleName() == figures.toolTip()
+
+
+def test_every_menu_with_a_shortcut_has_its_heading_in_the_list_of_shortcuts(window):
+    headings = {label.text() for label in window.shortcuts.findChildren(QLabel) if label.objectName() == "heading"}
+    assert {entry.menu for entry in ENTRIES if entry.key} <= headings
+
+
+def _key(qtbot, window: MainWindow, widget, key: Qt.Key) -> None:
+    """Presses a key where it would be pressed: in the active window, in the widget that has the focus."""
+    window.activateWindow()
+    widget.setFocus()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is widget)
+    QTest.keyClick(widget, key)
+
+
+def test_escape_in_a_field_and_delete_in_a_list_of_a_page_leave_the_restoration_alone(
+    qtbot, window, fake, gate_type, tmp_path
+):
+    window.parts.regions.add("point", [(3, 4)])
+    fake.gate = gate_type(at=2)
+    window.decode_card.button.click()
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    window.show_training()
+    _key(qtbot, window, window.training_page.findChild(QLineEdit), Qt.Key.Key_Escape)
+    assert window.session.restoration.state == "running"
+    window.show_what_if()
+    _key(qtbot, window, window.what_if_page, Qt.Key.Key_Escape)
+    assert window.session.restoration.state == "running" and window.pages.currentIndex() == 0
+    window.show_adapters()
+    table = QTreeWidget(window.adapters_page)
+    table.show()
+    for key in (Qt.Key.Key_Delete, Qt.Key.Key_P, Qt.Key.Key_3):
+        _key(qtbot, window, table, key)
+    assert len(window.parts.regions.all) == 1 and window.parts.regions.tool is None
+    assert window.session.selection.mode != "montage"
+    window.show_page(None)
+    assert window.actions_["remove_region"].isEnabled()
+    _key(qtbot, window, window.decode_card.button, Qt.Key.Key_Delete)
+    assert window.parts.regions.all == ()
+    with qtbot.waitSignal(window.parts.lanes.idle):
+        fake.gate.is_open.set()
+
+
+def test_return_in_a_pane_pins_a_pixel_and_arrows_and_space_pin_another(qtbot, window):
+    _decode(qtbot, window)
+    pane = next(card for card in window.centre.grid.cards if card.isVisible() and card.pane_id == 5).pane
+    _key(qtbot, window, pane, Qt.Key.Key_Return)
+    y, x = window.session.selection.pixel
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Space):
+        QTest.keyClick(pane, key)
+    assert window.session.selection.pixel == (y + 1, x - 1) and window.session.selection.stage == 5
+    QTest.keyClick(pane, Qt.Key.Key_Escape)
+    QTest.keyClick(pane, Qt.Key.Key_Left)  # the stages' again
+    assert window.session.selection.pixel == (y + 1, x - 1) and window.session.selection.stage == 4
+
+
+def test_delete_takes_files_off_the_list_of_a_training_and_no_region(qtbot, window, snapshot):
+    window.parts.regions.add("point", [(3, 4)])
+    window.show_training()
+    material, table = window.parts.planning.material, window.training_page.findChild(DataList).table
+    material.paths, material.files = (snapshot,), (DataFile(snapshot, "learn", "A capture."),)
+    material.changed.emit()
+    table.selectRow(0)
+    window.actions_["remove_region"].setEnabled(True)  # whatever the rules say, the list comes first
+    _key(qtbot, window, table, Qt.Key.Key_Delete)
+    assert material.paths == () and len(window.parts.regions.all) == 1
 
 
 def test_problems_of_no_card_show_above_the_pictures(window):

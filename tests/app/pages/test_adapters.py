@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QFile, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
+    QApplication,
     QFileDialog,
     QHeaderView,
     QLineEdit,
@@ -292,6 +294,20 @@ def test_a_dropped_set_is_imported_and_a_dropped_measurement_opened(qtbot, windo
     assert window.pages.currentWidget() is page(window) and page(window).card.name.text() == "guest"
     assert window.session.measurement.task == "sr" and words_of(window, "guest")[2] == "imported"
     assert (library[1] / "guest.safetensors").exists()
+
+
+def test_escape_in_the_field_of_a_new_name_ends_the_renaming_and_nothing_else(qtbot, window, library):  # noqa: F811
+    click_set(qtbot, window, "trained")
+    card, cancelled = page(window).card, []
+    window.session.cancelled.connect(lambda: cancelled.append(True))
+    card.rename.click()
+    card.renaming.setText("something else")
+    window.activateWindow()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is card.renaming)
+    window.actions_["cancel"].setEnabled(True)  # as while a decode runs
+    QTest.keyClick(card.renaming, Qt.Key.Key_Escape)
+    assert not cancelled and not card.renaming.isVisible() and card.name.text() == "trained"
+    assert window.pages.currentWidget() is page(window) and (library[1] / "trained.safetensors").exists()
 
 
 def test_a_taken_name_is_offered_another_by_a_button(qtbot, window, tmp_path):

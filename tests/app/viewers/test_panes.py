@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QFocusEvent, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from app.viewers.panes import ImagePane, ViewHub
@@ -166,3 +166,63 @@ def test_a_pane_without_a_picture_is_empty_and_takes_no_clicks(qtbot, new_pane):
     wheel(pane, QPointF(10, 10), 1)
     pane.grab()
     assert clicked == []
+
+
+def signals_of(pane: ImagePane) -> tuple[list, list]:
+    """Where the cursor has been, and what was clicked."""
+    hovered, clicked = [], []
+    pane.hovered.connect(hovered.append)
+    pane.clicked.connect(clicked.append)
+    return hovered, clicked
+
+
+def test_return_pins_the_middle_and_then_arrows_and_space_pin_any_pixel(qtbot, new_pane):
+    pane = new_pane()
+    hovered, clicked = signals_of(pane)
+    for key in (Qt.Key.Key_Left, Qt.Key.Key_Space):  # the view's, until a cursor lies there
+        qtbot.keyClick(pane, key)
+    assert not hovered and not clicked
+    qtbot.keyClick(pane, Qt.Key.Key_Return)
+    assert clicked == [(HEIGHT // 2, WIDTH // 2)] == hovered
+    for key, times in ((Qt.Key.Key_Left, 2), (Qt.Key.Key_Down, 3)):
+        for _ in range(times):
+            qtbot.keyClick(pane, key)
+    qtbot.keyClick(pane, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(pane, Qt.Key.Key_Space)
+    assert clicked[-1] == hovered[-1] == (HEIGHT // 2 + 3, WIDTH // 2 + 8)
+    qtbot.keyClick(pane, Qt.Key.Key_Escape)
+    assert hovered[-1] is None
+    qtbot.keyClick(pane, Qt.Key.Key_Left)
+    assert hovered[-1] is None and len(clicked) == 2
+
+
+def test_the_cursor_for_the_keys_stays_in_the_picture_and_in_sight(qtbot, new_pane, hub):
+    pane = new_pane()
+    _, clicked = signals_of(pane)
+    hub.look_at(QPointF(0.5, 0.5), 8.0)
+    qtbot.keyClick(pane, Qt.Key.Key_Return)
+    for _ in range(9):
+        qtbot.keyClick(pane, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+        qtbot.keyClick(pane, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(pane, Qt.Key.Key_Return)
+    assert clicked[-1] == (0, 0) and QRectF(pane.rect()).contains(pane.point_of((0, 0)))
+
+
+def test_the_cursor_begins_at_the_pinned_pixel_and_goes_with_another_picture(qtbot, new_pane):
+    pane = new_pane()
+    hovered, clicked = signals_of(pane)
+    pane.show_marker((7, 9))
+    qtbot.keyClick(pane, Qt.Key.Key_Return)
+    assert clicked == [(7, 9)]
+    pane.show_picture((4, 4), picture)
+    qtbot.keyClick(pane, Qt.Key.Key_Left)
+    assert hovered == [(7, 9)]
+
+
+def test_space_pins_where_tab_has_led_into_the_pane(qtbot, new_pane):
+    pane = new_pane()
+    _, clicked = signals_of(pane)
+    pane.setFocus(Qt.FocusReason.TabFocusReason)
+    QApplication.sendEvent(pane, QFocusEvent(QEvent.Type.FocusIn, Qt.FocusReason.TabFocusReason))
+    qtbot.keyClick(pane, Qt.Key.Key_Space)
+    assert clicked == [(HEIGHT // 2, WIDTH // 2)]
