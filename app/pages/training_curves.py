@@ -71,11 +71,9 @@ class TrainingCurves(Recolours, QWidget):
         has_truth: bool = True,
     ) -> None:
         """Draws (step, loss) and (step, PSNR) pairs; `start` is the starting set's score, None where unknown."""
-        steps, values = _columns(losses)
-        mean = running_mean(values, WINDOW)
-        every = max(1, -(-steps.size // MOST_POINTS))
-        self._every_loss.setData(steps[::every], values[::every])
-        self._mean_loss.setData(steps[::every], mean[::every])
+        steps, values, mean = thinned(losses, MOST_POINTS, WINDOW)
+        self._every_loss.setData(steps, values)
+        self._mean_loss.setData(steps, mean)
         self.loss_plot.getPlotItem().setXRange(0, max(num_steps, steps.max(initial=1)), padding=0.02)
         at, found = _columns(scores)
         self._scores.setData(at, found)
@@ -116,6 +114,21 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
     ends = np.arange(1, values.size + 1)
     starts = np.maximum(ends - window, 0)
     return (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
+
+
+def thinned(pairs: Sequence[tuple[int, float]], most: int, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At most `most` of (step, value) pairs, the last among them: their steps, values and running means.
+
+    Only what these need is looked at, so that it takes no longer for a longer training.
+    """
+    every = max(1, -(-len(pairs) // most))
+    if every < window:
+        steps, values = _columns(pairs)
+        return tuple(column[::-every][::-1] for column in (steps, values, running_mean(values, window)))
+    drawn = range(len(pairs) - 1, -1, -every)[::-1]
+    steps, values = _columns([pairs[index] for index in drawn])
+    before = (pairs[max(0, index - window + 1) : index + 1] for index in drawn)
+    return steps, values, np.array([sum(value for _, value in few) / len(few) for few in before])
 
 
 def _columns(pairs: Sequence[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from lorun_engine.training.events import event_of
+from lorun_engine.training.run_folder import EventFile
 
-from .runs import EventFile, Run, end_process
+from .runs import Run, end_process
 
 FOLLOW_MS = 300
 GRACE_MS = 10_000  # for writing a last checkpoint
@@ -166,7 +167,7 @@ class Follower(QObject):
         self._patience.start(Child.grace_ms // 3)
 
     def _look(self) -> None:
-        is_alive = self._run.is_alive  # before reading: what it wrote last is read too
+        is_alive = self._run.still_runs  # before reading: what it wrote last is read too
         for event in self._events.new():
             self.came.emit(event)
         if not is_alive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -64,22 +65,22 @@ class Record:
         self.losses: list[tuple[int, float]] = []
         self.scores: list[tuple[int, float]] = []
         self.has_truth = True  # scores compare with true scenes, not with withheld pixels of the sensor
-        self._times: list[tuple[int, float]] = []  # step and elapsed_s of the latest steps
+        self._times: deque[tuple[int, float]] = deque(maxlen=RECENT)  # step and elapsed_s of the latest steps
 
     def restart_clock(self) -> None:
         """Estimates the time left from the steps to come alone."""
-        self._times = []
+        self._times.clear()
 
     def take(self, event: TrainEvent, progress: TrainingProgress) -> TrainingProgress:
         """How far the training is after an event."""
+        if isinstance(event, Step):
+            return self._stepped(event, progress)
         progress = replace(progress, elapsed_s=event.elapsed_s)
         if isinstance(event, Skipped | Noted | Remark):
             progress = replace(progress, sentence=event.message)
         match event:
             case Started() | PhaseBegun():
                 return replace(progress, num_steps=event.num_steps)
-            case Step():
-                return self._stepped(event, progress)
             case Validated():
                 return self._validated(event, progress)
             case Paused() | Continued():
@@ -93,11 +94,15 @@ class Record:
         step = event.step
         while self.losses and self.losses[-1][0] >= step:  # a resumed training goes back to its checkpoint
             self.losses.pop()
-        self.scores = [score for score in self.scores if score[0] <= step]
+        while self.scores and self.scores[-1][0] > step:
+            self.scores.pop()
         self.losses.append((step, event.loss))
-        self._times = [time for time in self._times if time[0] < step][1 - RECENT :] + [(step, event.elapsed_s)]
+        while self._times and self._times[-1][0] >= step:
+            self._times.pop()
+        self._times.append((step, event.elapsed_s))
         return replace(
             progress,
+            elapsed_s=event.elapsed_s,
             state="running" if progress.state in ("starting", "paused") else progress.state,
             outcome="",
             step=step,

@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
@@ -21,12 +21,14 @@ from PySide6.QtCore import QFile
 from lorun_engine.errors import FileError
 from lorun_engine.io import replacing
 from lorun_engine.schema import Number, json_of, made
-from lorun_engine.training.events import Discarded, Finished, Moment, TrainEvent, event_of
-from lorun_engine.training.run_folder import BEST, CHECKPOINT, EVENTS, REPORT, give_command
+from lorun_engine.training.events import Discarded, Finished, Moment, TrainEvent
+from lorun_engine.training.run_folder import BEST, CHECKPOINT, EVENTS, REPORT, EventFile, give_command, last_event
 
 ABOUT = "window.json"
-LONGEST_LINE = 1 << 16  # bytes
 OWN_TRASH = ".trash"  # where the desktop has none
+_TELLS_STARTS = (
+    sys.platform == "win32" or Path("/proc/self/stat").exists()
+)  # elsewhere a process must be started to ask
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,19 @@ class Run:
     def is_alive(self) -> bool:
         """Whether the process that was started last still works."""
         return self.pid is not None and self.began is not None and process_start(self.pid) == self.began
+
+    @property
+    def still_runs(self) -> bool:
+        """Whether a process that was alive a moment ago is still there; it may be asked often."""
+        if _TELLS_STARTS:
+            return self.is_alive
+        try:
+            os.kill(self.pid, 0)  # reaches nobody: it says whether there is somebody
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
 
     @property
     def is_resumable(self) -> bool:
@@ -102,37 +117,6 @@ class Run:
         stored = {name: value for name, value in asdict(self).items() if name != "folder"}
         with replacing(self.folder / ABOUT) as temporary:
             temporary.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-
-
-@dataclass
-class EventFile:
-    """The lines of an `events.jsonl` that is being written; a half-written line waits for its end."""
-
-    path: Path
-    _read: int = field(default=0, init=False)
-
-    def new(self) -> list[TrainEvent]:
-        """The events that were added since the last call."""
-        try:
-            with open(self.path, "rb") as stream:
-                stream.seek(self._read)
-                content = stream.read()
-        except OSError:
-            return []
-        whole = content[: content.rfind(b"\n") + 1]
-        self._read += len(whole)
-        return [event for line in whole.splitlines() if (event := event_of(line)) is not None]
-
-
-def last_event(path: Path) -> TrainEvent | None:
-    """The last event of a file, which may be long; None where there is none."""
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, path.stat().st_size - LONGEST_LINE))
-            lines = stream.read().splitlines()
-    except OSError:
-        return None
-    return next((event for line in reversed(lines) if (event := event_of(line)) is not None), None)
 
 
 def runs_folder() -> Path:
@@ -205,7 +189,7 @@ def process_start(pid: int) -> str | None:
     """When the process with this number began, in whatever unit the system counts; None where there is none."""
     if sys.platform == "win32":
         return _start_on_windows(pid)
-    if Path("/proc/self/stat").exists():
+    if _TELLS_STARTS:
         return _start_on_linux(pid)
     done = subprocess.run(["ps", "-o", "lstart=,stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     started, _, state = done.stdout.strip().rpartition(" ")

@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from lorun_engine.errors import FileError, LorunError
 from lorun_engine.task import TASKS
 from lorun_engine.training.events import Previewed, Started, Step, TrainEvent, Validated
-from lorun_engine.training.run_folder import EVENTS, PREVIEW
+from lorun_engine.training.run_folder import EVENTS, PREVIEW, EventFile
 
 from ..document.session import Session
 from ..job import Job
@@ -27,7 +27,7 @@ from .child import Child, Follower
 from .plan import Plan
 from .record import Record, TrainingProgress
 from .results import Preview, bring_in, read_preview
-from .runs import EventFile, Run, find_runs, load_run, move_to_trash, new_folder, process_start, runs_folder
+from .runs import Run, find_runs, load_run, move_to_trash, new_folder, process_start, runs_folder
 
 
 class Training(QObject):
@@ -49,6 +49,7 @@ class Training(QObject):
         self.run: Run | None = None
         self.progress = TrainingProgress()
         self.record = Record()
+        self._events = EventFile(Path())  # of the run
         self.preview: Preview | None = None
         self.unfinished: tuple[Run, ...] = ()
         self.doing = ""  # what is done to keep a set, in words
@@ -101,26 +102,23 @@ class Training(QObject):
         """Follows a training whose process an earlier window left behind."""
         if self.has_child:
             return
-        events = EventFile(run.folder / EVENTS)
-        self._attach(run, Follower(run, self, events=events), events.new())
+        self._look_into(run)
+        self._attach(Follower(run, self, events=self._events))
         if self.progress.step:
             self._show(replace(self.progress, state="paused" if self.progress.state == "paused" else "running"))
         self._child.start()
 
     def _begin(self, run: Run, arguments: Sequence[str]) -> None:
         child = Child(arguments, self, command=self.command)
-        self._attach(run, child, run.events())
+        self._look_into(run)
+        self._attach(child)
         self._show(replace(self.progress, state="starting"))
         pid = child.start()
         if pid is not None:
             self._save(run, pid=pid, began=process_start(pid), is_settled=False)
 
-    def _attach(self, run: Run, child: Child | Follower, events: Sequence[TrainEvent]) -> None:
-        """Shows `run` as its `events` so far tell it, and listens to `child` from now on."""
-        self._forget_curves(run)
-        self.progress = replace(self.progress, state="starting")
-        for event in events:
-            self.progress = self.record.take(event, self.progress)
+    def _attach(self, child: Child | Follower) -> None:
+        """Shows the run as its events so far tell it, and listens to `child` from now on."""
         self.progress = replace(self.progress, outcome="", seconds_left=None)
         self.record.restart_clock()
         self._child = child
@@ -130,11 +128,16 @@ class Training(QObject):
         self.curves_changed.emit()
         self.find_runs()
 
-    def _forget_curves(self, run: Run | None) -> None:
-        """Starts with nothing known of `run`."""
+    def _look_into(self, run: Run | None) -> None:
+        """Knows of `run` what its events tell; of one that is known already, what they have told since."""
+        if run is None or self.run is None or self.run.folder != run.folder:
+            self.record = Record()
+            self._events = EventFile(Path() if run is None else run.folder / EVENTS)
+            self.progress = TrainingProgress(num_steps=0 if run is None else run.num_steps)
         self.run, self._wanted, self.preview = run, "", None
-        self.record = Record()
-        self.progress = TrainingProgress(num_steps=0 if run is None else run.num_steps)
+        self.progress = replace(self.progress, state="idle" if run is None else "starting")
+        for event in self._events.new():
+            self.progress = self.record.take(event, self.progress)
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
@@ -241,6 +244,7 @@ class Training(QObject):
             return
         self._child, wanted = None, self._wanted
         child.deleteLater()
+        self._events.skip()  # they came from the process
         outcome, sentence = self.progress.outcome, self.progress.sentence
         if wanted == "discard":
             outcome, sentence = "discarded", self._given_up()
@@ -297,9 +301,7 @@ class Training(QObject):
         """Shows an unfinished training as it ended, with what can be kept of it."""
         if self.has_child:
             return
-        self._forget_curves(run)
-        for event in run.events():
-            self.progress = self.record.take(event, self.progress)
+        self._look_into(run)
         outcome = self.progress.outcome or "stopped"
         self._show(replace(self.progress, state="ended", outcome=outcome, seconds_left=None))
         self.curves_changed.emit()
@@ -308,8 +310,7 @@ class Training(QObject):
     def forget(self) -> None:
         """Leaves the training that is shown; it stays on the disk."""
         if not self.has_child:
-            self.run = None
-            self._forget_curves(None)
+            self._look_into(None)
             self.changed.emit()
             self.curves_changed.emit()
             self.preview_changed.emit()

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 
 from app.assembly import Parts
-from app.pages.training_curves import TrainingCurves, running_mean
+from app.pages.training_curves import TrainingCurves, running_mean, thinned
 from app.pages.training_run import score_sentence
 from app.training import child, runs
 from app.training.child import Child
 from app.training.plan import Plan
 from app.training.probing import Probing
 from app.training.results import Preview
-from app.training.runs import EventFile, Run, find_runs, last_event, load_run, move_to_trash, new_folder, process_start
+from app.training.runs import Run, find_runs, load_run, move_to_trash, new_folder, process_start
 from app.training.training import Training
 from lorun_engine.library.cards import read_card
 from lorun_engine.training.events import Previewed, Saved, Step, Stopped, TrainEvent, Validated, line_of
+from lorun_engine.training.run_folder import EventFile, last_event
 from tests.engine.library.test_model import new_model, save
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "fake_training.py"))
@@ -256,6 +257,61 @@ def test_the_running_mean_looks_back_only():
     np.testing.assert_allclose(running_mean(values, 2), [4, 3, 1, 3])
     np.testing.assert_allclose(running_mean(values, 99), [4, 3, 2, 3])
     assert running_mean(np.array([]), 2).size == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250, 3000, 20_011])
+def test_thinned_curves_end_with_the_last_step_and_have_the_means_of_all_steps(count):
+    pairs = [(step, float(np.sin(step))) for step in range(1, count + 1)]
+    steps, values, means = thinned(pairs, 100, 25)
+    assert len(steps) == len(values) == len(means) <= 100
+    assert len(steps) == count or len(steps) > 50
+    if count:
+        assert steps[-1] == count
+        whole = running_mean(np.array([value for _, value in pairs]), 25)
+        np.testing.assert_allclose(means, whole[steps.astype(int) - 1])
+        np.testing.assert_array_equal(values, np.sin(steps))
+
+
+def test_a_long_curve_is_not_copied_to_be_drawn():
+    class Counted(list):
+        looked_at = 0
+
+        def __getitem__(self, index):
+            found = super().__getitem__(index)
+            Counted.looked_at += len(found) if isinstance(index, slice) else 1
+            return found
+
+    thinned(Counted((step, 0.5) for step in range(200_000)), 2000, 25)
+    assert 0 < Counted.looked_at <= 2000 * 26
+
+
+def test_a_resumed_training_reads_only_what_its_file_has_not_told_yet(qtbot, make_training, monkeypatch):
+    training = make_training("--steps", 5, "--die", 2)
+    training.start(plan())
+    wait_for_end(qtbot, training)
+    read, lines = [], EventFile._lines
+
+    def counted(events):
+        found = lines(events)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(EventFile, "_lines", counted)
+    training.run_with(command=(*FAKE, "--steps", "5"))
+    training.resume(training.run)
+    assert read == [] and [step for step, _ in training.record.losses] == [1, 2]
+    wait_for_end(qtbot, training)
+    assert [step for step, _ in training.record.losses] == [1, 2, 3, 4, 5]
+
+
+def test_no_process_is_started_to_see_whether_one_lives(monkeypatch):
+    monkeypatch.setattr(runs, "_TELLS_STARTS", False)  # as on macOS
+    monkeypatch.setattr(runs.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
+    own = Run(Path("x"), "x", "cassi", "start", pid=os.getpid(), began="then")
+    assert own.still_runs
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    assert not replace(own, pid=child.pid).still_runs
 
 
 def test_the_curves_draw_every_score_and_the_line_of_the_starting_set(qtbot):
