@@ -10,16 +10,13 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from threading import Timer
 from types import FrameType
 from typing import Any, Self
 
 _NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 _SAME_S = 1.0  # a terminal that is closed, and a launcher that ends, tell the same thing more than once
-_AGAIN_S = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -38,7 +35,7 @@ def exit_code(number: int) -> int:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """A block that signals end by `Interrupted`; one that was lost on its way, as in a destructor, comes again."""
-    with _heard(_raise) as forget, _nothing_lost(forget):
+    with _heard(_raise), _nothing_lost():
         yield
 
 
@@ -82,16 +79,14 @@ def _raise(number: int) -> None:
 
 
 @contextmanager
-def _heard(take: Callable[[int], None]) -> Iterator[Callable[[], None]]:
-    """Gives `take` every signal that tells the process to end; only the main thread hears any.
-
-    Echoes are left out, unless the function that this gives lets the last signal be forgotten.
-    """
-    heard_s: list[float] = []
+def _heard(take: Callable[[int], None]) -> Iterator[None]:
+    """Gives `take` every signal that tells the process to end, its echoes left out; only the main thread hears any."""
+    last_s = -_SAME_S
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if not heard_s or time.monotonic() - heard_s[-1] >= _SAME_S:
-            heard_s.append(time.monotonic())
+        nonlocal last_s
+        if time.monotonic() - last_s >= _SAME_S:
+            last_s = time.monotonic()
             take(number)
 
     before: dict[int, Any] = {}
@@ -102,28 +97,39 @@ def _heard(take: Callable[[int], None]) -> Iterator[Callable[[], None]]:
     except ValueError:  # not the main thread
         pass
     try:
-        yield heard_s.clear
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def _nothing_lost(forget: Callable[[], None]) -> Iterator[None]:
-    """Sends a signal again whose `Interrupted` was raised where Python drops exceptions, as in a destructor."""
+def _nothing_lost() -> Iterator[None]:
+    """Raises an `Interrupted` again that Python dropped, as it does in destructors and weak-reference callbacks."""
     before = sys.unraisablehook
 
     def hook(lost: sys.UnraisableHookArgs) -> None:
-        if not isinstance(lost.exc_value, Interrupted):
+        if isinstance(lost.exc_value, Interrupted):
+            _raise_at_the_next_line(lost.exc_value.number)
+        else:
             before(lost)
-            return
-        forget()
-        again = Timer(_AGAIN_S, interrupt_main, [lost.exc_value.number])
-        again.daemon = True
-        again.start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _raise_at_the_next_line(number: int) -> None:
+    """Lets the code that called the destructor go on to its next line, which raises what the destructor could not."""
+
+    def trace(frame: FrameType, event: str, argument: object) -> None:
+        sys.settrace(None)
+        raise Interrupted(number)
+
+    frame: FrameType | None = sys._getframe(2)  # neither this function nor the hook
+    while frame is not None:
+        frame.f_trace = trace
+        frame = frame.f_back
+    sys.settrace(trace)

@@ -250,24 +250,21 @@ class _Disk(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Writes all of `data`, or nothing any more."""
         rest = memoryview(data).cast("B")
-        with self._kept():
+        try:
             while rest and self._failure is None:
                 rest = rest[self._stream.write(rest) :]
+        except BaseException as error:
+            self._failure = error
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
         """Sets the length of the file."""
-        with self._kept():
+        try:
             if self._failure is None:
                 self._stream.truncate(size)
-        return size or 0
-
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        try:
-            yield
         except BaseException as error:
-            self._failure = self._failure or error
+            self._failure = error
+        return size or 0
 
 
 def _fill_hdf5(file: h5py.File, image: np.ndarray, wavelengths_nm: np.ndarray | None, attributes: Attributes) -> None:

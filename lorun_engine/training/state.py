@@ -317,8 +317,8 @@ class TrainingState:
         state = cls.new(recipe, material, facts.phases, device, team)
         if _contents(state.files) != _contents(facts.files):
             raise FileError(
-                f"The training files of {path.parent} are not those of its checkpoint. Give the same files, or start "
-                "anew."
+                f"The training files of {path.parent} have changed since its checkpoint. Give those it began with, or "
+                "start anew."
             )
         adapters = {name: value.to(device) for name, value in below("model/adapters/", tensors).items()}
         state.adapters = AdapterSet(recipe.network.num_stages, adapters, gamma=facts.gamma)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import stat
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from lorun_engine.errors import FileError
-from lorun_engine.io import cube_file, discard_leftovers, replacing, write_cube, write_measurement
+from lorun_engine.io import cube_file, discard_leftovers, replacing, write_cube, write_measurement, writers
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks.cassi import CassiCamera, random_mask
 from tests.engine.full_disk import files_end_at
@@ -73,20 +74,14 @@ def test_a_full_disk_is_told_at_the_stage_that_did_not_fit_and_not_at_the_end(tm
 
 
 def test_what_is_pressed_while_a_cube_is_written_is_not_lost(tmp_path, monkeypatch):
-    from lorun_engine.io import writers
-
-    write, pressed = writers._Disk.write, []
-
-    def interrupted(disk, data):
-        with disk._kept():
-            pressed.append(True)
+    class Pressed(io.FileIO):
+        def write(self, data):
             raise KeyboardInterrupt
-        return write(disk, data)
 
-    monkeypatch.setattr(writers._Disk, "write", interrupted)
+    monkeypatch.setattr(writers, "open", lambda path, mode, buffering: Pressed(path, mode), raising=False)
     with pytest.raises(KeyboardInterrupt):
         write_stages(tmp_path / "cube.h5")
-    assert pressed and list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_hdf5_files_are_those_that_the_library_writes_itself(tmp_path):

@@ -170,7 +170,7 @@ def test_files_that_have_moved_are_found_where_one_says(material, tmp_path):  # 
     assert len(losses(resume(run, moved=Moved((new,))))) == 1
     assert main(["train", "--resume", str(run), "--data", str(new)]) == 0
     write_cube(new / "first.h5", smooth_cube(7), wavelengths_nm=BANDS, attributes={})
-    with pytest.raises(FileError, match="are not those of its checkpoint"):
+    with pytest.raises(FileError, match="have changed since its checkpoint"):
         resume(run, moved=Moved((new,)))
 
 
