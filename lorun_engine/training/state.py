@@ -28,6 +28,7 @@ from ..tasks.camera import Camera
 from ..training_data.dataset import Material, find_material
 from .distributed import ALONE, Team, require_batch
 from .own_material import LocalMaterial, ready, starting_point, view_of
+from .places import found_from, seen_from
 from .recipe import Recipe, TrainingConfig, initial_sampling, recipe_from
 from .run_folder import CHECKPOINT, require_space, set_aside
 
@@ -289,7 +290,7 @@ class TrainingState:
         facts = {
             "format": _CHECKPOINT_FORMAT,
             "recipe": asdict(self.recipe),
-            "material": self.material.fields(),
+            "material": seen_from(path.parent, self.material.fields()),
             "files": self.files,
             "phases": self.phases,
             **asdict(self.course),
@@ -437,7 +438,7 @@ def _read_checkpoint(path: Path) -> tuple[_Facts, dict[str, Tensor]]:
         raise FileError(f"{path.parent} holds no checkpoint. Choose the folder of a training.")
     try:
         with safe_open(path, framework="pt") as stored:
-            facts = json_of((stored.metadata() or {})["checkpoint"])
+            facts = found_from(path.parent, json_of((stored.metadata() or {})["checkpoint"]))
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise FileError(f"{path} is not a checkpoint of LoRun, or is damaged. {_DAMAGED}") from error

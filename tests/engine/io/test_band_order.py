@@ -16,6 +16,7 @@ from lorun_engine.io.reading import reading_of
 from lorun_engine.io.resolved import Said
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.tasks.cassi import CassiPhysics, simulate
+from lorun_engine.tasks.gap_tv import GapTv
 
 BANDS, HEIGHT, WIDTH = 5, 12, 16
 RISING = np.array([450.0, 480.0, 520.0, 570.0, 650.0])
@@ -172,3 +173,30 @@ def test_a_physics_lists_its_bands_by_number():
     mask, scene = torch.from_numpy(MASK), torch.from_numpy(SCENE.image)[None]
     one = CassiPhysics(mask, Dispersion(BANDS, 2.0, direction="-")).forward(scene)
     torch.testing.assert_close(one, CassiPhysics(mask.flip(0), Dispersion(BANDS, 2.0)).forward(scene.flip(1)))
+
+
+def test_the_shared_falling_cube_is_the_scene_of_the_rising_one(lorun_data):
+    files = lorun_data / "files"
+    image = np.moveaxis(np.load(files / "x.npy"), -1, 0)
+    scene = open_scene(files / "desc.h5")
+    np.testing.assert_allclose(scene.image, image, atol=1e-6)
+    np.testing.assert_allclose(scene.wavelengths_nm, np.arange(450, 521, 10))
+    assert at_wavelengths(scene, np.array([455.0, 515.0])).image.max() <= image.max()
+    paths = [files / "y.npy", files / "m.npy", files / "desc.h5"]
+    options = OpenOptions(num_bands=8, roles=((str(paths[1]), "mask"), (str(paths[2]), "reference")))
+    opened = open_measurement(paths, options)
+    assert opened.physics.dispersion == Dispersion(8, 2.0)
+    np.testing.assert_allclose(opened.reference, image, atol=1e-6)
+
+
+def test_an_evaluation_says_once_what_a_set_was_not_made_for(tmp_path, capsys, monkeypatch):
+    from lorun_engine.cli import scenes
+
+    class Cautious(GapTv):
+        notes = ("Made for another step.",)
+
+    monkeypatch.setattr(scenes, "_decoder", lambda args, context: Cautious())
+    for name in ("a.h5", "b.h5"):
+        cube(tmp_path / name)
+    assert main(["evaluate", "--data", str(tmp_path), "--stages", "1", "--bands", "5"]) == 0
+    assert capsys.readouterr().err.count("Made for another step.") == 1

@@ -287,6 +287,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_set_of_an_unbroken_one
     last = read_events(run / "events.jsonl")[-1]
     assert (last.event, last.reason, last.step) == ("stopped", "asked", 2)
     assert load_model(run / "adapters.safetensors").num_stages == 2 and (run / "report.html").is_file()
+    assert str(tmp_path).encode() not in (run / "checkpoint.safetensors").read_bytes()
     assert train(tmp_path / "library", "--resume", run) == 0
     assert read_card(run / "adapters.safetensors").hash == whole
 

@@ -174,6 +174,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(material, tmp_path):
 
 def test_a_finished_run_has_nothing_left_to_do(material, tmp_path):
     list(train(tiny(), material, tmp_path / "run"))
+    assert str(material.cubes[0][0].parent).encode() not in (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
     assert losses(resume(tmp_path / "run")) == []
 
 
