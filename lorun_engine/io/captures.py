@@ -14,6 +14,8 @@ from .options import OpenOptions
 from .readers import FoundArray
 from .reading import reading_of
 
+HIGHEST_OF_ALL = "highest_of_all"  # the attribute with the highest number of an array that a capture was taken from
+
 
 def key_and_number(key: str | None) -> tuple[str | None, int | None]:
     """The name of an array and the number, from 1, of a capture in it: "meas:2" is ("meas", 2), ":2" (None, 2)."""
@@ -63,11 +65,13 @@ def is_longer(snapshot: tuple[int, ...] | None, mask: tuple[int, ...] | None) ->
 def part_of(entry: FoundArray, axis: int, number: int) -> FoundArray:
     """The capture `number`, from 1, along an axis of an array."""
     axes = entry.axes[:axis] + entry.axes[axis + 1 :] if entry.axes else ""
+    is_whole = entry.array.dtype.kind in "iu"
     return replace(
         entry,
         key=f"{entry.key}:{number}",
         array=entry.array.take(number - 1, axis),
         axes="YX" if entry.array.ndim == 3 else axes,
+        attributes={**entry.attributes, **({HIGHEST_OF_ALL: float(entry.array.max())} if is_whole else {})},
         notes=(*entry.notes, f"{_name(entry)}: capture {number} of {entry.array.shape[axis]} is used."),
     )
 

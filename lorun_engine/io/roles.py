@@ -108,17 +108,17 @@ def inspect(
     hints = hints if isinstance(hints, reading.GEOMETRY) else None
     notes = [note for row in rows for note in row.found.notes]
     notes += [f"{row.found.path.name}: {row.scale_reason}" for row in rows if row.role and row.scale != 1]
-    arrays: Mapping[str, np.ndarray] = {
-        row.role: row.values() for row in rows if row.role and row.role != "wavelengths"
-    }
+    arrays: Mapping[str, np.ndarray] = {}
     geometry, input_scale = None, None
-    try:
-        arrays = reading.prepared(arrays, options)
-        resolved = reading.resolve(rows, arrays, options, hints)
-        arrays, geometry, input_scale = resolved.arrays, resolved.geometry, resolved.input_scale
-        notes += resolved.notes
-    except LorunError as error:
-        problem = problem or error
+    with np.errstate(all="ignore"):  # what is not finite, or too large, is refused in words
+        try:
+            arrays = {row.role: row.values() for row in rows if row.role and row.role != "wavelengths"}
+            arrays = reading.prepared(arrays, options)
+            resolved = reading.resolve(rows, arrays, options, hints)
+            arrays, geometry, input_scale = resolved.arrays, resolved.geometry, resolved.input_scale
+            notes += resolved.notes
+        except LorunError as error:
+            problem = problem or error
     return RoleTable(
         rows=tuple(rows),
         options=options,
@@ -205,7 +205,8 @@ def open_scene(
     are those that the file shares with others of its folder.
     """
     row, wavelengths_nm = scene_row(path, options, num_bands=num_bands, field=field, full_scales=full_scales)
-    image = row.values()
+    with np.errstate(all="ignore"):
+        image = row.values()
     image = image[None] if image.ndim == 2 else image
     if wavelengths_nm is not None and len(wavelengths_nm) != len(image):
         raise GeometryError(
@@ -418,15 +419,14 @@ def _axes(entry: FoundArray, options: OpenOptions, num_bands: int | None, images
 def _spectral_by_size(shape: tuple[int, ...]) -> int:
     """The axis that is taken for the spectral one where nothing says which: cubes are mostly stored (H, W, C).
 
-    The odd one out of a square image; else the last one unless it is long; then the only one that is short.
+    The last one unless it is long, or the first is shorter than two that are alike; then the odd one out of a square
+    image, or the only one that is short.
     """
     height, width, last = shape
-    if height != width == last:
-        return 0
-    if last <= MOST_BANDS_LAST or height == width:
+    if height == width or (last <= MOST_BANDS_LAST and not height < width == last):
         return 2
-    if last == height:
-        return 1
+    if last in (height, width):
+        return 0 if last == width else 1
     return 2 if max(height, width) <= MOST_BANDS_LAST else int(np.argmin(shape))
 
 

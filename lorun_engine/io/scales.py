@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import FileError, GeometryError
 from ..measurement import Scene
 from ..task import TASKS
+from .captures import HIGHEST_OF_ALL
 from .options import OpenOptions
 from .readers import FoundArray
 from .resolved import RoleRow
@@ -37,7 +38,7 @@ def scale_of(
         return 1.0, f"a {'list' if role == 'wavelengths' else role + ' matrix'} is taken as it is"
     is_image = role in IMAGES
     is_picture = kind.measures == "picture" or (role == "scene" and kind.is_photograph)
-    highest = _highest(entry.array) if is_whole or is_image else 0.0
+    highest = max(_highest(entry.array), entry.attributes.get(HIGHEST_OF_ALL, 0.0)) if is_whole or is_image else 0.0
     most = HIGHEST if is_picture or role != "measurement" else _MOST_BANDS
     if options.integer_scale is not None and is_image and (is_whole or highest > most):
         if not (options.integer_scale > 0 and math.isfinite(options.integer_scale)):

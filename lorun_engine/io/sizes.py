@@ -36,12 +36,18 @@ class Allowance:
         self._most = self._left = most_bytes()
         self._unstored = UNSTORED
 
-    def take(self, what: str, claimed: int, *, stored: int | None = None, packed: int = 1) -> None:
-        """Takes `claimed` bytes, of which `stored` bytes of the file can give `packed` each, or raises FileError."""
+    def take(
+        self, what: str, claimed: int, *, stored: int | None = None, packed: int = 1, may_fill: bool = False
+    ) -> None:
+        """Takes `claimed` bytes, of which `stored` bytes of the file can give `packed` each, or raises FileError.
+
+        Where the format `may_fill` in what is stored nowhere, up to UNSTORED bytes of a file are.
+        """
         name = f"{self._path.name}, {what}" if what else self._path.name
         if stored is not None:
-            self._unstored -= max(0, claimed - stored * packed)
-            if self._unstored < 0 or (packed == 1 and claimed > stored):
+            unstored = max(0, claimed - stored * packed)
+            self._unstored -= unstored
+            if self._unstored < 0 or (unstored and not may_fill):
                 raise FileError(
                     f"{name} claims {claimed} bytes of data; what it stores ({stored} bytes) is less. "
                     "It is cut short or its header is wrong; get the file again."

@@ -234,8 +234,13 @@ def _is_line_kernel(array: np.ndarray) -> bool:
 
 
 def _are_photographs(found: Sequence[FoundArray]) -> bool:
-    """Whether what was opened is one picture of 8 bits, or one and its enlargement; detectors give more bits."""
+    """Whether what was opened is one picture of 8 bits, or one and its enlargement; detectors give more bits.
+
+    A TIFF is one where it has colours.
+    """
     pictures = [entry for entry in found if entry.path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp")]
+    tiffs = [entry for entry in found if entry.path.suffix.lower() in (".tif", ".tiff")]
+    pictures += [entry for entry in tiffs if entry.axes == "YXC" and entry.array.shape[2] == 3]
     if not pictures or len(pictures) < len(found) or len(pictures) > 2:
         return False
     if any(entry.array.dtype != np.uint8 or "mask" in entry.path.stem.lower() for entry in pictures):
@@ -258,7 +263,7 @@ def read_kernels(name: str) -> list[np.ndarray]:
         raise FileError(
             f"The kernel {name!r} is neither in the gallery nor a file. Choose {', '.join(known)}, or FILE or FILE:N."
         )
-    images = [kernel_image(entry.array) for entry in read(Path(file))]
+    images = [image for entry in read(Path(file)) for image in _images_of(kernel_image(entry.array))]
     kernels = [image for image in images if image.ndim == 2 and 1 not in image.shape]
     kernels = kernels or [image for image in images if image.ndim == 2 and image.size > 1]
     if number:
@@ -268,6 +273,14 @@ def read_kernels(name: str) -> list[np.ndarray]:
     if not kernels:
         raise FileError(f"{file} holds no image that could be a kernel. Choose another file.")
     return [_normalised(kernel, file) for kernel in kernels]
+
+
+def _images_of(array: np.ndarray) -> list[np.ndarray]:
+    """The images of an array; of a stack those along the axis that is not as long as the others, else the first."""
+    if array.ndim != 3:
+        return [array]
+    others = [array.shape[1] == array.shape[2], array.shape[0] == array.shape[2], array.shape[0] == array.shape[1]]
+    return list(np.moveaxis(array, others.index(True) if any(others) else 0, 0))
 
 
 def _normalised(kernel: np.ndarray, name: str) -> np.ndarray:

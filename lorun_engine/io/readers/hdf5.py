@@ -189,7 +189,7 @@ class _Reader:
         except (_Refused, FileError) as error:
             yield PassedOver(name, _reason(error))
             return
-        self._request.take(name, item.nbytes, stored=stored, packed=_PACKED)
+        self._request.take(name, item.nbytes, stored=stored, packed=_PACKED, may_fill=True)
         with calling(path, "HDF5"):
             array = item[()]
         yield _as_stated(path, name, array, _attributes(path, item), common)

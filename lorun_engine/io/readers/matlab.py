@@ -273,8 +273,8 @@ def _is_name(name: bytes) -> bool:
 
 def _v4_sparse(request: Request, name: str, triples: np.ndarray) -> FoundArray:
     """A sparse matrix: rows of (row, column, value), from 1, the last with its sizes."""
-    whole = np.nan_to_num(triples[:, :2])
-    num_rows, num_columns = (int(size) for size in whole[-1].clip(0, 1 << 40))
+    whole = np.nan_to_num(triples[:, :2]).clip(-1, 1 << 40)
+    num_rows, num_columns = (max(0, int(size)) for size in whole[-1])
     request.take(name, 8 * num_rows * num_columns)
     rows, columns = whole[:-1].astype(np.int64).T - 1
     is_inside = rows.size == 0 or (

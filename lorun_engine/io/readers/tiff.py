@@ -79,8 +79,11 @@ def _series(request: Request, name: str, series: Any, attributes: dict[str, Any]
     stored = sum(sum(one.databytecounts) for one in series.pages if one is not None)
     if series.dataoffset is not None:  # one block, which the first page alone may list
         stored = path.stat().st_size - series.dataoffset
-    is_plain = page.compression == 1 and page.bitspersample == 8 * page.dtype.itemsize
-    request.take(name, series.nbytes, stored=stored, packed=1 if is_plain else _PACKED)
+    if page.compression == 1:  # several numbers may share a byte
+        stored = stored * 8 * page.dtype.itemsize // page.bitspersample + page.dtype.itemsize
+    is_sparse = any(0 in one.databytecounts for one in series.pages if one is not None)
+    packed = 1 if page.compression == 1 else _PACKED
+    request.take(name, series.nbytes, stored=stored, packed=packed, may_fill=is_sparse)
     with calling(path, "tifffile"):
         array = series.asarray(maxworkers=1)  # in this thread, so that what is logged is about this file
         axes, tags = str(series.axes), {code: page.tags.valueof(code) for code in (_NO_DATA, _GDAL, _ORIENTATION)}

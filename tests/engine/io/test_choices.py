@@ -45,9 +45,9 @@ def test_the_number_of_bands_or_the_mask_tells_the_axes_of_a_cube(tmp_path, orde
 
 
 @pytest.mark.parametrize(
-    "shape, num_bands", [((8, 64, 64), 8), ((64, 64, 8), 8), ((40, 40, 100), 100), ((100, 40, 40), 100)]
+    "shape, num_bands", [((8, 64, 64), 8), ((64, 64, 8), 8), ((40, 40, 100), 100), ((100, 40, 40), 40)]
 )
-def test_of_three_axes_two_of_which_are_alike_the_other_is_the_spectral_one(tmp_path, shape, num_bands):
+def test_without_a_word_the_odd_axis_beside_a_square_image_is_the_spectral_one(tmp_path, shape, num_bands):
     assert len(open_scene(save(tmp_path, cube=np.ones(shape, np.float32))[0]).image) == num_bands
 
 
@@ -195,6 +195,14 @@ def test_a_kernel_of_one_row_or_column_is_a_blur_in_one_direction(tmp_path, shap
     assert table.problem is None and table.array("kernel").shape == expected
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0)])
+def test_the_kernels_of_a_stack_are_chosen_by_number(tmp_path, order):
+    stack = np.random.default_rng(6).random((4, 7, 7))
+    (path,) = save(tmp_path, kernels=stack.transpose(order))
+    assert len(read_kernels(str(path))) == 4
+    np.testing.assert_allclose(read_kernels(f"{path}:3")[0], stack[2] / stack[2].sum(), rtol=1e-6)
+
+
 # ---- scales and folders ------------------------------------------------------------------------------------------
 
 
@@ -210,6 +218,14 @@ def test_the_integers_of_a_folder_have_one_full_scale_for_each_type(tmp_path):
     assert any("folder" in note for note in table.notes)
     said = inspect([paths[1], *mask], replace(FIVE, integer_scale=1000.0), full_scales=survey.full_scales)
     np.testing.assert_allclose(said.array("measurement"), dim / 1000, rtol=1e-6)
+
+
+def test_the_integers_of_several_captures_in_one_array_have_one_full_scale(tmp_path):
+    frames = (np.stack([Y[0], Y[0] / 4]) / Y[0].max() * 4000).astype(np.uint16)
+    paths = save(tmp_path, y=frames, mask=MASK)
+    arrays = [inspect(paths, replace(FIVE, key=f":{number}")).array("measurement") for number in (1, 2)]
+    np.testing.assert_allclose(arrays[1], frames[1] / 4095, rtol=1e-6)
+    assert arrays[0].mean() / arrays[1].mean() == pytest.approx(4, rel=0.01)
 
 
 @pytest.mark.parametrize("highest, full", [(255.0, 255), (1000.0, 1023), (65000.0, 65535)])

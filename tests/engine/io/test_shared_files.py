@@ -99,6 +99,7 @@ def test_codecs_and_depths_of_tiff(folder, snapshot):
     np.testing.assert_allclose(packed / packed.max(), snapshot / snapshot.max(), atol=2e-3)
     assert open_scene(folder / "lzwrgb16.tif", OpenOptions(task="sr")).image.shape == (3, 64, 64)
     photo, png = (open_scene(folder / name, OpenOptions(task="sr")) for name in ("rgba.tif", "rgb.png"))
+    assert inspect([folder / "rgba.tif"]).task == inspect([folder / "rgb.png"]).task == "sr"
     assert np.array_equal(photo.image, png.image) and any("transparency" in note for note in photo.notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import warnings
@@ -19,6 +20,8 @@ from PIL import Image, ImageCms
 from lorun_engine.errors import FileError
 from lorun_engine.io import FoundArray, read, readers
 from lorun_engine.io.readers import read_wavelengths
+from lorun_engine.io.spectra import read_library
+from lorun_engine.io.sr import read_kernels
 
 HEIGHT, WIDTH, BANDS = 6, 10, 4
 CUBE = np.random.default_rng(0).random((HEIGHT, WIDTH, BANDS)).astype(np.float32)  # bands last
@@ -618,6 +621,22 @@ def test_names_that_are_no_utf_8_are_read(tmp_path):
         file.create_group(b"\xff").create_dataset("image", data=IMAGE)
     found = {entry.key: entry.array for entry in read(tmp_path / "a.h5")}
     assert np.array_equal(found["w\\xfcrfel"], CUBE) and np.array_equal(found["\\xff/image"], IMAGE)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipes_are_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for opens in (read, read_wavelengths, read_library, read_kernels):
+        with pytest.raises(FileError):
+            opens(str(tmp_path / "pipe"))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = h5py.ExternalLink("pipe", "/cube")
+    assert "not there" in sentence(tmp_path / "a.h5")
+    assert "belongs to it" in sentence(ome(tmp_path / "a.tif", {"a.tif": "urn:uuid:a", "pipe": "urn:uuid:b"}))
+    header = envi(tmp_path / "cube.hdr", CUBE)
+    (tmp_path / "cube.img").unlink()
+    os.mkfifo(tmp_path / "cube.img")
+    assert "no data file" in sentence(header)
 
 
 # ---- structures and sparse matrices of MATLAB ---------------------------------------------------------------------
