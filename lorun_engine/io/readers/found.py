@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def calling(path: Path, library: str) -> Iterator[None]:
         ) from error
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _readers = 0
 _filters: warnings.catch_warnings[None] | None = None
 

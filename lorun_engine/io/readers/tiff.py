@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 from xml.etree import ElementTree
 
@@ -223,7 +223,7 @@ def _complaints() -> Iterator[list[tuple[bool, str]]]:
     They are kept from the log. Those about tags are harmless where the numbers can be read.
     """
     complaints: list[tuple[bool, str]] = []
-    own = threading.get_ident()
+    own = get_ident()
 
     def keep(record: logging.LogRecord) -> bool:
         if record.thread != own:
