@@ -31,7 +31,8 @@ def own_command() -> tuple[str, ...]:
 class Child(QObject):
     """A process that writes one event a line; it is asked to end, then told to, then killed.
 
-    `read` makes an event of a line, or None of one that tells none.
+    `read` makes an event of a line, or None of one that tells none. What it keeps for a while it keeps in `temporary`,
+    whose maker removes it: a process that is killed does not.
     """
 
     came = Signal(object)  # one event, as `read` made it
@@ -45,6 +46,7 @@ class Child(QObject):
         *,
         command: Sequence[str] | None = None,
         read: Callable[[bytes], object | None] = event_of,
+        temporary: Path | None = None,
     ) -> None:
         super().__init__(parent)
         self._event_of = read
@@ -55,7 +57,7 @@ class Child(QObject):
         self._process = QProcess(self)
         self._process.setProgram(program)
         self._process.setArguments([*first, *arguments])
-        self._process.setProcessEnvironment(_environment())
+        self._process.setProcessEnvironment(_environment(temporary))
         self._process.readyReadStandardOutput.connect(self._read)
         self._process.readyReadStandardError.connect(self._listen)
         self._process.finished.connect(self._finish)
@@ -176,9 +178,11 @@ class Follower(QObject):
             self.ended.emit()
 
 
-def _environment() -> QProcessEnvironment:
+def _environment(temporary: Path | None) -> QProcessEnvironment:
     """This process's environment, with the place where this package lies for `python -m app`."""
     environment = QProcessEnvironment.systemEnvironment()
+    for name in ("TMPDIR", "TEMP", "TMP") if temporary is not None else ():
+        environment.insert(name, str(temporary))
     if not getattr(sys, "frozen", False):
         places = [str(Path(__file__).resolve().parents[2]), environment.value("PYTHONPATH")]
         environment.insert("PYTHONPATH", os.pathsep.join(filter(None, places)))

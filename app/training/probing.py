@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
@@ -22,6 +24,7 @@ class Probing(QObject):
         self.result: Probe | None = None
         self.trouble = ""  # why there is none, in a sentence
         self._prober: Child | None = None
+        self._folders: dict[Child, tempfile.TemporaryDirectory[str]] = {}  # of the trials that have not ended
         self._key: tuple[str, ...] = ()  # of the trial under way
         training.changed.connect(self._give_way)
 
@@ -37,7 +40,10 @@ class Probing(QObject):
             return
         self._end()
         read = partial(probe_of, key=plan.probe_key)
-        prober = Child(plan.probe_arguments(), self, command=self._training.command, read=read)
+        folder = tempfile.TemporaryDirectory(prefix="lorun-", ignore_cleanup_errors=True)
+        place = Path(folder.name)
+        prober = Child(plan.probe_arguments(), self, command=self._training.command, read=read, temporary=place)
+        self._folders[prober] = folder
         prober.came.connect(partial(self._come, prober))
         prober.ended.connect(partial(self._ended, prober))
         self._prober, self._key, self.trouble = prober, plan.probe_key, ""
@@ -45,16 +51,20 @@ class Probing(QObject):
         self.changed.emit()
 
     def close(self) -> None:
-        """Ends a trial at once."""
-        if self._prober is not None:
-            self._prober.kill(wait=True)
+        """Ends a trial at once; nothing of it is left on the disk."""
         self._prober = None
+        for prober, folder in tuple(self._folders.items()):
+            prober.kill(wait=True)
+            folder.cleanup()
+        self._folders = {}
 
     def _come(self, prober: Child, probe: Probe) -> None:
         if prober is self._prober:
             self.result = probe
 
     def _ended(self, prober: Child) -> None:
+        if prober in self._folders:
+            self._folders.pop(prober).cleanup()
         prober.deleteLater()
         if prober is self._prober:
             self._prober, self.trouble = None, prober.complaint

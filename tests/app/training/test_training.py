@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -442,6 +443,21 @@ def test_the_trial_says_what_every_preset_costs(qtbot, make_training):
     probe = probing.result
     assert probe.num_parameters == 1234 and probe.cost("standard").seconds == 120 and probe.cost("thorough") is None
     assert probe.key == plan().probe_key != plan(noise="shot:200").probe_key
+
+
+def test_a_trial_that_is_killed_leaves_nothing_in_the_temporary_folder(qtbot, make_training, tmp_path, monkeypatch):
+    place, training = tmp_path / "temporary", make_training()
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    keeps_a_folder = "import tempfile, time; tempfile.mkdtemp(); time.sleep(60)"
+    training.run_with(command=(sys.executable, "-c", keeps_a_folder))
+    probing = Probing(training)
+    for asked in (plan(), plan(noise="shot:200")):  # the second ends the first
+        probing.start(asked)
+        (known,) = (Path(folder.name) for child, folder in probing._folders.items() if child is probing._prober)
+        qtbot.waitUntil(lambda known=known: bool(list(known.iterdir())))
+    probing.close()
+    assert not list(place.iterdir())
 
 
 def test_a_preview_that_comes_while_another_is_read_is_read_too(
