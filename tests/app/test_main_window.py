@@ -436,6 +436,11 @@ def test_every_menu_with_a_shortcut_has_its_heading_in_the_list_of_shortcuts(win
     assert {entry.menu for entry in ENTRIES if entry.key} <= headings
 
 
+def test_no_two_entries_have_the_same_key():
+    keys = [key for entry in ENTRIES for key in entry.key.split()]
+    assert len(set(keys)) == len(keys)
+
+
 def _key(qtbot, window: MainWindow, widget, key: Qt.Key) -> None:
     """Presses a key where it would be pressed: in the active window, in the widget that has the focus."""
     window.activateWindow()
