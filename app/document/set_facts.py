@@ -53,7 +53,7 @@ def _said(say: Callable[[], str]) -> str:
     """What a card says of something; cards of other programs and versions may lack it or mean something else."""
     try:
         return say()
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return ""
 
 

@@ -105,8 +105,10 @@ def _answered(args: argparse.Namespace, context: Context) -> int:
         subject = error.filename or "The output"
         tell(f"lorun: {subject} could not be used: {error.strerror}. Free space, or check the path and its rights.")
         return 1
-    except MemoryError:
-        tell("lorun: The memory of this computer is full. Crop the file, or close other programs.")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's words for it
+            raise
+        tell("lorun: The memory of this computer is full. Choose smaller files or settings, or close other programs.")
         return 1
 
 

@@ -76,7 +76,7 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=one(Seed))
     parser.add_argument("--device", help="cpu, cuda:0, mps or auto (default cpu)")
     parser.add_argument("--threads", type=one(Threads), metavar="N", help="CPU threads (default: the quickest)")
-    parser.add_argument("--events", choices=("text", "json"), default="text")
+    parser.add_argument("--events", choices=("text", "json"), help="default: text")
     configure_adapting(parser)
     configure_queue(parser)
 
@@ -90,7 +90,8 @@ def run_train(args: argparse.Namespace, context: Context) -> int:
     first.
     """
     if args.queue is not None:
-        require_only(args, {"queue", "status", "threads", "events"}, "for a queue, as it is described in its file")
+        heeded = {"queue", "status"} if args.status else {"queue", "threads", "events"}
+        require_only(args, heeded, "for a queue, as it is described in its file")
         return run_queue(args, context, configure_train, _run_one)
     if args.status or args.json:
         raise LorunError("--status and --json tell how the trainings of a queue stand. Name it with --queue FILE.")

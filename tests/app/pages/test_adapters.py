@@ -169,6 +169,15 @@ def test_a_new_set_appears_on_the_page_by_itself(qtbot, seen, library):  # noqa:
     assert "Fits" in words_of(seen, "just made")[1]
 
 
+def test_a_set_that_cannot_be_read_is_listed_with_the_reason(qtbot, seen, library):  # noqa: F811
+    content = (library[1] / "trained.safetensors").read_bytes()
+    (library[1] / "torn.safetensors").write_bytes(content.replace(b'\\"format\\": 1', b'\\"format\\": 9'))
+    qtbot.waitUntil(lambda: bool(seen.parts.workshop.unreadable), timeout=20_000)
+    idle(qtbot, seen.parts)
+    assert "format 9" in words_of(seen, "torn")[1]
+    assert words_of(seen, "trained")[0] == "trained"
+
+
 def test_the_heat_map_is_walked_by_keys_and_shows_the_layer(qtbot, seen):
     view, workshop = page(seen).changes.heat_map.view, seen.parts.workshop
     assert workshop.table is not None and workshop.layer is not None
