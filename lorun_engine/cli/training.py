@@ -150,7 +150,8 @@ def _run_one(args: argparse.Namespace, context: Context) -> int:
         return _probe(args, context, device)
     run = args.resume or args.out
     if run is None:
-        raise LorunError("A training needs --out RUN, its folder, or --resume RUN.")
+        what = "A training needs --data FOLDER and" if args.adapt is None else "An adaptation needs"
+        raise LorunError(f"{what} --out RUN, the folder of the training, or --resume RUN.")
     lock = run_lock(run)
     again = partial(resume, run, device=device, threads=args.threads, moved=_moved(args), team=team, lock=lock)
     events = _begun(args, context, device, team, lock) if args.resume is None else again()
@@ -182,7 +183,7 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team: Team, 
     if args.adapt is not None:
         return _adaptation_begun(args, context, device, team, lock)
     if args.data is None:
-        raise LorunError("A training needs --data FOLDER and --out RUN, or --resume RUN.")
+        raise LorunError("A training needs --data FOLDER and --out RUN, the folder of the training, or --resume RUN.")
     if len(args.data) != 1:
         raise LorunError(f"{len(args.data)} paths were given with --data; a training from the start takes one folder.")
     recipe = _recipe(args, context)

@@ -412,7 +412,7 @@ def _kept_if_best(
     score = metrics.get("withheld_psnr", metrics.get("psnr"))
     is_best = state.course.best is None or score is None or score > state.course.best
     if is_best:
-        state.course.best = score
+        state.course.best, state.course.num_waited = score, 0
         _keep(replace(model, card=_card_fields(state, drawn_from, metrics)), run, state.course.phase)
         if state.adapted is not None and state.course.step:
             state.save(run / BEST_CHECKPOINT)

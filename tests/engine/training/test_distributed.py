@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -89,13 +90,27 @@ def test_two_processes_choose_one_way_to_compute_their_steps(folder):
     assert [event.event for event in events[:3]] == ["started", "path", "step"] and events[-1].event == "finished"
 
 
-LONG = RECIPE.format(validation_steps=2).replace("backbone_steps = 2", "backbone_steps = 300")
-LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+LONG = RECIPE.format(validation_steps=2).replace("backbone_steps = 2", "backbone_steps = 3000")
+PAIR = """
+import os, sys, torch
+from lorun_engine.cli import main
+os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[1]}
+os.environ["RANK"] = os.environ["LOCAL_RANK"] = "0" if (other := os.fork()) else "1"
+code = main(sys.argv[2:])
+if other:
+    code = [code, os.waitstatus_to_exitcode(os.waitpid(other, 0)[1])]
+    sys.exit(0 if code == [0, 0] else str(code))
+os._exit(code)
+"""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
 def test_two_processes_obey_the_same_commands(folder):
     (folder / "recipe.toml").write_text(LONG)
-    command = [*LAUNCHER, "-m", "lorun_engine", "train", "--task", "cs", "--data", folder / "pictures"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", PAIR, port, "train", "--task", "cs", "--data", folder / "pictures"]
     command += ["--recipe", folder / "recipe.toml", "--out", folder / "run", "--threads", "1", "--events", "json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     place = Path(__file__).parents[3]
