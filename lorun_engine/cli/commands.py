@@ -89,7 +89,8 @@ def _answered(args: argparse.Namespace, context: Context) -> int:
     """Runs a command and says in a sentence what went wrong; its exit code."""
     try:
         code = int(args.run(args, context))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a windowed frozen program has none
+            sys.stdout.flush()
         return code
     except LorunError as error:
         tell(f"lorun: {error}")

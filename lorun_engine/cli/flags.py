@@ -280,7 +280,7 @@ def tell(sentence: str) -> None:
 
 def say_nothing_more() -> None:
     """Lets what is said on stdout go nowhere from now on: nobody is there to read it, or its disk is full."""
-    if sys.stdout is not None:
+    with suppress(OSError, AttributeError):  # a stream without a descriptor, or none
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
