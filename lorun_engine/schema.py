@@ -149,7 +149,7 @@ def salvaged(kind: type[_T], table: Any) -> _T:
     for name, hint in hints_of(cast(Hashable, kind)).items():
         if isinstance(table, Mapping) and name in table:
             try:
-                kept[name] = value_of(table[name], hint, name)
+                kept[name] = value_of(table[name], hint, name, drops_unknown=True)
             except ValueError:
                 continue
     return kind(**kept)

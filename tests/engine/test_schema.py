@@ -95,6 +95,7 @@ def test_of_a_damaged_table_what_fits_is_kept():
         name: str = "none"
 
     assert salvaged(Remembered, {"count": -1, "name": "x", "more": 2}) == Remembered(name="x")
+    assert salvaged(Outer, {"count": 1, "inner": {"share": 1, "more": 2}}) == Outer(1, inner=Inner(1))
     assert salvaged(Remembered, 7) == Remembered()
 
 

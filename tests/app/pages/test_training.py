@@ -23,12 +23,15 @@ from app.resources import resource_path
 from app.training.runs import Run, find_runs, new_folder, process_start
 from app.training.scenes import DataFile, Wanted, checked, split
 from app.widgets import theme
+from app.widgets.forms import parse, text_of
 from lorun_engine.errors import DeviceError
 from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_cube, write_measurement
 from lorun_engine.measurement import Scene
+from lorun_engine.schema import hints_of
 from lorun_engine.tasks.cassi import random_mask, simulate
-from lorun_engine.training.recipe import preset_values
+from lorun_engine.training.recipe import TrainingConfig, preset_values
+from lorun_engine.training_data.settings import LocalData
 from tests.app.conftest import FakeDecoder
 from tests.engine.library.test_model import BANDS, new_model, save
 from tests.engine.training.test_adapting import captures, new_set
@@ -474,6 +477,7 @@ def test_the_model_card_leads_to_the_page_where_the_set_does_not_serve(qtbot, ma
 
 def test_every_advanced_setting_is_one_of_the_recipe_and_holds_what_is_typed():
     values = preset_values(resource_path("recipes", "adapt", "quick.toml"))
+    hints = {**hints_of(LocalData), **hints_of(TrainingConfig)}
     for setting in SETTINGS:
-        assert setting.kind is str or isinstance(values[setting.name], setting.kind)
+        assert parse(text_of(values[setting.name]), hints[setting.name]) == values[setting.name]
         assert setting.title and setting.hint
