@@ -497,7 +497,7 @@ def _random_words(place: Place, rng: random.Random) -> list[str]:
             ["train", "--adapt", "tiny", "--data", "cubes", "--recipe", "adapt.toml", "--out", "new", "--status"],
             ["train", "--resume", rng.choice(["run", "cubes", "new"])],
             ["train", "--queue", "queue.toml", "--status"],
-            [rng.choice(["params", "demo", "nothing", ""])],
+            [rng.choice(["demo", "nothing", ""])],
         ]
     )
     if words[0] == "demo":

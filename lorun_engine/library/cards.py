@@ -155,6 +155,12 @@ def read_card(path: Path) -> Card:
     )
     if stated.task not in TASKS:
         raise ModelError(f"{path} is for the task {stated.task!r}; {', '.join(TASKS)} was expected. Update LoRun.")
+    bands = stated.task_config.wavelengths_nm if isinstance(stated, _Adapters) else None
+    if bands is not None and len(bands) != stated.network.channels:
+        raise ModelError(
+            f"The card of {path} names {len(bands)} wavelengths for a network of {stated.network.channels} channels. "
+            "The file is damaged; get it again."
+        )
     return Card(Path(path), kind, fields)
 
 

@@ -154,6 +154,7 @@ def with_card(path: Path, changed: dict[str, object] | str) -> None:
         ({"network": {"channels": 0}}, "channels is 0"),
         ({"task": "clouds"}, "for the task 'clouds'"),
         ({"task_config": {"wavelengths_nm": ["red"]}}, "wavelengths_nm"),
+        ({"task_config": {"wavelengths_nm": [500.0]}}, "1 wavelengths for a network of 8"),
         ({"format": 2}, "format 2"),
         ({"kind": []}, "format"),
         ("[" * 100_000, "not a weights file"),
