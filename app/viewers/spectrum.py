@@ -68,7 +68,6 @@ class SpectrumView(Recolours, QWidget):
         self.mean = QPushButton()
         self.mean.setCheckable(True)
         self.mean.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
-        self.mean.setAccessibleName("Mean over a range of bands")
         self.mean.clicked.connect(parts.ruler.toggle)
         self.csv = QPushButton("CSV")
         self.csv.clicked.connect(self.export_requested)

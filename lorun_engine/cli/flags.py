@@ -71,7 +71,7 @@ def add_geometry(sub: argparse.ArgumentParser, *, several_masks: bool = False, o
                 )
             else:
                 group.add_argument(f"--{role}", type=file_and_key, metavar="FILE[::KEY]", help=words)
-        measured = set(reading.OF_CAMERA) - {"num_bands"}  # a scene says how many it has
+        measured = set(reading.OF_CAMERA)
         every = {option.field: option for option in (*reading.OPTIONS, *reading.CHANGES) if option.flag}
         for field, option in every.items():
             is_of_both = several_masks or (field in measured if of_scenes else not option.of_scenes)

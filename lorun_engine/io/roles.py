@@ -208,6 +208,11 @@ def open_scene(
     with np.errstate(all="ignore"):
         image = row.values()
     image = image[None] if image.ndim == 2 else image
+    if options.num_bands is not None and len(image) != options.num_bands:
+        raise GeometryError(
+            f"{Path(path).name} has {len(image)} bands; {options.num_bands} were asked for. Correct their number, or "
+            "give the axes of the cube."
+        )
     if wavelengths_nm is not None and len(wavelengths_nm) != len(image):
         raise GeometryError(
             f"{Path(path).name} has {len(image)} bands and {len(wavelengths_nm)} wavelengths. "

@@ -253,9 +253,9 @@ def test_another_memory_layout_gives_the_same_images(capture):
     ("settings", "sentence"),
     [
         ({"data_step": "newton"}, "data step 'newton'"),
-        ({"initial": "zero"}, "initial estimate 'zero'"),
+        ({"initial": "zero"}, "initial is 'zero'"),
         ({"num_blocks": 2}, "2 denoisers"),
-        ({"num_stages": 0, "num_blocks": 1}, "0 stages"),
+        ({"num_stages": 0, "num_blocks": 1}, "num_stages is 0"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_a_sentence(settings, sentence):

@@ -332,7 +332,7 @@ def test_a_discarded_training_leaves_no_set(tmp_path, monkeypatch):
 
 
 def test_no_better_score_for_a_while_ends_a_training_early(tmp_path):
-    words = ("--set", "adapter_learning_rate=0", "--set", "patience=2")
+    words = ("--set", "adapter_learning_rate=1e-30", "--set", "patience=2")
     last = read_events(quick_run(tmp_path, *words, steps=50) / "events.jsonl")[-1]
     assert (last.event, last.reason, last.step) == ("stopped", "early", 4)
     assert last.result.metrics == last.result.start_metrics
@@ -358,7 +358,7 @@ def test_a_full_disk_is_told_before_the_last_good_checkpoint_is_touched(tmp_path
     run = tmp_path / "run"
     last = read_events(run / "events.jsonl")[-1]
     assert (last.event, last.reason) == ("stopped", "disk-full")
-    assert not [path for path in run.iterdir() if path.name.startswith(".")]  # no half-written file is left
+    assert [path.name for path in run.iterdir() if path.name.startswith(".")] in ([], [".lock"])  # none half-written
     assert train(tmp_path / "library", "--resume", run) == 0
     unbroken = quick_run(tmp_path, name="unbroken")
     assert read_card(run / "adapters.safetensors").hash == read_card(unbroken / "adapters.safetensors").hash

@@ -158,7 +158,7 @@ def test_trainings_on_a_full_disk_end_in_one_sentence(tmp_path, capsys, limit):
 )
 def test_what_cannot_change_is_refused_when_a_training_is_resumed(tmp_path, words, capsys):
     assert main(["train", "--resume", str(tmp_path), *words]) == 1
-    assert capsys.readouterr().err.startswith(f"lorun: {words[0]} cannot change once a training has begun")
+    assert capsys.readouterr().err.startswith(f"lorun: {words[0]} means nothing when a training is resumed")
 
 
 def test_files_that_have_moved_are_found_where_one_says(material, tmp_path):  # noqa: F811

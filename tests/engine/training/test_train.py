@@ -200,7 +200,7 @@ def test_a_folder_with_a_training_is_not_begun_again(material, tmp_path):
     list(train(tiny(piece_s=1e-9), material, tmp_path / "run"))
     with pytest.raises(FileError, match="Resume it"):
         train(tiny(), material, tmp_path / "run")
-    with pytest.raises(FileError, match="no checkpoint"):
+    with pytest.raises(FileError, match="is no folder"):
         resume(tmp_path / "nothing")
 
 
