@@ -148,7 +148,7 @@ def test_the_real_measurement_chooses_something_that_trains(material, tmp_path):
 
 
 def test_an_unknown_precision_is_a_sentence():
-    with pytest.raises(LorunError, match="choose one of auto, float32, bfloat16"):
+    with pytest.raises(LorunError, match="auto, float32 or bfloat16 was expected"):
         TrainingConfig(precision="float8")
 
 
