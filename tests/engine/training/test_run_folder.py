@@ -85,7 +85,7 @@ def test_what_a_kill_left_half_written_is_gone_after_resuming(material, tmp_path
     for name in (".checkpoint-0123abcd.safetensors", ".checkpoint-1-0123abcd.safetensors", ".events.note"):
         (run / name).write_bytes(b"half")
     list(resume(run))
-    assert {path.name for path in run.iterdir() if path.name[0] == "."} == {".events.note", ".lock"}
+    assert {path.name for path in run.iterdir() if path.name[0] == "."} == {".events.note"}
 
 
 def test_weights_have_the_permissions_that_the_umask_gives(material, tmp_path):  # noqa: F811
