@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoCommand, QUndoGroup, QUndoStack
 
 from lorun_engine.io import OpenOptions
@@ -113,7 +113,7 @@ class Entry:
 
     @property
     def is_of_pictures(self) -> bool:
-        """Whether it acts on what is seen of the restoration, and on nothing while a full page covers that."""
+        """Whether its key acts on what is seen of the restoration, and on nothing while a full page covers that."""
         return self.menu == "View" or self.name in PLACES
 
 
@@ -276,7 +276,6 @@ class Actions(QObject):
         if {entry.name for entry in named} != set(verbs):
             raise ValueError(f"entries and verbs differ: {sorted({entry.name for entry in named} ^ set(verbs))}")
         self._actions: dict[str, QAction] = {}
-        self._is_covered = False
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self.update)
         self._ruled: list[tuple[Entry, QAction]] = []
@@ -317,16 +316,17 @@ class Actions(QObject):
         return self._actions[name]
 
     def cover(self, is_covered: bool) -> None:
-        """Says whether a full page covers the pictures: their keys are its own then."""
-        self._is_covered = is_covered
-        self.update()
+        """Says whether a full page covers the pictures: their keys are its own then, the menus stay."""
+        context = Qt.ShortcutContext.WidgetShortcut if is_covered else Qt.ShortcutContext.WindowShortcut
+        for entry, action in self._ruled:
+            if entry.is_of_pictures and entry.name != "play":  # whose key the window gives to who has the focus
+                action.setShortcutContext(context)
 
     def update(self) -> None:
         """Enables every action, and ticks what is on, as the rules say."""
         self._timer.stop()
         for entry, action in self._ruled:
-            is_seen = not (self._is_covered and entry.is_of_pictures)
-            action.setEnabled(is_seen and entry.rule(self._parts))
+            action.setEnabled(entry.rule(self._parts))
             if entry.name in IS_ON:
                 action.setChecked(IS_ON[entry.name](self._parts))
 

@@ -291,7 +291,7 @@ class MainWindow(QMainWindow):
         page = self.pages.currentWidget()
         is_in_page = self.pages.currentIndex() > 0 and (focused is page or page.isAncestorOf(focused))
         users = {
-            "play": isinstance(focused, QAbstractButton | QComboBox | QAbstractItemView),
+            "play": isinstance(focused, QAbstractButton | QComboBox | QAbstractItemView) or is_in_page,
             "cancel": isinstance(focused, TEXT_FIELDS) or is_in_page,
         }
         for name, has_use in users.items():

@@ -68,6 +68,7 @@ class SpectrumView(Recolours, QWidget):
         self.mean = QPushButton()
         self.mean.setCheckable(True)
         self.mean.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
+        self.mean.setAccessibleDescription("The mean over a range of bands in the pictures")
         self.mean.clicked.connect(parts.ruler.toggle)
         self.csv = QPushButton("CSV")
         self.csv.clicked.connect(self.export_requested)
