@@ -106,7 +106,7 @@ class ConvergenceView(Recolours, QWidget):
     def refresh(self) -> None:
         """Shows the figures of the stages that are there."""
         session = self._session
-        rows = session.stages.rows()[: session.restoration.done_stages + 1]
+        rows = session.stages.rows()[: session.num_announced]
         self.figures.show(rows)
         set_look(self.rises, rises_in_words(rows), "warn")
         stages = np.arange(len(rows))

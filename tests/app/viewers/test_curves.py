@@ -219,6 +219,7 @@ def test_the_figures_of_a_shipped_set_fit_into_the_right_column(opened, show, we
         parameters = {"mu": 0.813, "nu": 1.32} if index else {}
         opened.session.stages.append(StageResult(index, image, residual, 12.3, metrics=metrics, parameters=parameters))
     opened.session.restoration = Restoration("done", done_stages=2, num_stages=2)
+    opened.session.num_announced = 3
     view = show(ConvergenceView, opened)
     view.setFixedWidth(theme.RIGHT_WIDTH)
     assert view.figures.columnCount() == 8 and texts(view, 1)[5] == "12"

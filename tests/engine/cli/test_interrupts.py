@@ -135,5 +135,5 @@ def test_output_that_has_no_room_is_a_sentence(tmp_path, monkeypatch, capsys):
         assert run("adapters", "list", "--json", library=tmp_path) == 1
         monkeypatch.undo()
     assert capsys.readouterr().err == (
-        "lorun: The output could not be used: No space left on device. Free space, or check its rights.\n"
+        "lorun: The output could not be used: No space left on device. Free space, or check the path and its rights.\n"
     )

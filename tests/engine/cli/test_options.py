@@ -82,7 +82,7 @@ SAID: dict[str, list[str]] = {
     },
     **{"wavelengths": ["bands.csv"], "flip": ["lr"], "rotate": ["90"], "mask_shift": ["1,0"], "crop": ["0,0,8,8"]},
     **{"dark_level": ["0.1"], "light_beside": ["keep"], "input_scale": ["2"], "integer_scale": ["3"]},
-    **{"cube_axes": ["HWC"], "key": ["meas", "mask"], "image_size": ["12x12"], "pixel_order": ["column"]},
+    **{"cube_axes": ["HWC", "CHW"], "key": ["meas", "mask"], "image_size": ["12x12"], "pixel_order": ["column"]},
     **{
         "block_order": ["column"],
         "ratio": ["40"],
