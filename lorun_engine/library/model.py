@@ -25,6 +25,7 @@ from ..instrument import RANGE_SLACK_NM
 from ..io import replacing
 from ..measurement import Measurement, require_rising
 from ..networks.lora import AdapterSet, is_step, new_adapters
+from ..networks.unfilled import unfilled
 from ..networks.unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters, run_denoiser
 from ..physics import LinearPhysics
 from ..schema import read
@@ -200,7 +201,7 @@ def assemble(adapters_card: Card, backbone_card: Card) -> Model:
         )
     tensors, _ = load_tensors(adapters_card)
     config = network_config(fields["network"])
-    with torch.device("meta"):
+    with unfilled():
         backbone = Backbone(config)
     try:
         backbone.load_state_dict(backbone_tensors, assign=True)
@@ -217,7 +218,7 @@ def assemble(adapters_card: Card, backbone_card: Card) -> Model:
 
 def require_fit(adapters: AdapterSet, backbone: Backbone, config: NetworkConfig, *, source: str) -> None:
     """Refuses a set with tensors that the network of `config` has no place for, or without numbers that it needs."""
-    with torch.device("meta"):
+    with unfilled():
         steps = new_step_parameters(config)
     wrong = adapters.misfit({**backbone.block_weights(1), **steps})
     if wrong or (missing := set(steps) - set(adapters.tensors)):
@@ -301,7 +302,7 @@ def count_parameters(
     config: NetworkConfig, *, gamma: float | None = None, sampling: tuple[int, int] | None = None
 ) -> int:
     """Parameters of an instantiated network: backbone and data steps, with a gamma adapters, a learned Phi (M, N)."""
-    with torch.device("meta"):
+    with unfilled():
         backbone = Backbone(config)
         stored = [*backbone.parameters(), *new_step_parameters(config).values()]
         if gamma is not None:

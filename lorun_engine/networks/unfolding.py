@@ -169,7 +169,7 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(build_denoiser(*denoiser) for _ in range(config.num_blocks))
         self.head, self.tail = build_ends(*denoiser, num_stages=config.num_stages)
         self.initialiser = nn.Conv2d(2 * config.channels, config.channels, 1) if config.initial == "learned" else None
-        self.register_buffer("components", torch.eye(config.channels) if config.uses_components else None)
+        self.register_buffer("components", torch.eye(config.channels, device="cpu") if config.uses_components else None)
 
     @property
     def known_components(self) -> Tensor:

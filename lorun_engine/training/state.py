@@ -386,7 +386,7 @@ def _moved(material: Material | LocalMaterial, run: Path, task: str, moved: Move
 
 def _contents(files: Iterable[Mapping[str, object]]) -> list[tuple[object, object]]:
     """What files hold, whatever their names are now."""
-    return [(file["bytes"], file["sha256"]) for file in files]
+    return [(file.get("bytes"), file.get("sha256")) for file in files]
 
 
 def _optimizer(tensors: Mapping[str, Tensor], config: TrainingConfig) -> torch.optim.Optimizer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -312,3 +314,10 @@ def test_a_set_for_enlarging_takes_its_own_factors_and_grey_pictures_too():
         assert last.image.shape == scene.image.shape
     with pytest.raises(ModelError, match="enlarged 4 times; sr-set was trained for 2, 3 times"):
         model.fitted(sr.simulate(colours, kernel, 4))
+
+
+def test_a_set_is_opened_without_loading_the_compiler_of_torch(tmp_path):
+    save(new_model(), tmp_path)
+    words = "import sys; from pathlib import Path; from lorun_engine.library.model import open_decoder; "
+    words += f"open_decoder('set', library=[Path({str(tmp_path)!r})]); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words]).returncode == 0
