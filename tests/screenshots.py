@@ -88,6 +88,7 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     for sample in samples():
         if sample != "cassi":
             photographs(parts, sample, picture)
+    until(lambda: not parts.lanes.is_busy)
     window.close()
     app.processEvents()
 
