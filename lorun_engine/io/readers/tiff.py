@@ -59,7 +59,8 @@ def read_tiff(request: Request) -> Iterator[FoundArray | PassedOver]:
                         )
             attributes = {name: value for name, value in shaped.items() if name not in ("shape", "axes")}
             if "wavelengths_nm" in attributes:
-                attributes["wavelengths_nm"] = np.asarray(attributes["wavelengths_nm"], dtype=np.float64)
+                with calling(path, "the list of wavelengths"):
+                    attributes["wavelengths_nm"] = np.asarray(attributes["wavelengths_nm"], dtype=np.float64)
             for number, one in enumerate(series):
                 name = f"series {number}" if number else ""
                 if one.keyframe.photometric != _MASK and request.wants(name):
@@ -76,12 +77,14 @@ def _series(request: Request, name: str, series: Any, attributes: dict[str, Any]
     if reason:
         yield PassedOver(name, reason)
         return
-    stored = sum(sum(one.databytecounts) for one in series.pages if one is not None)
+    with calling(path, "tifffile"):  # pages are looked at when they are asked for
+        counts = [one.databytecounts for one in series.pages if one is not None]
+    stored = sum(map(sum, counts))
     if series.dataoffset is not None:  # one block, which the first page alone may list
         stored = path.stat().st_size - series.dataoffset
     if page.compression == 1:  # several numbers may share a byte
         stored = stored * 8 * page.dtype.itemsize // page.bitspersample + page.dtype.itemsize
-    is_sparse = any(0 in one.databytecounts for one in series.pages if one is not None)
+    is_sparse = any(0 in own for own in counts)
     packed = 1 if page.compression == 1 else _PACKED
     request.take(name, series.nbytes, stored=stored, packed=packed, may_fill=is_sparse)
     with calling(path, "tifffile"):
