@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from .looking import Looking
 from .selection import MEASUREMENT, REFERENCE
-from .session import Session
 
 
 def add_pane(looking: Looking) -> None:
     """Adds the chosen stage; where it is shown already, the nearest one that is not is added and chosen."""
     session, selection = looking.session, looking.session.selection
     shown, chosen = selection.panes, selection.stage
-    others = [stage for stage in range(num_stages(session)) if stage not in shown]
+    others = [stage for stage in range(session.num_announced) if stage not in shown]
     if not others:
         return
     stage = chosen if chosen in others else min(others, key=lambda other: (abs(other - chosen), -other))
@@ -34,12 +33,7 @@ def show_all(looking: Looking) -> None:
     """Shows the initial estimate, every stage and the reference."""
     session = looking.session
     has_reference = session.measurement is not None and session.measurement.reference is not None
-    looking.set_panes([*range(num_stages(session)), *([REFERENCE] if has_reference else [])])
-
-
-def num_stages(session: Session) -> int:
-    """The stages announced so far, the initial estimate among them."""
-    return min(session.restoration.done_stages + 1, len(session.stages))
+    looking.set_panes([*range(session.num_announced), *([REFERENCE] if has_reference else [])])
 
 
 def in_order(panes: list[int]) -> list[int]:

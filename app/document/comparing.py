@@ -190,8 +190,7 @@ class Comparing(QObject):
         session = self._session
         if session.measurement is None:
             return ()
-        num_stages = min(session.restoration.done_stages + 1, len(session.stages))
-        stages = [CHOSEN, *range(num_stages)] if num_stages else []
+        stages = [CHOSEN, *range(session.num_announced)] if session.num_announced else []
         others = [REFERENCE] * (session.measurement.reference is not None)
         others += [MEASUREMENT] * fits_scene(session.measurement.y.shape, session.measurement.physics.scene_shape)
         return (*stages, *self.results, *others)

@@ -337,7 +337,7 @@ class PlanPanel(QWidget):
             option.show_note("" if probe is None else _estimate(probe, name))
         cost = None if probe is None else probe.cost(self.planning.answers.preset)
         if self.form is not None and cost is not None:
-            self.form.show_steps(cost.num_steps)
+            self.form.show_steps(cost.steps)
         if probe is not None:
             set_look(self.verdict, probe.sentence, "warn" if probe.is_needless else "dim")
         elif self._parts.probing.is_running:

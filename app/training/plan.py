@@ -84,9 +84,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one preset would take on this computer."""
+    """What one preset would take on this computer, as the event of a trial has it."""
 
-    num_steps: int
+    steps: int
     seconds: float
     memory_bytes: int | None = None
 
@@ -107,20 +107,11 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class _PresetCost:
-    """One preset in the event of a trial."""
-
-    steps: int
-    seconds: float
-    memory_bytes: int | None = None
-
-
-@dataclass(frozen=True)
 class _ProbeEvent:
     """The event of a trial."""
 
     event: Literal["probe"]
-    presets: Mapping[str, _PresetCost] = field(default_factory=dict)
+    presets: Mapping[str, Cost] = field(default_factory=dict)
     parameters: int | None = None
     message: str = ""
     serves: bool = False
@@ -132,8 +123,7 @@ def probe_of(line: bytes, key: tuple[str, ...]) -> Probe | None:
         event = made(_ProbeEvent, json_of(line), drops_unknown=True)
     except ValueError:
         return None
-    costs = tuple((name, Cost(own.steps, own.seconds, own.memory_bytes)) for name, own in event.presets.items())
-    return Probe(key, costs, event.parameters, event.message, event.serves)
+    return Probe(key, tuple(event.presets.items()), event.parameters, event.message, event.serves)
 
 
 def companions_of(table: RoleTable) -> list[tuple[str, Path]]:

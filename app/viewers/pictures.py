@@ -87,7 +87,7 @@ class Pictures:
     @property
     def num_stages(self) -> int:
         """The stages announced so far, the initial estimate among them; the worker may be one ahead."""
-        return min(self._session.restoration.done_stages + 1, len(self._session.stages))
+        return self._session.num_announced
 
     def band_title(self, band: int) -> str:
         """As "551.5 nm" or "green", or "band index 18" where the wavelength is not known."""

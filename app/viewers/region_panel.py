@@ -32,7 +32,7 @@ from ..widgets import theme
 from ..widgets.theme import GRID, Recolours
 from .pictures import title_of
 from .regions import region_colour
-from .subjects import chosen_stage, num_stages
+from .subjects import chosen_stage
 
 KEYS = {"point": "P", "rectangle": "R", "ellipse": "E", "polygon": "G"}
 NO_NUMBER = "–"
@@ -94,7 +94,7 @@ class RegionPanel(Recolours, QWidget):
         self.hint.setText(self._words())
         self.place.show_region(regions.chosen)
         self.remove.setEnabled(regions.chosen is not None)
-        can_export = bool(regions.all) and num_stages(session) > 0 and not session.restoration.is_busy
+        can_export = bool(regions.all) and session.num_announced > 0 and not session.restoration.is_busy
         self.export.setEnabled(can_export)
         if self.isVisible():
             self._fill()
@@ -156,7 +156,7 @@ class RegionPanel(Recolours, QWidget):
                 "Keep points or draw regions on any pane. Each has a colour of its own, and in it the mean of its "
                 "spectra with one standard deviation."
             )
-        if num_stages(self._session):
+        if self._session.num_announced:
             of = title_of(chosen_stage(self._session))
             if not is_photograph:
                 wavelengths_nm, band = self._session.measurement.wavelengths_nm, self._session.selection.band
@@ -209,7 +209,7 @@ class RegionPanel(Recolours, QWidget):
         """What was measured of a place in the chosen stage; a dash while it is not known."""
         session, regions = self._session, self._parts.regions
         num_columns = len(self._headings()) - 1
-        if not num_stages(session):
+        if not session.num_announced:
             return num_columns * [NO_NUMBER]
         stage = chosen_stage(session)
         if session.kind.is_photograph:

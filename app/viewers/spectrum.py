@@ -25,7 +25,7 @@ from .grid import Cursor
 from .pictures import title_of
 from .regions import region_colour
 from .ruler import RulerOnPlot
-from .subjects import Pixel, Subject, chosen_stage, num_stages, pixel_curve, region_curve, subject_of
+from .subjects import Pixel, Subject, chosen_stage, pixel_curve, region_curve, subject_of
 
 BOXES = {"1 pixel": 1, "Mean of 3 × 3": 3, "Mean of 5 × 5": 5}
 ROWS = {"1 row": 1, "Mean of 3 rows": 3, "Mean of 5 rows": 5}  # the same of a photograph
@@ -103,7 +103,7 @@ class SpectrumView(Recolours, QWidget):
     def refresh(self) -> None:
         """Draws the curves of all places."""
         self._selection = self._session.selection
-        has_stages = num_stages(self._session) > 0
+        has_stages = self._session.num_announced > 0
         self._refresh_names()
         self._refresh_export(has_stages=has_stages, has_pixel=self._session.selection.pixel is not None)
         self._refresh_regions(self._axis() if has_stages else None)
@@ -114,13 +114,13 @@ class SpectrumView(Recolours, QWidget):
         before, self._selection = self._selection, self._session.selection
         if replace(before, band=self._selection.band, band_range=self._selection.band_range) != self._selection:
             self.refresh()
-        elif num_stages(self._session):
+        elif self._session.num_announced:
             self._refresh_here(self._axis())
 
     def _refresh_curves(self) -> None:
         """Draws what depends on the mouse: the fan, the reference and the spectrum of the library."""
         session = self._session
-        x = self._axis() if num_stages(session) else None
+        x = self._axis() if session.num_announced else None
         self._refresh_here(x)
         self.subject = subject = subject_of(self._parts, self._cursor)
         if subject is None:

@@ -33,21 +33,15 @@ class Subject:
         return self.curves[self.stage]
 
 
-def num_stages(session: Session) -> int:
-    """The stages announced so far, the initial estimate among them; 0 while nothing is open."""
-    is_open = session.measurement is not None
-    return min(session.restoration.done_stages + 1, len(session.stages)) if is_open else 0
-
-
 def chosen_stage(session: Session) -> int:
     """The stage that is looked at, of those there are."""
-    return max(min(session.selection.stage, num_stages(session) - 1), 0)
+    return max(min(session.selection.stage, session.num_announced - 1), 0)
 
 
 def subject_of(parts: Parts, cursor: Pixel | None) -> Subject | None:
     """What is fanned out now; None where no place is looked at, or the worker still measures it."""
     session, regions = parts.session, parts.regions
-    stages = range(num_stages(session))
+    stages = range(session.num_announced)
     region = regions.chosen if cursor is None else None
     if not stages:
         return None

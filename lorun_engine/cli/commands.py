@@ -1,8 +1,7 @@
 """The command line: the window's twin, the same engine calls. `lorun COMMAND --help` describes every flag.
 
 Exit codes: 0 done, 1 a LorunError (one sentence on stderr), 2 wrong usage, 130 after Ctrl-C, 143 after SIGTERM, 129
-after SIGHUP. With `--json` one JSON
-document goes to stdout and nothing else; progress goes to stderr.
+after SIGHUP. With `--json` one JSON document goes to stdout and nothing else; progress goes to stderr.
 """
 
 from __future__ import annotations

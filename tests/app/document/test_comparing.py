@@ -232,6 +232,7 @@ def test_the_difference_is_left_minus_right_with_equal_ends_and_zero_in_the_midd
     for index, image in enumerate(images):
         decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
     decoded.session.restoration = replace(decoded.session.restoration, done_stages=1)
+    decoded.session.num_announced = 2
     window = show(decoded)
     maps, kind = window.centre.grid.maps, Difference(0, 1)
     ends = maps.range(kind)

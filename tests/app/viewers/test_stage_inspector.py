@@ -200,6 +200,7 @@ def test_what_is_no_number_in_a_change_has_a_colour_of_its_own(decoded):
     for index, image in enumerate(images):
         decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
     decoded.session.restoration = replace(decoded.session.restoration, done_stages=1)
+    decoded.session.num_announced = 2
     maps = Maps(decoded, Pictures(decoded))
     picture = maps.picture(Change(1))
     assert picture.pixelColor(0, 0).getRgb()[:3] == NAN_COLOUR
@@ -299,4 +300,5 @@ def test_the_range_of_a_change_is_not_deceived_by_the_grid_of_an_enlargement(dec
     for index, image in enumerate(images):
         decoded.session.stages.append(StageResult(index, image, 0.5, 0.1))
     decoded.session.restoration = replace(decoded.session.restoration, done_stages=1)
+    decoded.session.num_announced = 2
     assert Maps(decoded, Pictures(decoded)).range(Change(1)).high == 1
