@@ -85,7 +85,7 @@ class Parts(QObject):
         self.training.close()
         self.workshop.close()
         has_ended = self.lanes.stop(timeout_s=timeout_s)
-        self.session.stages.close()
+        self.session.close()
         self.comparing.results.clear()
         self.what_if.close()  # nothing is left on the disk, whoever may still be writing
         return has_ended

@@ -387,6 +387,10 @@ class Session(QObject):
             self.restoration = replace(self.restoration, state="cancelling", seconds_left=None)
             self.restoration_changed.emit()
 
+    def close(self) -> None:
+        """Gives the stages back; what a decode still under way tells no longer counts."""
+        self._forget_stages()
+
     def _decode_began(self, job: Job) -> None:
         """What stood before it has ended; the time counts from here."""
         if job is self._decoding:

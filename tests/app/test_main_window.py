@@ -356,6 +356,19 @@ def test_closing_while_a_stage_hangs_asks_and_may_be_forced(qtbot, window, fake,
     fake.gate.is_open.set()
 
 
+def test_what_is_told_after_closing_shows_stages_that_are_gone_to_nobody(qtbot, window, fake, gate_type):
+    session = window.session
+    fake.gate = gate_type(at=2)
+    window.decode_card.button.click()
+    qtbot.waitUntil(lambda: session.num_announced == 2)
+    assert not window.parts.close(timeout_s=0.0)
+    for signal in (session.selection_changed, session.restoration_changed, session.opened_changed):
+        signal.emit()
+    fake.gate.is_open.set()
+    qtbot.waitUntil(lambda: not window.parts.lanes.is_busy)
+    assert session.num_announced == len(session.stages) == 0
+
+
 def _asked_to_leave(qtbot, window: MainWindow) -> QMessageBox:
     window.close()
     qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is not None)
