@@ -7,7 +7,7 @@ events of the process, gives it commands, and brings what it made into the libra
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ class Training(QObject):
         self.progress = TrainingProgress()
         self.record = Record()
         self._events = EventFile(Path())  # of the run
+        self._looking: Job | None = None  # into the events of the run, while they are read
         self.preview: Preview | None = None
         self.unfinished: tuple[Run, ...] = ()
         self.doing = ""  # what is done to keep a set, in words
@@ -102,15 +103,19 @@ class Training(QObject):
         """Follows a training whose process an earlier window left behind."""
         if self.has_child:
             return
-        self._look_into(run)
-        self._attach(Follower(run, self, events=self._events))
+        self._look_into(run, then=self._follow)
+
+    def _follow(self) -> None:
+        self._attach(Follower(self.run, self, events=self._events))
         if self.progress.step:
             self._show(replace(self.progress, state="paused" if self.progress.state == "paused" else "running"))
         self._child.start()
 
     def _begin(self, run: Run, arguments: Sequence[str]) -> None:
+        self._look_into(run, then=partial(self._start_child, run, arguments))
+
+    def _start_child(self, run: Run, arguments: Sequence[str]) -> None:
         child = Child(arguments, self, command=self.command)
-        self._look_into(run)
         self._attach(child)
         self._show(replace(self.progress, state="starting"))
         pid = child.start()
@@ -128,16 +133,30 @@ class Training(QObject):
         self.curves_changed.emit()
         self.find_runs()
 
-    def _look_into(self, run: Run | None) -> None:
-        """Knows of `run` what its events tell; of one that is known already, what they have told since."""
-        if run is None or self.run is None or self.run.folder != run.folder:
-            self.record = Record()
-            self._events = EventFile(Path() if run is None else run.folder / EVENTS)
-            self.progress = TrainingProgress(num_steps=0 if run is None else run.num_steps)
+    def _look_into(self, run: Run, *, then: Callable[[], None]) -> None:
+        """Knows of `run` what its events tell, then goes on; what an earlier training told is read in a worker."""
+        is_known = self._looking is None and self.run is not None and self.run.folder == run.folder
+        if not is_known:
+            self._events, self.record = EventFile(run.folder / EVENTS), Record()
+            self.progress = TrainingProgress(num_steps=run.num_steps)
         self.run, self._wanted, self.preview = run, "", None
-        self.progress = replace(self.progress, state="idle" if run is None else "starting")
-        for event in self._events.new():
-            self.progress = self.record.take(event, self.progress)
+        self.progress = replace(self.progress, state="starting")
+        if is_known or not self._events.path.exists():
+            self._know(*_told(self._events, self.record, self.progress), then)
+            return
+        work = partial(_told, self._events, Record(), self.progress)
+        doing = f"reading what {run.title} told"
+        self._looking = self.session.lanes.run_look(work, doing=doing, then=partial(self._looked, then))
+        self.changed.emit()
+
+    def _looked(self, then: Callable[[], None], job: Job) -> None:
+        if job is self._looking:  # nothing else was asked for meanwhile
+            self._know(*job.result, then)
+
+    def _know(self, record: Record, progress: TrainingProgress, then: Callable[[], None]) -> None:
+        self._looking = None
+        self.record, self.progress = record, progress
+        then()
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
@@ -301,7 +320,9 @@ class Training(QObject):
         """Shows an unfinished training as it ended, with what can be kept of it."""
         if self.has_child:
             return
-        self._look_into(run)
+        self._look_into(run, then=self._show_ended)
+
+    def _show_ended(self) -> None:
         outcome = self.progress.outcome or "stopped"
         self._show(replace(self.progress, state="ended", outcome=outcome, seconds_left=None))
         self.curves_changed.emit()
@@ -310,7 +331,9 @@ class Training(QObject):
     def forget(self) -> None:
         """Leaves the training that is shown; it stays on the disk."""
         if not self.has_child:
-            self._look_into(None)
+            self._events, self._looking = EventFile(Path()), None
+            self.run, self.preview = None, None
+            self.record, self.progress = Record(), TrainingProgress()
             self.changed.emit()
             self.curves_changed.emit()
             self.preview_changed.emit()
@@ -374,4 +397,11 @@ class Training(QObject):
         """Ends what still runs at once; what was learned up to the last checkpoint stays."""
         if self._child is not None:
             self._child.kill(wait=True)
-        self._child = None
+        self._child = self._looking = None
+
+
+def _told(events: EventFile, record: Record, progress: TrainingProgress) -> tuple[Record, TrainingProgress]:
+    """`record` with what was added to a file of events, and how far the training is after them."""
+    for event in events.new():
+        progress = record.take(event, progress)
+    return record, progress

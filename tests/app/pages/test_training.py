@@ -377,6 +377,7 @@ def test_an_unfinished_training_is_kept_or_moved_to_the_trash(qtbot, make_window
     qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)
     (row,) = page.unfinished.rows.values()
     row.keep.click()
+    qtbot.waitUntil(lambda: training.progress.state == "ended", timeout=20_000)
     assert page.stack.currentIndex() == 1 and training.progress.step == 3 and not training.has_child
     page.another.click()
     qtbot.waitUntil(lambda: page.unfinished.isVisible(), timeout=20_000)

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -191,6 +193,7 @@ def test_a_killed_training_says_so_and_resumes_where_it_was(qtbot, make_training
     qtbot.waitUntil(lambda: [run.title for run in training.unfinished] == ["My camera"], timeout=20_000)
     training.run_with(command=(*FAKE, "--steps", "5"))
     training.resume(training.unfinished[0])
+    qtbot.waitUntil(lambda: training.has_child, timeout=20_000)
     assert [step for step, _ in training.record.losses] == [1, 2, 3]  # of the first part
     wait_for_end(qtbot, training)
     assert training.progress.outcome == "finished"
@@ -198,32 +201,61 @@ def test_a_killed_training_says_so_and_resumes_where_it_was(qtbot, make_training
     assert training.record.scores[0] == (0, 20.0)
 
 
+def look_at(qtbot, training, run: Run) -> None:
+    training.look_at(run)
+    qtbot.waitUntil(lambda: training.progress.state == "ended", timeout=20_000)
+
+
+def test_what_a_long_training_told_is_read_beside_the_window(qtbot, make_training, tmp_path):
+    training = make_training()
+    two = [Run(new_folder(tmp_path / "trainings", name), name, "cassi", "start") for name in ("x", "y")]
+    for run in two:
+        write_events(run, *(Step(k, "adapters", k, loss=1.0, learning_rate=1e-3) for k in range(1, 2001)))
+    threads = []
+    read = EventFile.new
+    with mock.patch.object(EventFile, "new", lambda file: threads.append(threading.current_thread()) or read(file)):
+        training.look_at(two[0])
+        look_at(qtbot, training, two[1])
+    assert threads and threading.main_thread() not in threads
+    assert training.run is two[1] and training.progress.step == len(training.record.losses) == 2000
+
+
+def test_a_training_that_is_let_go_while_it_is_read_does_not_come_back(qtbot, make_training, tmp_path):
+    training = make_training()
+    run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start", num_steps=9)
+    write_events(run, Step(1, "adapters", 1, loss=1.0, learning_rate=1e-3))
+    training.resume(replace(run, arguments=("train",)))
+    training.forget()
+    wait_until_idle(qtbot, training)
+    assert training.run is None and not training.has_child and training.progress.state == "idle"
+
+
 def write_events(run: Run, *events: TrainEvent) -> None:
     (run.folder / "events.jsonl").write_text("".join(f"{line_of(event)}\n" for event in events))
 
 
-def test_steps_that_are_done_again_after_a_kill_replace_the_lost_ones(make_training, tmp_path):
+def test_steps_that_are_done_again_after_a_kill_replace_the_lost_ones(qtbot, make_training, tmp_path):
     training = make_training()
     run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start", num_steps=9)
     steps = [Step(k, "adapters", k, loss=k / 10, learning_rate=1e-3) for k in (1, 2, 3, 4, 3)]
     start, last = (Validated(k, "adapters", k, {"psnr": 20 + k}) for k in (0, 4))
     write_events(run, start, *steps[:4], last, steps[4])
-    training.look_at(run)
+    look_at(qtbot, training, run)
     assert training.record.losses == [(1, 0.1), (2, 0.2), (3, 0.3)] and training.record.scores == [(0, 20)]
 
 
 @pytest.mark.parametrize(("reason", "outcome"), [("early", "finished"), ("asked", "stopped"), ("disk-full", "broken")])
-def test_a_training_that_stops_by_itself_says_why(make_training, tmp_path, reason, outcome):
+def test_a_training_that_stops_by_itself_says_why(qtbot, make_training, tmp_path, reason, outcome):
     training = make_training()
     run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start")
     write_events(run, Stopped(9.0, "adapters", 3, "A sentence.", reason))
     (run.folder / "checkpoint.safetensors").write_text("3")
-    training.look_at(run)
+    look_at(qtbot, training, run)
     assert (training.progress.outcome, training.progress.sentence) == (outcome, "A sentence.")
     assert run.is_resumable
 
 
-def test_without_any_truth_the_score_is_that_of_withheld_sensor_pixels(make_training, tmp_path):
+def test_without_any_truth_the_score_is_that_of_withheld_sensor_pixels(qtbot, make_training, tmp_path):
     training = make_training()
     run = Run(new_folder(tmp_path / "trainings", "x"), "x", "cassi", "start")
     write_events(
@@ -232,7 +264,7 @@ def test_without_any_truth_the_score_is_that_of_withheld_sensor_pixels(make_trai
         Validated(5.0, "adapters", 5, {"withheld_psnr": 31.5}),
         Validated(9.0, "adapters", 9, {"withheld_psnr": 31.0}),
     )
-    training.look_at(run)
+    look_at(qtbot, training, run)
     assert not training.record.has_truth
     assert training.progress.gain == 1.5 and training.progress.best_step == 5
     assert score_sentence(training.progress, has_truth=False) == (
