@@ -37,6 +37,7 @@ from PySide6.QtWidgets import (
 
 from lorun_engine import __version__
 from lorun_engine.errors import LorunError
+from lorun_engine.io import discard_unfinished
 from lorun_engine.library.sets import LibrarySet
 
 from . import problems
@@ -570,6 +571,7 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
     window.show()
     code = app.exec()
     if is_thread_left():
+        discard_unfinished()
         os._exit(code)  # the user chose to leave; Qt would abort on destroying the running thread
     return code
 

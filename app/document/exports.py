@@ -203,7 +203,15 @@ def write_picture(
 
 def command_line(words: Sequence[str], *, platform: str = sys.platform) -> str:
     """`words` as one line that the shell of a system takes apart into the same words."""
-    return subprocess.list2cmdline(words) if platform == "win32" else shlex.join(words)
+    return " ".join(map(_word_on_windows, words)) if platform == "win32" else shlex.join(words)
+
+
+def _word_on_windows(word: str) -> str:
+    """`word` quoted for programs, and also where cmd.exe or PowerShell would take a letter of it for its own."""
+    quoted = subprocess.list2cmdline([word])
+    if quoted.startswith('"') or not set("&|<>^(){};,'@$`") & set(word):
+        return quoted
+    return '"' + subprocess.list2cmdline([f" {word}"])[2:]  # quoted because of a space, which goes
 
 
 def restore_command(recipe: Recipe, table: RoleTable, *, platform: str = sys.platform) -> str:

@@ -54,7 +54,7 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     """What the flags ask for, its files looked at, and the recipe."""
     from ..training.adapting import Adaptation
     from ..training_data.folders import found_among
-    from ..training_data.own_files import OwnFiles, examined, with_shared_scale
+    from ..training_data.own_files import OwnFiles, examined
 
     args.route = args.route or "scenes"
     card = find_set(args.adapt, context.library)
@@ -67,8 +67,6 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     camera = _camera(args, options, card, like)
     own = tuple(path for path, _ in given.values())
     learn, check = found_among(args.data or []), found_among(args.check)
-    if args.route != "scenes":
-        options = with_shared_scale(options, [*learn.files, *check.files], own or tuple(args.like[1:]))
     reading = OwnFiles(args.route, camera, options, own or tuple(args.like[1:]))
     if not learn.files and not args.check:
         learn = replace(_built_in(args, context, card), notes=learn.notes)

@@ -1,6 +1,6 @@
 """Files: reading by content, the role table, and writing. Importing this package loads no file library and no torch."""
 
-from .atomic import beside, discard_leftovers, made_folder, replacing, require_place
+from .atomic import beside, discard_leftovers, discard_unfinished, made_folder, replacing, require_place
 from .cassi_geometry import Geometry
 from .options import OpenOptions
 from .readers import FoundArray, read
@@ -29,6 +29,7 @@ __all__ = [
     "beside",
     "cube_file",
     "discard_leftovers",
+    "discard_unfinished",
     "inspect",
     "made_folder",
     "open_companion",

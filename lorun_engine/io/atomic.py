@@ -6,12 +6,13 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import FileError
 
 _LONGEST_STEM = 40  # letters of a temporary name, so that it is allowed where the target's is
+_under_way: set[Path] = set()  # the temporary files of this process
 
 
 def beside(path: Path) -> Path:
@@ -28,6 +29,13 @@ def discard_leftovers(*paths: Path) -> None:
                 found.unlink(missing_ok=True)
 
 
+def discard_unfinished() -> None:
+    """Removes what this process is still writing, before it ends without waiting for the threads that do."""
+    for temporary in tuple(_under_way):
+        with suppress(OSError):  # a system may refuse while the file is open
+            temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iterator[Path]:
     """A temporary path in the folder of `path` that becomes `path` when the block ends well, and vanishes otherwise.
@@ -38,6 +46,7 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
     """
     path = Path(path)
     temporary = _begun(path, protected)
+    _under_way.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb+") as stream:
@@ -50,6 +59,7 @@ def replacing(path: Path | str, *, protected: Iterable[Path | str] = ()) -> Iter
         raise FileError(f"{path} could not be written: {reason}. Free space or choose another folder.") from error
     finally:
         temporary.unlink(missing_ok=True)
+        _under_way.discard(temporary)
 
 
 def require_place(path: Path, *, protected: Iterable[Path | str] = ()) -> None:

@@ -48,7 +48,7 @@ def surveyed(paths: Sequence[Path], rows_of: Callable[[Path], Sequence[RoleRow]]
     for path in paths:
         try:
             rows = rows_of(path)
-        except LorunError:
+        except (LorunError, MemoryError):
             kept.append(path)
             continue
         if rows and is_result([row.found for row in rows if row.found.path == rows[0].found.path]):

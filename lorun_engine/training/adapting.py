@@ -85,6 +85,7 @@ class Adaptation:
             self.title or f"{self.card.name} adapted",
             (self.card.name, self.card.hash),
             self.preview,
+            {} if self.learned is None else self.learned.full_scales,
         )
 
 

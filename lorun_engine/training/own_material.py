@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,7 @@ class LocalMaterial:
     title: str = ""
     origin: tuple[str, str] = ("", "")  # the starting set's name and hash
     preview: tuple[Path, ...] = ()
+    full_scales: Mapping[str, float] = field(default_factory=dict)  # that the integers of the files share
 
     def __post_init__(self) -> None:
         require(self)
@@ -59,7 +60,7 @@ class LocalMaterial:
     @cached_property
     def reading(self) -> OwnFiles:
         """How its files are read."""
-        return OwnFiles(self.route, read_camera(self.folder / CAMERA), self.options, self.companions)
+        return OwnFiles(self.route, read_camera(self.folder / CAMERA), self.options, self.companions, self.full_scales)
 
     def start(self) -> Model:
         """The starting set on its own backbone."""
@@ -107,11 +108,13 @@ class LocalMaterial:
             "title": self.title,
             "origin": list(self.origin),
             "preview": [str(path) for path in self.preview],
+            "full_scales": dict(self.full_scales),
         }
 
     def capture(self) -> Measurement:
         """The user's own capture, for previews."""
-        return open_measurement(self.preview, replace(self.options, task=self.reading.camera.task))
+        options = replace(self.options, task=self.reading.camera.task)
+        return open_measurement(self.preview, options, full_scales=self.full_scales)
 
     def names(self, use: str) -> list[str]:
         """The names of the files that are learned from or checked."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
@@ -14,14 +14,16 @@ from ..decoding.evaluate import at_wavelengths_near
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, inspect, open_scene
 from ..io.folders import surveyed
-from ..io.roles import role_rows
-from ..io.scales import require_scene_scale
+from ..io.resolved import RoleRow
+from ..io.roles import role_rows, scene_row
+from ..io.scales import FullScales, require_scene_scale
 from ..measurement import Measurement, Scene
 from ..schema import Among
 from ..task import TASKS
 from ..tasks import cs
 from ..tasks.camera import Camera
 
+_T = TypeVar("_T")
 Route = Annotated[str, Among(("scenes", "pairs", "captures"))]
 _LEAST_SIDE = 16  # pixels
 _CHECK_SHARE = 0.2  # of the files
@@ -52,25 +54,48 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class Examined:
-    """What a look at the files gave: those that serve, (path, reason) of the others, and what there is to say."""
+    """What a look at the files gave: those that serve, (path, reason) of the others, what there is to say, and the
+    full scales of integers that the files share.
+    """
 
     files: tuple[LocalFile, ...]
     skipped: tuple[tuple[Path, str], ...]
     notes: tuple[str, ...]
+    full_scales: FullScales = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class OwnFiles:
-    """How files are read: the route, the geometry of captures and the files that belong to them, and the bands."""
+    """How files are read: the route, the geometry of captures and the files that belong to them, the bands, and the
+    full scales of integers that the files share.
+    """
 
     route: Route
     camera: Camera
     options: OpenOptions = OpenOptions()
     companions: tuple[Path, ...] = ()
+    full_scales: FullScales = field(default_factory=dict)
+
+    def rows(self, path: Path) -> Sequence[RoleRow]:
+        """What a file holds, before anything is known of the others."""
+        if self.route == "scenes":
+            return [self.by(scene_row, path)[0]]
+        return role_rows([path, *self.companions], self.options)
+
+    def by(self, reader: Callable[..., _T], path: Path) -> _T:
+        """What `open_scene` or `scene_row` gives for a file, with all that is known of the scenes."""
+        said, mask = self.options, getattr(self.camera, "mask", None)
+        return reader(
+            path,
+            OpenOptions(task=self.camera.task, integer_scale=said.integer_scale, cube_axes=said.cube_axes),
+            num_bands=self.camera.channels(0) or None,
+            field=None if mask is None else (mask.shape[-2], mask.shape[-1]),
+            full_scales=self.full_scales,
+        )
 
     def scene(self, file: LocalFile) -> Scene:
         """The scene of a file at the camera's bands, or the part of it that is used."""
-        scene, _ = scene_for(file.path, self.camera, self.options)
+        scene, _ = scene_for(file.path, self)
         if file.rows is None:
             return scene
         first, end = file.rows
@@ -86,12 +111,16 @@ def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles, *,
 
     Raises a FileError when no file serves.
     """
-    skipped: list[tuple[Path, str]] = []
+    survey = surveyed([*learn, *check], reading.rows)
+    reading = replace(reading, full_scales=survey.full_scales)
+    skipped, kept = list(survey.left_out), set(survey.paths)
     notes = list(notes)
     files: list[LocalFile] = []
     contents: dict[str, Path] = {}
     sizes: dict[Path, tuple[int, int]] = {}  # bytes and rows of every scene
     for path, use in [*((path, "learn") for path in learn), *((path, "check") for path in check)]:
+        if path not in kept:
+            continue
         try:
             content, note, sizes[path] = _looked_at(path, reading)
         except LorunError as error:
@@ -116,7 +145,7 @@ def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles, *,
     if reading.route == "scenes":
         files, more = _cut_to_memory(files, sizes)
         notes += more
-    return Examined(tuple(files), tuple(skipped), tuple(dict.fromkeys(notes)))
+    return Examined(tuple(files), tuple(skipped), tuple(dict.fromkeys(notes)), survey.full_scales)
 
 
 def share_in_memory(num_bytes: int) -> float:
@@ -124,21 +153,10 @@ def share_in_memory(num_bytes: int) -> float:
     return min(1.0, _LARGEST_BYTES / max(1, num_bytes))
 
 
-def with_shared_scale(options: OpenOptions, paths: Sequence[Path], companions: Sequence[Path]) -> OpenOptions:
-    """`options` with the full scale that the integers of all captures share, where nobody and no file states one."""
-    if options.integer_scale is not None:
-        return options
-    scales = surveyed(paths, lambda path: role_rows([path, *companions], options)).full_scales
-    return replace(options, integer_scale=next(iter(scales.values()))) if len(scales) == 1 else options
-
-
-def scene_for(path: Path, camera: Camera, options: OpenOptions) -> tuple[Scene, str]:
-    """The scene of a file as this camera needs it, and what was done to it; a LorunError says why it does not serve."""
-    mask = getattr(camera, "mask", None)
-    field = None if mask is None else (mask.shape[-2], mask.shape[-1])
-    said = OpenOptions(task=camera.task, integer_scale=options.integer_scale, cube_axes=options.cube_axes)
-    scene = open_scene(path, said, num_bands=camera.channels(0) or None, field=field)
-    note = ""
+def scene_for(path: Path, reading: OwnFiles) -> tuple[Scene, str]:
+    """The scene of a file as the camera needs it, and what was done to it; a LorunError says why it does not serve."""
+    camera, note = reading.camera, ""
+    scene = reading.by(open_scene, path)
     low, high = float(scene.image.min()), float(scene.image.max())
     if min(scene.image.shape[1:]) < _LEAST_SIDE:
         raise FileError(
@@ -163,9 +181,9 @@ def scene_for(path: Path, camera: Camera, options: OpenOptions) -> tuple[Scene, 
 def capture_of(path: Path, reading: OwnFiles) -> Measurement:
     """The measurement of a file; where it lacks its mask or matrix, with the companions."""
     options = replace(reading.options, task=reading.camera.task)
-    table = inspect([path], options)
+    table = inspect([path], options, full_scales=reading.full_scales)
     if table.problem is not None and reading.companions:
-        table = inspect([path, *reading.companions], options)
+        table = inspect([path, *reading.companions], options, full_scales=reading.full_scales)
     measurement = table.measurement()
     if reading.route == "pairs" and measurement.reference is None:
         raise FileError(
@@ -188,7 +206,7 @@ def file_hash(path: Path) -> str:
 def _looked_at(path: Path, reading: OwnFiles) -> tuple[str, str, tuple[int, int]]:
     """A hash of the values of a file that serves, what there is to say of it, and its bytes in memory and rows."""
     if reading.route == "scenes":
-        scene, note = scene_for(path, reading.camera, reading.options)
+        scene, note = scene_for(path, reading)
         return _hash(scene.image), note, (scene.image.nbytes, scene.image.shape[1])
     y = reading.capture(LocalFile(path, "learn", 0, "")).y
     return _hash(y), "", (y.nbytes, y.shape[1])

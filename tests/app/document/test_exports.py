@@ -125,7 +125,11 @@ def test_a_line_is_taken_apart_into_the_same_words_by_the_shell_of_its_system():
     assert shlex.split(command_line(WORDS, platform="linux")) == list(WORDS)
     assert shlex.split(command_line(WORDS, platform="darwin")) == list(WORDS)
     line = command_line(WORDS, platform="win32")
-    assert line == subprocess.list2cmdline(WORDS) and r'"C:\lab files\scene 3.mat"' in line and " it's.h5 " in line
+    assert line == subprocess.list2cmdline(WORDS).replace("it's.h5", '"it\'s.h5"')
+    assert r'"C:\lab files\scene 3.mat"' in line
+    assert command_line(["a&b.h5", "x(1).mat", "c\\(d)\\", "plain", ""], platform="win32") == (
+        '"a&b.h5" "x(1).mat" "c\\(d)\\\\" plain ""'
+    )
 
 
 def test_the_command_of_a_decode_is_for_the_shell_of_a_system(qtbot, decoded):

@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 
 from lorun_engine.errors import FileError
-from lorun_engine.io import cube_file, discard_leftovers, replacing, write_cube, write_measurement, writers
+from lorun_engine.io import (
+    cube_file,
+    discard_leftovers,
+    discard_unfinished,
+    replacing,
+    write_cube,
+    write_measurement,
+    writers,
+)
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks.cassi import CassiCamera, random_mask
 from tests.engine.full_disk import files_end_at
@@ -132,3 +140,15 @@ def test_leftovers_are_temporary_names_of_the_files_that_are_meant(tmp_path):
         (tmp_path / name).touch()
     discard_leftovers(tmp_path / "a.json")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_process_that_ends_at_once_removes_what_it_is_still_writing(tmp_path):
+    done = tmp_path / "done.json"
+    with replacing(done) as temporary:
+        temporary.write_text("{}")
+    with pytest.raises(FileError, match="could not be written"), replacing(tmp_path / "cut.json") as temporary:
+        temporary.write_text("{")
+        discard_unfinished()
+        assert list(tmp_path.iterdir()) == [done]
+    discard_unfinished()
+    assert list(tmp_path.iterdir()) == [done]

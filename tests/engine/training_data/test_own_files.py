@@ -9,9 +9,9 @@ import pytest
 
 from lorun_engine.errors import FileError
 from lorun_engine.instrument import Dispersion
-from lorun_engine.io import OpenOptions
+from lorun_engine.io import OpenOptions, write_cube
 from lorun_engine.tasks.cassi import CassiCamera
-from lorun_engine.training_data.own_files import scene_for, with_shared_scale
+from lorun_engine.training_data.own_files import LocalFile, OwnFiles, examined, scene_for
 
 CUBE = np.random.default_rng(0).random((18, 20, 24)).astype(np.float32)
 MASK = (np.random.default_rng(1).random((20, 24)) > 0.5).astype(np.float32)
@@ -21,15 +21,15 @@ CAMERA = CassiCamera(mask=MASK, dispersion=Dispersion(18))
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (1, 0, 2)])
 def test_the_camera_tells_the_axes_of_a_scene(tmp_path, order):
     np.save(tmp_path / "scene.npy", CUBE.transpose(order))
-    scene, _ = scene_for(tmp_path / "scene.npy", CAMERA, OpenOptions())
+    scene, _ = scene_for(tmp_path / "scene.npy", OwnFiles("scenes", CAMERA))
     assert np.array_equal(scene.image, CUBE)
 
 
 def test_a_scene_beyond_0_to_1_serves_with_its_full_scale(tmp_path):
     np.save(tmp_path / "scene.npy", CUBE * 4095)
     with pytest.raises(FileError, match="--integer-scale 4095"):
-        scene_for(tmp_path / "scene.npy", CAMERA, OpenOptions())
-    scene, _ = scene_for(tmp_path / "scene.npy", CAMERA, OpenOptions(integer_scale=4095.0))
+        scene_for(tmp_path / "scene.npy", OwnFiles("scenes", CAMERA))
+    scene, _ = scene_for(tmp_path / "scene.npy", OwnFiles("scenes", CAMERA, OpenOptions(integer_scale=4095.0)))
     assert scene.image.max() <= 1
 
 
@@ -39,7 +39,40 @@ def test_captures_are_divided_by_one_full_scale(tmp_path):
         np.save(tmp_path / f"{name}.npy", (y * highest).astype(np.uint16))
     np.save(tmp_path / "mask.npy", MASK)
     paths = [tmp_path / "bright.npy", tmp_path / "dim.npy"]
-    options = OpenOptions(num_bands=18)
-    assert with_shared_scale(options, paths, [tmp_path / "mask.npy"]) == replace(options, integer_scale=4095.0)
-    said = replace(options, integer_scale=1000.0)
-    assert with_shared_scale(said, paths, [tmp_path / "mask.npy"]) == said
+    reading = OwnFiles("captures", CAMERA, OpenOptions(num_bands=18), (tmp_path / "mask.npy",))
+    assert examined(paths, [], reading).full_scales == {"uint16": 4095.0}
+    shared = replace(reading, full_scales={"uint16": 4095.0})
+    bright, dim = _highest(shared, paths)
+    assert bright / dim == pytest.approx(4000 / 900, rel=2e-3)
+    alone = replace(shared, full_scales={})
+    assert _highest(alone, paths) == pytest.approx([bright, dim * 4095 / 1023], rel=2e-3)
+    said = replace(shared, options=OpenOptions(num_bands=18, integer_scale=1000.0))
+    assert _highest(said, paths) == pytest.approx([bright * 4.095, dim * 4.095], rel=2e-3)
+
+
+def _highest(reading: OwnFiles, paths) -> list[float]:
+    return [float(reading.capture(LocalFile(path, "learn", 0, "")).y.max()) for path in paths]
+
+
+def test_scenes_of_a_training_are_divided_by_one_full_scale(tmp_path):
+    for name, highest in (("bright", 4000), ("dim", 900)):
+        np.save(tmp_path / f"{name}.npy", (CUBE * highest).astype(np.uint16))
+    np.save(tmp_path / "real.npy", CUBE[:, ::-1])
+    files = [tmp_path / f"{name}.npy" for name in ("bright", "dim", "real")]
+    found = examined(files, [], OwnFiles("scenes", CAMERA))
+    reading = OwnFiles("scenes", CAMERA, full_scales=found.full_scales)
+    scenes = [reading.scene(file) for file in found.files]
+    assert [scene.image.max() for scene in scenes] == pytest.approx(
+        [CUBE.max() * 4000 / 4095, CUBE.max() * 900 / 4095, CUBE.max()], rel=2e-3
+    )
+
+
+def test_what_lorun_decoded_is_no_scene_to_learn_from(tmp_path):
+    for seed in (0, 1):
+        np.save(tmp_path / f"scene{seed}.npy", np.roll(CUBE, seed, axis=1))
+    write_cube(tmp_path / "result.h5", CUBE, wavelengths_nm=None, attributes={"adapter": "cassi-any-mask"})
+    found = examined(sorted(tmp_path.iterdir()), [], OwnFiles("scenes", CAMERA))
+    assert [(path.name, reason) for path, reason in found.skipped] == [
+        ("result.h5", "result.h5 is a result of LoRun; it is not taken for input.")
+    ]
+    assert [file.path.name for file in found.files] == ["scene0.npy", "scene1.npy"]
