@@ -103,24 +103,25 @@ class Training(QObject):
         """Follows a training whose process an earlier window left behind."""
         if self.has_child:
             return
-        self._look_into(run, then=self._follow)
 
-    def _follow(self) -> None:
-        self._attach(Follower(self.run, self, events=self._events))
-        if self.progress.step:
-            self._show(replace(self.progress, state="paused" if self.progress.state == "paused" else "running"))
-        self._child.start()
+        def follow() -> None:
+            self._attach(Follower(self.run, self, events=self._events))
+            if self.progress.step:
+                self._show(replace(self.progress, state="paused" if self.progress.state == "paused" else "running"))
+            self._child.start()
+
+        self._look_into(run, then=follow)
 
     def _begin(self, run: Run, arguments: Sequence[str]) -> None:
-        self._look_into(run, then=partial(self._start_child, run, arguments))
+        def start() -> None:
+            child = Child(arguments, self, command=self.command)
+            self._attach(child)
+            self._show(replace(self.progress, state="starting"))
+            pid = child.start()
+            if pid is not None:
+                self._save(run, pid=pid, began=process_start(pid), is_settled=False)
 
-    def _start_child(self, run: Run, arguments: Sequence[str]) -> None:
-        child = Child(arguments, self, command=self.command)
-        self._attach(child)
-        self._show(replace(self.progress, state="starting"))
-        pid = child.start()
-        if pid is not None:
-            self._save(run, pid=pid, began=process_start(pid), is_settled=False)
+        self._look_into(run, then=start)
 
     def _attach(self, child: Child | Follower) -> None:
         """Shows the run as its events so far tell it, and listens to `child` from now on."""
@@ -141,22 +142,22 @@ class Training(QObject):
             self.progress = TrainingProgress(num_steps=run.num_steps)
         self.run, self._wanted, self.preview = run, "", None
         self.progress = replace(self.progress, state="starting")
+
+        def know(record: Record, progress: TrainingProgress) -> None:
+            self._looking = None
+            self.record, self.progress = record, progress
+            then()
+
         if is_known or not self._events.path.exists():
-            self._know(*_told(self._events, self.record, self.progress), then)
+            know(*_told(self._events, self.record, self.progress))
             return
         work = partial(_told, self._events, Record(), self.progress)
-        doing = f"reading what {run.title} told"
-        self._looking = self.session.lanes.run_look(work, doing=doing, then=partial(self._looked, then))
+        self._looking = self.session.lanes.run_look(
+            work,
+            doing=f"reading what {run.title} told",
+            then=lambda job: know(*job.result) if job is self._looking else None,  # unless something else is wanted
+        )
         self.changed.emit()
-
-    def _looked(self, then: Callable[[], None], job: Job) -> None:
-        if job is self._looking:  # nothing else was asked for meanwhile
-            self._know(*job.result, then)
-
-    def _know(self, record: Record, progress: TrainingProgress, then: Callable[[], None]) -> None:
-        self._looking = None
-        self.record, self.progress = record, progress
-        then()
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
@@ -320,13 +321,14 @@ class Training(QObject):
         """Shows an unfinished training as it ended, with what can be kept of it."""
         if self.has_child:
             return
-        self._look_into(run, then=self._show_ended)
 
-    def _show_ended(self) -> None:
-        outcome = self.progress.outcome or "stopped"
-        self._show(replace(self.progress, state="ended", outcome=outcome, seconds_left=None))
-        self.curves_changed.emit()
-        self._find_preview()
+        def show() -> None:
+            outcome = self.progress.outcome or "stopped"
+            self._show(replace(self.progress, state="ended", outcome=outcome, seconds_left=None))
+            self.curves_changed.emit()
+            self._find_preview()
+
+        self._look_into(run, then=show)
 
     def forget(self) -> None:
         """Leaves the training that is shown; it stays on the disk."""
