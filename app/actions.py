@@ -72,6 +72,12 @@ def _is_compared(parts: Parts) -> bool:
     return parts.session.selection.mode == "compare"
 
 
+def _has_line(parts: Parts) -> bool:
+    """Whether two pictures may meet in a line: those that are compared, or a photograph before and after."""
+    is_before_and_after = parts.session.kind.measures == "picture" and parts.session.selection.layout == "single"
+    return _is_compared(parts) or (is_before_and_after and _has_stages(parts))
+
+
 def _has_two_sides(parts: Parts) -> bool:
     return len(parts.comparing.sides()) > 1
 
@@ -198,11 +204,19 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("blink_on", "View", "Blink by itself", "Shift+B", _has_two_sides, "Show one side after the other, or stop"),
     Entry("next_way", "View", "Compare in another way", "V", _is_compared, "Split, blink, difference, disagreement"),
     Entry("swap", "View", "Swap the sides", "X", _is_compared, "Exchange left and right"),
-    Entry("divider_left", "View", "Divider to the left", "Shift+Left", _is_compared),
-    Entry("divider_right", "View", "Divider to the right", "Shift+Right", _is_compared),
+    Entry("divider_left", "View", "Divider to the left", "Shift+Left", _has_line),
+    Entry("divider_right", "View", "Divider to the right", "Shift+Right", _has_line),
     Entry("", "View", ""),
     Entry("change", "View", "Where it changed", "C", _has_several_stages, "What every stage changed, or the stages"),
     Entry("input", "View", "Denoiser's input", "D", _has_stages, "What the denoiser saw beside what it made of it"),
+    Entry(
+        "side_by_side",
+        "View",
+        "Stages side by side",
+        "S",
+        _has_several_stages,
+        "Several stages in panes of their own, or one large picture of the chosen stage",
+    ),
     Entry("add_pane", "View", "Add a pane", "A", _has_several_stages, "Keep the chosen stage and show one more"),
     Entry("remove_pane", "View", "Remove the pane", "Shift+A", _has_several_stages, "Take the chosen stage away"),
     Entry("all_panes", "View", "All stages", "Ctrl+A", _has_several_stages, "Start, every stage and the reference"),
@@ -257,6 +271,7 @@ IS_ON: Mapping[str, Rule] = {
     **{mode: _in_mode(mode) for mode in MODES},
     **{view: _in_view(view) for view in VIEWS},
     **{f"draw_{shape}": _with_tool(shape) for shape in SHAPES},
+    "side_by_side": lambda parts: _has_several_stages(parts) and parts.session.selection.layout == "grid",
     "blink_on": lambda parts: _is_compared(parts) and parts.comparing.look.blinks,
     "mean_of_bands": _has_range,
 }

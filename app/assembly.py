@@ -19,6 +19,7 @@ from .document.rivals import Rivals
 from .document.ruler import BandRuler
 from .document.session import Session
 from .document.setup import Setup
+from .document.shelf import Shelf
 from .document.spectral_library import LibraryBeside
 from .document.what_if import WhatIf
 from .document.workshop import Workshop
@@ -53,7 +54,8 @@ class Parts(QObject):
         self.ruler = BandRuler(self.looking)
         self.checking = Checking(self.session)
         self.what_if = WhatIf(self.session, self.exports)
-        self.comparing = Comparing(self.session)
+        self.shelf = Shelf(self.session)
+        self.comparing = Comparing(self.session, self.shelf)
         self.workshop = Workshop(self.session, library)
         self.rivals = Rivals(self.looking, self.comparing, self.workshop)
         self.training = Training(self.session, library)
@@ -86,6 +88,6 @@ class Parts(QObject):
         self.workshop.close()
         has_ended = self.lanes.stop(timeout_s=timeout_s)
         self.session.close()
-        self.comparing.results.clear()
+        self.shelf.clear()
         self.what_if.close()  # nothing is left on the disk, whoever may still be writing
         return has_ended

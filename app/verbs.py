@@ -30,6 +30,7 @@ def verbs_of(parts: Parts) -> dict[str, Callable]:
         "divider_right": lambda: parts.comparing.step_divider(1),
         "change": lambda: parts.looking.toggle_view("change"),
         "input": lambda: parts.looking.toggle_view("input"),
+        "side_by_side": parts.looking.toggle_layout,
         "add_pane": partial(add_pane, parts.looking),
         "remove_pane": partial(remove_pane, parts.looking),
         "all_panes": partial(show_all, parts.looking),

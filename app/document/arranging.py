@@ -9,7 +9,7 @@ from .selection import MEASUREMENT, REFERENCE
 def add_pane(looking: Looking) -> None:
     """Adds the chosen stage; where it is shown already, the nearest one that is not is added and chosen."""
     session, selection = looking.session, looking.session.selection
-    shown, chosen = selection.panes, selection.stage
+    shown, chosen = selection.shown, selection.stage
     others = [stage for stage in range(session.num_announced) if stage not in shown]
     if not others:
         return
@@ -21,8 +21,8 @@ def add_pane(looking: Looking) -> None:
 def remove_pane(looking: Looking) -> None:
     """Takes the pane of the chosen stage away and chooses the nearest that is left; the last pane stays."""
     selection = looking.session.selection
-    left = [pane for pane in selection.panes if pane != selection.stage]
-    if left and len(left) < len(selection.panes):
+    left = [pane for pane in selection.shown if pane != selection.stage]
+    if left and len(left) < len(selection.shown):
         stages = [pane for pane in left if pane >= 0]
         looking.set_panes(left)
         if stages:

@@ -1,14 +1,13 @@
 """Two sides compared, and several decoders on one measurement: what stands beside the stages of the one restoration.
 
-A `Result` is the last image of a decode. It stays while the same measurement is open, so that decoders can be compared
-with each other: those that the user ticked are decoded one after another in the worker, and every decode adds its own.
+Results lie on the shelf (see `shelf`). Decoders that the user ticked are decoded one after another in the worker, those
+that were already are taken from there, and every decode adds its own.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
@@ -20,15 +19,14 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import LorunError
 
 from ..job import Job
-from ..quantities import plural
 from .decoders import Choice, Decoders, as_asked
-from .recipe import Recipe, SetAside
+from .recipe import WHOLE, Recipe, Restoration, SetAside
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
+from .shelf import Result, Shelf
 from .stage_store import StageStore
 
 if TYPE_CHECKING:
-    from lorun_engine.decoding.restore import StageResult
     from lorun_engine.measurement import Measurement
 
 LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
@@ -37,14 +35,6 @@ BLINK_S = 0.6
 
 Way = Literal["split", "blink", "difference", "disagreement"]
 WAYS: tuple[Way, ...] = ("split", "blink", "difference", "disagreement")
-
-
-@dataclass(frozen=True)
-class Result:
-    """The last image of a decode, by its number; numbers are not used twice."""
-
-    title: str  # as "gap-tv · 60 stages"
-    number: int
 
 
 @dataclass(frozen=True)
@@ -98,90 +88,31 @@ class Disagreement:
     angle: np.ndarray | None = field(repr=False, default=None)
 
 
-class Results:
-    """The kept images, each with the figures of its last stage, within one memory limit; any thread keeps and drops."""
-
-    def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._limit_bytes = limit_bytes
-        self._stores: dict[Result, StageStore] = {}
-        self._rows: dict[Result, StageResult] = {}  # small: those of dropped results may still be on the screen
-        self._count = 0
-        self._lock = threading.Lock()
-
-    def __iter__(self) -> Iterator[Result]:
-        return iter(tuple(self._stores))
-
-    def __len__(self) -> int:
-        return len(self._stores)
-
-    def __contains__(self, result: object) -> bool:
-        return result in self._stores
-
-    @property
-    def num_bytes(self) -> int:
-        """What the images take in memory."""
-        return sum(store.num_bytes for store in tuple(self._stores.values()))
-
-    def keep(self, title: str, last: StageResult) -> Result:
-        """Keeps the last stage of a decode in place of an earlier one of the same title."""
-        for other in [result for result in self if result.title == title]:
-            self.drop(other)
-        store = StageStore(limit_bytes=max(self._limit_bytes - self.num_bytes, 0))
-        store.append(replace(last, denoiser_input=None))
-        with self._lock:
-            self._count += 1
-            result = Result(title, self._count)
-            self._rows[result] = store.row(0)
-            self._stores = {**self._stores, result: store}  # at once: the window may be reading
-        return result
-
-    def image(self, result: Result) -> np.ndarray | None:
-        """(C, H, W), read-only; None once it was dropped."""
-        store = self._stores.get(result)
-        try:
-            return None if store is None else store.image(0)
-        except IndexError:  # dropped by the worker just now
-            return None
-
-    def row(self, result: Result) -> StageResult:
-        """The figures of its last stage; its seconds are those of the whole decode."""
-        return self._rows[result]
-
-    def drop(self, result: Result) -> None:
-        """Gives back what a result takes; its image stays readable for those who hold it."""
-        with self._lock:
-            store = self._stores.get(result)
-            self._stores = {other: store for other, store in self._stores.items() if other != result}
-        if store is not None:
-            store.close()
-
-    def clear(self) -> None:
-        """Gives everything back."""
-        for result in self:
-            self.drop(result)
-
-
 class Comparing(QObject):
     """The look of the comparison, the results there are, and the decode of several sets."""
 
     changed = Signal()  # the look, the sides there are, results or progress
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, shelf: Shelf) -> None:
         super().__init__(session)
-        self._session = session
+        self._session, self._shelf = session, shelf
         self.look = Look()
-        self.results = Results()
         self.progress = ComparingProgress()
         self.ticked: tuple[str, ...] = ()
         self.disagreement: Disagreement | None = None
         self._measurement: Measurement | None = None
         self._job: Job | None = None
-        self._kept_recipe: Recipe | None = None
+        self._known: tuple[Result, ...] = ()
         session.opened_changed.connect(self._forget_other_measurement)
-        session.restoration_changed.connect(self._keep_decoded)
+        shelf.changed.connect(self._results_changed)
         session.cancelled.connect(self.cancel)
         session.put_aside.connect(self._put_aside)
         session.taken_back.connect(self._take_back)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results of the shelf that can be compared, the oldest first."""
+        return self._shelf.comparable
 
     # ---- the two sides -------------------------------------------------------------------------------------------
 
@@ -257,12 +188,15 @@ class Comparing(QObject):
         self._take(replace(self.look, shows_angle=shows_angle))
 
     def _sides_in_use(self) -> tuple[Side | None, Side | None]:
-        """The sides that were chosen; where one is gone, the first that is there and not the other one."""
+        """The sides that were chosen, at first the last two results; one that is gone is the first but the other."""
         sides, (left, right) = self.sides(), (self.look.left, self.look.right)
+        *_, before, last = (None, None, *self.results)
+        if before is not None and left not in sides and right not in sides:
+            return before, last
         if left not in sides:
             left = next((side for side in sides if side not in (right, REFERENCE)), None)
         if right not in sides:
-            liked = [REFERENCE, *self.results, 0, *sides]
+            liked = [REFERENCE, *self.results, MEASUREMENT, 0, *sides]
             right = next((side for side in liked if side in sides and side != left), None)
         return left, right
 
@@ -299,28 +233,32 @@ class Comparing(QObject):
         if not self.can_decode or measurement is None:
             return
         of_task = [choice for choice in session.setup.choices if choice.task == measurement.task]
-        choices = tuple(choice for choice in of_task if choice.name in self.ticked)
-        outcomes: list[Outcome] = []
-        work = partial(
-            _decode_all,
-            session.setup.decoders,
-            choices,
-            measurement,
-            self.results,
-            outcomes,
-            device=session.setup.device,
-            precision=session.setup.precision,
-            threads=session.setup.threads if session.setup.device == "cpu" else None,
+        plans = {c: self._recipe(c) for c in of_task if c.name in self.ticked}
+        known = {choice.name: self._shelf.made_with(recipe) for choice, recipe in plans.items()}
+        there = [Outcome(name, result) for name, result in known.items() if result is not None]
+        missing = {choice: recipe for choice, recipe in plans.items() if known[choice.name] is None}
+        self.progress = ComparingProgress(
+            (*(outcome.name for outcome in there), *(c.name for c in missing)), tuple(there)
         )
-        self.progress = ComparingProgress(tuple(choice.name for choice in choices))
-        names = ", ".join(self.progress.names)
+        if not missing:
+            self.changed.emit()
+            return
+        decodes: list[_Decode] = []
+        work = partial(_decode_all, session.setup.decoders, missing, measurement, decodes)
+        names = ", ".join(choice.name for choice in missing)
         session.lanes.log(f"Decoding with {names}, one after another, on {session.setup.device}")
-        job = session.lanes.run(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, outcomes))
-        job.progressed.connect(lambda: self._go_on(job, outcomes))
-        job.cancelled.connect(lambda: self._ended(job, outcomes))
-        job.failed.connect(lambda: self._ended(job, outcomes))
+        job = session.lanes.run(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, decodes))
+        job.progressed.connect(lambda: self._go_on(job, decodes))
+        job.cancelled.connect(lambda: self._ended(job, decodes))
+        job.failed.connect(lambda: self._ended(job, decodes))
         self._job = job
         self._tell_all()
+
+    def _recipe(self, choice: Choice) -> Recipe:
+        """A decode with a decoder as it is, with its own number of stages."""
+        session = self._session
+        recipe = session.setup.recipe(choice, session.paths, session.options)
+        return replace(recipe, num_stages=choice.num_stages, adapting=WHOLE)
 
     def cancel(self) -> None:
         """Stops at the end of the stage that is being computed; results that are complete stay."""
@@ -329,89 +267,80 @@ class Comparing(QObject):
             self.progress = replace(self.progress, is_cancelling=True)
             self._tell_all()
 
-    def drop(self, result: Result) -> None:
-        """Forgets a result."""
-        if result in self.results:
-            self.results.drop(result)
-            self._results_changed()
-
-    def image(self, result: Result) -> np.ndarray | None:
-        """(C, H, W) of a result; None once it is gone."""
-        return self.results.image(result)
-
-    def _go_on(self, job: Job, outcomes: Sequence[Outcome]) -> None:
+    def _go_on(self, job: Job, decodes: Sequence[_Decode]) -> None:
         if job is self._job:
             stage, num_stages = job.progress
-            is_new = len(outcomes) != len(self.progress.outcomes)
-            self.progress = replace(self.progress, outcomes=tuple(outcomes), stage=stage, num_stages=num_stages)
-            self._results_changed() if is_new else self.changed.emit()
+            self.progress = replace(self.progress, stage=stage, num_stages=num_stages)
+            self._take_decodes(decodes)
+            self.changed.emit()
 
-    def _ended(self, job: Job, outcomes: Sequence[Outcome]) -> None:
+    def _take_decodes(self, decodes: Sequence[_Decode]) -> None:
+        """Puts what was decoded on the shelf."""
+        taken = {outcome.name for outcome in self.progress.outcomes}
+        for decode in decodes:
+            if decode.recipe.decoder in taken:
+                continue
+            result = None
+            if not decode.sentence:
+                done = len(decode.stages) - 1
+                ended = Restoration("done", done_stages=done, num_stages=done, seconds=decode.seconds)
+                result = self._shelf.add(decode.stages, decode.recipe, ended)
+            outcome = Outcome(decode.recipe.decoder, result, decode.sentence)
+            self.progress = replace(self.progress, outcomes=(*self.progress.outcomes, outcome))
+
+    def _ended(self, job: Job, decodes: Sequence[_Decode]) -> None:
         if job is not self._job:
             return
+        self._take_decodes(decodes)
         self._job = None
         was_cancelled = self.progress.is_cancelling
-        self.progress = ComparingProgress(self.progress.names, tuple(outcomes))
+        outcomes = self.progress.outcomes
+        self.progress = ComparingProgress(self.progress.names, outcomes)
         for outcome in outcomes:
             if outcome.result is None:
                 self._session.lanes.log(f"{outcome.name}: {outcome.sentence}")
         num_kept = sum(outcome.result is not None for outcome in outcomes)
         ending = "Cancelled" if was_cancelled else "Ended"
         self._session.lanes.log(f"{ending} with {num_kept} of {len(self.progress.names)} results to compare")
-        self._results_changed()
         self._tell_all()
 
     def _results_changed(self) -> None:
         """The maps of the disagreement are made in the worker; those of other results no longer count."""
-        of = tuple(self.results)
+        of = self.results
         if self.disagreement is not None and self.disagreement.of != of:
             self.disagreement = None
             if self.look.way == "disagreement":
                 self.look = replace(self.look, way="split")
-        if len(of) > 1 and self.disagreement is None:
-            images = {result: image for result in of if (image := self.results.image(result)) is not None}
+        if len(of) > 1 and self.disagreement is None and of != self._known:
+            images = {result: image for result in of if (image := self._shelf.image(result)) is not None}
             work = partial(_disagreement, images, is_cube=not self._session.kind.is_photograph)
-            then = partial(self._take_disagreement, self.results)
-            self._session.lanes.run_look(work, doing="comparing the results", then=then)
+            self._session.lanes.run_look(work, doing="comparing the results", then=self._take_disagreement)
+        self._known = of
         self.changed.emit()
 
-    def _take_disagreement(self, results: Results, job: Job) -> None:
-        if results is self.results and job.result.of == tuple(results):
+    def _take_disagreement(self, job: Job) -> None:
+        if job.result.of == self.results:
             self.disagreement = job.result
             self.changed.emit()
-
-    def _keep_decoded(self) -> None:
-        """A decode that is done adds its last image; the stages themselves go with the next decode."""
-        session, recipe = self._session, self._session.recipe
-        if session.restoration.state != "done" or recipe is self._kept_recipe or recipe is None:
-            return
-        self._kept_recipe = recipe
-        store = session.stages
-        title, seconds = f"{recipe.title} · {plural(recipe.num_stages, 'stage')}", session.restoration.seconds
-        last = replace(store.row(len(store) - 1), image=store.image(len(store) - 1), seconds=seconds)
-        work = partial(self.results.keep, title, last)
-        session.lanes.run_aside(work, doing="keeping the result", then=lambda _: self._results_changed())
 
     def _forget_other_measurement(self) -> None:
         session = self._session
         if session.measurement is not self._measurement:
             self._measurement = session.measurement
             self._end_decodes()
-            self.results.clear()
             self._begin_afresh()
             task = None if session.measurement is None else session.measurement.task
             self.ticked = tuple(choice.name for choice in session.setup.choices if choice.task == task)
-        self.changed.emit()
+        self._results_changed()
 
     def _put_aside(self, aside: SetAside) -> None:
         """What is here belongs to a measurement that waits from now on."""
         self._end_decodes()
-        aside.keep(self, ("results", "disagreement", "progress", "look", "ticked", "_measurement", "_kept_recipe"))
+        aside.keep(self, ("disagreement", "progress", "look", "ticked", "_measurement", "_known"))
         self._begin_afresh()
 
     def _take_back(self, aside: SetAside) -> None:
         self._end_decodes()
-        self.results.clear()
         aside.give_back(self)
         self._results_changed()
 
@@ -423,9 +352,8 @@ class Comparing(QObject):
             self._session.hold(False)
 
     def _begin_afresh(self) -> None:
-        """Nothing is kept; a decode that was cancelled may still add to the old results."""
-        self.results = Results()
-        self.disagreement, self.progress, self.look = None, ComparingProgress(), Look()
+        """Nothing is compared; a decode that was cancelled brings nothing any more."""
+        self.disagreement, self.progress, self.look, self._known = None, ComparingProgress(), Look(), ()
 
     def _tell_all(self) -> None:
         """Whether Decode is possible depends on this too."""
@@ -444,34 +372,39 @@ def fits_scene(shape: Sequence[int], scene: Sequence[int]) -> bool:
 # ---- in the worker thread ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Decode:
+    """What became of a decode: its stages, or the sentence why there are none."""
+
+    recipe: Recipe
+    stages: StageStore
+    seconds: float = 0.0
+    sentence: str = ""
+
+
 def _decode_all(
-    decoders: Decoders,
-    choices: Sequence[Choice],
-    measurement: Measurement,
-    results: Results,
-    outcomes: list[Outcome],
-    *,
-    device: str,
-    precision: str,
-    threads: int | None,
+    decoders: Decoders, plans: Mapping[Choice, Recipe], measurement: Measurement, decodes: list[_Decode]
 ) -> Iterator[tuple[int, int]]:
-    """Adds an outcome for every choice and yields (stage, number of stages) after each stage."""
+    """Adds what became of every decode and yields (stage, number of stages) after each stage."""
     from lorun_engine.decoding.restore import restore
 
-    for choice in choices:
-        started = time.perf_counter()
-        last: StageResult | None = None
+    for choice, recipe in plans.items():
+        started, stages = time.perf_counter(), StageStore()
         try:
-            decoder = as_asked(decoders.open(choice), precision=precision)
-            for result in restore(decoder, measurement, num_stages=choice.num_stages, device=device, threads=threads):
-                last = result
-                yield result.index, choice.num_stages
+            decoder = as_asked(decoders.open(choice), precision=recipe.precision)
+            for result in restore(
+                decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
+            ):
+                stages.append(result)
+                yield result.index, recipe.num_stages
         except LorunError as error:  # the others may still fit
-            outcomes.append(Outcome(choice.name, sentence=str(error)))
+            stages.close()
+            decodes.append(_Decode(recipe, stages, sentence=str(error)))
             continue
-        if last is not None:
-            title, seconds = f"{choice.name} · {plural(choice.num_stages, 'stage')}", time.perf_counter() - started
-            outcomes.append(Outcome(choice.name, results.keep(title, replace(last, seconds=seconds))))
+        except GeneratorExit:
+            stages.close()
+            raise
+        decodes.append(_Decode(recipe, stages, time.perf_counter() - started))
     yield 0, 0
 
 

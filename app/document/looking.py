@@ -8,7 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject
 
 from ..kinds import Stretch
-from .selection import Look, Mode, View
+from .selection import Layout, Look, Mode, View
 from .session import Session
 
 
@@ -28,7 +28,8 @@ class Looking(QObject):
         if index not in panes:
             panes = tuple(index if pane == selection.stage else pane for pane in panes)
             panes = panes if index in panes else (index,)
-        session.select(replace(selection, stage=index, panes=panes, follow_newest=self._is_newest(index)))
+        follows = self._is_newest(index)
+        session.select(replace(selection, stage=index, panes=panes, alone=None, follow_newest=follows))
 
     def select_band(self, band: int) -> None:
         """Looks at a single band, 0 the shortest wavelength."""
@@ -56,7 +57,10 @@ class Looking(QObject):
         session.select(replace(session.selection, pixel=pixel))
 
     def set_panes(self, panes: Sequence[int]) -> None:
-        """Shows these stages, REFERENCE or MEASUREMENT side by side; from now on the user arranges the panes."""
+        """Shows these stages, REFERENCE or MEASUREMENT side by side; from now on the user arranges the panes.
+
+        The only stage that is left is one large picture.
+        """
         session = self.session
         known = [pane for pane in dict.fromkeys(panes) if session.has_pane(pane)]
         if known:
@@ -65,7 +69,8 @@ class Looking(QObject):
             if chosen and stage not in chosen:
                 stage = chosen[-1]
             is_newest = self._is_newest(stage)
-            arranged = replace(session.selection, panes=tuple(known), is_arranged=True)
+            layout: Layout = "grid" if len(known) > 1 else "single"
+            arranged = replace(session.selection, panes=tuple(known), is_arranged=True, layout=layout, alone=None)
             session.select(replace(arranged, stage=stage, follow_newest=is_newest))
 
     def reset_panes(self) -> None:
@@ -77,6 +82,35 @@ class Looking(QObject):
             panes = session.default_panes(newest)
             selection = replace(selection, stage=newest, panes=panes, follow_newest=True)
         session.select(selection)
+
+    def set_layout(self, layout: Layout) -> None:
+        """Shows one large picture, or the panes side by side, which may be those that stand there by default."""
+        session, selection = self.session, self.session.selection
+        panes = selection.panes
+        if layout == "grid" and len(panes) < 2 and session.num_announced > 1:
+            panes = session.default_panes(session.num_announced - 1)
+            selection = replace(selection, is_arranged=False)
+            if selection.stage not in panes:
+                panes = (*panes[:-1], selection.stage)
+        session.select(replace(selection, layout=layout, panes=panes, alone=None))
+
+    def toggle_layout(self) -> None:
+        """One large picture, or panes side by side, also from a mode that has neither."""
+        selection = self.session.selection
+        if selection.mode not in ("colour", "band"):
+            self.set_mode("colour" if selection.in_colour else "band")
+            self.set_layout("grid")
+        else:
+            self.set_layout("grid" if selection.layout == "single" else "single")
+
+    def show_alone(self, pane: int) -> None:
+        """Shows a pane as the one large picture: from now on the chosen stage, or until one is chosen another pane."""
+        session = self.session
+        if session.has_pane(pane) and pane >= 0:
+            self.select_stage(pane)
+            self.set_layout("single")
+        elif session.has_pane(pane):
+            session.select(replace(session.selection, layout="single", alone=pane))
 
     def set_mode(self, mode: Mode) -> None:
         """Shows colour, one band, all bands, or two sides compared; a grey photograph has no bands to tell apart."""

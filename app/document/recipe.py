@@ -140,6 +140,7 @@ class SetAside:
             setattr(part, name, value)
 
     def close(self) -> None:
-        """Drops everything: nothing is left on the disk."""
-        self.stages.close()
+        """Drops everything: nothing is left on the disk but what the shelf keeps."""
+        if not self.stages.is_kept:
+            self.stages.close()
         self.parts.clear()

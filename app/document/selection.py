@@ -15,6 +15,7 @@ MEASUREMENT = -2  # the pane that shows y
 Mode = Literal["colour", "band", "montage", "residual", "compare"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
+Layout = Literal["single", "grid"]  # one large picture, or panes side by side
 Look = Literal["grey", "own", "viridis"]  # of single bands; "own" is the colour of their wavelength
 
 
@@ -23,13 +24,15 @@ class Selection:
     """What is looked at: `panes` are stage indices, REFERENCE or MEASUREMENT; without a `stretch` 0 to 1 is shown.
 
     `in_colour` says whether pictures have all bands or one: modes such as "compare" know both. `is_arranged` says that
-    the user chose the panes.
+    the user chose the panes. One large picture is of the chosen stage, or of the pane that stands `alone` for a while.
     """
 
     stage: int = 0
     band: int = 0
     pixel: tuple[int, int] | None = None  # (y, x) of the scene
     panes: tuple[int, ...] = (MEASUREMENT,)
+    layout: Layout = "single"
+    alone: int | None = None  # REFERENCE or MEASUREMENT
     mode: Mode = "colour"
     in_colour: bool = True
     view: View = "image"
@@ -45,6 +48,13 @@ class Selection:
     def bands(self) -> tuple[int, int]:
         """The first and the last band that pictures of single bands show, the mean where they are several."""
         return self.band_range or (self.band, self.band)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The panes that are seen: in the large picture that of the chosen stage, once there is one."""
+        if self.layout == "grid" or not any(pane >= 0 for pane in self.panes):
+            return self.panes
+        return (self.stage if self.alone is None else self.alone,)
 
 
 def milestones(num_stages: int) -> tuple[int, ...]:
@@ -66,13 +76,13 @@ def followed(selection: Selection, newest: int, panes: tuple[int, ...]) -> Selec
         panes = selection.panes
         if selection.stage in panes:
             panes = tuple(newest if pane == selection.stage else pane for pane in panes)
-    return replace(selection, stage=newest, panes=panes)
+    return replace(selection, stage=newest, panes=panes, alone=None)
 
 
 def fresh(selection: Selection, kind: Task, *, before: Task, num_bands: int) -> Selection:
     """What is looked at first: the measurement; mode and stretch stay where they suit what is open now."""
     selection = replace(selection, stage=0, band=num_bands // 2, pixel=None, panes=(MEASUREMENT,), follow_newest=True)
-    selection = replace(selection, composite=None, band_range=None)  # other bands
+    selection = replace(selection, composite=None, band_range=None, alone=None)  # other bands
     if kind.is_photograph != before.is_photograph:
         selection = replace(selection, stretch=stretch_of(kind), shared_stretch=True)
     if selection.mode == "compare":  # of sides that are gone

@@ -77,11 +77,13 @@ class Session(QObject):
         self.keeps_denoiser_input = False  # in decodes from now on: it doubles what is stored
         self.recipe: Recipe | None = None  # of the stages that are there
         self.selection = Selection()
-        self._simulated: set[Path] = set()
+        self.simulated: set[Path] = set()  # files that were made here and do not stay
         self._is_held = False
         self._opening: Job | None = None
         self._asked: list[Callable[[], None]] = []  # what is to be opened next
         self._decoding: Job | None = None
+        self._coming: tuple[StageStore, Recipe] | None = None  # of a decode without any stage yet
+        self._before = Restoration()  # of what is shown until then
 
     # ---- what is open --------------------------------------------------------------------------------------------
 
@@ -121,7 +123,7 @@ class Session(QObject):
     def is_sample(self) -> bool:
         """Whether what is open is built in, or was simulated here: nothing that another day should remember."""
         is_built_in = bool(self.paths) and self.paths[0].parent == resource_path("samples")
-        return is_built_in or bool(self._simulated.intersection(self.paths[:1]))
+        return is_built_in or bool(self.simulated.intersection(self.paths[:1]))
 
     @property
     def is_opening(self) -> bool:
@@ -160,7 +162,7 @@ class Session(QObject):
 
         `before` is called once it is understood, while what was open is still there: it may `set_aside` that.
         """
-        self._simulated.add(path)
+        self.simulated.add(path)
         wanted = RecentJob((str(path),), OpenOptions(), self.setup.decoder_name, self.setup.num_stages or None)
         self._open((path,), OpenOptions(), keep=None, wanted=wanted, decode=True, before=before)
 
@@ -354,19 +356,20 @@ class Session(QObject):
         self.held_changed.emit()
 
     def restore(self) -> None:
-        """Decodes what is open; its stages come one by one."""
+        """Decodes what is open; its stages come one by one, and take the place of those before with the first."""
         setup, choice, measurement = self.setup, self.setup.choice, self.measurement
         if not self.can_restore or choice is None or measurement is None:
             return
-        self._forget_stages()
-        self.recipe = setup.recipe(choice, self.paths, self.options)
+        stages, recipe = StageStore(), setup.recipe(choice, self.paths, self.options)
         kept = self.keeps_denoiser_input
-        work = partial(_decode, setup.decoders, choice, measurement, self.stages, self.recipe, kept)
+        work = partial(_decode, setup.decoders, choice, measurement, stages, recipe, kept)
+        self._coming, self._before = (stages, recipe), self.restoration
+        if not len(self.stages):
+            self._take_coming()
         self.restoration = Restoration(
             "running", num_stages=setup.num_stages, started=time.monotonic(), keeps_denoiser_input=kept
         )
-        self.selection = replace(self.selection, stage=0, follow_newest=True, is_arranged=False)
-        self.lanes.log(f"Decoding with {self.recipe.title}, {setup.num_stages} stages, on {setup.device}")
+        self.lanes.log(f"Decoding with {recipe.title}, {setup.num_stages} stages, on {setup.device}")
         job = Job(work, title=f"decoding {self.name}")
         self._decoding = job
         job.progressed.connect(lambda: self._take_stages(job, job.progress))
@@ -401,8 +404,9 @@ class Session(QObject):
 
     def _take_stages(self, job: Job, newest: int) -> None:
         """Announces every stage up to `newest`; the mailbox may have skipped some."""
-        if job is not self._decoding:
+        if job is not self._decoding or newest < 0:
             return
+        self._take_coming()
         for index in range(self.num_announced, newest + 1):
             elapsed = time.monotonic() - self.restoration.started
             is_timed = index > 0 and self.restoration.state == "running"
@@ -415,25 +419,22 @@ class Session(QObject):
     def _decode_ended(self, job: Job, state: RestorationState) -> None:
         if job is not self._decoding:
             return
-        self._take_stages(job, len(self.stages) - 1)
+        stages = self.stages if self._coming is None else self._coming[0]
+        self._take_stages(job, len(stages) - 1)
         self._decoding = None
-        done, asked = self.restoration.done_stages, self.restoration.num_stages
+        has_stages = self._coming is None and len(self.stages) > 0
+        done, asked = self.restoration.done_stages if has_stages else 0, self.restoration.num_stages
         error, sentence = None, ""
         if state == "failed":
             problem = self.lanes.fail(job)
             error, sentence = job.error if isinstance(job.error, LorunError) else None, problem.sentence
         elif state == "cancelled":
-            sentence = f"Cancelled after stage {done} of {asked}." if len(self.stages) else "Cancelled."
-        self.restoration = replace(
-            self.restoration,
-            state=state,
-            seconds=time.monotonic() - self.restoration.started,
-            seconds_left=None,
-            partial=len(self.stages) > 0 and done < asked,
-            waits_for="",
-            message=sentence,
-            error=error,
-        )
+            sentence = f"Cancelled after stage {done} of {asked}." if has_stages else "Cancelled."
+        elapsed = time.monotonic() - self.restoration.started
+        ended = replace(self.restoration, seconds=elapsed, partial=has_stages and done < asked)
+        if self._coming is not None:  # what was shown before is shown still
+            ended, self._coming = self._before, None
+        self.restoration = replace(ended, state=state, seconds_left=None, waits_for="", message=sentence, error=error)
         if state != "failed":
             self.lanes.log(sentence or f"Decoded {asked} stages in {self.restoration.seconds:.3g} s")
         self.restoration_changed.emit()
@@ -442,11 +443,42 @@ class Session(QObject):
     def _forget_stages(self) -> None:
         """Drops the stages that are there; a decode still under way no longer counts."""
         self._decoding = None
-        self.num_announced = 0
-        self.stages.close()
-        self.stages = StageStore()
+        if self._coming is not None:
+            self._coming[0].close()
+            self._coming = None
+        self._let_go()
         self.recipe = None
         self.restoration = Restoration()
+
+    def _take_coming(self) -> None:
+        """The stages that are being decoded take the place of those that are shown."""
+        if self._coming is None:
+            return
+        self._let_go()
+        (self.stages, self.recipe), self._coming = self._coming, None
+        self.selection = replace(self.selection, stage=0, follow_newest=True, is_arranged=False)
+
+    def _let_go(self) -> None:
+        """Shows no stages any more; the shelf may keep them."""
+        if not self.stages.is_kept:
+            self.stages.close()
+        self.stages, self.num_announced = StageStore(), 0
+
+    def show(self, stages: StageStore, recipe: Recipe, restoration: Restoration) -> None:
+        """Shows the stages of a decode of what is open that has ended; nothing is decoded meanwhile."""
+        if self.restoration.is_busy or stages is self.stages:
+            return
+        self._let_go()
+        self.stages, self.recipe, self.restoration = stages, recipe, restoration
+        self.num_announced = len(stages)
+        newest = len(stages) - 1
+        is_arranged = self.selection.is_arranged and all(pane < len(stages) for pane in self.selection.panes)
+        panes = self.selection.panes if is_arranged else self.default_panes(newest)
+        self.selection = replace(
+            self.selection, stage=newest, panes=panes, alone=None, follow_newest=True, is_arranged=is_arranged
+        )
+        self.selection_changed.emit()
+        self.restoration_changed.emit()
 
     # ---- what is looked at ---------------------------------------------------------------------------------------
 

@@ -130,6 +130,17 @@ class Setup(QObject):
             work = partial(first_fit, self.decoders, [choice], self._measurement)
             self._lanes.run_aside(work, doing=f"opening {name}", then=partial(self._take_fit, self._measurement))
 
+    def take(self, recipe: Recipe) -> None:
+        """Takes the decoder of an earlier decode with its stages, strength, device and precision, where it is there."""
+        self.switch_decoder(recipe.decoder)
+        if self.decoder_name != recipe.decoder:
+            return
+        self.set_num_stages(recipe.num_stages)
+        self.set_device(recipe.device)
+        if recipe.precision is not None:
+            self.set_precision(recipe.precision)
+        self._adapt(recipe.adapting)
+
     def set_num_stages(self, num_stages: int) -> None:
         """Asks for `num_stages` stages in the next decode."""
         if num_stages >= 1 and num_stages != self.num_stages:

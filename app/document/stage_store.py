@@ -28,6 +28,7 @@ class StageStore:
 
     def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
+        self.is_kept = False  # by the shelf, which closes it then
         self._lock = threading.Lock()
         self._is_closed = False
         self._spill: _Spill | None = None
@@ -88,6 +89,28 @@ class StageStore:
         if spill is not None:
             spill.close()
 
+    def move_to_disk(self) -> None:
+        """Writes what lies in memory to the disk; arrays handed out stay. Raises FileError where that has no room."""
+        with self._lock:
+            places = [(held, n) for held in (self._images, self._inputs) for n in range(len(held))]
+            is_closed = self._is_closed
+        for held, n in () if is_closed else places:
+            image = held[n]
+            if image is None or isinstance(image.base, np.memmap):
+                continue
+            moved = self._written(image)
+            with self._lock:
+                if self._is_closed:
+                    return
+                held[n] = moved
+                self._num_bytes -= image.nbytes
+
+    @property
+    def num_disk_bytes(self) -> int:
+        """What the cubes take on the disk."""
+        spill = self._spill
+        return 0 if spill is None else spill.num_bytes
+
     @property
     def num_bytes(self) -> int:
         """What the cubes take in memory; those on the disk take none."""
@@ -115,6 +138,10 @@ class StageStore:
         if is_small:
             image.flags.writeable = False
             return image
+        return self._written(image)
+
+    def _written(self, image: np.ndarray) -> np.ndarray:
+        """`image` from the disk, read-only."""
         try:
             return self._opened_spill().write(image)
         except OSError as error:
@@ -149,6 +176,11 @@ class _Spill:
         self._is_writing = self._is_closed = False
         self._part = np.empty(0, np.uint8)  # the newest part of the file that is mapped
         self._start = self._used = 0  # bytes before that part, and that are taken of it
+
+    @property
+    def num_bytes(self) -> int:
+        """What is used of the file."""
+        return self._start + self._used
 
     def write(self, image: np.ndarray) -> np.ndarray:
         """`image` from the file, read-only. Raises OSError where the disk has no room."""

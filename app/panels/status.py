@@ -64,7 +64,7 @@ class StatusBar(QStatusBar):
             self.cursor.setText(self._band())
             return
         if hovered is None or hovered.is_in_scene:
-            places = {pane: self._place_in(pane, pixel) for pane in selection.panes}
+            places = {pane: self._place_in(pane, pixel) for pane in selection.shown}
         else:
             places = {hovered.pane: pixel}
         known = [(pane, place) for pane, place in places.items() if place is not None and session.has_pane(pane)]

@@ -26,6 +26,7 @@ from .grid import PaneGrid
 from .montage import Montage
 from .pictures import LOOKS, Pictures
 from .residual import ResidualView
+from .shelf import ShelfView
 from .stepping import SteppingCard
 
 ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
@@ -72,7 +73,12 @@ class CentreView(QWidget):
         column.setSpacing(GRID)
         column.addLayout(self._top_bar())
         column.addLayout(self._notice_row())
-        column.addWidget(self._shown, 1)
+        beside = QHBoxLayout()
+        beside.setSpacing(GRID)
+        beside.addWidget(self._shown, 1)
+        self.shelf = ShelfView(parts, self.pictures)
+        beside.addWidget(self.shelf)
+        column.addLayout(beside, 1)
         column.addWidget(self.stepping)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
@@ -85,6 +91,8 @@ class CentreView(QWidget):
             parts.session.stage_added,
             parts.session.restoration_changed,
             parts.session.selection_changed,
+            parts.setup.changed,
+            parts.setup.adapting_changed,
         ):
             changed.connect(self.refresh)
         self.refresh()
@@ -121,6 +129,8 @@ class CentreView(QWidget):
         view = views.get(selection.mode, self.grid) if is_ready else self.grid
         self._shown.setCurrentIndex([self.grid, self.montage, self.residual, self.compare].index(view))
         view.refresh()
+        self.shelf.setVisible(is_decoded or bool(self._parts.shelf.all))
+        self.shelf.refresh()
         self._refresh_notice()
         self.stepping.setVisible(is_decoded)
         self.stepping.refresh()
@@ -203,8 +213,12 @@ class CentreView(QWidget):
         is_missing = wants_input and self.pictures.num_stages > 1 and not is_there
         was_kept = session.restoration.keeps_denoiser_input
         sentence = "This decoder has no denoiser, or does not tell what it saw." if was_kept else ""
-        self.notice.setText(sentence or "What the denoiser saw was not kept: it doubles what is stored.")
-        self.notice.setVisible(is_missing)
+        sentence = sentence or "What the denoiser saw was not kept: it doubles what is stored."
+        other = self._parts.shelf.other_settings
+        if other and not is_missing:
+            sentence = f"This result was made with {other}. Decode makes one with the settings on the left."
+        self.notice.setText(sentence)
+        self.notice.setVisible(is_missing or bool(other))
         self.keep_input.setVisible(is_missing and not was_kept and not session.restoration.is_busy)
 
     def _refresh_words(self, *, is_decoded: bool, shows_bands: bool) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QRectF, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -20,19 +20,16 @@ from PySide6.QtWidgets import (
 
 from ..assembly import Parts
 from ..document.comparing import BLINK_S, CHOSEN, WAYS, Side
-from ..document.selection import MEASUREMENT
 from ..quantities import number, plural
 from ..widgets import theme
-from ..widgets.theme import GRID, tokens
+from ..widgets.theme import GRID
 from .grid import Cursor, FittingLabel
 from .maps import Difference, MapKind, Maps, Spread, paint_legend
-from .panes import ImagePane, ViewHub
+from .panes import ViewHub
 from .pictures import Pane, Pictures
 from .sets import SetsCard
+from .split import SplitPane
 
-GRIP = 8  # px; how near to the line the mouse takes it
-KNOB = 9  # px, the radius of its handle
-CHIP = 6  # px around the words on a picture
 SPREADS = {"Standard deviation": False, "Largest spectral angle": True}
 
 
@@ -241,14 +238,14 @@ class CompareView(QWidget):
             self.refresh()
 
 
-class ComparePane(ImagePane):
+class ComparePane(SplitPane):
     """The picture of both sides; their line is dragged with the mouse; actions move it by keys."""
 
     def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub) -> None:
         super().__init__(hub)
         self._session, self._comparing = parts.session, parts.comparing
         self._pictures, self._maps = pictures, maps
-        self._is_line_taken = False
+        self.line_moved.connect(self._comparing.move_divider)
         self.sides: tuple[Pane | None, Pane | None] = (None, None)
         self.map_: MapKind | None = None
         self.setAccessibleName("Comparison of the two sides")
@@ -262,13 +259,16 @@ class ComparePane(ImagePane):
             draw = partial(self._maps.picture, self.map_)
         elif None not in self.sides:
             is_right = comparing.look.way == "blink" and comparing.look.shows_right
-            draw = self._drawing(self.sides[int(is_right)])
+            draw = self._pictures.drawing(self.sides[int(is_right)])
         else:
-            draw = self._drawing(next((side for side in self.sides if side is not None), None))
+            draw = self._pictures.drawing(next((side for side in self.sides if side is not None), None))
         size = None if measurement is None else tuple(measurement.physics.scene_shape[1:])
         self.show_picture(size, draw)
+        left, right = ("" if side is None else self._pictures.title(side) for side in self.sides)
+        draw_right = self._pictures.drawing(self.sides[1]) if self._is_split else None
+        self.show_right(draw_right, (left, right), comparing.look.divider)
         self.show_marker(self._session.selection.pixel)
-        words = " and ".join(self._title(side) for side in self.sides if side is not None)
+        words = " and ".join(self._pictures.title(side) for side in self.sides if side is not None)
         self.setAccessibleDescription(f"{comparing.look.way.capitalize()}: {words}")
 
     def shows(self) -> Pane | MapKind | tuple[Pane | None, Pane | None]:
@@ -279,14 +279,6 @@ class ComparePane(ImagePane):
         seen = self.sides[int(look.way == "blink" and look.shows_right)]
         return self.sides if self._is_split else seen
 
-    def claims(self, position: QPointF) -> bool:
-        return self._is_on_line(position)
-
-    @property
-    def line_x(self) -> float:
-        """Where the line between the sides is, in px of the widget."""
-        return self._comparing.look.divider * self.width()
-
     def _chosen_map(self) -> MapKind | None:
         look, known = self._comparing.look, self._comparing.disagreement
         if look.way == "disagreement" and known is not None:
@@ -294,21 +286,6 @@ class ComparePane(ImagePane):
         if look.way == "difference" and None not in self.sides:
             return Difference(*self.sides)
         return None
-
-    def _drawing(self, pane: Pane | None):
-        """How a side is drawn at 1 / factor of the scene; a smaller measurement has fewer pixels to leave out."""
-        if pane != MEASUREMENT:
-            return (lambda factor: None) if pane is None else partial(self._pictures.picture, pane)
-
-        def draw(factor: int) -> QImage | None:
-            size = self._pictures.size(pane)
-            times = 1 if size is None else self._session.measurement.physics.scene_shape[1] // size[0]
-            return self._pictures.picture(pane, max(factor // times, 1))
-
-        return draw
-
-    def _title(self, pane: Pane) -> str:
-        return self._pictures.title(pane)
 
     # ---- Qt ------------------------------------------------------------------------------------------------------
 
@@ -318,97 +295,15 @@ class ComparePane(ImagePane):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self.map_ is not None:
-            ends = self._maps.range(self.map_)
-            if ends is not None:
-                paint_legend(painter, QRectF(self.rect()), ends)
-        elif None in self.sides:
-            return
-        elif self._comparing.look.way == "split":
-            self._paint_right_side(painter)
-            self._paint_chip(painter, self._title(self.sides[0]), at_right=False)
-            self._paint_chip(painter, self._title(self.sides[1]), at_right=True)
-            self._paint_line(painter)
-        else:
-            self._paint_chip(painter, self._title(self.sides[int(self._comparing.look.shows_right)]), at_right=False)
-
-    def paint_picture(self, painter: QPainter, size, draw) -> bool:
-        """Paints the picture over the whole scene, also one that has fewer pixels."""
-        factor, target = self._factor(size), self.target
-        image = draw(factor)
-        if image is None:
-            return False
-        # Whole blocks of pixels only, as in every pane; a measurement's pixel stands for several of the scene.
-        share = QPointF(size[1] // factor * factor / size[1], size[0] // factor * factor / size[0])
-        covered = QRectF(target.x(), target.y(), target.width() * share.x(), target.height() * share.y())
-        is_fine = covered.width() / image.width() * self.devicePixelRatioF() < 4
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_fine)
-        painter.drawImage(covered, image)
-        return True
-
-    def _paint_right_side(self, painter: QPainter) -> None:
-        painter.save()
-        painter.setClipRect(QRectF(self.line_x, 0, self.width() - self.line_x, self.height()))
-        painter.fillRect(self.rect(), QColor(tokens().image))
-        self.paint_picture(painter, self._size, self._drawing(self.sides[1]))
-        self._paint_places(painter)
-        painter.restore()
-
-    def _paint_line(self, painter: QPainter) -> None:
-        x, middle = self.line_x, self.height() / 2
-        for colour, width in ((tokens().card, 3), (tokens().accent, 1.5)):
-            painter.setPen(QPen(QColor(colour), width))
-            painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
-        painter.setBrush(QColor(tokens().accent))
-        painter.setPen(QPen(QColor(tokens().card), 2))
-        painter.drawEllipse(QPointF(x, middle), KNOB, KNOB)
-        painter.setPen(QPen(QColor(tokens().on_accent), 1.5))
-        for side in (-1, 1):
-            tip = x + side * 5.5
-            for slope in (-3, 3):
-                painter.drawLine(QPointF(tip, middle), QPointF(tip - side * 3, middle + slope))
-
-    def _paint_chip(self, painter: QPainter, words: str, *, at_right: bool) -> None:
-        """The name of a side in its upper corner."""
-        metrics = painter.fontMetrics()
-        room = (self.width() - self.line_x if at_right else self.line_x) if self._is_split else self.width()
-        words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(int(room - 4 * CHIP), 0))
-        if not words or room < 6 * CHIP:
-            return
-        chip = QRectF(0, CHIP, metrics.horizontalAdvance(words) + 2 * CHIP, metrics.height() + CHIP)
-        chip.moveLeft(self.width() - CHIP - chip.width() if at_right else CHIP)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(tokens().card))
-        painter.drawRoundedRect(chip, 4, 4)
-        painter.setPen(QColor(tokens().text))
-        painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, words)
+        ends = None if self.map_ is None else self._maps.range(self.map_)
+        if ends is not None:
+            paint_legend(painter, QRectF(self.rect()), ends)
+        elif self.map_ is None and None not in self.sides and not self._is_split:
+            self.paint_chip(painter, self._pictures.title(self.sides[int(self._comparing.look.shows_right)]))
 
     @property
     def _is_split(self) -> bool:
         return self._comparing.look.way == "split" and None not in self.sides
-
-    def _is_on_line(self, position: QPointF) -> bool:
-        return self._is_split and abs(position.x() - self.line_x) <= GRIP
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and self._is_on_line(event.position()):
-            self._is_line_taken = True
-        else:
-            super().mousePressEvent(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._is_line_taken:
-            self._comparing.move_divider(event.position().x() / max(self.width(), 1))
-            return
-        on_line = self._is_on_line(event.position()) and not event.buttons()
-        self.setCursor(Qt.CursorShape.SplitHCursor if on_line else Qt.CursorShape.CrossCursor)
-        super().mouseMoveEvent(event)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if self._is_line_taken:
-            self._is_line_taken = False
-        else:
-            super().mouseReleaseEvent(event)
 
 
 def _side_box(name: str) -> QComboBox:

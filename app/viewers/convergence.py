@@ -226,13 +226,16 @@ class Figures(QAbstractTableModel):
 
 
 def rising(rows: Sequence[StageResult]) -> list[int]:
-    """The stages whose residual is higher than before, by more than RISE of it and not by rounding alone."""
+    """The stages whose residual is higher than before, by more than RISE of it and not by rounding alone.
+
+    The first stage may: it leaves a start that explains the measurement as closely as it can.
+    """
     highest = [max((1 + RISE) * row.residual, ROUNDING) for row in rows]
-    return [index for index, row in enumerate(rows[1:], 1) if row.residual > highest[index - 1]]
+    return [index for index, row in enumerate(rows[2:], 2) if row.residual > highest[index - 1]]
 
 
 def rises_in_words(rows: Sequence[StageResult]) -> str:
-    """As "The residual rises in stages 1 and 3.", or nothing."""
+    """As "The residual rises in stages 2 and 4.", or nothing."""
     stages = rising(rows)
     if not stages:
         return ""
@@ -264,6 +267,7 @@ class _Table(QTableView):
         self.setAccessibleName("Figures per stage")
         self.setModel(figures)
         self.setShowGrid(False)
+        self.setTabKeyNavigation(False)  # Tab leaves the table
         self.setWordWrap(False)
         self.setMinimumHeight(96)
         self.setFont(theme.tabular(self.font()))

@@ -12,15 +12,17 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePol
 
 from .. import render
 from ..assembly import Parts
+from ..document.comparing import fits_scene
 from ..document.selection import MEASUREMENT, REFERENCE
 from ..quantities import duration, number, plural, size
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Recolours, tokens
 from .maps import Change, Maps, paint_legend
-from .panes import ImagePane, ViewHub
+from .panes import ViewHub
 from .pictures import Pane, Pictures, Seen
 from .regions import RegionTools
+from .split import SplitPane
 
 FRAME = (54, 20)  # (height, width) in px of a card around its picture
 
@@ -50,10 +52,10 @@ class PaneGrid(QWidget):
         self.hub = ViewHub()
         self.hub.cursor_changed.connect(self._show_values)
         pictures.making.made.connect(self._show_made)
+        parts.comparing.changed.connect(self._show_lines)
         self.maps = Maps(parts, pictures)
         self.tools = RegionTools(parts, pictures)
         self.cards: list[PaneCard] = []
-        self._expanded: int | None = None  # a position in the grid: what it shows may change
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(GRID)
@@ -62,26 +64,33 @@ class PaneGrid(QWidget):
     def refresh(self) -> None:
         """Shows the selection."""
         selection = self._session.selection
-        shown = [(pane, content) for pane in selection.panes for content in self._contents(pane)]
+        shown = [(pane, content) for pane in selection.shown for content in self._contents(pane)]
+        has_stages = any(pane >= 0 for pane in selection.panes)
+        is_single = has_stages and selection.layout == "single" and len(shown) == 1
         while len(self.cards) < len(shown):
-            self.cards.append(self._new_card(len(self.cards)))
-        if self._expanded is not None and not 1 < len(shown) > self._expanded:
-            self._expanded = None
+            self.cards.append(self._new_card())
         for position, card in enumerate(self.cards):
-            card.setVisible(position < len(shown) and self._expanded in (None, position))
+            card.setVisible(position < len(shown))
         for card, (pane, content) in zip(self.cards, shown, strict=False):
             card.describe(
                 pane,
                 content,
-                self._title(content),
+                self._title(content, is_result=is_single),
                 self._figures(content),
                 is_chosen=pane == selection.stage and len(shown) > 1,
-                is_expanded=self._expanded is not None,
+                is_expanded=is_single,
                 is_alone=len(shown) == 1,
             )
             is_scene, is_map = pane != MEASUREMENT, isinstance(content, Change)
             draw = partial((self.maps if is_map else self._pictures).picture, content)
-            card.pane.show_picture(self._pictures.size(pane), draw, is_linked=is_scene)
+            if self._is_split(content, is_single=is_single):
+                scene, draw = self._session.measurement.physics.scene_shape[1:], self._pictures.drawing(MEASUREMENT)
+                card.pane.show_picture(tuple(scene), draw)
+                titles = self._pictures.title(MEASUREMENT), self._pictures.title(content)
+                card.pane.show_right(self._pictures.drawing(content), titles, self._parts.comparing.look.divider)
+            else:
+                card.pane.show_picture(self._pictures.size(pane), draw, is_linked=is_scene)
+                card.pane.show_right(None)
             card.pane.show_legend(partial(self._paint_legend, content) if is_map else None)
             card.pane.show_marker(selection.pixel if is_scene else None)
         self._arrange()
@@ -89,7 +98,6 @@ class PaneGrid(QWidget):
 
     def reset(self) -> None:
         """Another measurement: everything is seen whole, and where the mouse was is no longer a place in it."""
-        self._expanded = None
         self.hub.reset()
         self.hub.point_at(None)
         self.cursor_moved.emit(None)
@@ -113,11 +121,26 @@ class PaneGrid(QWidget):
         seen = Seen(pane)
         return [pane] if self._pictures.size(seen) is None else [seen, pane]
 
-    def _title(self, content: Pane | Change) -> str:
+    def _is_split(self, content: Pane | Change, *, is_single: bool) -> bool:
+        """Whether the large picture of a stage stands beside what was measured, which is a picture of its scene."""
+        measurement = self._session.measurement
+        if not is_single or isinstance(content, Change | Seen) or content < 0:
+            return False
+        is_picture = self._session.kind.measures == "picture"
+        return is_picture and fits_scene(measurement.y.shape, measurement.physics.scene_shape)
+
+    def _show_lines(self) -> None:
+        """The line between two sides is one for all views."""
+        if any(card.pane.is_split for card in self.cards if not card.isHidden()):
+            self.refresh()
+
+    def _title(self, content: Pane | Change, *, is_result: bool = False) -> str:
         if isinstance(content, Change):
             title, pane = f"Change in stage {content.stage}", content.stage
         else:
             title, pane = self._pictures.title(content), content
+            if is_result and isinstance(content, int) and content > 0:
+                title = f"Result · {title.lower()}"
         mean = self._pictures.words_of_mean(pane)
         return f"{title} · {mean}" if mean else title
 
@@ -201,22 +224,23 @@ class PaneGrid(QWidget):
             for index in range(self._layout.count())
         }
 
-    def _new_card(self, position: int) -> PaneCard:
+    def _new_card(self) -> PaneCard:
         card = PaneCard(self.hub)
         card.setParent(self)
-        card.expand_toggled.connect(lambda: self._toggle_expanded(position))
+        card.expand_toggled.connect(lambda: self._toggle_layout(card.pane_id))
         card.close_requested.connect(lambda: self._close(card.pane_id))
         card.pane.hovered.connect(lambda pixel: self._hover(card.pane_id, pixel))
         card.pane.clicked.connect(lambda pixel: self._click(card.pane_id, pixel))
+        card.pane.line_moved.connect(self._parts.comparing.move_divider)
         self.tools.attach(card.pane, lambda: card.content)
         return card
 
-    def _toggle_expanded(self, position: int) -> None:
-        self._expanded = position if self._expanded is None else None
-        pane = self.cards[position].pane_id
-        if self._expanded is not None and pane >= 0:
-            self._parts.looking.select_stage(pane)  # the stage keys and the slider go on from what is seen
-        self.refresh()
+    def _toggle_layout(self, pane: int) -> None:
+        """One large picture of a pane, or the panes side by side again."""
+        if self._session.selection.layout == "single":
+            self._parts.looking.set_layout("grid")
+        else:
+            self._parts.looking.show_alone(pane)
 
     def _close(self, pane: int) -> None:
         self._parts.looking.set_panes([shown for shown in self._session.selection.panes if shown != pane])
@@ -256,7 +280,7 @@ class PaneCard(Recolours, QFrame):
         self.expand, self.close_button = _sign_button(), _sign_button()
         self.expand.clicked.connect(self.expand_toggled)
         self.close_button.clicked.connect(self.close_requested)
-        self.pane = ImagePane(hub)
+        self.pane = SplitPane(hub)
         top = QHBoxLayout()
         top.setContentsMargins(2, 0, 0, 0)
         top.setSpacing(0)
@@ -303,9 +327,9 @@ class PaneCard(Recolours, QFrame):
         self.title.setText(title)
         self.figures.set_parts(figures)
         self.pane.setAccessibleName(f"Picture of {title}: {', '.join(figures)}")
-        self.expand.setVisible(not is_alone)
+        self.expand.setVisible(is_expanded or not is_alone)
         self.close_button.setVisible(not is_alone and not is_expanded)
-        _name_button(self.expand, "Show all panes" if is_expanded else f"Let {title} fill the centre")
+        _name_button(self.expand, "Show the stages side by side" if is_expanded else f"Let {title} fill the centre")
         _name_button(self.close_button, f"Take {title} away")
         if is_expanded != self._is_expanded:
             self._is_expanded = is_expanded

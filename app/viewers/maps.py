@@ -16,7 +16,8 @@ from PySide6.QtGui import QColor, QImage, QPainter
 
 from .. import render
 from ..assembly import Parts
-from ..document.comparing import Result, band_deviation
+from ..document.comparing import band_deviation
+from ..document.shelf import Result
 from ..quantities import number
 from ..widgets.colours import NAN_COLOUR, blue_red, mapped, to_image, viridis
 from ..widgets.theme import tokens

@@ -165,15 +165,18 @@ class ImagePane(QWidget):
             self._paint_cursor(painter, self._keyed)
 
     def paint_picture(self, painter: QPainter, size: tuple[int, int], draw: Callable[[int], QImage | None]) -> bool:
-        """Paints a picture of (height, width) at the place and zoom of the hub; False where there is none."""
-        target, ratio, factor = self.target, self.devicePixelRatioF(), self._factor(size)
+        """Paints a picture of (height, width) at the place and zoom of the hub, also one that has fewer pixels.
+
+        False where there is none.
+        """
+        factor, target = self._factor(size), self.target
         image = draw(factor)
         if image is None:
             return False
         # Whole blocks only: what is left of the picture at its border is less than one pixel of the screen.
-        scale = target.width() / size[1] * factor
-        covered = QRectF(target.x(), target.y(), image.width() * scale, image.height() * scale)
-        is_fine = scale * ratio < 4  # larger pixels are to be seen as such
+        share = QPointF(size[1] // factor * factor / size[1], size[0] // factor * factor / size[0])
+        covered = QRectF(target.x(), target.y(), target.width() * share.x(), target.height() * share.y())
+        is_fine = covered.width() / image.width() * self.devicePixelRatioF() < 4  # larger pixels are seen as such
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_fine)
         painter.drawImage(covered, image)
         return True

@@ -16,9 +16,9 @@ from PySide6.QtGui import QImage
 
 from .. import render
 from ..assembly import Parts
-from ..document.comparing import Result
 from ..document.ruler import range_title
 from ..document.selection import MEASUREMENT, REFERENCE, Look
+from ..document.shelf import Result
 from ..kinds import PERCENTILES, RGB, stretch_of
 from ..quantities import number
 from ..widgets.colours import to_image, viridis
@@ -133,7 +133,7 @@ class Pictures:
         if session.measurement is None:
             return None
         if isinstance(pane, Result):
-            return self._parts.comparing.image(pane)
+            return self._parts.shelf.image(pane)
         if isinstance(pane, Seen):
             return session.stages.denoiser_input(pane.stage) if pane.stage < len(session.stages) else None
         if pane == REFERENCE:
@@ -158,6 +158,18 @@ class Pictures:
             return image
         bands = selection.bands if self._has_colours(pane) else (0, 0)
         return self._mean_of_bands(pane, bands, factor, self.levels(pane, bands))
+
+    def drawing(self, pane: Pane | None) -> Callable[[int], QImage | None]:
+        """How a pane is drawn at 1 / factor of the scene; a smaller measurement has fewer pixels to leave out."""
+        if pane != MEASUREMENT:
+            return (lambda factor: None) if pane is None else partial(self.picture, pane)
+
+        def draw(factor: int) -> QImage | None:
+            size = self.size(pane)
+            times = 1 if size is None else self._session.measurement.physics.scene_shape[1] // size[0]
+            return self.picture(pane, max(factor // times, 1))
+
+        return draw
 
     def plane(self, pane: Pane, bands: tuple[int, int]) -> np.ndarray | None:
         """(H, W) of a band, or the mean over several, which may still be in the making."""

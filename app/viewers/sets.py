@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from ..assembly import Parts
-from ..document.comparing import Outcome, Result
+from ..document.comparing import Outcome
+from ..document.shelf import Result
 from ..quantities import breakable, duration, number, plural
 from ..widgets import theme
 from ..widgets.icons import icon
@@ -158,7 +159,7 @@ class SetsCard(Recolours, QWidget):
         return box
 
     def _put_result(self, result: Result, row: int) -> None:
-        figures = self._comparing.results.row(result)
+        figures = self._parts.shelf.row(result)
         metrics = figures.metrics
         texts = [
             number(figures.residual),
@@ -176,7 +177,7 @@ class SetsCard(Recolours, QWidget):
         button.setIcon(icon("close", tokens().dim))
         button.setToolTip(f"Forget {result.title}")
         button.setAccessibleName(f"Forget {result.title}")
-        button.clicked.connect(lambda: self._comparing.drop(result))
+        button.clicked.connect(lambda: self._parts.shelf.drop(result))
         self.drops[result] = button
         self._put(button, row, len(HEADINGS) - 1)
 

@@ -171,7 +171,7 @@ class StageStrip(QListView):
         self.stages.refresh()
         shown = QItemSelection()
         for row, pane in enumerate(self.stages.panes):
-            if pane in self._session.selection.panes:
+            if pane in self._session.selection.shown:
                 shown.select(self.stages.index(row), self.stages.index(row))
         self.selectionModel().select(shown, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         is_new = self.chosen != self._stage or not self.currentIndex().isValid()
@@ -207,7 +207,7 @@ class StageStrip(QListView):
 
     def _toggle(self, pane: int) -> None:
         """Adds a pane to those shown, or takes it away."""
-        panes = self._session.selection.panes
+        panes = self._session.selection.shown
         others = [shown for shown in panes if shown != pane]
         self._parts.looking.set_panes(others if pane in panes else in_order([*panes, pane]))
 

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from app.assembly import Parts
-from app.document.comparing import CHOSEN, Results, band_deviation, deviation, fits_scene, largest_angle
+from app.document.comparing import CHOSEN, band_deviation, deviation, fits_scene, largest_angle
 from app.document.selection import MEASUREMENT, REFERENCE
 from app.document.stage_store import StageStore
 from app.main_window import MainWindow
@@ -276,8 +276,8 @@ def test_ticked_decoders_are_run_one_after_another_and_become_sides(qtbot, open_
     results = list(parts.comparing.results)
     assert [result.title for result in results] == ["a · 1 stage", "c · 3 stages"]
     assert (first.computed, second.computed, third.computed) == ([0, 1], [], [0, 1, 2, 3])
-    assert [float(parts.comparing.image(result)[0, 0, 0]) for result in results] == [0.5, 0.125]
-    assert (parts.comparing.left, parts.comparing.right) == (results[0], REFERENCE)
+    assert [float(parts.shelf.image(result)[0, 0, 0]) for result in results] == [0.5, 0.125]
+    assert [parts.comparing.left, parts.comparing.right] == results
     assert len(parts.session.stages) == 0  # nothing of the restoration was touched
 
 
@@ -330,16 +330,16 @@ def test_the_disagreement_of_results_is_shown_with_its_label(qtbot, open_with, f
     view.spread.activated.emit(1)
     assert window.centre.compare.pane.map_ == Spread(of, True)
     window.grab()
-    parts.comparing.drop(of[0])
+    parts.shelf.drop(of[0])
     assert parts.comparing.look.way == "split" and parts.comparing.disagreement is None
 
 
-def test_another_measurement_forgets_the_results(qtbot, decoded, show, tmp_path, snapshot):
+def test_another_measurement_has_other_results(qtbot, decoded, show, foreign):
     window = show(decoded)
     decoded.looking.set_mode("compare")
     assert len(decoded.comparing.results) == 1
     with qtbot.waitSignal(decoded.lanes.idle):
-        decoded.session.open([snapshot])
+        decoded.session.open(foreign)
     assert len(decoded.comparing.results) == 0 and decoded.session.selection.mode == "colour"
     window.grab()
 
@@ -382,20 +382,6 @@ def test_the_angle_is_the_largest_between_any_two_spectra():
     assert largest_angle(cubes).item() == pytest.approx(90)
     assert largest_angle(cubes[:2]).item() == pytest.approx(45)
     assert np.isnan(largest_angle([cubes[0], np.zeros((2, 1, 1), np.float32)])).all()
-
-
-def test_results_keep_within_their_memory_and_replace_those_of_the_same_title():
-    cube = 4 * 4 * 16 * 14
-    results = Results(limit_bytes=2 * cube)
-    for number in range(4):
-        results.keep(f"set {number}", constant(number))
-    assert results.num_bytes == 2 * cube
-    assert [float(results.image(result)[0, 0, 0]) for result in results] == [0, 1, 2, 3]
-    replaced = results.keep("set 1", constant(9))
-    assert [result.title for result in results] == ["set 0", "set 2", "set 3", "set 1"]
-    assert float(results.image(replaced)[0, 0, 0]) == 9 and results.num_bytes == 2 * cube
-    results.clear()
-    assert results.num_bytes == 0 and not len(results)
 
 
 # ---- regions and points ------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_regions_results_and_steps_to_undo_are_kept_as_they_were_left(qtbot, dec
     decoded.what_if.go_back()
     regions, comparing = decoded.regions, decoded.comparing
     assert (regions.all, regions.chosen_number, tuple(comparing.results), comparing.look) == kept
-    assert np.all(comparing.image(kept[2][0]) == 0.5**5) and decoded.checking.newest is found
+    assert np.all(decoded.shelf.image(kept[2][0]) == 0.5**5) and decoded.checking.newest is found
     assert shown.actions_["undo"].isEnabled() and "2 point" in shown.actions_["undo"].text()
     shown.actions_["undo"].trigger()
     assert [region.number for region in regions.all] == [1]

@@ -1,0 +1,271 @@
+"""The shelf of results: every decode stays, to be shown again, compared or done again, until it is taken away.
+
+A result keeps all its stages. The newest stay in memory; older ones go to the disk, and the oldest are given up where
+that has no room for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from ..quantities import plural
+from ..settings import RecentJob
+from .recipe import Recipe, Restoration
+from .session import Session
+from .stage_store import StageStore
+
+if TYPE_CHECKING:
+    from lorun_engine.decoding.restore import StageResult
+
+LIMIT_BYTES = 768 << 20  # of results in memory, but for the one that is shown
+LIMIT_DISK_BYTES = 16 << 30
+
+
+@dataclass(frozen=True)
+class Result:
+    """A decode that has ended, by its number; numbers are not used twice."""
+
+    title: str  # as "gap-tv · 60 stages"
+    number: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is known of a result; `seen` are the arrays that it was decoded from, by role."""
+
+    stages: StageStore
+    recipe: Recipe
+    restoration: Restoration
+    seen: Mapping[str, np.ndarray]
+    scene_shape: tuple[int, ...]
+
+    @property
+    def newest(self) -> int:
+        """The index of its last stage."""
+        return len(self.stages) - 1
+
+
+class Shelf(QObject):
+    """The results, the oldest first; those of what is open can be shown and compared."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self.limit_bytes, self.limit_disk_bytes = LIMIT_BYTES, LIMIT_DISK_BYTES
+        self._kept: dict[Result, Kept] = {}
+        self._rows: dict[Result, StageResult] = {}  # small: those of dropped results may still be on the screen
+        self._count = 0
+        self._wanted: Result | None = None  # to be shown once its capture is open again
+        session.restoration_changed.connect(self._keep_decoded)
+        session.opened_changed.connect(self._follow_document)
+        session.taken_back.connect(self.changed)
+
+    # ---- what there is -------------------------------------------------------------------------------------------
+
+    @property
+    def all(self) -> tuple[Result, ...]:
+        """Every result, also of captures that are not open, the oldest first."""
+        return tuple(self._kept)
+
+    @property
+    def comparable(self) -> tuple[Result, ...]:
+        """The results of the capture that is open, however it was understood, that show a scene of the same size."""
+        session, measurement = self._session, self._session.measurement
+        if measurement is None:
+            return ()
+        shape = tuple(measurement.physics.scene_shape)
+        return tuple(
+            result
+            for result, kept in self._kept.items()
+            if kept.recipe.paths[:1] == session.paths[:1] and kept.scene_shape == shape
+        )
+
+    @property
+    def shown(self) -> Result | None:
+        """The result whose stages are shown; None where they are of none that has ended."""
+        stages = self._session.stages
+        return next((result for result, kept in self._kept.items() if kept.stages is stages), None)
+
+    def of(self, result: Result) -> Kept | None:
+        """What is known of a result; None once it was dropped."""
+        return self._kept.get(result)
+
+    def image(self, result: Result) -> np.ndarray | None:
+        """(C, H, W) of its last stage, read-only; None once it was dropped."""
+        kept = self._kept.get(result)
+        return None if kept is None else kept.stages.image(kept.newest)
+
+    def row(self, result: Result) -> StageResult:
+        """The figures of its last stage; its seconds are those of the whole decode."""
+        return self._rows[result]
+
+    def made_with(self, recipe: Recipe) -> Result | None:
+        """The result of the same decode of what is open, if it was done already."""
+        found = (result for result, kept in self._kept.items() if kept.recipe == recipe and self._is_of_open(kept))
+        return next((result for result in found if self._kept[result].restoration.state == "done"), None)
+
+    @property
+    def other_settings(self) -> str:
+        """What the stages that are shown were made with, in words, where the next decode would take other settings."""
+        session, shown = self._session, self._session.recipe
+        choice = session.setup.choice
+        if shown is None or choice is None or session.restoration.is_busy:
+            return ""
+        wanted = session.setup.recipe(choice, shown.paths, shown.options)
+        if replace(wanted, device=shown.device, threads=shown.threads) == shown:
+            return ""
+        precision = "" if shown.precision in (None, wanted.precision) else f" in {shown.precision}"
+        return f"{shown.title}, {plural(shown.num_stages, 'stage')}{precision}"
+
+    @property
+    def num_on_disk(self) -> int:
+        """How many results lie on the disk."""
+        return sum(kept.stages.is_spilled for kept in self._kept.values())
+
+    # ---- verbs ---------------------------------------------------------------------------------------------------
+
+    def add(self, stages: StageStore, recipe: Recipe, restoration: Restoration) -> Result:
+        """Keeps the stages of a decode that has ended, in place of those of the same decode."""
+        session, measurement = self._session, self._session.measurement
+        if session.role_table is None or measurement is None:
+            raise ValueError("nothing is open that could have been decoded")
+        kept = Kept(stages, recipe, restoration, session.role_table.arrays, tuple(measurement.physics.scene_shape))
+        stages.is_kept = True
+        same = [other for other, old in self._kept.items() if old.recipe == recipe and self._is_of_open(old)]
+        for other in same:
+            self._give_back(other)
+        self._count += 1
+        result = Result(self._title(recipe, len(stages) - 1), self._count)
+        self._kept[result] = kept
+        self._rows[result] = replace(stages.row(kept.newest), seconds=restoration.seconds)
+        self._make_room()
+        self.changed.emit()
+        return result
+
+    def show(self, result: Result) -> None:
+        """Shows the stages of a result again; of another capture its files are opened first."""
+        kept, session = self._kept.get(result), self._session
+        if kept is None or session.restoration.is_busy or kept.stages is session.stages:
+            return
+        if self._is_of_open(kept):
+            session.show(kept.stages, kept.recipe, kept.restoration)
+            self.changed.emit()
+        else:
+            self._wanted = result
+            recipe = kept.recipe
+            session.open_recent(
+                RecentJob(tuple(map(str, recipe.paths)), recipe.options, recipe.decoder, recipe.num_stages)
+            )
+
+    def use_settings(self, result: Result) -> None:
+        """Takes the decoder, stages, strength and the rest of a result for the next decode."""
+        kept = self._kept.get(result)
+        if kept is not None:
+            self._session.setup.take(kept.recipe)
+
+    def drop(self, result: Result) -> None:
+        """Takes a result away; its stages stay as long as they are shown."""
+        if result in self._kept:
+            self._give_back(result)
+            self.changed.emit()
+
+    def clear(self) -> None:
+        """Gives everything back."""
+        for result in self.all:
+            self._give_back(result)
+
+    # ---- what the session does -----------------------------------------------------------------------------------
+
+    def _keep_decoded(self) -> None:
+        """A decode that has ended stays, also one that was cancelled after its first stage."""
+        session, recipe = self._session, self._session.recipe
+        has_ended = session.restoration.state in ("done", "cancelled", "failed")
+        if has_ended and recipe is not None and not session.stages.is_kept and len(session.stages) > 1:
+            self.add(session.stages, recipe, session.restoration)
+
+    def _follow_document(self) -> None:
+        """What was decoded of just this before is shown again."""
+        session = self._session
+        if session.measurement is None or session.is_opening:
+            if session.measurement is None or session.problem is not None:
+                self._wanted = None
+            return
+        self._drop_left_simulations()
+        if len(session.stages) or session.restoration.is_busy:
+            self.changed.emit()
+            return
+        wanted, self._wanted = self._wanted, None
+        known = [result for result, kept in self._kept.items() if self._is_of_open(kept)]
+        result = wanted if wanted in known else next(reversed(known), None)
+        if result is not None:
+            kept = self._kept[result]
+            session.show(kept.stages, kept.recipe, kept.restoration)
+        self.changed.emit()
+
+    def _is_of_open(self, kept: Kept) -> bool:
+        """Whether a result is of what is open as it is understood now; files may have changed on the disk."""
+        session = self._session
+        if kept.recipe.paths != session.paths or kept.recipe.options != session.options or session.role_table is None:
+            return False
+        arrays = session.role_table.arrays
+        return arrays.keys() == kept.seen.keys() and all(
+            array is kept.seen[role] or np.array_equal(array, kept.seen[role]) for role, array in arrays.items()
+        )
+
+    def _drop_left_simulations(self) -> None:
+        """A simulation goes with its file; nothing else can show its results again."""
+        session = self._session
+        for result, kept in tuple(self._kept.items()):
+            if session.simulated.intersection(kept.recipe.paths[:1]) and kept.recipe.paths[:1] != session.paths[:1]:
+                self._give_back(result)
+
+    # ---- room ----------------------------------------------------------------------------------------------------
+
+    def _title(self, recipe: Recipe, num_stages: int) -> str:
+        """As "gap-tv · 60 stages", with a number behind it where that is taken already."""
+        title = f"{recipe.title} · {plural(num_stages, 'stage')}"
+        taken = {result.title for result in self._kept}
+        return next(name for name in (title, *(f"{title} ({n})" for n in range(2, 10_000))) if name not in taken)
+
+    def _give_back(self, result: Result) -> None:
+        kept = self._kept.pop(result)
+        kept.stages.is_kept = False
+        if kept.stages is not self._session.stages:
+            kept.stages.close()
+
+    def _make_room(self) -> None:
+        """Moves older results to the disk, and gives up the oldest where they would take too much of that."""
+        others = [kept.stages for kept in self._kept.values() if kept.stages is not self._session.stages]
+        disk = sum(store.num_disk_bytes for store in others)
+        for result in self.all:
+            if disk <= self.limit_disk_bytes:
+                break
+            if self._kept[result].stages in others:
+                disk -= self._kept[result].stages.num_disk_bytes
+                self._session.lanes.log(f"{result.title} was taken from the shelf: the disk shall not fill up")
+                self._give_back(result)
+        in_memory, old = 0, []
+        for store in reversed(others):
+            in_memory += store.num_bytes
+            if in_memory > self.limit_bytes and store.num_bytes:
+                old.append(store)
+        if old:
+            self._session.lanes.run_file(
+                partial(_move_to_disk, old),
+                doing="moving older results to the disk",
+                then=lambda _: self.changed.emit(),
+            )
+
+
+def _move_to_disk(stores: Sequence[StageStore]) -> None:
+    """In the worker. A disk without room leaves the rest in memory, and says so."""
+    for store in stores:
+        store.move_to_disk()
