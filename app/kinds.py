@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lorun_engine.task import Task
 
 RGB = ("red", "green", "blue")
 
-Stretch = tuple[float, float] | None  # percentiles that become black and white; None shows 0 as black and 1 as white
-PERCENTILES = (1.0, 99.0)  # the stretch of cubes, whose unit is not known
+# The percentiles that become black and white; without the first 0 is black. None shows 0 as black and 1 as white.
+Stretch = tuple[float | None, float] | None
+PERCENTILES = (None, 99.9)  # the stretch of cubes, whose unit is not known
+MOST_STOPS = 4.0
+GAMMAS = (0.4, 2.5)
+
+
+@dataclass(frozen=True)
+class Light:
+    """How bright pictures are shown: `stops` double the light each, a `gamma` above 1 lifts the shadows."""
+
+    stops: float = 0.0
+    gamma: float = 1.0
+
+    @property
+    def words(self) -> str:
+        """As "+1.5 EV, γ 1.2"; nothing where nothing is changed."""
+        stops = f"{self.stops:+.1f} EV" if self.stops else ""
+        return ", ".join(filter(None, [stops, f"γ {self.gamma:.2g}" if self.gamma != 1 else ""]))
 
 
 def stretch_of(task: Task) -> Stretch:

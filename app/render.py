@@ -33,7 +33,10 @@ def colour_table() -> ColourTable:
 
 
 def levels_of(image: np.ndarray, stretch: Stretch) -> tuple[float, float]:
-    """The values at two percentiles of (..., H, W), NaN and infinity left out; never two equal ones; 0, 1 for None."""
+    """The values at two percentiles of (..., H, W), NaN and infinity left out; never two equal ones; 0, 1 for None.
+
+    Without the first percentile black is 0.
+    """
     if stretch is None:
         return 0.0, 1.0
     stride = max(1, math.ceil(math.sqrt(image.size / MOST_SAMPLES)))
@@ -41,24 +44,37 @@ def levels_of(image: np.ndarray, stretch: Stretch) -> tuple[float, float]:
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return 0.0, 1.0
-    black, white = (float(value) for value in np.percentile(sample, stretch))
+    low, high = stretch
+    white = float(np.percentile(sample, high))
+    black = 0.0 if low is None else float(np.percentile(sample, low))
     return (black, white) if white > black else (black, black + max(abs(black), 1e-6))
 
 
-def grey_bytes(plane: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-    """Numbers of any shape to uint8, linearly between the two levels; NaN is black."""
-    return _codes(plane, levels, 255).astype(np.uint8)
+def exposed(levels: tuple[float, float], stops: float) -> tuple[float, float]:
+    """The levels of a picture that is shown brighter by `stops`, each of which doubles the light."""
+    black, white = levels
+    return black, black + (white - black) / 2.0**stops
 
 
-def colour_bytes(linear: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-    """Linear sRGB (3, H, W) to gamma-coded (H, W, 3) uint8, the levels becoming black and white; NaN is black."""
+def grey_bytes(plane: np.ndarray, levels: tuple[float, float], gamma: float = 1.0) -> np.ndarray:
+    """Numbers of any shape to uint8 between the two levels, to the power of 1 / gamma; NaN is black."""
+    if gamma == 1:
+        return _codes(plane, levels, 255).astype(np.uint8)
+    return np.take(_power(gamma), _codes(plane, levels, _CODES - 1).astype(np.uint16))
+
+
+def colour_bytes(linear: np.ndarray, levels: tuple[float, float], gamma: float = 1.0) -> np.ndarray:
+    """Linear sRGB (3, H, W) to coded (H, W, 3) uint8, the levels becoming black and white; NaN is black.
+
+    A `gamma` above 1 lifts the shadows beside the coding that sRGB has.
+    """
     codes = _codes(linear, levels, _CODES - 1).astype(np.uint16)
-    return np.take(_gamma(), np.ascontiguousarray(np.moveaxis(codes, 0, -1)))
+    return np.take(_srgb(gamma), np.ascontiguousarray(np.moveaxis(codes, 0, -1)))
 
 
-def photograph_bytes(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+def photograph_bytes(image: np.ndarray, levels: tuple[float, float], gamma: float = 1.0) -> np.ndarray:
     """A photograph (1 or 3, H, W), as it is coded, to (H, W) or (H, W, 3) uint8; NaN is black."""
-    bytes_ = grey_bytes(image, levels)
+    bytes_ = grey_bytes(image, levels, gamma)
     return bytes_[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(bytes_, 0, -1))
 
 
@@ -234,8 +250,15 @@ def _codes(values: np.ndarray, levels: tuple[float, float], top: int) -> np.ndar
     return codes
 
 
-@lru_cache(maxsize=1)
-def _gamma() -> np.ndarray:
-    """sRGB bytes of 0..1 in _CODES steps."""
-    codes: np.ndarray = np.rint(255 * srgb_encode(np.linspace(0, 1, _CODES))).astype(np.uint8)
+@lru_cache(maxsize=8)
+def _srgb(gamma: float) -> np.ndarray:
+    """sRGB bytes of 0..1 in _CODES steps, to the power of 1 / gamma first."""
+    codes: np.ndarray = np.rint(255 * srgb_encode(np.linspace(0, 1, _CODES) ** (1 / gamma))).astype(np.uint8)
+    return codes
+
+
+@lru_cache(maxsize=8)
+def _power(gamma: float) -> np.ndarray:
+    """Bytes of 0..1 in _CODES steps, to the power of 1 / gamma."""
+    codes: np.ndarray = np.rint(255 * np.linspace(0, 1, _CODES) ** (1 / gamma)).astype(np.uint8)
     return codes

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject
 
-from ..kinds import Stretch
+from ..kinds import GAMMAS, MOST_STOPS, Light, Stretch
 from .selection import Layout, Look, Mode, View
 from .session import Session
 
@@ -155,8 +155,15 @@ class Looking(QObject):
 
     def set_stretch(self, stretch: Stretch, shared: bool) -> None:
         """Black and white of the display: percentiles, the same for all panes or each its own, or 0 and 1 for None."""
-        if stretch is None or 0 <= stretch[0] < stretch[1] <= 100:
+        if stretch is None or 0 <= (stretch[0] or 0) < stretch[1] <= 100:
             self.session.select(replace(self.session.selection, stretch=stretch, shared_stretch=shared))
+
+    def set_light(self, *, stops: float | None = None, gamma: float | None = None) -> None:
+        """Shows pictures brighter by stops, or with their shadows lifted; None leaves one of both as it is."""
+        light = self.session.selection.light
+        stops = light.stops if stops is None else min(max(stops, -MOST_STOPS), MOST_STOPS)
+        gamma = light.gamma if gamma is None else min(max(gamma, GAMMAS[0]), GAMMAS[1])
+        self.session.select(replace(self.session.selection, light=Light(stops, gamma)))
 
     def _is_newest(self, stage: int) -> bool:
         return stage == self.session.num_announced - 1

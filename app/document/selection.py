@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from lorun_engine.task import Task
 
-from ..kinds import PERCENTILES, Stretch, stretch_of
+from ..kinds import PERCENTILES, Light, Stretch, stretch_of
 
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
@@ -41,6 +41,7 @@ class Selection:
     composite: tuple[int, int, int] | None = None  # the bands shown as red, green and blue; None for true colour
     stretch: Stretch = PERCENTILES
     shared_stretch: bool = True
+    light: Light = Light()
     follow_newest: bool = True
     is_arranged: bool = False
 

@@ -22,6 +22,7 @@ from ..widgets.theme import GRID
 from .compare import CompareView
 from .composite import CompositeButton
 from .empty import EmptyState
+from .exposure import ExposureButton
 from .grid import PaneGrid
 from .montage import Montage
 from .pictures import LOOKS, Pictures
@@ -30,13 +31,6 @@ from .shelf import ShelfView
 from .stepping import SteppingCard
 
 ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
-STRETCHES = {  # words -> (percentiles, whether all panes share them)
-    "As it is, 0 to 1": (None, True),
-    "1 – 99 %, shared": ((1.0, 99.0), True),
-    "1 – 99 %, each its own": ((1.0, 99.0), False),
-    "Full range, shared": ((0.0, 100.0), True),
-    "Full range, each its own": ((0.0, 100.0), False),
-}
 
 
 class CentreView(QWidget):
@@ -123,7 +117,7 @@ class CentreView(QWidget):
         self._refresh_words(is_decoded=is_decoded, shows_bands=shows_bands)
         if is_decoded and selection.mode == "residual":  # it has levels of its own
             self.light.hide()
-            self.stretch.hide()
+            self.exposure.hide()
         views = {"montage": self.montage, "residual": self.residual, "compare": self.compare}
         is_ready = is_decoded or (selection.mode == "compare" and session.measurement is not None)
         view = views.get(selection.mode, self.grid) if is_ready else self.grid
@@ -180,18 +174,8 @@ class CentreView(QWidget):
         self.look = QComboBox()
         self.look.activated.connect(lambda _: self._parts.looking.set_look(self.look.currentData()))
         bar.addWidget(self.look)
-        self.stretch = QComboBox()
-        self.stretch.addItems(list(STRETCHES))
-        self.stretch.setAccessibleName("Contrast of the pictures")
-        self.stretch.setToolTip(
-            "Black and white of the display; the numbers are never changed.\n"
-            "1 – 99 %: from these percentiles of a picture, of the newest stage where they are shared.\n"
-            "0 to 1 is meant for scenes: what a detector saw is shown by its percentiles then."
-        )
-        self.stretch.activated.connect(
-            lambda _: self._parts.looking.set_stretch(*STRETCHES[self.stretch.currentText()])
-        )
-        bar.addWidget(self.stretch)
+        self.exposure = ExposureButton(self._parts, self.pictures)
+        bar.addWidget(self.exposure)
         return bar
 
     def _notice_row(self) -> QHBoxLayout:
@@ -222,14 +206,12 @@ class CentreView(QWidget):
         self.keep_input.setVisible(is_missing and not was_kept and not session.restoration.is_busy)
 
     def _refresh_words(self, *, is_decoded: bool, shows_bands: bool) -> None:
-        selection = self._session.selection
-        wanted = (selection.stretch, selection.shared_stretch)
-        self.stretch.setCurrentIndex(list(STRETCHES.values()).index(wanted) if wanted in STRETCHES.values() else -1)
         kind = self._session.kind
         self.light.setVisible(is_decoded and not shows_bands and not kind.is_photograph)
         if not kind.is_photograph:
             self.light.refresh()
-        self.stretch.setVisible(is_decoded or kind.measures != "blocks")  # samples have a contrast of their own
+        self.exposure.setVisible(is_decoded or kind.measures != "blocks")  # samples have a contrast of their own
+        self.exposure.refresh()
         self.look.setVisible(shows_bands)
         self.look.setAccessibleName(f"Colours of single {kind.band}s")
         looks = self.pictures.looks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ from ..quantities import duration, number, plural, size
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Recolours, tokens
-from .maps import Change, Maps, paint_legend
+from .maps import Change, Maps, paint_bar, paint_legend
 from .panes import ViewHub
 from .pictures import Pane, Pictures, Seen
 from .regions import RegionTools
@@ -91,7 +92,7 @@ class PaneGrid(QWidget):
             else:
                 card.pane.show_picture(self._pictures.size(pane), draw, is_linked=is_scene)
                 card.pane.show_right(None)
-            card.pane.show_legend(partial(self._paint_legend, content) if is_map else None)
+            card.pane.show_legend(self._legend(content))
             card.pane.show_marker(selection.pixel if is_scene else None)
         self._arrange()
         self._show_values()
@@ -150,6 +151,18 @@ class PaneGrid(QWidget):
             self.refresh()
         for card in self.cards:
             card.pane.update()
+
+    def _legend(self, content: Pane | Change) -> Callable[[QPainter, QRectF], None] | None:
+        """What paints the colours of a map, or of single bands, with their numbers; colours have none."""
+        if isinstance(content, Change):
+            return partial(self._paint_legend, content)
+        selection = self._session.selection
+        is_plain = content == MEASUREMENT and self._session.kind.measures != "picture"
+        return None if selection.in_colour or is_plain else partial(self._paint_band_bar, content, selection.bands)
+
+    def _paint_band_bar(self, content: Pane, bands: tuple[int, int], painter: QPainter, place: QRectF) -> None:
+        low, high = self._pictures.levels(content, bands)
+        paint_bar(painter, place, (number(low), number(high)), self._pictures.band_colours())
 
     def _paint_legend(self, content: Change, painter: QPainter, place: QRectF) -> None:
         ends = self.maps.range(content)

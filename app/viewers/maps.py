@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -199,10 +198,15 @@ class Maps:
 
 
 def paint_legend(painter: QPainter, place: QRectF, ends: Range) -> None:
-    """Paints the colours with the numbers at their ends into the lower left corner of `place`."""
+    """Paints the colours of a map with the numbers at their ends into the lower left corner of `place`."""
+    colours = blue_red() if ends.low < 0 else viridis()
+    paint_bar(painter, place, ends.words, colours, missing="  not a number" if ends.has_nan else "")
+
+
+def paint_bar(painter: QPainter, place: QRectF, words: tuple[str, str], colours: np.ndarray, missing: str = "") -> None:
+    """Paints a (256, 3) map with the words at its ends, and what is missing, into the lower left corner of `place`."""
     metrics = painter.fontMetrics()
-    low, high = ends.words
-    missing = "  not a number" if ends.has_nan else ""
+    low, high = words
     widths = [metrics.horizontalAdvance(words) for words in (low, high, missing)]
     square = BAR[1] + TEXT_GAP if missing else 0
     chip = QRectF(0, 0, sum(widths) + BAR[0] + 2 * TEXT_GAP + 2 * PADDING + square, metrics.height() + PADDING)
@@ -213,7 +217,7 @@ def paint_legend(painter: QPainter, place: QRectF, ends: Range) -> None:
     painter.setBrush(QColor(tokens().card))
     painter.drawRoundedRect(chip, 4, 4)
     bar = QRectF(chip.x() + PADDING + widths[0] + TEXT_GAP, chip.center().y() - BAR[1] / 2, *BAR)
-    painter.drawImage(bar, _bar(ends.low < 0))
+    painter.drawImage(bar, to_image(np.ascontiguousarray(colours[None])))
     painter.setPen(QColor(tokens().text))
     middle = Qt.AlignmentFlag.AlignVCenter
     painter.drawText(chip.adjusted(PADDING, 0, 0, 0), middle, low)
@@ -247,9 +251,3 @@ def _as_large(plane: np.ndarray, other: np.ndarray) -> np.ndarray:
     """A plane with its pixels repeated until it is as large as the other one, where that is larger."""
     times = other.shape[0] // plane.shape[0]
     return plane.repeat(times, axis=0).repeat(times, axis=1) if times > 1 else plane
-
-
-@lru_cache(maxsize=2)
-def _bar(is_signed: bool) -> QImage:
-    colours = blue_red() if is_signed else viridis()
-    return to_image(np.ascontiguousarray(colours[None]))

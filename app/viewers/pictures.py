@@ -171,6 +171,23 @@ class Pictures:
 
         return draw
 
+    def sample(self, pane: Pane) -> np.ndarray | None:
+        """Some numbers that the picture of a pane shows, before its levels: linear colour, or those of its bands."""
+        self._start_afresh_if_other()
+        if self.array(pane) is None:
+            return None
+        if self._has_colours(pane) and self._session.selection.in_colour:
+            return self._colour_sample(pane)
+        bands = self._session.selection.bands if self._has_colours(pane) else (0, 0)
+        return render.mean_of_bands(self._some(pane), bands)
+
+    def band_colours(self) -> np.ndarray:
+        """(256, 3) uint8: the map from black to white that single bands are shown in."""
+        bands = self._session.selection.bands
+        maps = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}
+        colours = maps[self.look]()
+        return np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1) if colours is None else colours
+
     def plane(self, pane: Pane, bands: tuple[int, int]) -> np.ndarray | None:
         """(H, W) of a band, or the mean over several, which may still be in the making."""
         self._start_afresh_if_other()
@@ -191,6 +208,7 @@ class Pictures:
             levels = self._levels_once((pane, "bands", selection.stretch), lambda: array)
         else:
             levels = self._levels_once((pane, (band, band), selection.stretch), lambda: array[band])
+        levels = render.exposed(levels, selection.light.stops)
         return self._mean_of_bands(pane, (band, band), factor, levels)
 
     def thumbnail(self, pane: Pane, side: int) -> QImage | None:
@@ -203,7 +221,8 @@ class Pictures:
             colour = render.shrunk(array, math.ceil(max(array.shape[1:]) / side))
         else:
             colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
-        return _coloured(colour, render.levels_of(colour, stretch_of(self._session.kind)), self._bytes)
+        in_bytes = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
+        return _coloured(colour, render.levels_of(colour, stretch_of(self._session.kind)), in_bytes)
 
     def levels(self, pane: Pane, bands: tuple[int, int] | None) -> tuple[float, float]:
         """Black and white of a pane in the mean over some bands, or in colour with `bands` None.
@@ -218,13 +237,14 @@ class Pictures:
         elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
         if bands is None:
-            return self._levels_once((pane, "colour", stretch), lambda: self._colour_sample(pane))
+            levels = self._levels_once((pane, "colour", stretch), lambda: self._colour_sample(pane))
+            return render.exposed(levels, selection.light.stops)
 
         def sample() -> np.ndarray:
             is_single = bands[0] == bands[1]
             return render.mean_of_bands(self.array(pane) if is_single else self._some(pane), bands)
 
-        return self._levels_once((pane, bands, stretch), sample)
+        return render.exposed(self._levels_once((pane, bands, stretch), sample), selection.light.stops)
 
     @property
     def _is_rgb(self) -> bool:
@@ -240,15 +260,18 @@ class Pictures:
     ) -> QImage | None:
         look = self.look if self._has_colours(pane) else "grey"
         colours = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}[look]()
-        key = (pane, bands, factor, levels, look)
+        gamma = self._session.selection.light.gamma
+        key = (pane, bands, factor, levels, look, gamma)
         plane = None if key in self._images else self.plane(pane, bands)
         if plane is not None or key in self._images:
-            make = partial(_in_grey, plane, factor, levels, colours)
+            make = partial(_in_grey, plane, factor, levels, colours, gamma)
             cost = 0 if plane is None else 5 * plane.size / factor**2
             image = self.making.get(self._images, key, make, QImage.sizeInBytes, cost=cost)
             if image is not None:
                 return image
-        return self._coarse(pane, factor, lambda few: _in_grey(render.mean_of_bands(few, bands), 1, levels, colours))
+        return self._coarse(
+            pane, factor, lambda few: _in_grey(render.mean_of_bands(few, bands), 1, levels, colours, gamma)
+        )
 
     def _own_colour(self, bands: tuple[int, int]) -> np.ndarray:
         """The map from black to the colour of a band, or of the middle of several."""
@@ -257,7 +280,7 @@ class Pictures:
         return render.wavelength_map(float(np.mean(self.wavelengths_nm[list(bands)])))
 
     def _in_colour(self, pane: Pane, factor: int, levels: tuple[float, float]) -> QImage | None:
-        key, in_bytes = (pane, factor, levels), self._bytes
+        key, in_bytes = (pane, factor, levels, self._session.selection.light.gamma), self._bytes
         colour = None if key in self._images else self._colour(pane, factor)
         if colour is not None or key in self._images:
             make = partial(_coloured, colour, levels, in_bytes)
@@ -292,7 +315,8 @@ class Pictures:
     @property
     def _bytes(self) -> Callable[[np.ndarray, tuple[float, float]], np.ndarray]:
         """What turns the result of `_colour` into the bytes of a picture."""
-        return render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
+        in_bytes = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
+        return partial(in_bytes, gamma=self._session.selection.light.gamma)
 
     def _coarse(self, pane: Pane, factor: int, draw: Callable[[np.ndarray], QImage]) -> QImage:
         """What `draw` makes of some pixels of a pane, as large as its picture."""
@@ -334,9 +358,11 @@ class Pictures:
             self._weights, self._of = None, of
 
 
-def _in_grey(plane: np.ndarray, factor: int, levels: tuple[float, float], colours: np.ndarray | None) -> QImage:
+def _in_grey(
+    plane: np.ndarray, factor: int, levels: tuple[float, float], colours: np.ndarray | None, gamma: float
+) -> QImage:
     """(H, W) numbers at 1 / factor of their size between black and white, or through a map of colours."""
-    grey = render.grey_bytes(render.shrunk(plane, factor), levels)
+    grey = render.grey_bytes(render.shrunk(plane, factor), levels, gamma)
     return to_image(grey if colours is None else render.mapped_bytes(grey, colours))
 
 

@@ -14,7 +14,8 @@ from app.assembly import Parts
 from app.document.selection import MEASUREMENT, MODES, REFERENCE
 from app.main_window import MainWindow
 from app.viewers import stepping
-from app.viewers.centre import STRETCHES, CentreView
+from app.viewers.centre import CentreView
+from app.viewers.exposure import STRETCHES
 from app.viewers.grid import Cursor
 from app.viewers.pictures import Pictures
 from app.widgets import theme
@@ -210,10 +211,10 @@ def test_sliders_buttons_and_choices_move_the_selection(qtbot, decoded, show):
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         assert decoded.session.selection.mode == mode and button.isChecked()
     for index, wanted in enumerate(STRETCHES.values()):
-        centre.stretch.setCurrentIndex(index)
-        centre.stretch.activated.emit(index)
+        centre.exposure.stretch.setCurrentIndex(index)
+        centre.exposure.stretch.activated.emit(index)
         assert (decoded.session.selection.stretch, decoded.session.selection.shared_stretch) == wanted
-        assert centre.stretch.currentIndex() == index
+        assert centre.exposure.stretch.currentIndex() == index
 
 
 def test_moving_through_the_bands_shows_them(decoded, show):
@@ -408,6 +409,7 @@ def test_a_stretch_of_its_own_shows_every_pane_from_black_to_white(decoded):
 def test_the_newest_stage_sets_the_shared_levels_while_stages_come(qtbot, opened, fake, gate_type):
     pictures = Pictures(opened)
     opened.looking.set_mode("band")
+    opened.looking.set_stretch((1, 99), True)
     fake.gate = gate_type(at=3)
     opened.session.restore()
     qtbot.waitUntil(lambda: opened.session.restoration.done_stages == 2)
