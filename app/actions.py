@@ -241,6 +241,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("fewer_bands", "View", "Fewer bands", "Shift+W", _has_range, "Narrow the range of bands at both ends"),
     Entry("", "View", ""),
     Entry("theme", "View", "Theme"),
+    Entry("undock", "View", "Spectra in a window", "Ctrl+Shift+P"),
     Entry("log", "View", "Log", "Ctrl+L"),
     Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda parts: parts.session.can_restore),
     Entry("cancel", "Restore", "Cancel", "Esc", _can_cancel),

@@ -81,6 +81,7 @@ from .viewers.side_tabs import SideTabs
 from .viewers.spectrum import SpectrumView
 from .widgets import theme
 from .widgets.keys import TEXT_FIELDS
+from .widgets.side import SideBySide
 
 APP_NAME = "LoRun"
 LOG_HEIGHT = 200  # px at first
@@ -154,13 +155,6 @@ class MainWindow(QMainWindow):
             self.recent_card,
             width=theme.LEFT_WIDTH,
         )
-        right = QWidget()
-        right.setFixedWidth(theme.RIGHT_WIDTH)
-        right_column = QVBoxLayout(right)
-        right_column.setContentsMargins(0, 0, 0, 0)
-        right_column.setSpacing(theme.GRID)
-        right_column.addWidget(self.spectrum, 4)
-        right_column.addWidget(self.side_tabs, 5)
         body = QWidget()
         rows = QVBoxLayout(body)
         rows.setContentsMargins(theme.GRID, theme.GRID, theme.GRID, theme.GRID)
@@ -168,16 +162,11 @@ class MainWindow(QMainWindow):
         columns = QHBoxLayout()
         columns.setSpacing(2 * theme.GRID)
         columns.addWidget(left)
-        restoration = QWidget()
-        beside = QHBoxLayout(restoration)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.setSpacing(2 * theme.GRID)
-        beside.addWidget(self.centre, 1)
-        beside.addWidget(right)
+        self.restoration = SideBySide(self.centre, self.spectrum, self.side_tabs, name="Spectra")
+        self.restoration.restore(self.parts.memory.settings.columns)
         self.pages = QStackedWidget()  # the restoration; full pages, such as the adapters', take its place
-        self.pages.addWidget(restoration)
+        self.pages.addWidget(self.restoration)
         columns.addWidget(self.pages, 1)
-        self._right = right
         rows.addWidget(self.problem_bar)
         rows.addLayout(columns, 1)
         self.setCentralWidget(body)
@@ -205,6 +194,7 @@ class MainWindow(QMainWindow):
             "alignment": self.show_alignment,
             "what_if": self.show_what_if,
             "log": self.log_dock.toggleViewAction(),
+            "undock": self.restoration.undock,
             "adapt": self.show_training,
             "adapters": self.show_adapters,
             "import_adapter": self.ask_import_adapters,
@@ -404,7 +394,7 @@ class MainWindow(QMainWindow):
         self._show_curves()
 
     def _show_curves(self) -> None:
-        self._right.setVisible(len(self.session.stages) > 0)  # empty plots say nothing
+        self.restoration.show_side(len(self.session.stages) > 0)  # empty plots say nothing
 
     def _show_recent(self) -> None:
         self._recent_menu.clear()
@@ -508,7 +498,8 @@ class MainWindow(QMainWindow):
                 self.statusBar().showMessage("Closing after the stage that is being computed…")
                 QTimer.singleShot(self.patience_ms, self, self._ask_to_leave)
             return
-        self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString())
+        self.restoration.close_windows()
+        self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString(), self.restoration.state())
         self.parts.close(timeout_s=0.2 if self._may_leave else 5.0)
         for window in (self.roles_page, self.shortcuts, self._question):
             if window is not None:

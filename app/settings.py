@@ -56,6 +56,7 @@ class Settings:
 
     theme: Annotated[str, Among(("system", "light", "dark"))] = "system"
     window: str = ""
+    columns: str = ""  # of the window, likewise
     recent: tuple[RecentJob, ...] = ()
     folders: Mapping[str, OpenOptions] = field(default_factory=dict)
 

@@ -36,9 +36,9 @@ class Memory(QObject):
         """Remembers "system", "light" or "dark"."""
         self._take(lambda settings: replace(settings, theme=choice))
 
-    def remember_window(self, geometry: str) -> None:
-        """Remembers where the window was and how large, as Qt's geometry in hex."""
-        self._take(lambda settings: replace(settings, window=geometry))
+    def remember_window(self, geometry: str, columns: str = "") -> None:
+        """Remembers where the window was and how large, and how its columns were, as Qt says it in hex."""
+        self._take(lambda settings: replace(settings, window=geometry, columns=columns))
 
     def remember_job(self, job: RecentJob) -> None:
         """Puts a job in front of the recent ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -30,6 +30,7 @@ from .residual import ResidualView
 from .shelf import ShelfView
 from .stepping import SteppingCard
 
+SHORT_BELOW = 690  # px of width: the words of buttons are short
 ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
 
 
@@ -90,6 +91,13 @@ class CentreView(QWidget):
         ):
             changed.connect(self.refresh)
         self.refresh()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for button in (self.light, self.exposure):
+            if button.is_short != (self.width() < SHORT_BELOW):
+                button.is_short = self.width() < SHORT_BELOW
+                button.refresh()
 
     def refresh(self) -> None:
         """Shows what the session holds and selects."""

@@ -26,6 +26,7 @@ class CompositeButton(QPushButton):
     def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
         self._parts, self._session, self._pictures = parts, parts.session, pictures
+        self.is_short = False  # where there is little room
         self.bands = [QComboBox() for _ in RGB]
         self.true_colour = QPushButton()
         self.true_colour.setAccessibleDescription("Leave the three bands")
@@ -48,15 +49,18 @@ class CompositeButton(QPushButton):
         self._refresh_bands(shown)
         if composite is not None and has_wavelengths:
             values = (f"{pictures.wavelengths_nm[band]:.0f}" for band in composite)
-            self.setText(" · ".join(f"{name} {nm}" for name, nm in zip("RGB", values, strict=True)) + " nm")
-            self.setToolTip("Three bands as red, green and blue")
+            words = " · ".join(f"{name} {nm}" for name, nm in zip("RGB", values, strict=True)) + " nm"
+            self.setToolTip(f"Three bands as red, green and blue: {words}")
         elif has_wavelengths:
-            self.setText(f"{ILLUMINANT} · CIE 1931")
+            words = f"{ILLUMINANT} · CIE 1931"
             self.setToolTip("Colours under daylight as the CIE 1931 standard observer sees them")
         else:
-            self.setText(f"False colour · bands {', '.join(str(band + 1) for band in shown)}")
+            words = f"False colour · bands {', '.join(str(band + 1) for band in shown)}"
             self.setToolTip("The wavelengths are not known; give them in Roles and geometry to see true colours")
-        self.setAccessibleName(f"Colours: {self.text()}")
+        self.setText(ILLUMINANT if self.is_short and composite is None and has_wavelengths else words)
+        if self.is_short and self.text() != ILLUMINANT:
+            self.setText("Bands")
+        self.setAccessibleName(f"Colours: {words}")
 
     def _choice(self) -> QWidget:
         choice = QWidget()

@@ -44,6 +44,7 @@ class ExposureButton(QPushButton):
     def __init__(self, parts: Parts, pictures: Pictures) -> None:
         super().__init__()
         self._parts, self._session, self._pictures = parts, parts.session, pictures
+        self.is_short = False  # where there is little room
         self.histogram = Histogram()
         self.stretch = QComboBox()
         self.stretch.addItems(list(STRETCHES))
@@ -79,8 +80,9 @@ class ExposureButton(QPushButton):
         index = known.index(wanted) if wanted in known else -1
         self.stretch.setCurrentIndex(index)
         words = list(STRETCHES)[index] if index >= 0 else "Percentiles"
-        self.setText(" · ".join(filter(None, [words, light.words])))
-        self.setAccessibleName(f"Brightness: {self.text()}")
+        whole = " · ".join(filter(None, [words, light.words]))
+        self.setText(words.partition(",")[0].replace(" ", "") if self.is_short else whole)
+        self.setAccessibleName(f"Brightness: {whole}")
         for slider, value in ((self.stops, light.stops / STEP), (self.gamma, light.gamma / GAMMA_STEP)):
             with QSignalBlocker(slider):
                 slider.setValue(round(value))

@@ -45,6 +45,7 @@ class SpectrumView(Recolours, QWidget):
         self._parts, self._session = parts, parts.session
         self._cursor: Pixel | None = None
         self.plot = new_plot("wavelength (nm)", name="Spectra")
+        self.plot.setLabel("left", "value")
         self.plot.setMinimumHeight(190)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()  # the band or the column looked at
