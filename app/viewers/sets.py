@@ -114,7 +114,8 @@ class SetsCard(Recolours, QWidget):
             set_look(self.state, words, "dim")
         elif comparing.ticked:
             num_results = len(comparing.results)
-            words = "" if num_results > 1 else "Results of two decoders or more show where they disagree."
+            words = "Results of two decoders or more show where they disagree."
+            words = "A small residual alone is no good picture." if num_results > 1 else words
             set_look(self.state, words, "dim")
         else:
             set_look(self.state, "Tick the decoders to run, one after another.", "dim")
