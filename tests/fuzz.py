@@ -1,6 +1,7 @@
 """Damaged files and senseless command lines: whatever a user gives, `lorun` answers with a result or a sentence.
 
     python -m tests.fuzz FILES COMMANDS     so many of each; prints every fault, and ends with 1 where there is one
+    python -m tests.fuzz 8000:20000 0       goes on from a case
 
 Every case is drawn from its own number, so that `python -m tests.fuzz --case files 17` repeats one.
 """
@@ -34,6 +35,7 @@ from lorun_engine.cli import commands
 RESOURCES = Path(__file__).resolve().parents[1] / "resources"
 parser_once = cache(commands._parser)  # to make it takes as long as the rest of a case
 LONGEST_S = 120  # that a case may take
+SAID_EVERY = 500  # cases
 ODD_NUMBERS = ("0", "-1", "1", "2", "7", "nan", "inf", "-inf", "1e300", "1e-300", str(10**20), "2147483648", "1.5")
 ODD_WORDS = (
     "",
@@ -543,12 +545,16 @@ def main(words: list[str]) -> int:
         if words[:1] == ["--case"]:
             wanted = [(words[1], range(int(words[2]), int(words[2]) + 1))]
         else:
-            wanted = [(kind, range(int(count))) for kind, count in zip(("files", "commands"), words, strict=False)]
-        for kind, numbers in wanted:
-            for fault in faults(kind, place, numbers):
-                num_faults += 1
-                print(fault, flush=True)
-            print(f"{len(numbers)} {kind} tried in {time.process_time():.0f} s, {num_faults} faults so far", flush=True)
+            spans = [range(*map(int, word.split(":"))) for word in words]
+            wanted = list(zip(("files", "commands"), spans, strict=False))
+        for kind, span in wanted:
+            for start in range(span.start, span.stop, SAID_EVERY):
+                numbers = range(start, min(start + SAID_EVERY, span.stop))
+                for fault in faults(kind, place, numbers):
+                    num_faults += 1
+                    print(fault, flush=True)
+                took = time.process_time()
+                print(f"{kind} up to {numbers.stop} tried in {took:.0f} s, {num_faults} faults", flush=True)
     return 1 if num_faults else 0
 
 
