@@ -14,7 +14,14 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from lorun_engine.colour import ColourTable, read_observer, rgb_weights, srgb_encode, wavelength_colour
+from lorun_engine.colour import (
+    ColourTable,
+    false_colour_bands,
+    read_observer,
+    rgb_weights,
+    srgb_encode,
+    wavelength_colour,
+)
 
 from .kinds import RGB, Stretch
 from .resources import resource_path
@@ -109,13 +116,6 @@ def colour_weights(
     weights = np.zeros((num_bands, 3), dtype=np.float32)
     weights[composite or false_colour_bands(num_bands), np.arange(3)] = 1
     return weights
-
-
-def false_colour_bands(num_bands: int) -> tuple[int, int, int]:
-    """The bands shown as red, green and blue where no wavelength is known: one of each third, the last as red."""
-    if num_bands <= 3:
-        return num_bands - 1, num_bands // 2, 0
-    return 5 * num_bands // 6, num_bands // 2, num_bands // 6
 
 
 def linear_colour(cube: np.ndarray, weights: np.ndarray) -> np.ndarray:

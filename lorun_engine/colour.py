@@ -70,6 +70,13 @@ def rgb_weights(wavelengths_nm: np.ndarray, table: ColourTable, *, illuminant: s
     return weights
 
 
+def false_colour_bands(num_bands: int) -> tuple[int, int, int]:
+    """The bands shown as red, green and blue where no wavelength is known: one of each third, the last as red."""
+    if num_bands <= 3:
+        return num_bands - 1, num_bands // 2, 0
+    return 5 * num_bands // 6, num_bands // 2, num_bands // 6
+
+
 def srgb_encode(linear: np.ndarray) -> np.ndarray:
     """Linear sRGB, clipped to 0..1, as the gamma-coded values that a display takes, 0..1 (IEC 61966-2-1)."""
     linear = np.clip(np.nan_to_num(linear), 0, 1)

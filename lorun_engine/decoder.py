@@ -10,6 +10,11 @@ from torch import Tensor
 
 from .measurement import Measurement
 
+CITATION = (  # of the method that all trained sets follow; README has the same line
+    "X. Wang, H. Zeng, B. Sun, J. Cao, K. Zhang, Q. Shen, and Y. Chen, “Deep LoRA-Unfolding Networks for Image "
+    "Restoration,” arXiv preprint, 2026."
+)
+
 
 @dataclass(frozen=True)
 class Stage:

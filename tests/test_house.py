@@ -26,13 +26,14 @@ MAY_IMPORT: dict[str, dict[str, tuple[str, ...]]] = {
         "tasks": ("words",),
         "io": ("words", "tasks"),
         "networks": ("words", "tasks.gap_tv", "tasks.subspace", "tasks.subspace_tv"),
-        "decoding": ("words", "tasks"),
+        "decoding": ("words", "tasks", "io"),
         "library": ("words", "tasks", "io", "networks", "decoding"),
         "camera_checks": ("words", "tasks", "io"),
         "training_data": ("words", "tasks", "io", "networks.lora", "decoding"),
         "training": ("words", "tasks", "io", "networks", "decoding", "library", "training_data"),
         "paper": ("words", "tasks", "io", "networks", "decoding", "library", "training_data"),
-        "cli": ("words", "tasks", "io", "networks", "decoding", "library", "training_data", "training", "paper"),
+        "cli": ("words", "tasks", "io", "networks", "decoding", "library", "camera_checks")
+        + ("training_data", "training", "paper"),
         "__main__": ("cli",),
     },
     "app": {

@@ -19,7 +19,6 @@ from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions
 
 from ..job import Job
-from ..quantities import number
 from .recipe import SetAside
 from .session import Session
 from .stage_store import StageStore
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from lorun_engine.measurement import Measurement
 
 MOST_KEPT = 8  # stages whose residual is kept
-ROUNDING = 1e-5  # of the measurement; float32 leaves so much
 
 # What was found, by the attributes of `Checking`
 _OF_A_JOB = ("camera", "unjudged", "state", "problem", "found", "alignment_state", "alignment_problem", "_kept", "_of")
@@ -269,44 +267,6 @@ def _as_found(alignment: Alignment, options: OpenOptions, measurement: Measureme
         corrected(options, alignment, num_bands=num_bands),
         corrected(options, alignment, num_bands=num_bands, direction=False),
     )
-
-
-# ---- in words ----------------------------------------------------------------------------------------------------
-
-
-def words_of(result: Remeasurement, unjudged: str) -> tuple[str, str]:
-    """The verdict as one sentence, and its look; only where the camera can be judged is it green or amber.
-
-    `unjudged` says why there is no verdict on the camera.
-    """
-    camera = result.camera
-    if result.is_fine is not None and camera is not None:
-        if not result.is_fine and camera.is_fine:
-            times = f"{result.scale:.2f}"
-            return f"Structured: the scale is off, {times} times the image explains the measurement.", "warn"
-        word = camera.word
-        return f"{word[0].upper()}{word[1:]}.", "good" if result.is_fine else "warn"
-    if unjudged:
-        return unjudged, "dim"
-    if result.relative_norm < ROUNDING:
-        return "Fine: only rounding is left. That alone does not make a good picture.", "dim"
-    if result.is_white:
-        return "Fine: what is left looks like white noise.", "dim"
-    return "Structured: what is left is more than white noise, detail that the decoder left out.", "dim"
-
-
-def share_of(result: Remeasurement) -> str:
-    """The residual in percent of the measurement."""
-    share = result.relative_norm
-    return f"{share:.2%}" if share >= 1e-4 or share == 0 else f"{number(100 * share)} %"
-
-
-def figure_of(result: Remeasurement) -> str:
-    """The number behind the verdict."""
-    figure = f"Residual {share_of(result)} of the measurement"
-    if result.camera is not None:
-        return f"{figure}  ·  the mask explains {result.camera.alignment.explained_as_opened:.0%} of the fine pattern"
-    return figure
 
 
 # ---- in the worker thread ----------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from lorun_engine.errors import FileError, LorunError
-from lorun_engine.io import OpenOptions, RoleRow, RoleTable, replacing, write_cube, write_spectra_csv, write_table
-from lorun_engine.io.reading import all_companions, reading_of
+from lorun_engine.errors import FileError
+from lorun_engine.io import RoleTable, replacing, write_cube, write_spectra_csv, write_table
+from lorun_engine.io.commands import command_line, measured_row
 
 from .. import render
 from ..kinds import Stretch
@@ -201,95 +199,7 @@ def write_picture(
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
-def command_line(words: Sequence[str], *, platform: str = sys.platform) -> str:
-    """`words` as one line that the shell of a system takes apart into the same words."""
-    return " ".join(map(_word_on_windows, words)) if platform == "win32" else shlex.join(words)
-
-
-def _word_on_windows(word: str) -> str:
-    """`word` quoted for programs, and also where cmd.exe or PowerShell would take a letter of it for its own."""
-    quoted = subprocess.list2cmdline([word])
-    if quoted.startswith('"') or not set("&|<>^(){};,'@$`") & set(word):
-        return quoted
-    return '"' + subprocess.list2cmdline([f" {word}"])[2:]  # quoted because of a space, which goes
-
-
 def restore_command(recipe: Recipe, table: RoleTable, *, platform: str = sys.platform) -> str:
-    """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
-
-    Bands, step and the rest are given as they were resolved, so that nothing is guessed a second time. Raises
-    LorunError where the command line has no words for the roles.
-    """
-    source = _measured(table).found
-    flags = {
-        "--adapter": recipe.decoder,
-        "--stages": recipe.num_stages,
-        "--device": recipe.device,
-        "--threads": recipe.threads,
-        "--precision": recipe.precision,
-        "--adapter-scale": None if recipe.adapting.scale == 1 else recipe.adapting.scale,
-    }
-    words = ["lorun", "restore", str(source.path), "-o", f"{source.path.stem}_{recipe.file_word}.h5"]
-    words += [*camera_words(recipe.options, table), *_as_words(flags)]
-    for stage in recipe.adapting.ablated:
-        words += ["--ablate-stage", str(stage)]
-    return command_line(words, platform=platform)
-
-
-def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] | None = None) -> list[str]:
-    """The flags that say what belongs to an open measurement and how it was understood.
-
-    `companions` are the roles whose files are named, None for all. Raises LorunError where the command line has no
-    words for them.
-    """
-    measured = _measured(table)
-    source = measured.found
-    by_key, words = dict(options.roles), []
-    if by_key.keys() & {row.selector for row in table.rows if row.role in (None, "wavelengths") and row.found.key}:
-        raise LorunError(
-            "Arrays of a file were set to unused or to wavelengths by hand; the command line cannot say that. "
-            "Save the arrays as files of their own to decode them with a command."
-        )
-    for role in all_companions() if companions is None else companions:
-        row = table.row(role)
-        if row is not None and row.selector in by_key:
-            words += [f"--{role}", row.selector]
-        elif row is not None and row.found.path != source.path:
-            words += [f"--{role}", str(row.found.path)]
-    key = source.key if measured.selector in by_key else options.key
-    said = {}
-    for option in reading_of(table.task).OPTIONS:
-        value = getattr(options, option.field)
-        if option.role is not None:  # what the geometry calls it may be a description
-            value = value or _file_of(table, option.role, by_key)
-        else:
-            resolved = getattr(table.geometry, option.field, None)
-            value = value if resolved is None else resolved
-        said[option.flag] = None if value is None else option.text(value)
-    return [*words, *_as_words({"--task": table.task, **said, "--key": key})]
-
-
-def _measured(table: RoleTable) -> RoleRow:
-    """The row of the measurement."""
-    row = table.row("measurement")
-    if row is None:
-        raise LorunError("Nothing that is open was taken for the measurement. Say which array it is in the roles.")
-    return row
-
-
-def _as_words(flags: Mapping[str, object]) -> list[str]:
-    """Flags with their values, those without a value left out."""
-    words = []
-    for flag, value in flags.items():
-        if value is not None:  # a value such as "-" is taken for a flag unless it is joined to its own
-            words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
-    return words
-
-
-def _file_of(table: RoleTable, role: str, by_key: Mapping[str, str]) -> str | None:
-    """An array such as a kernel as FILE or FILE:N; None where it is found again: beside its picture, or estimated."""
-    row = table.row(role)
-    if row is None or (row.found.path == _measured(table).found.path and row.selector not in by_key):
-        return None
-    number = row.found.key.rpartition("[")[2].rstrip("]")  # of a list of kernels, "kernels[3]"
-    return f"{row.found.path}:{number}" if number.isdigit() else str(row.found.path)
+    """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device."""
+    output = f"{measured_row(table).found.path.stem}_{recipe.file_word}.h5"
+    return command_line(recipe.asked.command(recipe.options, table, output=output), platform=platform)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from PySide6.QtGui import QUndoCommand
 
+from lorun_engine.decoding.asked import Asked, strength_words
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.measurement import Measurement
@@ -46,12 +47,7 @@ class Adapting:
     @property
     def words(self) -> str:
         """As " at 60 % without the adapters of stage 2"; nothing for the whole set."""
-        words = "" if self.percent == FULL else f" at {self.percent} %"
-        if self.ablated:
-            *first, last = map(str, self.ablated)
-            stages = f"stages {', '.join(first)} and {last}" if first else f"stage {last}"
-            words += f" without the adapters of {stages}"
-        return words
+        return strength_words(self.scale, self.ablated)
 
     @property
     def file_word(self) -> str:
@@ -99,9 +95,23 @@ class Recipe:
     adapting: Adapting = WHOLE
 
     @property
+    def asked(self) -> Asked:
+        """The decode as the engine knows it."""
+        scale, ablated = self.adapting.scale, self.adapting.ablated
+        return Asked(
+            self.decoder,
+            self.num_stages,
+            self.device,
+            self.threads,
+            self.precision,
+            scale=scale,
+            ablated=ablated,
+        )
+
+    @property
     def title(self) -> str:
         """As "cassi-any-mask at 60 %"."""
-        return f"{self.decoder}{self.adapting.words}"
+        return self.asked.title
 
     @property
     def file_word(self) -> str:

@@ -6,7 +6,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..assembly import Parts
-from ..document.checking import figure_of, words_of
 from ..widgets import theme
 from ..widgets.labels import set_look
 
@@ -52,9 +51,9 @@ class CheckCard(QWidget):
         self.alignment.setVisible(session.kind.measures == "plane")
         if result is not None:
             is_judging = checking.state == "running" and result.camera is None and session.kind.measures == "plane"
-            words, look = ("Looking at the camera…", "dim") if is_judging else words_of(result, checking.unjudged)
+            words, look = ("Looking at the camera…", "dim") if is_judging else result.look(checking.unjudged)
             set_look(self.verdict, words, look)
-            self.figure.setText(figure_of(result))
+            self.figure.setText(result.figure)
         elif checking.state == "failed":
             set_look(self.verdict, f"The result could not be measured again. {checking.problem}", "warn")
             self.figure.setText("")

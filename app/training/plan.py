@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from lorun_engine.io import RoleTable
+from lorun_engine.io.commands import command_line
 from lorun_engine.io.reading import reading_of
 from lorun_engine.schema import json_of, made
 
-from ..document.exports import command_line
 from .runs import file_name
 from .scenes import Route
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
+from lorun_engine.io.commands import camera_words
 from lorun_engine.io.options import Option
 from lorun_engine.io.reading import reading_of
 from lorun_engine.task import DEFAULT, TASKS
 
 from ..document.decoders import Choice
-from ..document.exports import camera_words
 from ..document.session import Session
 from .material import Material
 from .plan import Aim, Plan, Preset, Probe, capture_of, companions_of, stated_noise, suggested_title

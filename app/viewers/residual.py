@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSi
 
 from .. import render
 from ..assembly import Parts
-from ..document.checking import ROUNDING, share_of, words_of
 from ..kinds import RGB
 from ..quantities import number
 from ..widgets import theme
@@ -82,7 +81,7 @@ class ResidualView(Recolours, QWidget):
         if result is self._drawn:
             return
         self._drawn = result
-        words, look = words_of(result, self._parts.checking.unjudged)
+        words, look = result.look(self._parts.checking.unjudged)
         set_look(self.verdict, words, look)
         self.figures.setText(self._figures(result))
         self._draw_images(result)
@@ -148,11 +147,11 @@ class ResidualView(Recolours, QWidget):
         stage = title_of(self._session.selection.stage)
         spread, deviation = number(limit_of(planes(result.residual, self._is_blocks))), number(result.deviation)
         looks = "it is not white: detail that the decoder left out"
-        if result.is_white or result.relative_norm < ROUNDING:
+        if result.is_white or result.is_rounding:
             looks = "it looks like white noise" if result.is_white else "it is rounding"
         bad = int(result.residual.size - np.count_nonzero(np.isfinite(result.residual)))
         parts = [
-            f"{stage}: the residual is {share_of(result)} of the measurement",
+            f"{stage}: the residual is {result.share} of the measurement",
             f"its deviation {deviation}",
             looks,
             f"−{spread} is blue, +{spread} red",

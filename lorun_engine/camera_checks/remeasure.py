@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..errors import GeometryError
+from ..errors import GeometryError, LorunError
+from ..io.quantities import number
 from ..measurement import Measurement
 from ..tasks.cassi import CassiPhysics
 from .alignment import Alignment, align, dispersed_mask
 
 LAGS = (1, 2, 3, 4)
+_ROUNDING = 1e-5  # of the measurement; float32 leaves so much
 _LARGEST_SHIFT = 0.7  # pixels; the TSA-Net captures with their own mask show up to 0.5
 _LARGEST_STEP_ERROR = 0.07  # pixels a band
 _LARGEST_SCALE_ERROR = 0.1
@@ -70,6 +72,11 @@ class Remeasurement:
         return largest <= _FEW_LIMITS * self.white_limit
 
     @property
+    def is_rounding(self) -> bool:
+        """Whether no more is left than numbers of single precision leave."""
+        return self.relative_norm < _ROUNDING
+
+    @property
     def deviation(self) -> float:
         """The standard deviation of the residual."""
         return float(self.residual.std(dtype=np.float64))
@@ -80,6 +87,44 @@ class Remeasurement:
         if self.camera is None:
             return None
         return self.camera.is_fine and abs(self.scale - 1) <= _LARGEST_SCALE_ERROR
+
+    @property
+    def _words(self) -> str:
+        """The verdict as one sentence."""
+        if self.camera is not None:
+            if not self.is_fine and self.camera.is_fine:
+                return f"Structured: the scale is off, {self.scale:.2f} times the image explains the measurement."
+            word = self.camera.word
+            return f"{word[0].upper()}{word[1:]}."
+        if self.is_rounding:
+            return "Fine: only rounding is left. That alone does not make a good picture."
+        if self.is_white:
+            return "Fine: what is left looks like white noise."
+        return "Structured: what is left is more than white noise, detail that the decoder left out."
+
+    def look(self, unjudged: str = "") -> tuple[str, str]:
+        """The verdict as one sentence, and its look: only where the camera can be judged is it "good" or "warn".
+
+        `unjudged` says why there is no verdict on the camera.
+        """
+        if self.is_fine is None:
+            return unjudged or self._words, "dim"
+        return self._words, "good" if self.is_fine else "warn"
+
+    @property
+    def share(self) -> str:
+        """The residual in percent of the measurement."""
+        share = self.relative_norm
+        return f"{share:.2%}" if share >= 1e-4 or share == 0 else f"{number(100 * share)} %"
+
+    @property
+    def figure(self) -> str:
+        """The number behind the verdict."""
+        figure = f"Residual {self.share} of the measurement"
+        if self.camera is not None:
+            explained = self.camera.alignment.explained_as_opened
+            return f"{figure}  ·  the mask explains {explained:.0%} of the fine pattern"
+        return figure
 
     @property
     def verdict(self) -> str:
@@ -136,6 +181,14 @@ def remeasure(
         white_limit=1.96 / float(np.sqrt(residual.size)),
         camera=camera,
     )
+
+
+def checked(measurement: Measurement, image: np.ndarray) -> tuple[Remeasurement, str]:
+    """`image` measured again, with the verdict on the camera where the task has one, or why there is none."""
+    try:
+        return remeasure(measurement, image), ""
+    except LorunError as error:  # of the search: a capture may be too small for it
+        return remeasure(measurement, image, is_judged=False), str(error)
 
 
 def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None) -> CameraVerdict:

@@ -28,6 +28,7 @@ from ..io import (
     Geometry,
     OpenOptions,
     cube_file,
+    inspect,
     made_folder,
     open_measurement,
     replacing,
@@ -45,19 +46,22 @@ from .flags import (
     add_decoder,
     add_geometry,
     as_asked,
+    asked_of,
     companions,
     file_and_key,
     files_in,
     inputs_of,
-    named_as_asked,
     one,
     open_options,
     print_json,
+    refuse,
     require_meant,
+    resources_of,
     say_nothing_more,
     tell,
 )
 from .interrupts import exit_code, interruptible
+from .reporting import Reported, require_report
 
 if TYPE_CHECKING:
     from ..decoder import Decoder
@@ -118,6 +122,8 @@ def _answered(args: argparse.Namespace, context: Context) -> int:
 def restore_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun restore`: decodes one measurement, or every measurement of a folder."""
     source = args.input
+    if source.is_dir() and args.report is not None:
+        refuse(["--report"], "for a folder")
     if not source.is_dir():
         print_json(_restore_file(source, _output_for(source, args.output), args, context, Survey()), args)
         return 0
@@ -142,7 +148,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun demo` without a display: the built-in sample restored into a folder."""
     from ..colour import read_observer, to_srgb
 
-    resources = _resources(context)
+    resources = resources_of(context)
     sample = resources / "samples" / TASKS[DEFAULT].sample
     folder = made_folder(args.output or Path("lorun-demo"))
     measurement = open_measurement([sample], OpenOptions())
@@ -160,7 +166,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
         folder / "cube.h5",
         image,
         wavelengths_nm=wavelengths_nm,
-        attributes=_cube_attributes(named_as_asked(decoder, args), sample.name, measurement, results[-1]),
+        attributes=_cube_attributes(asked_of(args, decoder, num_stages).title, sample.name, measurement, results[-1]),
     )
     observer = read_observer(resources / "colour" / "cie1931.csv")
     picture = to_srgb(image, wavelengths_nm, observer, white=float(np.percentile(image, 99.5)))
@@ -219,7 +225,7 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
     """`lorun self-test`: what every installed or packaged build must pass; prints one line a check."""
     from .self_test import SELF_TESTS
 
-    resources, failures = _resources(context), []
+    resources, failures = resources_of(context), []
     for title, check in SELF_TESTS.items():
         try:
             check(resources)
@@ -233,13 +239,6 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
     return 1 if failures else 0
 
 
-def _resources(context: Context) -> Path:
-    """The program's own files; a sentence where they are not there."""
-    if context.resources is None:
-        raise FileError("The program's own files were not found. Reinstall LoRun.")
-    return context.resources
-
-
 # ---- one restoration ---------------------------------------------------------------------------------------------
 
 
@@ -250,30 +249,37 @@ def _restore_file(
     inputs = inputs_of(path, args)
     protected = [*inputs, *survey.paths]
     options, hints = _measurement_options(path, args), _remembered(path, context)
-    measurement = open_measurement(inputs, options, hints=hints, full_scales=survey.full_scales)
+    table = inspect(inputs, options, hints=hints, full_scales=survey.full_scales)
+    measurement = table.measurement()
     for note in measurement.notes:
         tell(note)
     require_meant(args, measurement.task)
     require_cube_name(output, num_bands=measurement.physics.scene_shape[0], with_stages=args.save_stages)
     made_folder(output.parent)
     require_place(output, protected=protected)
+    if args.report is not None:
+        require_report(args.report, output, protected=protected)
     decoder = _decoder_for(measurement, args, context)
     num_stages = decoder.num_stages if args.stages is None else args.stages
-    wavelengths_nm, results = measurement.wavelengths_nm, []
+    wavelengths_nm, results, reported = measurement.wavelengths_nm, [], Reported(num_stages)
     with ExitStack() as stack:
         stages = None
         if args.save_stages:
             stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=protected))
         for result in _with_progress(_restored(decoder, measurement, args), num_stages):
             results.append(result.without_images())
+            if args.report is not None:
+                reported.keep(result)
             if stages is not None:
                 stages.add_stage(result.index, result.image)
-        attributes = _cube_attributes(named_as_asked(decoder, args), path.name, measurement, result)
+        attributes = _cube_attributes(asked_of(args, decoder, num_stages).title, path.name, measurement, result)
         if stages is not None:
             stages.finish(result.image, attributes=attributes)
         else:
             write_cube(output, result.image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=protected)
     shape = result.image.shape
+    if args.report is not None:
+        reported.write(args, context, (table, options, measurement), decoder, results, output, protected=protected)
     tell(f"{output}: {' x '.join(map(str, (*shape[1:], shape[0])))}, relative residual {result.residual:.3g}")
     return {"input": str(path), **_report(decoder, args, results, output, shape)}
 
@@ -437,6 +443,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument(
         "--reference", type=file_and_key, metavar="FILE[::KEY]", help="the true scene: every stage is scored"
+    )
+    sub.add_argument(
+        "--report", type=one(Path), metavar="FILE.html", help="write a page with pictures, figures, settings and hashes"
     )
     sub.add_argument("--save-stages", action="store_true", help="keep the initial estimate and every stage (HDF5)")
     add_geometry(sub)

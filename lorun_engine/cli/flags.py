@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..decoding.asked import Asked
 from ..decoding.execution import PATHS, PRECISIONS, why_not_compiled
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, open_companion
@@ -245,16 +246,28 @@ def as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:
     )
 
 
-def named_as_asked(decoder: Decoder, args: argparse.Namespace) -> str:
-    """Its name with the strength of the set and the stages without adapters, as a result says what made it."""
-    words = decoder.name
-    if args.adapter_scale not in (None, 1):
-        words += f" at {100 * args.adapter_scale:g} %"
-    if args.ablate_stage:
-        *first, last = (str(stage) for stage in sorted(set(args.ablate_stage)))
-        stages = f"stages {', '.join(first)} and {last}" if first else f"stage {last}"
-        words += f" without the adapters of {stages}"
-    return words
+def asked_of(args: argparse.Namespace, decoder: Decoder, num_stages: int) -> Asked:
+    """The decode that the flags ask for."""
+    from ..library.model import Model
+
+    is_network = isinstance(decoder, Model)
+    return Asked(
+        decoder.name,
+        num_stages,
+        args.device,
+        args.threads,
+        (args.precision or PRECISIONS[0]) if is_network else None,
+        (args.path or PATHS[0]) if is_network else None,
+        1.0 if args.adapter_scale is None else args.adapter_scale,
+        tuple(args.ablate_stage),
+    )
+
+
+def resources_of(context: Context) -> Path:
+    """The program's own files; a sentence where they are not there."""
+    if context.resources is None:
+        raise FileError("The program's own files were not found. Reinstall LoRun.")
+    return context.resources
 
 
 def files_in(folder: Path) -> Sequence[Path]:

@@ -14,6 +14,8 @@ from scipy.ndimage import correlate1d, uniform_filter
 from ..errors import GeometryError, by
 from ..task import TASKS
 
+TITLES = {"psnr": "PSNR", "ssim": "SSIM", "sam": "SAM", "ergas": "ERGAS"}  # of the figures
+UNITS = {"psnr": "dB", "sam": "°"}
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5  # Wang et al., IEEE TIP 2004: an 11 x 11 Gaussian window
 
 

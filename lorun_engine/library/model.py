@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .. import __version__
-from ..decoder import Decoder, Stage
+from ..decoder import CITATION, Decoder, Stage
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import LorunError, ModelError
 from ..instrument import RANGE_SLACK_NM
@@ -51,6 +51,7 @@ class Model:
     card: Mapping[str, Any] = field(default_factory=dict)
     view: DenoiserView | None = None
     notes: tuple[str, ...] = ()
+    citation: ClassVar[str] = CITATION
 
     @property
     def num_stages(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,10 @@ class GapTv:
     num_stages: int = 60
     name: str = "gap-tv"
     task: str = "cassi"
+    citation: ClassVar[str] = (
+        "X. Yuan, “Generalized alternating projection based total variation minimization for compressive sensing,” "
+        "in Proc. IEEE Int. Conf. on Image Processing, 2016."
+    )
 
     def fitted(self, measurement: Measurement) -> GapTv:
         """Itself: GAP-TV treats every band alike."""

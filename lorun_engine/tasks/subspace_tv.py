@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -67,6 +67,10 @@ class SubspaceTv:
     components: Tensor | None = field(default=None, compare=False)
     name: str = "subspace-tv"
     task: str = "cassi"
+    citation: ClassVar[str] = (
+        "A. Chambolle and T. Pock, “A first-order primal-dual algorithm for convex problems with applications to "
+        "imaging,” J. Math. Imaging Vis. 40, 2011 (the iteration)."
+    )
 
     def fitted(self, measurement: Measurement) -> SubspaceTv:
         """This decoder with the components of measured spectra at the measurement's bands."""

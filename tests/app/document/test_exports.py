@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from app.document.exports import command_line, restore_command
+from app.document.exports import restore_command
 from lorun_engine import cli
 from lorun_engine.errors import LorunError
+from lorun_engine.io.commands import command_line
 
 
 def _decoded(qtbot, parts, paths, **corrections):

@@ -1,0 +1,36 @@
+"""Numbers as people read them: three significant digits, with their unit."""
+
+from __future__ import annotations
+
+import math
+
+
+def plural(count: int, noun: str) -> str:
+    """As "1 stage" or "60 stages"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; an empty text for None."""
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return "not finite"
+    magnitude = abs(value)
+    if magnitude >= 1e5 or 0 < magnitude < 1e-3:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    decimals = 2 if magnitude < 1e-12 else max(0, 2 - math.floor(math.log10(magnitude)))
+    return f"{value:.{decimals}f}"
+
+
+def duration(seconds: float) -> str:
+    """As "0.42 s", "41 s", "1 min 20 s" or "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
