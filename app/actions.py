@@ -123,7 +123,7 @@ class Entry:
         return self.menu == "View" or self.name in PLACES
 
 
-PLACES = (*(f"draw_{shape}" for shape in SHAPES), "next_region", "remove_region")
+PLACES = (*(f"draw_{shape}" for shape in SHAPES), "next_region", "remove_region", "copy_picture")
 
 # task -> what opens its sample
 SAMPLE_ENTRIES: Mapping[str, Entry] = {
@@ -171,7 +171,16 @@ ENTRIES: tuple[Entry, ...] = (
         lambda parts: _can_export(parts) and _has_regions(parts),
         "Write what was measured in all points and regions",
     ),
-    Entry("export_picture", "File", "Export picture…", "", _can_export, "Write the chosen stage as PNG"),
+    Entry("export_stages", "File", "Export all stages…", "", _can_export, "Write the start and all stages to one file"),
+    Entry("export_picture", "File", "Export picture…", "", _can_export, "Write what is shown, at full size"),
+    Entry(
+        "export_report",
+        "File",
+        "Export report…",
+        "Ctrl+Shift+P",
+        _can_export,
+        "Write pictures, figures, settings and hashes to one page",
+    ),
     Entry("open_library", "File", "Open spectral library…", "", _is_cube, "Compare spectra with those of a library"),
     Entry("", "File", ""),
     Entry("quit", "File", "Quit", "Ctrl+Q"),
@@ -180,6 +189,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "Edit", ""),
     Entry("roles", "Edit", "Roles and geometry…", "Ctrl+G", _has_files, "See and correct what was understood"),
     Entry("copy_command", "Edit", "Copy as command", "Ctrl+Shift+C", _is_open, "The lorun line that does this decode"),
+    Entry("copy_script", "Edit", "Copy as Python", "", _is_open, "The Python script that does this decode"),
+    Entry("copy_picture", "Edit", "Copy picture", "Ctrl+C", _is_open, "What is shown, at full size"),
     Entry("", "Edit", ""),
     Entry("draw_point", "Edit", "Draw points", "P", _is_open, "Every click on a picture keeps a point"),
     Entry("draw_rectangle", "Edit", "Draw a rectangle", "R", _is_open, "Drag over a picture; Enter takes its middle"),

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 
 from .document.checking import Checking
 from .document.comparing import Comparing
+from .document.decode_report import DecodeReport
 from .document.decoders import Decoders, LibraryDecoders
 from .document.exports import Exports
 from .document.lanes import Lanes
@@ -49,10 +50,11 @@ class Parts(QObject):
         self.setup = Setup(decoders or LibraryDecoders(library), self.lanes, self)
         self.session = Session(self.lanes, self.memory, self.setup, self)
         self.looking = Looking(self.session)
-        self.exports = Exports(self.session)
+        self.exports = Exports(self.session, library)
         self.regions = Regions(self.session, self.exports)
         self.ruler = BandRuler(self.looking)
         self.checking = Checking(self.session)
+        self.report = DecodeReport(self.session, self.exports, self.regions, self.checking)
         self.what_if = WhatIf(self.session, self.exports)
         self.shelf = Shelf(self.session)
         self.comparing = Comparing(self.session, self.shelf)
@@ -89,5 +91,6 @@ class Parts(QObject):
         has_ended = self.lanes.stop(timeout_s=timeout_s)
         self.session.close()
         self.shelf.clear()
+        self.exports.close()
         self.what_if.close()  # nothing is left on the disk, whoever may still be writing
         return has_ended

@@ -36,7 +36,6 @@ from PySide6.QtWidgets import (
 )
 
 from lorun_engine import __version__
-from lorun_engine.errors import LorunError
 from lorun_engine.io import discard_unfinished
 from lorun_engine.library.sets import LibrarySet
 
@@ -68,6 +67,7 @@ from .panels.model import ModelCard
 from .panels.problem import ProblemBar
 from .panels.recent import RecentCard, title
 from .panels.roles import RolesPage
+from .panels.saving import SavingCard
 from .panels.shortcuts import ShortcutsOverlay
 from .panels.status import StatusBar
 from .panels.training_card import TrainingCard
@@ -122,6 +122,8 @@ class MainWindow(QMainWindow):
         self.recent_card = RecentCard(parts)
         self.problem_bar = ProblemBar()
         self.centre = CentreView(parts)
+        self.export_dialogs = ExportDialogs(parts, self, self.centre.drawn)
+        self.saving_card = SavingCard(parts, self.export_dialogs)
         self.spectrum = SpectrumView(parts)
         self.convergence = ConvergenceView(parts)
         self.side_tabs = SideTabs(parts, spectrum=self.spectrum, convergence=self.convergence)
@@ -134,7 +136,6 @@ class MainWindow(QMainWindow):
         self.setStatusBar(StatusBar(parts))
         self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
-        self.export_dialogs = ExportDialogs(parts, self)
         self._lay_out()
 
         self.actions_ = Actions(parts, self._verbs(), self)
@@ -151,6 +152,7 @@ class MainWindow(QMainWindow):
             self.model_card,
             self.decode_card,
             self.check_card,
+            self.saving_card,
             self.training_card,
             self.recent_card,
             width=theme.LEFT_WIDTH,
@@ -176,17 +178,12 @@ class MainWindow(QMainWindow):
             **verbs_of(self.parts),
             "open": self.ask_open,
             "add": self.ask_add,
-            "export": self.export_dialogs.ask_cube,
-            "export_stage": self.export_dialogs.ask_stage,
-            "export_spectra": self.export_dialogs.ask_spectra,
-            "export_picture": self.export_dialogs.ask_picture,
-            "export_regions": self.export_dialogs.ask_regions,
+            **self.export_dialogs.verbs(),
             "open_library": self.ask_open_library,
             "quit": self.close,
             "undo": self.corrections.createUndoAction(self, "Undo"),
             "redo": self.corrections.createRedoAction(self, "Redo"),
             "roles": self.show_roles,
-            "copy_command": self.copy_command,
             "blink": self.centre.blink,
             "blink_on": self.centre.blink_by_itself,
             "play": self.centre.play,
@@ -239,6 +236,7 @@ class MainWindow(QMainWindow):
         parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
         parts.exports.announced.connect(self.statusBar().showMessage)
         parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
+        self.export_dialogs.copied.connect(lambda sentence: self.statusBar().showMessage(sentence, 5000))
         parts.lanes.idle.connect(self._close_if_waiting)
         parts.training.child_ended.connect(self._close_if_waiting)
         self.model_card.adapt_requested.connect(self.show_training)
@@ -307,7 +305,7 @@ class MainWindow(QMainWindow):
             self.session.relocate_recent(job, folder)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_paths(event.mimeData()):
+        if event.source() is None and _dropped_paths(event.mimeData()):  # and not dragged out of this window
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
@@ -433,16 +431,6 @@ class MainWindow(QMainWindow):
         if path := ask_open_library(self, folder_of(self.parts)):
             self.side_tabs.show_card("Library")
             self.parts.spectral_library.open(path)
-
-    def copy_command(self) -> None:
-        """Puts the command that does this decode on the clipboard."""
-        try:
-            command = self.parts.exports.command()
-        except LorunError as error:
-            self.problem_bar.show_problem(Problem(str(error)))
-            return
-        QGuiApplication.clipboard().setText(command)
-        self.statusBar().showMessage("The command is on the clipboard", 5000)
 
     # ---- help ----------------------------------------------------------------------------------------------------
 

@@ -386,12 +386,14 @@ def _decode_all(
     decoders: Decoders, plans: Mapping[Choice, Recipe], measurement: Measurement, decodes: list[_Decode]
 ) -> Iterator[tuple[int, int]]:
     """Adds what became of every decode and yields (stage, number of stages) after each stage."""
+    from lorun_engine.decoding.report import made_by
     from lorun_engine.decoding.restore import restore
 
     for choice, recipe in plans.items():
         started, stages = time.perf_counter(), StageStore()
         try:
             decoder = as_asked(decoders.open(choice), precision=recipe.precision)
+            stages.made_by = made_by(decoder.fitted(measurement))
             for result in restore(
                 decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
             ):

@@ -1,27 +1,30 @@
-"""What leaves the window: cubes, curves as CSV, pictures as PNG, and the command that does a decode again."""
+"""What leaves the window: cubes, stages, curves as CSV, pictures, and the command or script that decodes again."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import FileError
-from lorun_engine.io import RoleTable, replacing, write_cube, write_spectra_csv, write_table
+from lorun_engine.io import RoleTable, cube_file, write_cube, write_spectra_csv, write_table
 from lorun_engine.io.commands import command_line, measured_row
 
 from .. import render
-from ..kinds import Stretch
+from .drawn import PICTURE_SUFFIXES, Drawn, write_picture
 from .recipe import Recipe
 from .session import Session
 
-PICTURE_SUFFIXES = {"PNG": ".png"}
 TABLE_SUFFIXES = {"CSV": ".csv"}
 MEASUREMENT_SUFFIXES = {"HDF5": ".h5", "HDF5 by its long name": ".hdf5"}
+STAGES_SUFFIXES = {"HDF5": ".h5"}
 CUBE_SUFFIXES = {"HDF5": ".h5", "MATLAB": ".mat", "TIFF": ".tif", "ENVI": ".hdr", "NumPy": ".npy"}
 
 
@@ -31,29 +34,38 @@ class Exports(QObject):
     announced = Signal(str)  # what is to be written, in words
     exported = Signal(str)  # the path
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, library: Sequence[Path] = ()) -> None:
+        """`library` are the folders with adapter sets that a script names."""
         super().__init__(session)
-        self._session = session
+        self._session, self._library = session, tuple(library)
+        self._dragged: TemporaryDirectory[str] | None = None
 
     def export_cube(self, path: Path | str, *, stage: int | None = None) -> None:
         """Writes the newest stage, or `stage`, as a cube; the format follows from the suffix."""
         session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
         if recipe is None or measurement is None or not len(session.stages):
             return
-        row = session.stages.row(len(session.stages) - 1 if stage is None else stage)
-        attributes = {
-            "adapter": recipe.title,
-            "source": session.name if measurement.path is None else measurement.path.name,
-            "intensity_scale": row.input_scale,
-            "dark_level": measurement.dark_level,
-        }
-        image, wavelengths_nm, inputs = session.stages.image(row.index), measurement.wavelengths_nm, recipe.paths
+        index = len(session.stages) - 1 if stage is None else stage
+        attributes = self._attributes(index)
+        image, wavelengths_nm, inputs = session.stages.image(index), measurement.wavelengths_nm, recipe.paths
         self.write(
             Path(path),
             lambda target: write_cube(
                 target, image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs
             ),
         )
+
+    def _attributes(self, index: int) -> dict[str, Any]:
+        """What the file of a cube says of it."""
+        session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
+        if recipe is None or measurement is None:
+            return {}
+        return {
+            "adapter": recipe.title,
+            "source": session.name if measurement.path is None else measurement.path.name,
+            "intensity_scale": session.stages.row(index).input_scale,
+            "dark_level": measurement.dark_level,
+        }
 
     def export_spectra(self, path: Path | str, *, side: int = 1) -> None:
         """Writes the spectra at the pinned pixel, means over `side` x `side` pixels, as CSV: one column per stage.
@@ -71,7 +83,9 @@ class Exports(QObject):
             columns["reference"] = partial(np.asarray, measurement.reference)
         work: Callable[[Path], None]
         if session.kind.is_photograph:
-            work = partial(write_profiles, images=columns, row=pixel[0], side=side, protected=recipe.paths)
+            work = partial(
+                write_profiles, images=columns, row=pixel[0], side=side, decoder=recipe.title, protected=recipe.paths
+            )
         else:
             work = partial(
                 write_spectra,
@@ -79,27 +93,33 @@ class Exports(QObject):
                 pixel=pixel,
                 side=side,
                 wavelengths_nm=measurement.wavelengths_nm,
+                decoder=recipe.title,
                 protected=recipe.paths,
             )
         self.write(Path(path), work, suffixes=TABLE_SUFFIXES)
 
-    def export_picture(self, path: Path | str) -> None:
-        """Writes the chosen stage as a picture in its colours, with the stretch of the display."""
-        session, selection = self._session, self._session.selection
-        recipe, measurement = session.recipe, session.measurement
+    def export_stages(self, path: Path | str) -> None:
+        """Writes the initial estimate and all stages into one HDF5 file, the newest as its cube."""
+        session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
         if recipe is None or measurement is None or not len(session.stages):
             return
-        image = session.stages.image(selection.stage)
         work = partial(
-            write_picture,
-            image=image,
+            write_stages,
+            image=session.stages.image,
+            num_images=len(session.stages),
             wavelengths_nm=measurement.wavelengths_nm,
-            is_photograph=session.kind.is_photograph,
-            composite=selection.composite,
-            levels_from=session.stages.image(len(session.stages) - 1) if selection.shared_stretch else image,
-            stretch=selection.stretch,
+            attributes=self._attributes(len(session.stages) - 1),
             protected=recipe.paths,
         )
+        self.write(Path(path), work)
+
+    def export_picture(self, path: Path | str, drawn: Drawn, *, has_caption: bool = False) -> None:
+        """Writes a picture that is shown, at full size, with its caption and bars or without."""
+        session, recipe = self._session, self._session.recipe
+        if recipe is None:
+            return
+        drawn = drawn.captioned(f"{session.name}  ·  {recipe.title}")
+        work = partial(write_picture, drawn=drawn, has_caption=has_caption, protected=recipe.paths)
         self.write(Path(path), work, suffixes=PICTURE_SUFFIXES)
 
     def command(self) -> str | None:
@@ -109,6 +129,31 @@ class Exports(QObject):
             return None
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
         return restore_command(recipe, table)
+
+    def script(self) -> str | None:
+        """The Python script that does the decode again; None while nothing is open."""
+        session, table, choice = self._session, self._session.role_table, self._session.setup.choice
+        if session.measurement is None or table is None or choice is None:
+            return None
+        recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
+        output = output_name(recipe, table)
+        return recipe.asked.script(recipe.paths, recipe.options, table, library=self._library, output=output)
+
+    def temporary_picture(self, drawn: Drawn) -> Path:
+        """A PNG of a picture that is dragged elsewhere; it goes with the window."""
+        words = re.sub(r"[^\w.-]+", "_", drawn.title, flags=re.ASCII).strip("_")
+        name = f"{Path(self._session.name).stem}_{words}.png"
+        if self._dragged is None:
+            self._dragged = TemporaryDirectory(prefix="lorun-dragged-")
+        path = Path(self._dragged.name) / name
+        write_picture(path, drawn, has_caption=False, protected=())
+        return path
+
+    def close(self) -> None:
+        """Leaves nothing on the disk that was not asked for."""
+        if self._dragged is not None:
+            self._dragged.cleanup()
+            self._dragged = None
 
     def write(self, path: Path, write: Callable[[Path], None], *, suffixes: Mapping[str, str] | None = None) -> None:
         """Lets `write` make a file in a worker, and says so.
@@ -144,6 +189,7 @@ def write_spectra(
     pixel: tuple[int, int],
     side: int,
     wavelengths_nm: np.ndarray | None,
+    decoder: str,
     protected: Sequence[Path],
 ) -> None:
     """Writes the spectrum of every cube (C, H, W) at `pixel` (y, x), the mean over `side` x `side` pixels around it.
@@ -152,7 +198,9 @@ def write_spectra(
     """
     y, x = pixel
     place = f"x {x} y {y}" if side == 1 else f"x {x} y {y}, mean of {side} x {side}"
-    spectra = {f"{name} ({place})": render.mean_spectrum(cube(), pixel, side).tolist() for name, cube in cubes.items()}
+    spectra = {
+        _title(name, place, decoder): render.mean_spectrum(cube(), pixel, side).tolist() for name, cube in cubes.items()
+    }
     write_spectra_csv(path, wavelengths_nm, spectra, protected=protected)
 
 
@@ -162,6 +210,7 @@ def write_profiles(
     *,
     row: int,
     side: int,
+    decoder: str,
     protected: Sequence[Path],
 ) -> None:
     """Writes the values along a row of every image (C, H, W), the mean over channels and `side` rows around it.
@@ -170,36 +219,38 @@ def write_profiles(
     """
     place = f"y {row}" if side == 1 else f"y {row}, mean of {side} rows"
     profiles = [render.line_profile(image(), row, side) for image in images.values()]
-    titles = ["column_px", *(f"{name} ({place})" for name in images)]
+    titles = ["column_px", *(_title(name, place, decoder) for name in images)]
     rows = ([column, *map(float, values)] for column, values in enumerate(zip(*profiles, strict=True)))
     write_table(path, titles, rows, protected=protected)
 
 
-def write_picture(
+def _title(name: str, place: str, decoder: str) -> str:
+    """As "stage_3 of gap-tv (x 4 y 3)"; the reference was decoded by nobody."""
+    return f"{name} ({place})" if name == "reference" else f"{name} of {decoder} ({place})"
+
+
+def write_stages(
     path: Path,
-    image: np.ndarray,
+    image: Callable[[int], np.ndarray],
     *,
+    num_images: int,
     wavelengths_nm: np.ndarray | None,
-    is_photograph: bool,
-    composite: tuple[int, int, int] | None,
-    levels_from: np.ndarray,
-    stretch: Stretch,
+    attributes: Mapping[str, Any],
     protected: Sequence[Path],
 ) -> None:
-    """Writes (C, H, W) as the picture that the panes show, the percentiles taken of `levels_from`."""
-    from PIL import Image
-
-    if is_photograph:
-        picture = render.photograph_bytes(image, render.levels_of(levels_from, stretch))
-    else:
-        weights = render.colour_weights(wavelengths_nm, len(image), composite=composite)
-        levels = render.levels_of(render.linear_colour(levels_from, weights), stretch)
-        picture = render.colour_bytes(render.linear_colour(image, weights), levels)
-    with replacing(path, protected=protected) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+    """Writes the initial estimate and the stages behind it, each (C, H, W), into one file."""
+    with cube_file(path, wavelengths_nm=wavelengths_nm, protected=protected) as file:
+        for index in range(num_images):
+            file.add_stage(index, image(index))
+        file.finish(image(num_images - 1), attributes=attributes)
 
 
 def restore_command(recipe: Recipe, table: RoleTable, *, platform: str = sys.platform) -> str:
     """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device."""
-    output = f"{measured_row(table).found.path.stem}_{recipe.file_word}.h5"
-    return command_line(recipe.asked.command(recipe.options, table, output=output), platform=platform)
+    words = recipe.asked.command(recipe.options, table, output=output_name(recipe, table))
+    return command_line(words, platform=platform)
+
+
+def output_name(recipe: Recipe, table: RoleTable) -> str:
+    """As "scene3_gap-tv.h5"."""
+    return f"{measured_row(table).found.path.stem}_{recipe.file_word}.h5"

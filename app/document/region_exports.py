@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,14 @@ from lorun_engine.io.spectra import write_library
 
 from .. import render
 from .region import Region
+
+
+def where(region: Region, *, side: int) -> str:
+    """As "x 4 y 3", or the first and the last pixel of the box around it; points may be means."""
+    (y0, x0, y1, x1), is_point = region.bounds, region.shape == "point"
+    if is_point:
+        return f"x {x0:g} y {y0:g}" + (f" mean of {side} x {side}" if side > 1 else "")
+    return f"x {x0:g} to {x1 - 1:g} y {y0:g} to {y1 - 1:g}"
 
 
 def score_box(image: np.ndarray, reference: np.ndarray, *, task: str) -> dict[str, float]:
@@ -27,12 +35,14 @@ def write_curves(
     *,
     regions: tuple[Region, ...],
     side: int,
+    of: Mapping[str, str],
     wavelengths_nm: np.ndarray | None,
     protected: Sequence[Path],
 ) -> None:
     """Writes the mean of every region in every image, with deviation and count as CSV, or as an ENVI library.
 
-    `images` are by what follows the region's name; points are means over `side` x `side` pixels.
+    `images` are by what follows the region's name, and `of` says what they are; points are means over `side` x `side`
+    pixels.
     """
     means: dict[str, list[float]] = {}
     columns: dict[str, list[float]] = {}
@@ -40,7 +50,7 @@ def write_curves(
         for end, image in images.items():
             (rows, bands_columns), is_inside = region.pixels(image.shape[1:], side=side)
             mean, std, num_pixels = render.statistics(image[:, rows, bands_columns], is_inside)
-            name = f"{region.number} {region.shape}{end}"
+            name = f"{region.number} {region.shape}{end} ({where(region, side=side)}){of[end]}"
             means[name] = columns[f"{name} mean"] = mean.tolist()
             columns[f"{name} std"] = std.tolist()
             columns[f"{name} n"] = len(mean) * [float(num_pixels)]

@@ -261,6 +261,7 @@ class Regions(QObject):
                 images={end: image for end, pane in panes.items() if (image := self._image(pane)) is not None},
                 regions=self.all,
                 side=self.side,
+                of={"": f" in stage {stage} of {recipe.title}", " reference": ""},
                 wavelengths_nm=measurement.wavelengths_nm,
                 protected=recipe.paths,
             )

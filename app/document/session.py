@@ -511,12 +511,14 @@ def _decode(
     keep_denoiser_input: bool,
 ) -> Iterator[int]:
     """Decodes into `stages` and yields the index of every stage."""
+    from lorun_engine.decoding.report import made_by
     from lorun_engine.decoding.restore import restore
 
     adapting = recipe.adapting
     decoder = as_asked(
         decoders.open(choice), scale=adapting.scale, ablated=adapting.ablated, precision=recipe.precision
     )
+    stages.made_by = made_by(decoder.fitted(measurement))
     for result in restore(
         decoder,
         measurement,

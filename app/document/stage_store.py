@@ -15,6 +15,7 @@ import numpy as np
 from lorun_engine.errors import FileError
 
 if TYPE_CHECKING:
+    from lorun_engine.decoding.report import MadeBy
     from lorun_engine.decoding.restore import StageResult
 
 LIMIT_BYTES = 768 << 20
@@ -32,6 +33,7 @@ class StageStore:
         self._lock = threading.Lock()
         self._is_closed = False
         self._spill: _Spill | None = None
+        self.made_by: MadeBy | None = None  # what is known of the decoder, once it was opened
         self._reset()
 
     def __len__(self) -> int:

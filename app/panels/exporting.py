@@ -1,16 +1,23 @@
-"""The dialogs that ask where something is to be written, with a name that says what it is."""
+"""What leaves the window by a dialog that asks for a file, with a name that says what it is, or by the clipboard."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
+from lorun_engine.errors import LorunError
+
 from ..assembly import Parts
-from ..document.exports import CUBE_SUFFIXES, PICTURE_SUFFIXES, TABLE_SUFFIXES
+from ..document.decode_report import REPORT_SUFFIXES
+from ..document.drawn import PICTURE_SUFFIXES, Drawn
+from ..document.exports import CUBE_SUFFIXES, STAGES_SUFFIXES, TABLE_SUFFIXES
 from ..document.regions import REGION_SUFFIXES
-from .files import ask_save_file
+from ..problems import Problem
+from .files import ask_picture_file, ask_save_file
 
 
 def folder_of(parts: Parts) -> Path | None:
@@ -22,11 +29,28 @@ def folder_of(parts: Parts) -> Path | None:
 
 
 class ExportDialogs(QObject):
-    """Each asks for a file and has it written."""
+    """Each verb asks for a file and has it written, or puts something on the clipboard; `drawn` gives what is shown."""
 
-    def __init__(self, parts: Parts, window: QWidget) -> None:
+    copied = Signal(str)  # what is on the clipboard now, in a sentence
+
+    def __init__(self, parts: Parts, window: QWidget, drawn: Callable[[], Drawn | None]) -> None:
         super().__init__(window)
-        self._parts, self._window = parts, window
+        self._parts, self._window, self._drawn = parts, window, drawn
+
+    def verbs(self) -> dict[str, Callable[[], None]]:
+        """By the names of the actions."""
+        return {
+            "export": self.ask_cube,
+            "export_stage": self.ask_stage,
+            "export_stages": self.ask_stages,
+            "export_spectra": self.ask_spectra,
+            "export_regions": self.ask_regions,
+            "export_picture": self.ask_picture,
+            "export_report": self.ask_report,
+            "copy_command": self.copy_command,
+            "copy_script": self.copy_script,
+            "copy_picture": self.copy_picture,
+        }
 
     def ask_cube(self) -> None:
         """The newest stage as a cube."""
@@ -38,6 +62,11 @@ class ExportDialogs(QObject):
         stage = self._parts.session.selection.stage
         if path := self._ask(f"Export stage {stage} as a cube", f"_stage{stage}.h5", CUBE_SUFFIXES):
             self._parts.exports.export_cube(path, stage=stage)
+
+    def ask_stages(self) -> None:
+        """All stages in one file."""
+        if path := self._ask("Export all stages", "_stages.h5", STAGES_SUFFIXES):
+            self._parts.exports.export_stages(path)
 
     def ask_spectra(self) -> None:
         """The curves at the pinned pixel."""
@@ -53,11 +82,50 @@ class ExportDialogs(QObject):
             self._parts.regions.export(path)
 
     def ask_picture(self) -> None:
-        """The chosen stage as a picture in its colours."""
-        if path := self._ask("Export picture", f"_stage{self._parts.session.selection.stage}.png", PICTURE_SUFFIXES):
-            self._parts.exports.export_picture(path)
+        """What is shown, at full size."""
+        session, drawn = self._parts.session, self._drawn()
+        if drawn is None:
+            return
+        shown = {"colour": "", "band": f"_band{session.selection.band + 1}"}
+        shown = shown.get(session.selection.mode, f"_{session.selection.mode}")
+        suggested = self._suggested(f"_stage{session.selection.stage}{shown}.png")
+        if chosen := ask_picture_file(self._window, "Export picture", suggested, PICTURE_SUFFIXES):
+            path, has_caption = chosen
+            self._parts.exports.export_picture(path, drawn, has_caption=has_caption)
+
+    def ask_report(self) -> None:
+        """Everything about the decode on one page."""
+        if path := self._ask("Export report", "_report.html", REPORT_SUFFIXES):
+            self._parts.report.export(path)
+
+    def copy_command(self) -> None:
+        """The command that does this decode."""
+        self._copy(self._parts.exports.command, "The command is on the clipboard")
+
+    def copy_script(self) -> None:
+        """The Python script that does this decode."""
+        self._copy(self._parts.exports.script, "The script is on the clipboard")
+
+    def copy_picture(self) -> None:
+        """What is shown, at full size."""
+        if (drawn := self._drawn()) is not None:
+            QGuiApplication.clipboard().setImage(drawn.image)
+            self.copied.emit(f"The picture is on the clipboard: {drawn.title}")
+
+    def _copy(self, words: Callable[[], str | None], sentence: str) -> None:
+        try:
+            text = words()
+        except LorunError as error:
+            self._parts.lanes.problem_raised.emit(Problem(str(error)))
+            return
+        QGuiApplication.clipboard().setText(text or "")
+        self.copied.emit(sentence)
 
     def _ask(self, heading: str, ending: str, suffixes: dict[str, str]) -> Path | None:
+        return ask_save_file(self._window, heading, self._suggested(ending), suffixes)
+
+    def _suggested(self, ending: str) -> Path:
+        """A name that says of what and by which decoder."""
         session = self._parts.session
         name = f"{session.paths[0].stem}_{session.recipe.file_word}{ending}"
-        return ask_save_file(self._window, heading, (folder_of(self._parts) or Path.home()) / name, suffixes)
+        return (folder_of(self._parts) or Path.home()) / name

@@ -16,6 +16,8 @@ _READABLE = (
     "(*.mat *.h5 *.hdf5 *.npy *.npz *.tif *.tiff *.png *.jpg *.jpeg *.bmp *.hdr)"
 )
 
+CAPTIONED = " with caption and bars"
+
 
 def ask_open_files(parent: QWidget, heading: str, folder: Path | None) -> list[Path]:
     """The files that the user chose; none when cancelled."""
@@ -25,6 +27,21 @@ def ask_open_files(parent: QWidget, heading: str, folder: Path | None) -> list[P
 
 def ask_save_file(parent: QWidget, heading: str, suggested: Path, formats: Mapping[str, str]) -> Path | None:
     """The file to write, with a suffix of `formats` (title to suffix); the dialog confirms overwriting."""
+    chosen = _asked(parent, heading, suggested, formats)
+    return None if chosen is None else chosen[0]
+
+
+def ask_picture_file(
+    parent: QWidget, heading: str, suggested: Path, formats: Mapping[str, str]
+) -> tuple[Path, bool] | None:
+    """The file to write a picture to, and whether it is to have its caption: every format is offered with one too."""
+    captioned = {f"{title}{CAPTIONED}": suffix for title, suffix in formats.items()}
+    chosen = _asked(parent, heading, suggested, {**formats, **captioned})
+    return None if chosen is None else (chosen[0], CAPTIONED in chosen[1])
+
+
+def _asked(parent: QWidget, heading: str, suggested: Path, formats: Mapping[str, str]) -> tuple[Path, str] | None:
+    """The file and the words of the format that was chosen; its suffix counts where another one was typed."""
     dialog = QFileDialog(parent, heading)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     suffixes = {f"{title} (*{suffix})": suffix for title, suffix in formats.items()}
@@ -33,7 +50,7 @@ def ask_save_file(parent: QWidget, heading: str, suggested: Path, formats: Mappi
     dialog.selectFile(suggested.name)
     dialog.setDefaultSuffix(suggested.suffix)
     dialog.filterSelected.connect(lambda name: dialog.setDefaultSuffix(suffixes[name]))
-    return Path(dialog.selectedFiles()[0]) if dialog.exec() else None
+    return (Path(dialog.selectedFiles()[0]), dialog.selectedNameFilter()) if dialog.exec() else None
 
 
 def ask_adapter_files(parent: QWidget) -> list[Path]:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..assembly import Parts
+from ..document.drawn import Drawn
 from ..document.selection import MODES
 from ..widgets.theme import GRID
 from .compare import CompareView
@@ -26,8 +27,9 @@ from .exposure import ExposureButton
 from .grid import PaneGrid
 from .montage import Montage
 from .pictures import LOOKS, Pictures
-from .residual import ResidualView
+from .residual import ResidualView, drawn_residual
 from .shelf import ShelfView
+from .showing import drawn_montage, drawn_pane, drawn_split
 from .stepping import SteppingCard
 
 SHORT_BELOW = 690  # px of width: the words of buttons are short
@@ -136,6 +138,22 @@ class CentreView(QWidget):
         self._refresh_notice()
         self.stepping.setVisible(is_decoded)
         self.stepping.refresh()
+
+    def drawn(self) -> Drawn | None:
+        """What is shown, at full size: the chosen stage, all its bands, its residual, or the comparison."""
+        selection, pane = self._session.selection, self.compare.pane
+        if self._shown.currentWidget() is self.montage:
+            return drawn_montage(self.pictures, selection.stage)
+        if self._shown.currentWidget() is self.residual:
+            return drawn_residual(self._parts)
+        if self._shown.currentWidget() is self.compare:
+            shown, target = pane.shows(), pane.target
+            if isinstance(shown, tuple):
+                share = (pane.line_x - target.x()) / max(target.width(), 1)
+                return drawn_split(self.pictures, shown, min(max(share, 0.0), 1.0))
+        else:
+            shown = self.grid.chosen_content
+        return None if shown is None else drawn_pane(self.pictures, self.grid.maps, shown)
 
     def blink(self) -> None:
         """Shows the other side, comparing if nothing is compared yet."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -19,10 +19,12 @@ from ..quantities import duration, number, plural, size
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Recolours, tokens
+from .dragging import make_draggable, picture_mime
 from .maps import Change, Maps, paint_bar, paint_legend
 from .panes import ViewHub
 from .pictures import Pane, Pictures, Seen
 from .regions import RegionTools
+from .showing import drawn_pane
 from .split import SplitPane
 
 FRAME = (54, 20)  # (height, width) in px of a card around its picture
@@ -110,6 +112,18 @@ class PaneGrid(QWidget):
         super().resizeEvent(event)
         self._arrange()
 
+    @property
+    def chosen_content(self) -> Pane | Change | None:
+        """What the pane of the chosen stage shows, or the first one there is."""
+        cards = [card for card in self.cards if not card.isHidden()]
+        chosen = [card for card in cards if card.pane_id == self._session.selection.stage]
+        return next((card.content for card in [*chosen[-1:], *cards]), None)
+
+    def _dragged(self, card: PaneCard) -> QMimeData | None:
+        """The picture of a pane, as it leaves the window."""
+        drawn = drawn_pane(self._pictures, self.maps, card.content)
+        return None if drawn is None else picture_mime(drawn, self._parts.exports)
+
     def _contents(self, pane: int) -> list[Pane | Change]:
         """What stands for a pane in the view that is chosen; the start changed nothing and saw nothing."""
         if self._pictures.size(pane) is None:
@@ -162,7 +176,7 @@ class PaneGrid(QWidget):
 
     def _paint_band_bar(self, content: Pane, bands: tuple[int, int], painter: QPainter, place: QRectF) -> None:
         low, high = self._pictures.levels(content, bands)
-        paint_bar(painter, place, (number(low), number(high)), self._pictures.band_colours())
+        paint_bar(painter, place, (number(low), number(high)), self._pictures.colours_of(content))
 
     def _paint_legend(self, content: Change, painter: QPainter, place: QRectF) -> None:
         ends = self.maps.range(content)
@@ -246,6 +260,7 @@ class PaneGrid(QWidget):
         card.pane.clicked.connect(lambda pixel: self._click(card.pane_id, pixel))
         card.pane.line_moved.connect(self._parts.comparing.move_divider)
         self.tools.attach(card.pane, lambda: card.content)
+        make_draggable(card.title, lambda: self._dragged(card), "Drag the picture out of the window by its name")
         return card
 
     def _toggle_layout(self, pane: int) -> None:

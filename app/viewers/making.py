@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import math
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -60,6 +62,15 @@ class Making(QObject):
             self._wanted[wanted] = make, num_bytes
             self._make_next()
         return None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """In the block everything is made at once, however long it takes: for what leaves the window."""
+        left, self._left = self._left, math.inf
+        try:
+            yield
+        finally:
+            self._left = left
 
     def prepare(self, cache: Cache, key: Hashable, make: Callable[[], T], num_bytes: Callable[[T], int]) -> None:
         """Makes aside, once nothing is wanted, what may be wanted next; of older guesses some are forgotten."""

@@ -181,12 +181,18 @@ class Pictures:
         bands = self._session.selection.bands if self._has_colours(pane) else (0, 0)
         return render.mean_of_bands(self._some(pane), bands)
 
-    def band_colours(self) -> np.ndarray:
-        """(256, 3) uint8: the map from black to white that single bands are shown in."""
-        bands = self._session.selection.bands
-        maps = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}
-        colours = maps[self.look]()
-        return np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1) if colours is None else colours
+    def bands_in(self, pane: Pane) -> tuple[int, int] | None:
+        """The bands whose mean a pane shows, from the first to the last; None where it has the colours of all."""
+        if self._has_colours(pane) and (self._session.selection.in_colour or self.num_bands == 1):
+            return None
+        return self._session.selection.bands if self._has_colours(pane) else (0, 0)
+
+    def colours_of(self, pane: Pane) -> np.ndarray:
+        """(256, 3) uint8: what the numbers of a pane's bands look like from black to white."""
+        look = self.look if self._has_colours(pane) else "grey"
+        if look == "own":
+            return self._own_colour(self._session.selection.bands)
+        return viridis() if look == "viridis" else np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 
     def plane(self, pane: Pane, bands: tuple[int, int]) -> np.ndarray | None:
         """(H, W) of a band, or the mean over several, which may still be in the making."""

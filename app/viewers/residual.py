@@ -13,10 +13,11 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSi
 
 from .. import render
 from ..assembly import Parts
+from ..document.drawn import Drawn
 from ..kinds import RGB
 from ..quantities import number
 from ..widgets import theme
-from ..widgets.colours import NAN_COLOUR, blue_red, mapped
+from ..widgets.colours import NAN_COLOUR, blue_red, mapped, to_image
 from ..widgets.labels import set_look
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import Recolours, tokens
@@ -277,6 +278,19 @@ class _Image(QWidget):
     def clear(self) -> None:
         self.item.clear()
         self.size = None
+
+
+def drawn_residual(parts: Parts) -> Drawn | None:
+    """The residual of the stage that is looked at, as it is shown, with its bar."""
+    result = parts.checking.shown
+    if result is None:
+        return None
+    rest = planes(result.residual, parts.session.kind.measures == "blocks")
+    limit = limit_of(rest)
+    image = to_image(mapped(rest.mean(axis=0), (-limit, limit), blue_red()))
+    ends = (f"−{number(limit)}", f"+{number(limit)}")
+    title = f"Residual y − Φx of {title_of(parts.session.selection.stage).lower()}"
+    return Drawn(image, title, colours=blue_red(), ends=ends, is_scene=False)
 
 
 def planes(image: np.ndarray, is_blocks: bool) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from lorun_engine.io.spectra import spectral_angles
@@ -21,6 +21,7 @@ from ..widgets import theme
 from ..widgets.plots import new_plot, paint_plot, pen
 from ..widgets.theme import GRID, Recolours, tokens
 from .curves import Fan, RegionCurve
+from .dragging import make_draggable, table_mime
 from .grid import Cursor
 from .pictures import title_of
 from .regions import region_colour
@@ -60,6 +61,7 @@ class SpectrumView(Recolours, QWidget):
         self.subject: Subject | None = None
         self.heading = QLabel()
         self.heading.setObjectName("heading")
+        make_draggable(self.heading, self._dragged, "Drag the curves out of the window as a table")
         self.where, self.what, self.beside = _caption(), _caption(), _caption()
         self.box = QComboBox()
         for words, side in BOXES.items():
@@ -145,6 +147,18 @@ class SpectrumView(Recolours, QWidget):
         self._refresh_beside(x, subject)
         self._refresh_words(subject)
         self.subject_changed.emit()
+
+    def _dragged(self) -> QMimeData | None:
+        """The curves of the place that is looked at, as a table: one column for every stage and the reference."""
+        if self.subject is None:
+            return None
+        first = self.plot.getPlotItem().getAxis("bottom").labelText
+        curves = {f"stage {index}": curve for index, curve in enumerate(self.subject.curves)}
+        if self.subject.true is not None:
+            curves["reference"] = self.subject.true
+        lines = [",".join([first, *(f"{name} of {self.subject.title}" for name in curves)])]
+        lines += [",".join(f"{value:.9g}" for value in row) for row in zip(self._axis(), *curves.values(), strict=True)]
+        return table_mime("\n".join(lines) + "\n")
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 

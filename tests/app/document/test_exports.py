@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shlex
 import subprocess
 from dataclasses import replace
@@ -14,6 +15,7 @@ from app.document.exports import restore_command
 from lorun_engine import cli
 from lorun_engine.errors import LorunError
 from lorun_engine.io.commands import command_line
+from lorun_engine.library.cards import read_card
 
 
 def _decoded(qtbot, parts, paths, **corrections):
@@ -48,6 +50,8 @@ def test_the_copied_command_gives_the_windows_cube(qtbot, make_parts, foreign, t
     with h5py.File(tmp_path / words[words.index("-o") + 1]) as file:
         cube = np.moveaxis(file["cube"][()], -1, 0)
     assert np.array_equal(cube, parts.session.stages.image(3))
+    (tmp_path / "again.py").write_text(parts.exports.script())
+    assert np.array_equal(runpy.run_path(str(tmp_path / "again.py"))["cube"], parts.session.stages.image(3))
 
 
 def test_the_command_of_our_own_file_needs_no_mask_file(qtbot, make_parts, snapshot, tmp_path, monkeypatch):
@@ -106,6 +110,8 @@ def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(
             parts.session.open([snapshot])
         assert parts.setup.decoder_name == "tiny" and parts.setup.num_stages == 2
         parts.setup.set_precision(precision)
+        parts.setup.set_percent(60)
+        parts.setup.set_ablated(1, True)
         with qtbot.waitSignal(parts.lanes.idle):
             parts.session.restore()
         assert set(parts.session.stages.row(2).parameters) == {"mu"}
@@ -115,6 +121,10 @@ def test_a_trained_set_decodes_in_the_window_as_on_the_command_line(
         assert cli.main(words[1:], library=[library]) == 0
         with h5py.File(tmp_path / words[words.index("-o") + 1]) as file:
             assert np.array_equal(np.moveaxis(file["cube"][()], -1, 0), parts.session.stages.image(2))
+        (tmp_path / "again.py").write_text(parts.exports.script())
+        assert np.array_equal(runpy.run_path(str(tmp_path / "again.py"))["cube"], parts.session.stages.image(2))
+        made_by, card = parts.session.stages.made_by, read_card(library / "tiny.safetensors")
+        assert dict(made_by.hashes) == {"adapter set": card.hash, "its backbone": card.fields["backbone_hash"]}
     finally:
         assert parts.close(timeout_s=20)
 

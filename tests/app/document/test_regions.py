@@ -297,14 +297,20 @@ def test_all_places_are_exported_at_once_as_a_table_and_as_a_library_that_are_re
         with qtbot.waitSignal(decoded.exports.exported):
             regions.export(tmp_path / name)
         library = read_library(tmp_path / name)
-        assert library.names == ("1 point", "1 point reference", "2 ellipse", "2 ellipse reference")
+        point, ellipse = "(x 4 y 3 mean of 3 x 3)", "(x 2 to 8 y 2 to 9)"
+        assert library.names == (
+            f"1 point {point} in stage 5 of fake",
+            f"1 point reference {point}",
+            f"2 ellipse {ellipse} in stage 5 of fake",
+            f"2 ellipse reference {ellipse}",
+        )
         assert library.wavelengths_nm.tolist() == [450, 500, 560, 640]
         window = decoded.session.measurement.reference[:, 2:5, 3:6]
         np.testing.assert_allclose(library.spectra[1], window.mean(axis=(1, 2)), rtol=1e-6)
         np.testing.assert_allclose(library.spectra[2], 4 * [0.5**5], rtol=1e-6)
     table = rows_of(tmp_path / "places.csv")
-    assert float(table[0]["1 point n"]) == 9
-    np.testing.assert_allclose(float(table[0]["1 point reference std"]), window[0].std(), rtol=1e-5)
+    assert float(table[0][f"1 point {point} in stage 5 of fake n"]) == 9
+    np.testing.assert_allclose(float(table[0][f"1 point reference {point} std"]), window[0].std(), rtol=1e-5)
 
 
 # ---- photographs -------------------------------------------------------------------------------------------------

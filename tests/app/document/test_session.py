@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from PySide6.QtGui import QImage
 
 from app.assembly import Parts
 from app.document import session
+from app.document.drawn import Drawn
 from app.document.selection import MEASUREMENT, REFERENCE, milestones
 from lorun_engine.errors import DeviceError, NumericalError
 
@@ -351,9 +354,9 @@ def test_a_decoder_found_before_the_library_was_listed_can_decode_at_once(qtbot,
 
 @pytest.mark.parametrize("name", ["picture.jpg", "picture"])
 def test_a_picture_of_another_format_is_refused_in_a_sentence(qtbot, decoded, tmp_path, name):
-    problems = []
+    problems, picture = [], QImage(4, 4, QImage.Format.Format_RGB32)
     decoded.lanes.problem_raised.connect(problems.append)
-    _run(qtbot, decoded, decoded.exports.export_picture, tmp_path / name)
+    _run(qtbot, decoded, decoded.exports.export_picture, tmp_path / name, Drawn(picture, "Stage 5"))
     assert "PNG (.png)" in problems[0].sentence and name in problems[0].sentence and not problems[0].is_bug
     assert not (tmp_path / name).exists()
 
@@ -382,8 +385,10 @@ def test_exports_are_written_and_never_over_an_input(qtbot, opened, snapshot, tm
     lines = (tmp_path / "spectra.csv").read_text().splitlines()
     assert lines[0].startswith("wavelength_nm,") and len(lines) == 5
     assert lines[1].split(",")[:4] == ["450", "1.0", "0.5", "0.25"]
-    _run(qtbot, opened, opened.exports.export_picture, tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    _run(qtbot, opened, opened.exports.export_stages, tmp_path / "stages.h5")
+    with h5py.File(tmp_path / "stages.h5") as file:
+        assert file["stages"].shape == (5, 16, 14, 4) and np.all(file["initial"][()] == 1)
+        assert np.array_equal(file["cube"][()], file["stages"][-1]) and file["cube"].attrs["adapter"] == "fake"
 
 
 def test_recent_jobs_keep_files_decoder_and_stages_and_find_moved_files(qtbot, opened, make_parts, fake, tmp_path):

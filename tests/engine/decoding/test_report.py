@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from lorun_engine.camera_checks import remeasure
 from lorun_engine.camera_checks.remeasure import checked
 from lorun_engine.cli import main
 from lorun_engine.decoder import CITATION
@@ -27,6 +28,7 @@ from lorun_engine.tasks import cassi, cs, sr
 
 ROOT = Path(__file__).resolve().parents[3]
 BANDS = np.array([450.0, 500.0, 560.0, 640.0])
+_JUDGED: dict[tuple, object] = {}
 WITHOUT_END = {"meta", "img", "br"}
 
 
@@ -68,6 +70,20 @@ class Page(HTMLParser):
 
 def run(*words: object, library: Path | None = None) -> int:
     return main([str(word) for word in words], library=[library] if library else [], resources=ROOT / "resources")
+
+
+@pytest.fixture(autouse=True)
+def search_each_capture_once(monkeypatch) -> None:
+    """A report searches the mask of its capture, most of these that of the same snapshot: one search serves all."""
+    judge = remeasure.judge_camera
+
+    def once(measurement):
+        key = (measurement.y.tobytes(), measurement.physics.mask.numpy().tobytes())
+        if key not in _JUDGED:
+            _JUDGED[key] = judge(measurement)
+        return _JUDGED[key]
+
+    monkeypatch.setattr(remeasure, "judge_camera", once)
 
 
 @pytest.fixture
