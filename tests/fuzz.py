@@ -521,7 +521,8 @@ def _random_words(place: Place, rng: random.Random) -> list[str]:
 
 def _flags_of(command: str) -> list[str]:
     parser = next(action for action in parser_once()._actions if action.dest == "command").choices.get(command)
-    return [] if parser is None else [flag for action in parser._actions for flag in action.option_strings]
+    flags = [] if parser is None else [flag for action in parser._actions for flag in action.option_strings]
+    return [flag for flag in flags if flag != "--watch"]  # which never ends by itself
 
 
 # ---- many --------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import io
 import platform
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +37,21 @@ from ..io import (
     write_cube,
     write_table,
 )
-from ..io.folders import Survey, is_same, surveyed
+from ..io.folders import (
+    POLL_S,
+    Arrivals,
+    Look,
+    Survey,
+    files_of,
+    grown,
+    is_done,
+    is_same,
+    require_room,
+    result_stems,
+    survey_of,
+    surveyed,
+)
+from ..io.resolved import RoleRow
 from ..io.roles import role_rows
 from ..task import DEFAULT, TASKS
 from . import scenes, training
@@ -120,25 +134,25 @@ def _answered(args: argparse.Namespace, context: Context) -> int:
 
 
 def restore_command(args: argparse.Namespace, context: Context) -> int:
-    """`lorun restore`: decodes one measurement, or every measurement of a folder."""
+    """`lorun restore`: decodes one measurement, or every measurement of a folder.
+
+    With `--watch` it goes on with what comes into the folder until a signal ends it. A file counts once it is whole. A
+    result that is there and not older than its measurement stays as it is; without `--watch` all are decoded again.
+    """
     source = args.input
     if source.is_dir() and args.report is not None:
         refuse(["--report"], "for a folder")
+    if args.watch:
+        if not source.is_dir():
+            raise FileError(f"--watch is for a folder; {source} is none. Name the folder, or leave --watch out.")
+        return _watch(args, context)
     if not source.is_dir():
         print_json(_restore_file(source, _output_for(source, args.output), args, context, Survey()), args)
         return 0
     survey = _measurements_in(source, args, context)
-    paths = survey.paths
-    stems = Counter(path.stem for path in paths)
-    reports, num_failed = [], 0
-    for path in paths:
-        name = path.stem if stems[path.stem] == 1 else path.name  # a.mat and a.npy give a.mat.h5 and a.npy.h5
-        try:
-            reports.append(_restore_file(path, args.output / f"{name}.h5", args, context, survey))
-        except LorunError as error:
-            num_failed += 1
-            reports.append({"input": str(path), "error": str(error)})
-            tell(f"lorun: {path.name}: {error}")
+    paths, stems = survey.paths, result_stems(survey.paths)
+    reports = [_report_of(path, args.output / f"{stems[path]}.h5", args, context, survey) for path in paths]
+    num_failed = sum("error" in report for report in reports)
     tell(f"{len(paths) - num_failed} of {len(paths)} files decoded into {args.output}")
     print_json(reports, args)
     return 1 if num_failed else 0
@@ -240,6 +254,58 @@ def self_test_command(args: argparse.Namespace, context: Context) -> int:
 
 
 # ---- one restoration ---------------------------------------------------------------------------------------------
+
+
+def _report_of(path: Path, output: Path, args: argparse.Namespace, context: Context, survey: Survey) -> dict[str, Any]:
+    """The report of one file of a folder, or of why it failed, which stops nothing else."""
+    try:
+        return _restore_file(path, output, args, context, survey)
+    except LorunError as error:
+        tell(f"lorun: {path.name}: {error}")
+        return {"input": str(path), "error": str(error)}
+
+
+def _watch(args: argparse.Namespace, context: Context) -> int:
+    """Decodes what lies in a folder and what comes into it, until it is interrupted."""
+    arrivals, looks, reports = Arrivals(args.input), dict[Path, Look](), list[dict[str, Any]]()
+    tell(f"Watching {args.input}; Ctrl-C ends it.")
+    try:
+        while True:
+            if args.mask is None:
+                _take_mask(files_of(args.input), args)
+            named, before = [file for file, _ in companions(args).values()], survey_of(looks)
+            come = dict(arrivals.poll(lambda path: _rows_of(path, args, context)))
+            come = {path: seen for path, seen in come.items() if not any(is_same(path, file) for file in named)}
+            looks |= come
+            survey = survey_of(looks)
+            for sentence in grown(before, survey):
+                tell(sentence)
+            for path, output in _wanted(come, survey, args):
+                reports.append(_report_of(path, output, args, context, survey))
+                arrivals.take(output)  # a result among its captures is none
+            time.sleep(POLL_S)
+    finally:
+        print_json(reports, args)
+
+
+def _wanted(come: Mapping[Path, Look], survey: Survey, args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+    """(measurement, where its result goes) of what came, but for what is done and what is in the way."""
+    stems = result_stems(survey.paths)
+    for path, seen in come.items():
+        if seen.reason:
+            tell(f"lorun: {seen.reason}")
+            continue
+        output = args.output / f"{stems[path]}.h5"
+        if is_done(path, output):
+            tell(f"{path.name} was decoded before: {output}")
+            continue
+        try:
+            if output not in survey.paths:  # those are refused for what they are
+                require_room(output)
+        except LorunError as error:
+            tell(f"lorun: {path.name}: {error}")
+            continue
+        yield path, output
 
 
 def _restore_file(
@@ -363,7 +429,7 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
     Sets that were adapted to the very camera of the measurement come before all others.
     """
     from ..decoding.device import require_device
-    from ..library.model import list_decoders, open_decoder
+    from ..library.model import list_decoders
     from ..tasks.camera import is_made_for
 
     args.device = require_device(args.device)  # "auto" is recorded as what it became
@@ -374,7 +440,7 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
         names = [entry.name for entry in entries]
     for name in names:
         try:
-            decoder = open_decoder(name, library=context.library, task=measurement.task).fitted(measurement)
+            decoder = _opened(name, measurement.task, context).fitted(measurement)
         except ModelError as error:
             if args.adapter:
                 raise
@@ -388,25 +454,36 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
     raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
 
 
-def _measurements_in(folder: Path, args: argparse.Namespace, context: Context) -> Survey:
-    """The files of a folder but those that were named as mask or reference, and what they share.
+def _opened(name: str, task: str, context: Context) -> Decoder:
+    """A decoder of the library, which is loaded once."""
+    from ..library.model import open_decoder
 
-    A lone `mask.*` there becomes the mask.
-    """
+    if (name, task) not in context.opened:
+        context.opened[name, task] = open_decoder(name, library=context.library, task=task)
+    return context.opened[name, task]
+
+
+def _rows_of(path: Path, args: argparse.Namespace, context: Context) -> list[RoleRow]:
+    """What the arrays of a file are taken for together with those that the flags name."""
+    return role_rows(inputs_of(path, args), _measurement_options(path, args), hints=_remembered(path, context))
+
+
+def _take_mask(paths: Sequence[Path], args: argparse.Namespace) -> None:
+    """Makes a lone `mask.*` among the files of a folder the mask."""
+    masks = [path for path in paths if path.stem.lower() == "mask"]
+    if len(masks) == 1:
+        args.mask = str(masks[0])
+        tell(f"mask: {masks[0]}")
+
+
+def _measurements_in(folder: Path, args: argparse.Namespace, context: Context) -> Survey:
+    """The files of a folder but those that were named as mask or reference, and what they share."""
     paths = files_in(folder)
     if args.mask is None:
-        masks = [path for path in paths if path.stem.lower() == "mask"]
-        if len(masks) == 1:
-            args.mask = str(masks[0])
-            tell(f"mask: {masks[0]}")
+        _take_mask(paths, args)
     named = [file for file, _ in companions(args).values()]
     paths = [path for path in paths if not any(is_same(path, file) for file in named)]
-    survey = surveyed(
-        paths,
-        lambda path: role_rows(
-            inputs_of(path, args), _measurement_options(path, args), hints=_remembered(path, context)
-        ),
-    )
+    survey = surveyed(paths, lambda path: _rows_of(path, args, context))
     for _, reason in survey.left_out:
         tell(f"lorun: {reason}")
     if not survey.paths:
@@ -446,6 +523,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument(
         "--report", type=one(Path), metavar="FILE.html", help="write a page with pictures, figures, settings and hashes"
+    )
+    sub.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on with what comes into the folder until interrupted; what is done stays",
     )
     sub.add_argument("--save-stages", action="store_true", help="keep the initial estimate and every stage (HDF5)")
     add_geometry(sub)

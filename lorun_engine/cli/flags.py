@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ..decoding.asked import Asked
 from ..decoding.execution import PATHS, PRECISIONS, why_not_compiled
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, open_companion
-from ..io.folders import each_once
+from ..io.folders import files_of
 from ..io.options import COMMON, Option, numbers
 from ..io.reading import all_companions, all_fields, all_options, flag_of, reading_of
 from ..io.resolved import Said
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 class Context:
     """Where things are: `library` folders with backbones and adapter sets, and the program's own `resources`.
 
-    `remembered` gives the corrections that the window remembers for a folder.
+    `remembered` gives the corrections that the window remembers for a folder, `opened` has the decoders by name and
+    task that were loaded.
     """
 
     library: tuple[Path, ...]
     resources: Path | None
     remembered: Callable[[Path], OpenOptions | None]
+    opened: dict[tuple[str, str], Decoder] = field(default_factory=dict)
 
 
 # command -> its summary, what adds its flags, and what runs it
@@ -74,8 +76,8 @@ def add_geometry(sub: argparse.ArgumentParser, *, several_masks: bool = False, o
                 group.add_argument(f"--{role}", type=file_and_key, metavar="FILE[::KEY]", help=words)
         measured = set(reading.OF_CAMERA)
         every = {option.field: option for option in (*reading.OPTIONS, *reading.CHANGES) if option.flag}
-        for field, option in every.items():
-            is_of_both = several_masks or (field in measured if of_scenes else not option.of_scenes)
+        for name, option in every.items():
+            is_of_both = several_masks or (name in measured if of_scenes else not option.of_scenes)
             if option not in COMMON and is_of_both:
                 _add_option(group, option)
 
@@ -274,14 +276,10 @@ def files_in(folder: Path) -> Sequence[Path]:
     """The files of a folder in order of their names, each once, or the one file."""
     if not folder.exists():
         raise FileError(f"{folder} does not exist. Check the path.")
-    try:
-        inside = [] if folder.is_file() else sorted(folder.iterdir())
-    except OSError as error:
-        raise FileError(f"{folder} cannot be read: {error.strerror or error}. Check its permissions.") from error
-    paths = [folder] if folder.is_file() else [p for p in inside if p.is_file() and p.name[0] != "."]
+    paths = [folder] if folder.is_file() else files_of(folder)
     if not paths:
         raise FileError(f"The folder {folder} is empty. Give a folder that holds measurements or scenes.")
-    return each_once(paths)
+    return paths
 
 
 def tell(sentence: str) -> None:

@@ -16,6 +16,7 @@ from .readers import FoundArray
 from .resolved import RoleRow
 
 HIGHEST, LOWEST = 1.5, -0.1  # scenes lie in 0..1; a little more is a highlight
+OF_FOLDER = "the full scale of the files of this folder"
 IMAGES = ("measurement", "reference", "scene")  # the roles whose numbers have a scale
 _MOST_BANDS = 256  # the sum over the bands of a scene in 0..1 is no higher
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -54,7 +55,7 @@ def scale_of(
         full = shared[entry.array.dtype.name]
         return (
             full,
-            f"integers up to {highest:.0f} were divided by {full:g}, the full scale of the files of this folder",
+            f"integers up to {highest:.0f} were divided by {full:g}, {OF_FOLDER}",
         )
     if is_whole:
         full, depth = full_scale(highest)

@@ -105,7 +105,7 @@ SAID: dict[str, list[str]] = {
     **{"variant": ["share"], "gamma": ["20"], "events": ["json"], "adapt": ["other"], "route": ["captures"]},
     **{"check": ["inputs/scene.npy"], "like": ["inputs/capture.h5"], "random_masks": ["0.5"], "preset": ["standard"]},
     **{"steps": ["7"], "set": ["batch=5"], "name": ["Mine"], "probe": [], "queue": ["queue.toml"], "status": []},
-    **{"factor": ["3"], "share": ["0.25"], "half": [], "output": ["elsewhere.h5"], "json": []},
+    **{"factor": ["3"], "share": ["0.25"], "half": [], "output": ["elsewhere.h5"], "json": [], "watch": []},
 }
 
 
