@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,10 +40,12 @@ def each_once(paths: Sequence[Path]) -> list[Path]:
             named.add(envi_data_of(header).resolve())
         except LorunError:  # reading it will say so
             continue
+    folders = {folder: folder.resolve() for folder in {path.parent for path in paths}}  # resolving every file is slow
     once: dict[Path, Path] = {}
     for path in paths:
-        if path.resolve() not in named:
-            once.setdefault(path.resolve(), path)
+        real = path.resolve() if path.is_symlink() else folders[path.parent] / path.name
+        if real not in named:
+            once.setdefault(real, path)
     return list(once.values())
 
 
@@ -106,7 +109,9 @@ def surveyed(paths: Sequence[Path], rows_of: RowsOf) -> Survey:
 def files_of(folder: Path) -> list[Path]:
     """The files of a folder that are not hidden in order of their names, each once."""
     try:
-        return each_once(sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file()))
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_file())
+        return each_once([folder / name for name in names])
     except OSError as error:
         raise FileError(f"{folder} cannot be read: {error.strerror or error}. Check its permissions.") from error
 
