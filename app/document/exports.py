@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -21,6 +21,10 @@ from .. import render
 from .drawn import PICTURE_SUFFIXES, Drawn, write_picture
 from .recipe import Recipe
 from .session import Session
+
+if TYPE_CHECKING:
+    from lorun_engine.decoding.restore import StageResult
+    from lorun_engine.measurement import Measurement
 
 TABLE_SUFFIXES = {"CSV": ".csv"}
 MEASUREMENT_SUFFIXES = {"HDF5": ".h5", "HDF5 by its long name": ".hdf5"}
@@ -45,27 +49,15 @@ class Exports(QObject):
         session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
         if recipe is None or measurement is None or not len(session.stages):
             return
-        index = len(session.stages) - 1 if stage is None else stage
-        attributes = self._attributes(index)
-        image, wavelengths_nm, inputs = session.stages.image(index), measurement.wavelengths_nm, recipe.paths
+        row = session.stages.row(len(session.stages) - 1 if stage is None else stage)
+        attributes = cube_attributes(recipe, measurement, row)
+        image, wavelengths_nm, inputs = session.stages.image(row.index), measurement.wavelengths_nm, recipe.paths
         self.write(
             Path(path),
             lambda target: write_cube(
                 target, image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs
             ),
         )
-
-    def _attributes(self, index: int) -> dict[str, Any]:
-        """What the file of a cube says of it."""
-        session, recipe, measurement = self._session, self._session.recipe, self._session.measurement
-        if recipe is None or measurement is None:
-            return {}
-        return {
-            "adapter": recipe.title,
-            "source": session.name if measurement.path is None else measurement.path.name,
-            "intensity_scale": session.stages.row(index).input_scale,
-            "dark_level": measurement.dark_level,
-        }
 
     def export_spectra(self, path: Path | str, *, side: int = 1) -> None:
         """Writes the spectra at the pinned pixel, means over `side` x `side` pixels, as CSV: one column per stage.
@@ -108,7 +100,7 @@ class Exports(QObject):
             image=session.stages.image,
             num_images=len(session.stages),
             wavelengths_nm=measurement.wavelengths_nm,
-            attributes=self._attributes(len(session.stages) - 1),
+            attributes=cube_attributes(recipe, measurement, session.stages.row(len(session.stages) - 1)),
             protected=recipe.paths,
         )
         self.write(Path(path), work)
@@ -171,6 +163,16 @@ class Exports(QObject):
     def _written(self, path: Path) -> None:
         self._session.lanes.log(f"Wrote {path}")
         self.exported.emit(str(path))
+
+
+def cube_attributes(recipe: Recipe, measurement: Measurement, row: StageResult) -> dict[str, Any]:
+    """What a cube says of where it comes from."""
+    return {
+        "adapter": recipe.title,
+        "source": recipe.paths[0].name if measurement.path is None else measurement.path.name,
+        "intensity_scale": row.input_scale,
+        "dark_level": measurement.dark_level,
+    }
 
 
 def _written(path: Path, write: Callable[[Path], None], suffixes: Mapping[str, str] | None) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
 
 from lorun_engine.errors import AmbiguousGeometry, LorunError, SeveralCaptures
 from lorun_engine.io import OpenOptions, RoleTable, inspect
 from lorun_engine.io.reading import reading_of
+from lorun_engine.io.scales import FullScales
 from lorun_engine.measurement import Measurement
 
 from .decoders import Choice, Decoders, Fit, first_fit
 
 # Roles that belong to one measurement; all others, such as the mask, stay with the instrument.
 OF_ONE_MEASUREMENT = {"measurement", "reference", "wavelengths"}
+ALONE: FullScales = MappingProxyType({})  # of files that share no full scale with others
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,18 @@ class Opened:
 
 
 def open_files(
-    paths: tuple[Path, ...], options: OpenOptions, keep: RoleTable | None, decoders: Decoders, decoder_name: str | None
+    paths: tuple[Path, ...],
+    options: OpenOptions,
+    keep: RoleTable | None,
+    decoders: Decoders,
+    decoder_name: str | None,
+    full_scales: FullScales = ALONE,
 ) -> Opened:
-    """`paths` read and understood; where they alone do not suffice, together with what `keep` has besides.
+    """`paths` read and understood, see `understood`.
 
     With the measurement comes the decoder of this name, or else the first one that suits it.
     """
-    table = inspect(list(paths), _for_files(options, paths))
-    if keep is not None and (more := _completed(paths, table, keep)) != paths:
-        together = inspect(list(more), _for_files(options, more))
-        makes_sense = together.problem is None or isinstance(together.problem, AmbiguousGeometry | SeveralCaptures)
-        if makes_sense and (table.problem is not None or together.task == keep.task):
-            paths, table = more, together
-    options = _for_files(options, paths)
+    paths, options, table = understood(paths, options, keep, full_scales)
     if table.problem is not None:
         return Opened(paths, options, table, None, table.problem)
     try:
@@ -53,6 +58,36 @@ def open_files(
     wanted = [choice for choice in choices if choice.name == decoder_name]
     choice, fit = first_fit(decoders, wanted or choices, measurement)
     return Opened(paths, options, table, measurement, None, choice, fit)
+
+
+def understood(
+    paths: tuple[Path, ...], options: OpenOptions, keep: RoleTable | None, full_scales: FullScales = ALONE
+) -> tuple[tuple[Path, ...], OpenOptions, RoleTable]:
+    """What `paths` hold, as (files, options, table); where they do not suffice, together with what `keep` has besides.
+
+    `full_scales` are those that the files share with others of their folder.
+    """
+    table = inspect(list(paths), _for_files(options, paths), full_scales=full_scales)
+    if keep is not None and (more := _completed(paths, table, keep)) != paths:
+        together = inspect(list(more), _for_files(options, more), full_scales=full_scales)
+        makes_sense = together.problem is None or isinstance(together.problem, AmbiguousGeometry | SeveralCaptures)
+        if makes_sense and (table.problem is not None or together.task == keep.task):
+            paths, table = more, together
+    return paths, _for_files(options, paths), table
+
+
+def without_arrays(table: RoleTable) -> RoleTable:
+    """Which file had which role; what the files hold may leave the memory."""
+    rows = tuple(replace(row, found=replace(row.found, array=np.empty(0))) for row in table.rows)
+    return replace(table, rows=rows, arrays={})
+
+
+def companions_of(keep: RoleTable | None) -> tuple[Path, ...]:
+    """The files of a measurement that stay with the instrument, such as its mask."""
+    if keep is None:
+        return ()
+    companions = set(reading_of(keep.task).ROLES) - OF_ONE_MEASUREMENT
+    return tuple(path for path, has in _held(keep).items() if has <= companions)
 
 
 def _completed(paths: tuple[Path, ...], table: RoleTable, keep: RoleTable) -> tuple[Path, ...]:
@@ -66,11 +101,16 @@ def _completed(paths: tuple[Path, ...], table: RoleTable, keep: RoleTable) -> tu
     if {"measurement", *companions} <= brought:
         return paths
     wanted = companions if "measurement" in brought else set(reading_of(table.task).ROLES) - brought
+    return (*paths, *(path for path, has in _held(keep).items() if has <= wanted and path not in paths))
+
+
+def _held(table: RoleTable) -> Mapping[Path, set[str]]:
+    """The roles that every file has."""
     held: dict[Path, set[str]] = {}
-    for row in keep.rows:
+    for row in table.rows:
         if row.role:
             held.setdefault(row.found.path, set()).add(row.role)
-    return (*paths, *(path for path, has in held.items() if has <= wanted and path not in paths))
+    return held
 
 
 def _for_files(options: OpenOptions, paths: tuple[Path, ...]) -> OpenOptions:

@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
+from lorun_engine.io.scales import FullScales
 from lorun_engine.measurement import Measurement
 from lorun_engine.task import DEFAULT, TASKS, Task
 
@@ -30,7 +31,7 @@ from ..settings import RecentJob
 from .decoders import Choice, Decoders, as_asked
 from .lanes import Lanes
 from .memory import Memory
-from .opening import Opened, open_files
+from .opening import ALONE, Opened, open_files
 from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
 from .setup import Setup
@@ -45,6 +46,7 @@ class _Wish:
     chosen: str | None
     decode: bool
     before: Callable[[], None] | None
+    is_remembered: bool
 
 
 class Session(QObject):
@@ -77,6 +79,7 @@ class Session(QObject):
         self.keeps_denoiser_input = False  # in decodes from now on: it doubles what is stored
         self.recipe: Recipe | None = None  # of the stages that are there
         self.selection = Selection()
+        self.full_scales_of: Callable[[Path], FullScales] = lambda path: ALONE  # those it shares with its folder
         self.simulated: set[Path] = set()  # files that were made here and do not stay
         self._is_held = False
         self._opening: Job | None = None
@@ -147,6 +150,16 @@ class Session(QObject):
         if files:
             options = self.memory.options_of(files[0].parent)
             self._ask(lambda: self._open(files, options, keep=self.role_table))
+
+    def step_to(self, path: Path, keep: RoleTable | None) -> None:
+        """Opens another capture of a folder with the same decoder and number of stages, as `open` does.
+
+        What it does not bring itself is taken from `keep`, or from what is open. It does not count as a recent job
+        before it is decoded.
+        """
+        job = RecentJob(decoder=self.setup.decoder_name, num_stages=self.setup.num_stages or None)
+        options, kept = self.memory.options_of(path.parent), keep or self.role_table
+        self._ask(lambda: self._open((path,), options, keep=kept, wanted=job, is_remembered=False))
 
     def add(self, paths: Sequence[Path | str]) -> None:
         """Opens files together with those that are open."""
@@ -267,14 +280,16 @@ class Session(QObject):
         wanted: RecentJob | None = None,
         decode: bool = False,
         before: Callable[[], None] | None = None,
+        is_remembered: bool = True,
     ) -> None:
         if self._opening is not None:
             self._opening.cancel()
         self._asked = []
         names = ", ".join(path.name for path in paths)
         chosen = self.setup.wanted_name
-        work = partial(open_files, paths, options, keep, self.setup.decoders, wanted.decoder if wanted else chosen)
-        then = partial(self._opened, _Wish(wanted, chosen, decode, before))
+        name, scales = wanted.decoder if wanted else chosen, self.full_scales_of(paths[0])
+        work = partial(open_files, paths, options, keep, self.setup.decoders, name, scales)
+        then = partial(self._opened, _Wish(wanted, chosen, decode, before, is_remembered))
         job = self.lanes.run_open(work, doing=f"opening {names}", then=then)
         self._opening = job
         job.failed.connect(lambda: self._open_failed(job))
@@ -306,7 +321,7 @@ class Session(QObject):
             self.lanes.log(note)
         if self.problem is not None:
             self.lanes.log(str(self.problem), level=logging.WARNING)
-        else:
+        elif wish.is_remembered:
             self._remember_job()
         self.selection_changed.emit()
         self.restoration_changed.emit()

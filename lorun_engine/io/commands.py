@@ -17,6 +17,7 @@ from .options import OpenOptions
 from .reading import all_companions, reading_of
 from .resolved import RoleRow
 from .roles import RoleTable
+from .scales import OF_FOLDER
 
 
 def command_line(words: Sequence[str], *, platform: str = sys.platform) -> str:
@@ -60,6 +61,8 @@ def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence
             value = value or _file_of(table, option.role, by_key)
         else:
             value = _resolved(option.field, value, table)
+        if option.field == "integer_scale" and value is None and measured.scale_reason.endswith(OF_FOLDER):
+            value = measured.scale
         said[option.flag] = None if value is None else option.text(value)
     return [*words, *as_words({"--task": table.task, **said, "--key": key})]
 
