@@ -56,6 +56,10 @@ def _is_snapshot(parts: Parts) -> bool:
     return parts.session.measurement is not None and parts.session.kind.measures == "plane"
 
 
+def _can_step(parts: Parts) -> bool:
+    return parts.folder.can_step
+
+
 def _can_cancel(parts: Parts) -> bool:
     return parts.session.restoration.state == "running" or parts.comparing.is_running
 
@@ -140,6 +144,7 @@ SAMPLE_ENTRIES: Mapping[str, Entry] = {
 # In the order of the menus; an entry without a name is a separator.
 ENTRIES: tuple[Entry, ...] = (
     Entry("open", "File", "Open…", "Ctrl+O", hint="Open a measurement with its mask or matrix, or drop the files"),
+    Entry("open_folder", "File", "Open folder…", "Ctrl+Alt+O", hint="List the captures of a folder, or drop it"),
     Entry(
         "add", "File", "Add files…", "Ctrl+Shift+O", _has_files, "Add a mask, a matrix or a reference to what is open"
     ),
@@ -219,7 +224,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("divider_right", "View", "Divider to the right", "Shift+Right", _has_line),
     Entry("", "View", ""),
     Entry("change", "View", "Where it changed", "C", _has_several_stages, "What every stage changed, or the stages"),
-    Entry("input", "View", "Denoiser's input", "D", _has_stages, "What the denoiser saw beside what it made of it"),
+    Entry("input", "View", "Denoiser's input", "I", _has_stages, "What the denoiser saw beside what it made of it"),
     Entry(
         "side_by_side",
         "View",
@@ -228,8 +233,8 @@ ENTRIES: tuple[Entry, ...] = (
         _has_several_stages,
         "Several stages in panes of their own, or one large picture of the chosen stage",
     ),
-    Entry("add_pane", "View", "Add a pane", "A", _has_several_stages, "Keep the chosen stage and show one more"),
-    Entry("remove_pane", "View", "Remove the pane", "Shift+A", _has_several_stages, "Take the chosen stage away"),
+    Entry("add_pane", "View", "Add a pane", "K", _has_several_stages, "Keep the chosen stage and show one more"),
+    Entry("remove_pane", "View", "Remove the pane", "Shift+K", _has_several_stages, "Take the chosen stage away"),
     Entry("all_panes", "View", "All stages", "Ctrl+A", _has_several_stages, "Start, every stage and the reference"),
     Entry("reset_panes", "View", "Reset the panes", "Ctrl+Shift+R", _has_stages, "The panes that stand by default"),
     Entry("", "View", ""),
@@ -251,11 +256,23 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("more_bands", "View", "More bands", "W", _has_range, "Widen the range of bands at both ends"),
     Entry("fewer_bands", "View", "Fewer bands", "Shift+W", _has_range, "Narrow the range of bands at both ends"),
     Entry("", "View", ""),
+    Entry("previous_capture", "View", "Previous capture", "A", _can_step, "Open the one before in the folder"),
+    Entry("next_capture", "View", "Next capture", "D", _can_step, "Open the next one of the folder"),
+    Entry("folder", "View", "Folder", "Ctrl+Alt+F"),
+    Entry("", "View", ""),
     Entry("theme", "View", "Theme"),
     Entry("undock", "View", "Spectra in a window", "Ctrl+Shift+P"),
     Entry("log", "View", "Log", "Ctrl+L"),
     Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda parts: parts.session.can_restore),
     Entry("cancel", "Restore", "Cancel", "Esc", _can_cancel),
+    Entry(
+        "decode_all",
+        "Restore",
+        "Decode all of the folder",
+        "Shift+F5",
+        lambda parts: parts.decode_all.can_decode and not parts.decode_all.is_under_way,
+        "Decode every capture of the folder that has no result yet",
+    ),
     Entry("several", "Restore", "Decode with several…", "Ctrl+Shift+Return", _is_open, "Decoders one after another"),
     Entry("", "Restore", ""),
     Entry("alignment", "Restore", "Alignment…", "Ctrl+M", _is_snapshot, "Search where the mask really lies"),
@@ -333,6 +350,7 @@ class Actions(QObject):
             parts.comparing.changed,
             parts.setup.adapting_changed,
             parts.workshop.inspected,
+            parts.decode_all.changed,
         ):
             changed.connect(self._update_soon)
         self.update()

@@ -9,9 +9,11 @@ from PySide6.QtCore import QObject
 
 from .document.checking import Checking
 from .document.comparing import Comparing
+from .document.decode_all import DecodeAll
 from .document.decode_report import DecodeReport
 from .document.decoders import Decoders, LibraryDecoders
 from .document.exports import Exports
+from .document.folder import Folder
 from .document.lanes import Lanes
 from .document.looking import Looking
 from .document.memory import Memory
@@ -65,6 +67,8 @@ class Parts(QObject):
         self.probing = Probing(self.training)
         self.planning = Planning(self.session, self.probing)
         self.spectral_library = LibraryBeside(self.session)
+        self.folder = Folder(self.session)
+        self.decode_all = DecodeAll(self.session, self.folder)
 
     @property
     def is_busy(self) -> bool:
@@ -79,6 +83,7 @@ class Parts(QObject):
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
         self.session.cancel()
+        self.decode_all.stop()
         self.lanes.cancel_all()
         self.probing.close()
         self.training.leave()
@@ -88,6 +93,7 @@ class Parts(QObject):
         self.probing.close()
         self.training.close()
         self.workshop.close()
+        self.folder.close()
         has_ended = self.lanes.stop(timeout_s=timeout_s)
         self.session.close()
         self.shelf.clear()

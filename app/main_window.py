@@ -24,12 +24,10 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QMainWindow,
     QMenu,
     QMessageBox,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -61,6 +59,7 @@ from .panels.files import (
     ask_open_library,
     ask_target_folder,
 )
+from .panels.folder import FolderDock, ask_to_stop
 from .panels.log import LogDock
 from .panels.measurement import MeasurementCard
 from .panels.model import ModelCard
@@ -133,6 +132,8 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.resizeDocks([self.log_dock], [LOG_HEIGHT], Qt.Orientation.Vertical)
         self.log_dock.hide()
+        self.folder_dock = FolderDock(parts)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.folder_dock)
         self.setStatusBar(StatusBar(parts))
         self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
@@ -146,7 +147,7 @@ class MainWindow(QMainWindow):
     # ---- making --------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        left = _column(
+        left = theme.column(
             self.measurement_card,
             self.aside_card,
             self.model_card,
@@ -177,6 +178,8 @@ class MainWindow(QMainWindow):
         return {
             **verbs_of(self.parts),
             "open": self.ask_open,
+            "open_folder": self.folder_dock.ask_open,
+            "folder": self.folder_dock.toggleViewAction(),
             "add": self.ask_add,
             **self.export_dialogs.verbs(),
             "open_library": self.ask_open_library,
@@ -235,6 +238,7 @@ class MainWindow(QMainWindow):
         parts.memory.changed.connect(self._show_recent)
         parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
         parts.exports.announced.connect(self.statusBar().showMessage)
+        parts.decode_all.announced.connect(self.statusBar().showMessage)
         parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
         self.export_dialogs.copied.connect(lambda sentence: self.statusBar().showMessage(sentence, 5000))
         parts.lanes.idle.connect(self._close_if_waiting)
@@ -314,7 +318,10 @@ class MainWindow(QMainWindow):
             self.open_dropped(paths)
 
     def open_dropped(self, paths: list[Path]) -> None:
-        """Opens a measurement's files, and brings adapter sets into the library."""
+        """Opens a measurement's files or a folder, and brings adapter sets into the library."""
+        if len(paths) == 1 and paths[0].is_dir():
+            self.folder_dock.open(paths[0])
+            return
         if sets := weights_files(paths):
             self.show_adapters()
             self.parts.workshop.import_files(sets)
@@ -478,6 +485,10 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancels, waits for the running stage without blocking, and asks only when that takes long."""
+        if self.parts.folder.num_left and not self._may_leave:
+            event.ignore()
+            ask_to_stop(self, self.parts)
+            return
         if self.parts.is_busy and not self._may_leave:
             event.ignore()
             if not self._is_closing:
@@ -553,26 +564,6 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
         discard_unfinished()
         os._exit(code)  # the user chose to leave; Qt would abort on destroying the running thread
     return code
-
-
-def _column(*cards: QWidget, width: int) -> QScrollArea:
-    """Cards below each other, `width` pixels wide; they scroll where the window is low."""
-    body = QWidget()
-    body.setObjectName("column")
-    body.setMaximumWidth(width)  # nothing in a card may push its right edge out of sight
-    column = QVBoxLayout(body)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(theme.GRID)
-    for widget in cards:
-        column.addWidget(widget)
-    column.addStretch(1)
-    area = QScrollArea()
-    area.setWidget(body)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFixedWidth(width)
-    return area
 
 
 def _dropped_paths(mime: QMimeData) -> list[Path]:

@@ -44,7 +44,10 @@ def verbs_of(parts: Parts) -> dict[str, Callable]:
         "mean_of_bands": parts.ruler.toggle,
         "more_bands": lambda: parts.ruler.grow(1),
         "fewer_bands": lambda: parts.ruler.grow(-1),
+        "previous_capture": lambda: parts.folder.step(-1),
+        "next_capture": lambda: parts.folder.step(1),
         "decode": session.restore,
+        "decode_all": parts.decode_all.start,
         "cancel": session.cancel,
         "whole_adapter": parts.setup.take_whole,
     }

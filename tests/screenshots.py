@@ -9,6 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +86,7 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     window.roles_page.grab().save(str(folder / f"{look}-7-roles.png"))
     window.roles_page.close()
     inspection(window, picture)
+    a_folder(window, picture)
     for sample in samples():
         if sample != "cassi":
             photographs(parts, sample, picture)
@@ -120,6 +122,28 @@ def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
         until(lambda: not parts.lanes.is_busy)
         picture(f"12-{name.replace('_', '-')}")
     window.show_page(None)
+
+
+def a_folder(window: MainWindow, picture: Callable[[str], None]) -> None:
+    """Decodes copies of the sample, one of them cut short, in a folder of their own."""
+    from app.resources import resource_path
+
+    parts = window.parts
+    with tempfile.TemporaryDirectory(prefix="lorun-folder-") as name:
+        sample = resource_path("samples", "cassi.h5").read_bytes()
+        for number in range(1, 13):
+            (Path(name) / f"capture_{number:02}.h5").write_bytes(sample[:5000] if number == 3 else sample)
+        window.folder_dock.open(Path(name))
+        until(lambda: not parts.lanes.is_busy)
+        parts.setup.switch_decoder("gap-tv")
+        parts.setup.set_num_stages(2)
+        parts.decode_all.start()
+        until(lambda: parts.decode_all.progress.num_ended >= 5)
+        picture("13-folder")
+        parts.decode_all.cancel()
+        until(lambda: not parts.lanes.is_busy)
+        parts.folder.close()
+        window.folder_dock.hide()
 
 
 def photographs(parts: Parts, sample: str, picture: Callable[[str], None]) -> None:

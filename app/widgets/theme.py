@@ -11,7 +11,7 @@ from typing import Literal
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QFrame, QLabel, QStyleFactory, QVBoxLayout
+from PySide6.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QStyleFactory, QVBoxLayout, QWidget
 
 Choice = Literal["system", "light", "dark"]
 
@@ -134,6 +134,26 @@ def card(title: str) -> tuple[QFrame, QVBoxLayout]:
         heading.setObjectName("heading")
         column.addWidget(heading)
     return frame, column
+
+
+def column(*cards: QWidget, width: int) -> QScrollArea:
+    """Cards below each other, `width` pixels wide; they scroll where the window is low."""
+    body = QWidget()
+    body.setObjectName("column")
+    body.setMaximumWidth(width)  # nothing in a card may push its right edge out of sight
+    rows = QVBoxLayout(body)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setSpacing(GRID)
+    for widget in cards:
+        rows.addWidget(widget)
+    rows.addStretch(1)
+    area = QScrollArea()
+    area.setWidget(body)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFixedWidth(width)
+    return area
 
 
 def tabular(font: QFont) -> QFont:

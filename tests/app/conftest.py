@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PySide6.QtCore import QTimer
 
 from app.assembly import Parts
 from app.document.decoders import Choice
@@ -80,6 +82,35 @@ class Gate:
         if index == self.at:
             self.is_reached.set()
             assert self.is_open.wait(20)
+
+
+class Heartbeat:
+    """A timer of 10 ms: how long the event loop did not come round to it, by the clock and in its own time.
+
+    The clock also counts what other programs took of the computer, the time of the thread does not.
+    """
+
+    def __init__(self) -> None:
+        self.longest_s = self.longest_own_s = 0.0
+        self._last, self._last_own = time.monotonic(), time.thread_time()
+        self._timer = QTimer(interval=10)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now, own = time.monotonic(), time.thread_time()
+        self.longest_s = max(self.longest_s, now - self._last)
+        self.longest_own_s = max(self.longest_own_s, own - self._last_own)
+        self._last, self._last_own = now, own
+
+    def stop(self) -> None:
+        self._timer.stop()
+        print(f"longest gap {1000 * self.longest_s:.0f} ms, {1000 * self.longest_own_s:.0f} ms of it our own work")
+
+
+@pytest.fixture
+def heartbeat() -> type[Heartbeat]:
+    return Heartbeat
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ def test_keys_add_panes_take_them_away_show_all_and_reset(qtbot, decoded, show):
     window = show(decoded)
     default = decoded.session.selection.panes
     decoded.looking.set_panes([2])
-    press(qtbot, window, Qt.Key.Key_A)
+    press(qtbot, window, Qt.Key.Key_S)
     assert (decoded.session.selection.panes, decoded.session.selection.stage) == ((2, 3), 3)
-    press(qtbot, window, Qt.Key.Key_A)
+    press(qtbot, window, Qt.Key.Key_S)
     assert decoded.session.selection.panes == (2, 3, 4)
-    press(qtbot, window, Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
+    press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     assert (decoded.session.selection.panes, decoded.session.selection.stage) == ((2, 3), 3)
     press(qtbot, window, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
     assert decoded.session.selection.panes == (0, 1, 2, 3, 4, 5, REFERENCE)
@@ -235,7 +235,7 @@ def test_the_denoisers_input_is_kept_on_demand_and_stands_beside_its_output(qtbo
         parts.session.restore()
     parts.looking.set_panes([0, 3])
     assert parts.session.stages.denoiser_input(3) is None
-    press(qtbot, window, Qt.Key.Key_D)
+    press(qtbot, window, Qt.Key.Key_I)
     assert titles(window) == ["Start", "Stage 3"]
     assert "not kept" in window.centre.notice.text() and window.centre.keep_input.isVisible()
     with qtbot.waitSignal(parts.lanes.idle):
