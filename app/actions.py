@@ -261,7 +261,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("folder", "View", "Folder", "Ctrl+Alt+F"),
     Entry("", "View", ""),
     Entry("theme", "View", "Theme"),
-    Entry("undock", "View", "Spectra in a window", "Ctrl+Shift+P"),
+    Entry("undock", "View", "Spectra in a window", "Ctrl+Alt+S"),
     Entry("log", "View", "Log", "Ctrl+L"),
     Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda parts: parts.session.can_restore),
     Entry("cancel", "Restore", "Cancel", "Esc", _can_cancel),

@@ -15,7 +15,7 @@ other in a circle; the table of `tests/test_house.py` says which rooms, and fail
     tasks           one file a task: its operator, its camera, its decoders without weights; kernels, noise, withheld
     io              files in and out, and what the arrays in them mean: one file a task; torch only for a measurement
     networks        unfolding, data steps, low-rank adapters, `denoisers`; knows channels, no task
-    decoding        a measurement to images stage by stage, their figures, devices
+    decoding        a measurement to images stage by stage, their figures, devices, the report of a decode
     library         sets of adapters as files: cards, models, the folder of sets, what a set changes
     camera_checks   whether a capture fits its mask and dispersion, before and after a decode
     training_data   what samples are drawn from: settings, a file a task, own files, photographs, computed scenes

@@ -138,16 +138,20 @@ def _places(
     places = []
     for title, region in shown:
         curves, figures = {}, {}
-        x = np.arange(1.0, num_bands + 1) if measurement.wavelengths_nm is None else measurement.wavelengths_nm
+        place, across, x = where(region, side=side), "wavelength (nm)", measurement.wavelengths_nm
+        if x is None:
+            across, x = "band", np.arange(1.0, num_bands + 1)
         for name, shot in images.items():
             (rows, columns), is_inside = region.pixels(size, side=side)
             window = shot[:, rows, columns]
             if not is_photograph:
-                curves[name] = render.statistics(window, is_inside)[0].tolist()
+                mean, _, num_pixels = render.statistics(window, is_inside)
+                curves[name] = mean.tolist()
+                place = where(region, side=1) + (f", mean of {num_pixels} pixels" if num_pixels > 1 else "")
             elif region.shape == "point":
-                x = np.arange(float(size[1]))
+                across, x = "column (px)", np.arange(float(size[1]))
                 curves[name] = render.line_profile(shot, int(region.corners[0][0]), side).tolist()
             elif measurement.reference is not None and name != "reference":
                 figures[name] = score_box(window, measurement.reference[:, rows, columns], task=measurement.task)
-        places.append(Place(title, where(region, side=side), x.tolist(), curves, figures))
+        places.append(Place(title, place, across, x.tolist(), curves, figures))
     return places

@@ -31,6 +31,9 @@ class SavingCard(QWidget):
         self.show_file = QPushButton("Show in folder")
         self.show_file.setObjectName("link")
         self.show_file.setCursor(Qt.CursorShape.PointingHandCursor)
+        kept = self.show_file.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)  # nothing moves when a file was written
+        self.show_file.setSizePolicy(kept)
         self.show_file.clicked.connect(self._show_in_folder)
         top = QHBoxLayout()
         top.addWidget(heading, 1)

@@ -56,6 +56,7 @@ class Place:
 
     title: str
     where: str
+    across: str = ""  # what x is
     x: Sequence[float] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -273,7 +274,7 @@ def _places(places: Sequence[Place]) -> Iterator[str]:
                 Line(list(zip(place.x, values, strict=True)), look, name)
                 for (name, values), look in zip(place.curves.items(), looks, strict=True)
             ]
-            yield curves(lines, caption)
+            yield curves(lines, caption, across=place.across)
             drawn += 1
         if place.figures:
             names = list(dict.fromkeys(name for figures in place.figures.values() for name in figures))

@@ -38,7 +38,7 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; pad
 td.number, th.number { text-align: right; padding: 6px 0 6px 8px; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 td.name { white-space: nowrap; padding-right: 24px; } td.dim { width: 30%; }
-td.code { font-family: ui-monospace, monospace; font-size: 12px; width: 68%; }
+td.code { font-family: ui-monospace, monospace; font-size: 11px; width: 68%; }
 pre { white-space: pre-wrap; border: 1px solid var(--line); border-radius: 6px; padding: 12px; font-size: 13px; }
 svg { width: 100%; height: auto; } svg path { fill: none; } svg text { fill: var(--dim); font-size: 12px; }
 svg .axis { stroke: var(--line); } svg .dashed { stroke: var(--dim); stroke-width: 1.5; stroke-dasharray: 5 4; }
@@ -125,8 +125,11 @@ def row(figures: Iterable[str]) -> str:
     return f'<div class="row">{"".join(figures)}</div>'
 
 
-def curves(lines: Sequence[Line], caption: str, *, from_zero: bool = False) -> str:
-    """Curves on common axes as inline SVG, those with a name in a key; `from_zero` begins the horizontal axis at 0."""
+def curves(lines: Sequence[Line], caption: str, *, across: str = "", from_zero: bool = False) -> str:
+    """Curves on common axes as inline SVG, those with a name in a key.
+
+    `across` names the horizontal axis; with `from_zero` it begins at 0.
+    """
     points = [point for line in lines for point in line.points if all(map(math.isfinite, point))] or [(0.0, 0.0)]
     first, last = (0.0 if from_zero else min(x for x, _ in points)), max(x for x, _ in points)
     low, high = min(y for _, y in points), max(y for _, y in points)
@@ -144,6 +147,9 @@ def curves(lines: Sequence[Line], caption: str, *, from_zero: bool = False) -> s
         f'<text x="{left:.0f}" y="{bottom + 20:.0f}">{first:g}</text>',
         f'<text x="{right:.0f}" y="{bottom + 20:.0f}" text-anchor="end">{last:g}</text>',
     ]
+    if across:
+        middle = (left + right) / 2
+        drawn.append(f'<text x="{middle:.0f}" y="{bottom + 20:.0f}" text-anchor="middle">{escaped(across)}</text>')
     drawn += [f'<path d="{_path(line.points, at)}" class="{line.look}"/>' for line in lines if line.points]
     key = " &nbsp; ".join(
         f'<span class="key {line.look}"></span>{escaped(line.name)}' for line in lines if line.name and line.points

@@ -37,7 +37,7 @@ def test_pinned_pixel_points_and_regions_have_a_curve_each(qtbot, decoded, tmp_p
     decoded.regions.add("rectangle", [(2, 2), (10, 9)])
     page = written(qtbot, decoded, tmp_path / "report.html")
     assert page.count("<svg") == 3
-    for caption in ("Pinned pixel: x 4 y 3", "1 point: x 6 y 5", "2 rectangle: x 2 to 8 y 2 to 9"):
+    for caption in ("Pinned pixel: x 4 y 3", "1 point: x 6 y 5", "2 rectangle: x 2 to 8 y 2 to 9, mean of 56 pixels"):
         assert f'aria-label="{caption}"' in page
     assert page.count("</span>stage 2") == page.count("</span>stage 5") == page.count("</span>reference") == 3
 

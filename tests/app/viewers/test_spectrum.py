@@ -317,7 +317,7 @@ def test_the_tool_buttons_draw_and_the_list_exports(qtbot, window, decoded, monk
     monkeypatch.setattr("app.panels.exporting.ask_save_file", lambda *args: tmp_path / "places.csv")
     with qtbot.waitSignal(decoded.exports.exported):
         qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
-    assert (tmp_path / "places.csv").read_text().startswith("wavelength_nm,1 point (x 4 y 3) in stage 5 of fake mean,")
+    assert (tmp_path / "places.csv").read_text().startswith("wavelength_nm,1 point (x 7 y 8) in stage 5 of fake mean,")
     qtbot.mouseClick(panel.remove, Qt.MouseButton.LeftButton)
     assert decoded.regions.all == ()
 
