@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QDesktopServices
 
+LONGEST_MS = 2000  # that a file manager may take to answer
 _SERVICE, _PATH = "org.freedesktop.FileManager1", "/org/freedesktop/FileManager1"
 
 
@@ -33,12 +34,12 @@ def _chosen(path: Path, platform: str) -> bool:
 
 def _told(path: Path) -> bool:
     """Whether a file manager on the session's bus took the file."""
-    from PySide6.QtDBus import QDBusConnection, QDBusInterface, QDBusMessage
+    from PySide6.QtDBus import QDBus, QDBusConnection, QDBusMessage
 
     bus = QDBusConnection.sessionBus()
     if not bus.isConnected():
         return False
-    manager = QDBusInterface(_SERVICE, _PATH, _SERVICE, bus)
-    manager.setTimeout(2000)
-    answer = manager.call("ShowItems", [QUrl.fromLocalFile(str(path)).toString()], "")
+    message = QDBusMessage.createMethodCall(_SERVICE, _PATH, _SERVICE, "ShowItems")
+    message.setArguments([[bytes(QUrl.fromLocalFile(str(path)).toEncoded().data()).decode()], ""])
+    answer = bus.call(message, QDBus.CallMode.Block, LONGEST_MS)
     return answer.type() == QDBusMessage.MessageType.ReplyMessage

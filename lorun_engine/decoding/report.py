@@ -401,8 +401,8 @@ def methods(report: Report) -> str:
     what = {1: "grey", 3: "colour"}.get(num_bands, "") + " picture" if kind.is_photograph else _bands(report)
     return " ".join(
         [
-            f"The {_lowered(kind.title)} {report.name}{size} was decoded with LoRun {__version__} into a "
-            f"{what} of {height} x {width} pixels.",
+            f"A {what} of {height} x {width} pixels was decoded with LoRun {__version__} from the "
+            f"{_lowered(kind.title)} {report.name}{size}.",
             *_instrument(report),
             _decoder_sentence(report),
             *measurement.notes,
@@ -422,7 +422,7 @@ def _bands(report: Report) -> str:
 def _instrument(report: Report) -> Iterator[str]:
     """The sentence about the operator: the files that describe the instrument, and what is known of it in numbers."""
     files = [
-        f"the {row.role} {row.found.path.name}"
+        f"{row.found.path.name} ({row.role})"
         for row in report.table.rows
         if row.role is not None and row.role not in _OF_SCENES
     ]

@@ -46,6 +46,7 @@ svg .curve { stroke: var(--accent); stroke-width: 2; }
 figure { margin: 16px 0; } figcaption { font-size: 13px; margin-top: 4px; }
 img { display: block; width: 100%; height: auto; } img.coarse { image-rendering: pixelated; }
 figure.main { max-width: 520px; }
+.row img { max-height: 240px; object-fit: contain; object-position: left top; }
 .row { display: flex; flex-wrap: wrap; gap: 16px; } .row figure { flex: 1 1 140px; margin: 8px 0; max-width: 344px; }
 .key { display: inline-block; width: 16px; height: 3px; margin: 0 6px 3px 0; vertical-align: middle; }
 .key.dashed { height: 0; border-top: 2px dashed var(--dim); }

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog
 
 from app.document import file_manager
+from app.document.drawn import PICTURE_SUFFIXES
 from app.document.file_manager import show_in_folder
 from app.panels import exporting
+from app.panels.files import ask_picture_file
 
 
 @pytest.fixture
@@ -119,3 +122,18 @@ def test_command_script_and_picture_go_to_the_clipboard(qtbot, decoded, show, as
     image = clipboard.image()
     assert (image.width(), image.height()) == (14, 16)
     assert np.isclose(image.pixelColor(3, 3).lightnessF(), image.pixelColor(9, 9).lightnessF())
+
+
+def test_the_name_says_the_format_and_the_list_whether_there_is_a_caption(qtbot, monkeypatch, tmp_path):
+    def accept(dialog):
+        dialog.selectNameFilter("PNG with caption and bars (*.png)")
+        dialog.selectFile(str(tmp_path / "typed.svg"))
+        return 1
+
+    monkeypatch.setattr(QFileDialog, "exec", accept)
+    chosen = ask_picture_file(None, "Export picture", tmp_path / "suggested.png", PICTURE_SUFFIXES)
+    assert chosen == (tmp_path / "typed.svg", True)
+    monkeypatch.setattr(QFileDialog, "exec", lambda dialog: 1)
+    assert ask_picture_file(None, "Export picture", tmp_path / "suggested.png", PICTURE_SUFFIXES)[1] is False
+    monkeypatch.setattr(QFileDialog, "exec", lambda dialog: 0)
+    assert ask_picture_file(None, "Export picture", tmp_path / "suggested.png", PICTURE_SUFFIXES) is None

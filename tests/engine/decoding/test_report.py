@@ -169,9 +169,15 @@ def test_the_methods_paragraph_says_instrument_decoder_and_what_was_applied(tmp_
     np.save(tmp_path / "mask.npy", mask)
     words = ("--mask", tmp_path / "mask.npy", "--bands", 4, "--dark-level", 0.001, "--integer-scale", 4095)
     page = reported(tmp_path / "capture.npy", *words, "--adapter", "gap-tv", "--stages", 2, "--threads", 1)
-    text = next(words for words in page.words if words.startswith("The CASSI snapshot capture.npy"))
+    text = next(words for words in page.words if words.startswith("A cube of 4 bands"))
     for part in (
-        *("(24 x 26 values)", "cube of 4 bands", "24 x 20 pixels", "the mask mask.npy with bands: 4"),
+        *(
+            "(24 x 26 values)",
+            "cube of 4 bands",
+            "24 x 20 pixels",
+            "from the CASSI snapshot capture.npy",
+            "mask.npy (mask) with bands: 4",
+        ),
         *("step (px per band): 2", "by 2 stages of gap-tv, which has no trained weights, on the CPU (1 thread)"),
         *("4095", "0.001", "||y - Phi x|| / ||y||"),
     ):
