@@ -87,7 +87,12 @@ class DecodeAll(QObject):
     @property
     def can_watch(self) -> bool:
         """Whether the folder could be watched; it may be empty."""
-        return self._folder.path is not None and not self._folder.is_surveying and self._setup.choice is not None
+        return self._folder.path is not None and not self._folder.is_surveying and self.has_decoder
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether a decoder is chosen that is for captures such as those of the folder."""
+        return self._setup.choice is not None and self._folder.task in (None, self._setup.choice.task)
 
     @property
     def is_under_way(self) -> bool:

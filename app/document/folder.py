@@ -52,7 +52,7 @@ class Folder(QObject):
         self.num_seen = self.num_files = 0  # while the files are looked at
         self._looks: dict[Path, Look] = {}
         self._places: dict[Path, int] = {}
-        self._mask: RoleTable | None = None  # a lone one of the folder, for as long as no capture of it is open
+        self._kept: RoleTable | None = None  # whose mask goes with every capture: the last one that was open, or mask.*
         self._arrivals: Arrivals | None = None
         self._surveying: Job | None = None
         self._polling: Job | None = None
@@ -91,11 +91,20 @@ class Folder(QObject):
 
     def understanding(self) -> tuple[OpenOptions, RoleTable | None]:
         """The corrections and the companions with which captures are understood now."""
-        session, folder = self._session, self.path
-        options = OpenOptions() if folder is None else session.memory.options_of(folder)
-        is_here = folder is not None and bool(session.paths) and session.paths[0].parent == folder
-        table = session.role_table if is_here and session.measurement is not None else self._mask
-        return options, None if table is None else without_arrays(table)
+        options = OpenOptions() if self.path is None else self._session.memory.options_of(self.path)
+        return options, self._kept
+
+    @property
+    def task(self) -> str | None:
+        """Of the captures; None while none was open."""
+        return None if self._kept is None else self._kept.task
+
+    def _keep(self) -> None:
+        """Keeps which files belong to the capture of the folder that is open, if one is."""
+        session = self._session
+        is_here = bool(session.paths) and session.paths[0].parent == self.path
+        if is_here and session.measurement is not None and session.role_table is not None:
+            self._kept = without_arrays(session.role_table)
 
     def open(self, path: Path | str) -> None:
         """Lists the captures of a folder, and shows the first unless one of them is open."""
@@ -108,6 +117,7 @@ class Folder(QObject):
         self.close()
         self.path = Path(path).absolute()
         self._arrivals = Arrivals(self.path)
+        self._keep()
         work = partial(survey_folder, self._arrivals, *self.understanding(), self._looks, self._decoder_names())
         job = self._lanes.run_look(work, doing=f"looking at the files of {self.title}", then=self._take_survey)
         self._surveying = job
@@ -148,7 +158,8 @@ class Folder(QObject):
         if job is not self._surveying:
             return
         self._surveying = None
-        self._mask, listed = job.result
+        mask, listed = job.result
+        self._kept = self._kept or mask
         self._list(listed)
         if not self.captures:
             self.notice = f"{self.title} holds no capture. Open a folder that holds some, with their mask."
@@ -210,6 +221,7 @@ class Folder(QObject):
 
     def _follow_session(self) -> None:
         """Sends the capture that was asked for last once the one before was opened, or could not be."""
+        self._keep()
         if not self._session.is_opening and self._asked is not None:
             if self._asked == self._sent:
                 self._asked = self._sent = None

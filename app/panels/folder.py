@@ -93,7 +93,7 @@ class CaptureModel(QAbstractListModel):
 def status(capture: Capture) -> str:
     """What became of a capture, in a word or two."""
     if capture.state == "waiting":
-        return "next" if capture.is_asked else "waiting"
+        return "waiting" if capture.is_asked else "no result"
     seconds = "" if capture.seconds is None else f"  {duration(capture.seconds)}"
     return WORDS[capture.state] + seconds
 
@@ -405,7 +405,9 @@ class FolderDock(QDockWidget):
         """Why nothing can be decoded, in words."""
         if self._folder.is_surveying or self._decodes.can_decode:
             return ""
-        return "No decoder serves this task." if self._folder.captures else ""
+        if self._folder.captures and not self._decodes.has_decoder:
+            return "The chosen decoder is not for these captures. Open one of them, or choose another decoder."
+        return ""
 
     def _state(self) -> tuple[str, str]:
         """The sentence below the bar, and its look."""

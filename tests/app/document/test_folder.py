@@ -137,6 +137,31 @@ def test_every_capture_is_decoded_as_the_window_decodes_it(qtbot, parts, folder,
     assert all(capture.seconds > 0 for capture in parts.folder.captures)
 
 
+def test_the_mask_goes_with_the_captures_also_while_something_else_is_open(qtbot, parts, folder, snapshot, fake):
+    parts.session.open([snapshot])
+    quiet(qtbot, parts)
+    assert parts.folder.index is None
+    decoded(qtbot, parts)
+    assert set(states(parts).values()) == {"done"}
+
+
+def test_a_decoder_for_other_measurements_is_not_taken_for_the_folder(
+    qtbot, make_parts, fake_decoder_type, folder, samples
+):
+    other = fake_decoder_type("other")
+    other.task = "cs"
+    parts = make_parts(fake_decoder_type("one"), other)
+    parts.memory.remember_folder(folder, OpenOptions(num_bands=4, step=2.0))
+    opened(qtbot, parts, folder)
+    assert parts.decode_all.can_decode
+    parts.session.open([samples])
+    quiet(qtbot, parts)
+    assert parts.setup.decoder_name == "other" and not parts.decode_all.can_decode
+    parts.folder.show(0)
+    quiet(qtbot, parts)
+    assert parts.decode_all.can_decode
+
+
 def test_results_of_before_are_noticed_and_decoded_again_when_asked(qtbot, parts, folder, fake):
     decoded(qtbot, parts)
     parts.folder.close()

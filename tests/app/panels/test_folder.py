@@ -68,7 +68,7 @@ def held(qtbot, window: MainWindow, fake, gate_type):
 
 def test_a_dropped_folder_is_listed_and_its_first_capture_open(window, folder):
     dock = window.folder_dock
-    assert dock.isVisible() and words(window) == ["waiting"] * 20
+    assert dock.isVisible() and words(window) == ["no result"] * 20
     assert window.session.paths == (folder / "capture_00.h5",) and dock.list.currentIndex().row() == 0
     assert dock.count.text() == "20 captures" and dock.start.text() == "Decode all"
 
@@ -107,14 +107,14 @@ def test_nineteen_of_twenty_are_decoded_and_the_window_answers_all_the_while(qtb
 def test_pause_continue_skip_and_cancel_are_buttons(qtbot, window, fake, gate_type):
     dock = window.folder_dock
     gate = held(qtbot, window, fake, gate_type)
-    qtbot.waitUntil(lambda: words(window)[:3] == ["decoding", "next", "next"])
+    qtbot.waitUntil(lambda: words(window)[:3] == ["decoding", "waiting", "waiting"])
     qtbot.waitUntil(lambda: "0 of 20  ·  stage 1 of 5" in dock.sentence.text())
     assert dock.start.text() == "Pause"
     click(qtbot, dock.start)
     assert dock.start.text() == "Continue" and "pauses after this capture" in dock.sentence.text()
     gate.is_open.set()
     qtbot.waitUntil(lambda: not window.parts.lanes.is_busy)
-    assert words(window)[:2] == ["done", "next"] and "1 of 20  ·  paused" in dock.sentence.text()
+    assert words(window)[:2] == ["done", "waiting"] and "1 of 20  ·  paused" in dock.sentence.text()
     fake.gate = gate = gate_type(at=1)
     click(qtbot, dock.start)
     qtbot.waitUntil(gate.is_reached.is_set)
@@ -126,7 +126,7 @@ def test_pause_continue_skip_and_cancel_are_buttons(qtbot, window, fake, gate_ty
     click(qtbot, dock.cancel)
     second.is_open.set()
     quiet(qtbot, window)
-    assert words(window) == ["done", "skipped", *["waiting"] * 18] and dock.start.text() == "Decode all"
+    assert words(window) == ["done", "skipped", *["no result"] * 18] and dock.start.text() == "Decode all"
 
 
 def test_retry_decodes_what_failed(qtbot, window, folder):
