@@ -95,7 +95,7 @@ class Parts(QObject):
         self.workshop.close()
         self.folder.close()
         has_ended = self.lanes.stop(timeout_s=timeout_s)
-        self.session.close()
+        self.session.forget_stages()
         self.shelf.clear()
         self.exports.close()
         self.what_if.close()  # nothing is left on the disk, whoever may still be writing

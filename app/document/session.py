@@ -230,7 +230,7 @@ class Session(QObject):
         )
         self.put_aside.emit(aside)
         self.stages = StageStore()
-        self._forget_stages()
+        self.forget_stages()
         return aside
 
     def take_back(self, aside: SetAside) -> None:
@@ -240,7 +240,7 @@ class Session(QObject):
             self._opening.cancel()
             self._opening = None
         self._asked = []
-        self._forget_stages()
+        self.forget_stages()
         self.paths, self.options, self.role_table = aside.paths, aside.options, aside.role_table
         self.measurement, self.problem, self._misfit = aside.measurement, None, None
         self.stages, self.recipe, self.restoration = aside.stages, aside.recipe, aside.restoration
@@ -308,7 +308,7 @@ class Session(QObject):
         self.paths, self.options, self.role_table = opened.paths, opened.options, opened.role_table
         self.measurement = opened.measurement
         self.problem = self._misfit = opened.problem
-        self._forget_stages()
+        self.forget_stages()
         self.selection = fresh(self.selection, self.kind, before=shown_before, num_bands=self.num_bands)
         chosen, wanted = self.setup.wanted_name, wish.job
         self.setup.suit(opened.role_table.task, self.measurement, choice=opened.choice, fit=opened.fit)
@@ -405,10 +405,6 @@ class Session(QObject):
             self.restoration = replace(self.restoration, state="cancelling", seconds_left=None)
             self.restoration_changed.emit()
 
-    def close(self) -> None:
-        """Gives the stages back; what a decode still under way tells no longer counts."""
-        self._forget_stages()
-
     def _decode_began(self, job: Job) -> None:
         """What stood before it has ended; the time counts from here."""
         if job is self._decoding:
@@ -455,7 +451,7 @@ class Session(QObject):
         self.restoration_changed.emit()
         self.setup.look_at_devices()
 
-    def _forget_stages(self) -> None:
+    def forget_stages(self) -> None:
         """Drops the stages that are there; a decode still under way no longer counts."""
         self._decoding = None
         if self._coming is not None:
