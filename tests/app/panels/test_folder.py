@@ -229,7 +229,7 @@ def test_a_folder_of_two_thousand_files_is_listed_while_the_window_answers(
     quiet(qtbot, window)
     beat = heartbeat()
     window.folder_dock.open(folder)
-    qtbot.waitUntil(lambda: window.parts.folder.index == 0, timeout=120_000)
+    qtbot.waitUntil(lambda: window.parts.folder.index == 0, timeout=240_000)
     quiet(qtbot, window)
     window.folder_dock.watch.click()
     for _ in range(3):
