@@ -20,8 +20,8 @@ from lorun_engine.tasks.cs import CsPhysics, random_sampling
 from lorun_engine.tasks.kernels import gaussian_kernel
 from lorun_engine.tasks.sr import SrPhysics
 
-SIDE = 32
-STAGES = 3
+SIDE = 16
+STAGES = 2
 
 
 def cassi() -> tuple[Tensor, LinearPhysics]:
@@ -48,12 +48,13 @@ def patches(channels: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Network:
-    """What is trained, and the denoiser settings that make it small enough for a test."""
+    """What is trained, the denoiser settings that make it small enough for a test, and the steps of either phase."""
 
     measured: Callable[[], tuple[Tensor, LinearPhysics]]
     denoiser: str
     data_step: str
     settings: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[int, int] = (60, 20)
 
     def config(self, channels: int) -> NetworkConfig:
         """The network for so many bands or channels."""
@@ -67,11 +68,12 @@ class Network:
 
 SMALL_UNET = {"widths": [16, 32]}
 SMALL_RESUNET = {"widths": [12, 16, 16, 16], "depth": 1}
+FEW = (45, 15)  # of the networks whose steps take longest
 REQUIRED = [
-    Network(cassi, "spectral", "half-quadratic"),
+    Network(cassi, "spectral", "half-quadratic", steps=FEW),
     Network(cassi, "unet", "half-quadratic", SMALL_UNET),
-    Network(cs, "dual-path", "proximal-gradient", {"width": 8}),
-    Network(cs, "dual-path", "primal-dual", {"width": 8, "dual_branch": True}),
+    Network(cs, "dual-path", "proximal-gradient", {"width": 8}, FEW),
+    Network(cs, "dual-path", "primal-dual", {"width": 8, "dual_branch": True}, FEW),
     Network(cs, "unet", "proximal-gradient", SMALL_UNET),
     Network(cs, "transformer", "proximal-gradient", {"width": 16}),
     Network(sr, "resunet", "proximal-gradient", SMALL_RESUNET),
@@ -121,11 +123,11 @@ def test_both_phases_together_bring_the_loss_on_two_patches_below_a_tenth(networ
     config = network.config(truth.shape[1])
     backbone, tensors = begun(config, physics)
     net = UnfoldingNet(config, backbone, AdapterSet(STAGES, tensors))
-    first = losses(net, [*backbone.parameters(), *tensors.values()], truth, physics, steps=85)
+    first = losses(net, [*backbone.parameters(), *tensors.values()], truth, physics, steps=network.steps[0])
     frozen = {name: value.clone() for name, value in backbone.state_dict().items()}
     adapters = with_adapters(config, backbone, tensors)
     net = UnfoldingNet(config, backbone, adapters)
-    second = losses(net, list(adapters.tensors.values()), truth, physics, steps=30)
+    second = losses(net, list(adapters.tensors.values()), truth, physics, steps=network.steps[1])
     assert np.mean(second[-5:]) < first[0] / 10
     assert min(second) < np.mean(first[-5:])  # the adapters alone go on where the backbone stopped
     assert all(torch.equal(value, frozen[name]) for name, value in backbone.state_dict().items())
