@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from lorun_engine.library.model import count_parameters
-from lorun_engine.networks.unfolding import NetworkConfig
+from lorun_engine.networks.lora import AdapterSet
+from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.paper.parameters import PUBLISHED, multiply_adds, parameter_table
 
 
@@ -79,6 +81,17 @@ def test_multiply_adds_are_those_of_the_layers():
     pixels = 8 * 16
     double_convolution, out = 9 * (1 * 2 + 2 * 2), 2 * 1
     assert multiply_adds(config, 8, 16) == 2 * pixels * (double_convolution + out)
+
+
+def test_stages_that_are_alike_cost_what_a_pass_through_all_of_them_does():
+    config = replace(PUBLISHED[0].config, num_stages=5, denoiser_settings={"width": 8, "dual_branch": True})
+    net = UnfoldingNet(config, Backbone(config), AdapterSet(5, new_step_parameters(config)))
+    dual = image = torch.zeros(1, 1, 16, 24)
+    passage = None
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        for stage in range(1, 6):
+            image, passage = net.denoised(image, dual, passage, stage)
+    assert multiply_adds(config, 16, 24) == counter.get_total_flops() // 2
 
 
 def test_a_multiply_add_count_computes_nothing():
