@@ -53,14 +53,18 @@ def _drop_leaf(image: np.ndarray, rng: np.random.Generator, radius: float, textu
     """Paints one ellipse or rectangle into `image`, shaded along one direction."""
     height, width = image.shape[:2]
     centre_y, centre_x = rng.uniform(0, height), rng.uniform(0, width)
-    reach = int(np.ceil(1.5 * radius))
-    rows = slice(max(0, int(centre_y) - reach), min(height, int(centre_y) + reach + 1))
-    columns = slice(max(0, int(centre_x) - reach), min(width, int(centre_x) + reach + 1))
-    y, x = np.mgrid[rows, columns]
     angle, stretch = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0)
-    along = ((x - centre_x) * np.cos(angle) + (y - centre_y) * np.sin(angle)) / radius
-    across = ((y - centre_y) * np.cos(angle) - (x - centre_x) * np.sin(angle)) / (radius * stretch)
-    distance = np.hypot(along, across) if rng.random() < 0.6 else np.maximum(abs(along), abs(across))
+    is_ellipse = rng.random() < 0.6
+    cos, sin = np.cos(angle), np.sin(angle)
+    sides = np.abs([[sin, stretch * cos], [cos, stretch * sin]])  # of half the leaf along y and along x, in radii
+    exact = (radius + 0.5) * (np.hypot(*sides.T) if is_ellipse else sides.sum(axis=1)) + 1
+    reach_y, reach_x = np.ceil(exact.clip(max=1.5 * radius)).astype(int)
+    rows = slice(max(0, int(centre_y) - reach_y), min(height, int(centre_y) + reach_y + 1))
+    columns = slice(max(0, int(centre_x) - reach_x), min(width, int(centre_x) + reach_x + 1))
+    y, x = np.ogrid[rows, columns]
+    along = ((x - centre_x) * cos + (y - centre_y) * sin) / radius
+    across = ((y - centre_y) * cos - (x - centre_x) * sin) / (radius * stretch)
+    distance = np.hypot(along, across) if is_ellipse else np.maximum(abs(along), abs(across))
     cover = ((1 - distance) * radius + 0.5).clip(0, 1)[..., None].astype(np.float32)
     colour = rng.beta(0.7, 0.9, 3)
     colour = colour.mean() + rng.uniform(0.1, 0.8) * (colour - colour.mean())
