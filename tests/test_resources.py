@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from lorun_engine.decoding.restore import restore
 from lorun_engine.io import WAVELENGTHS, OpenOptions, open_measurement
 from lorun_engine.library.cards import cards_in
 from lorun_engine.library.model import list_decoders, open_decoder
-from lorun_engine.measurement import Scene
+from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.task import TASKS
 from lorun_engine.tasks import cs, sr
+from lorun_engine.tasks.cassi import CassiPhysics
 from lorun_engine.tasks.gap_tv import GapTv
 
 WEIGHTS = resource_path("weights")
@@ -56,7 +58,7 @@ def test_every_shipped_set_is_whole_and_beats_what_needs_no_weights_on_its_sampl
     """Reading a set checks its hash and that of its backbone.
 
     Of the decoders of pictures it is bicubic, of those of snapshots GAP-TV: the computed picture is smooth, and what
-    Tikhonov and subspace TV make of it hard to beat.
+    Tikhonov and subspace TV make of it hard to beat. Of the snapshot the upper half is decoded.
     """
     sample = open_measurement([resource_path("samples", f"{entry.task}.h5")], OpenOptions())
     model = open_decoder(entry.name, library=[WEIGHTS], task=entry.task)
@@ -69,7 +71,7 @@ def test_every_shipped_set_is_whole_and_beats_what_needs_no_weights_on_its_sampl
         sample = sr.simulate(Scene(sample.reference), sample.physics.kernel[0].numpy(), scale)
         decoders = [sr.Bicubic()]
     if entry.task == "cassi":
-        decoders, best = [], gap_tv_on_the_sample()
+        sample, decoders, best = upper_half_of_the_snapshot(), [], gap_tv_on_the_snapshot()
     *_, last = restore(model, sample)
     for decoder in decoders:
         *_, without = restore(decoder, sample)
@@ -78,9 +80,18 @@ def test_every_shipped_set_is_whole_and_beats_what_needs_no_weights_on_its_sampl
 
 
 @cache
-def gap_tv_on_the_sample() -> float:
+def upper_half_of_the_snapshot() -> Measurement:
+    """Light moves along the rows alone, so that fewer rows are a snapshot as well."""
+    whole = open_measurement([resource_path("samples", "cassi.h5")], OpenOptions())
+    physics, half = whole.physics, whole.physics.scene_shape[-2] // 2
+    physics = CassiPhysics(physics.mask[..., :half, :], physics.dispersion)
+    return replace(whole, y=whole.y[:, :half], physics=physics, reference=whole.reference[:, :half])
+
+
+@cache
+def gap_tv_on_the_snapshot() -> float:
     """PSNR in dB."""
-    *_, last = restore(GapTv(), open_measurement([resource_path("samples", "cassi.h5")], OpenOptions()))
+    *_, last = restore(GapTv(), upper_half_of_the_snapshot())
     return last.metrics["psnr"]
 
 
