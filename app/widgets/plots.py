@@ -15,12 +15,11 @@ AXIS_WIDTH, AXIS_HEIGHT = 60, 40  # px; fixed, so that a plot does not jump with
 def new_plot(bottom: str, *, name: str) -> pg.PlotWidget:
     """An empty plot with labelled axes, called `name` by screen readers."""
     pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
-    plot = pg.PlotWidget()
+    plot = pg.PlotWidget(enableMenu=False)
     plot.setAccessibleName(name)
     plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     item = plot.getPlotItem()
-    item.setMenuEnabled(False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
     item.setLabel("bottom", bottom)
