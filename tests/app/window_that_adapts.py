@@ -24,6 +24,7 @@ SETTINGS = {
     "crop": "16,24",
     "validation_steps": "10",
     "checkpoint_steps": "4",
+    "built_in": "0",
 }
 
 
