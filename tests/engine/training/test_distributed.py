@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from lorun_engine.cli import main
 from lorun_engine.errors import LorunError
 from lorun_engine.training.distributed import ALONE, Team, join_team, require_batch
 from lorun_engine.training.run_folder import give_command, read_events
@@ -52,45 +55,6 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def trained(folder: Path, run: str, launcher: list[str]) -> dict[str, torch.Tensor]:
-    """The checkpoint of a training that some processes made together."""
-    command = ["train", "--task", "cs", "--data", folder / "pictures", "--recipe", folder / "recipe.toml"]
-    command += ["--out", folder / run, "--threads", "1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run(
-        [sys.executable, *launcher, "-m", "lorun_engine", *map(str, command)],
-        cwd=Path(__file__).parents[3],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return load_file(folder / run / "checkpoint.safetensors")
-
-
-def test_two_processes_make_the_steps_of_one(folder):
-    alone = trained(folder, "alone", [])
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    together = trained(folder, "together", launcher)
-    assert alone.keys() == together.keys()
-    gradients = [name for name in alone if name.endswith("exp_avg")]  # 0.1 of the last gradient and what is left
-    assert gradients
-    for name in alone:
-        tolerance = 1e-6 if name in gradients else 1e-4
-        torch.testing.assert_close(together[name].float(), alone[name].float(), atol=tolerance, rtol=1e-3)
-
-
-def test_two_processes_choose_one_way_to_compute_their_steps(folder):
-    (folder / "recipe.toml").write_text(RECIPE.format(validation_steps=2) + 'precision = "auto"\n')
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    trained(folder, "run", launcher)  # they would wait for each other for ever if they tried different ones
-    events = read_events(folder / "run" / "events.jsonl")
-    assert [event.event for event in events[:3]] == ["started", "path", "step"] and events[-1].event == "finished"
-
-
-LONG = RECIPE.format(validation_steps=2).replace("backbone_steps = 2", "backbone_steps = 3000")
 PAIR = """
 import os, sys, torch
 from lorun_engine.cli import main
@@ -102,19 +66,70 @@ if other:
     sys.exit(0 if code == [0, 0] else str(code))
 os._exit(code)
 """
+LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "lorun_engine"]
+
+
+def words(folder: Path, run: str) -> list[str]:
+    """The training as it is given on the command line."""
+    command = ["train", "--task", "cs", "--data", folder / "pictures", "--recipe", folder / "recipe.toml"]
+    return [str(word) for word in (*command, "--out", folder / run, "--threads", "1")]
+
+
+@contextmanager
+def started(program: list[str]) -> Iterator[subprocess.Popen]:
+    """Python with these arguments, its threads kept to one; it does not outlive the block."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    place = Path(__file__).parents[3]
+    command = [sys.executable, *program]
+    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def pair() -> list[str]:
+    """Two processes that read the program once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return ["-c", PAIR, str(free.getsockname()[1])]
+
+
+def checkpoint(folder: Path, run: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / run / "checkpoint.safetensors")
+
+
+def test_two_processes_make_the_steps_of_one(folder):
+    assert main(words(folder, "alone")) == 0
+    with started([*LAUNCHER, *words(folder, "together")]) as process:
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    alone, together = checkpoint(folder, "alone"), checkpoint(folder, "together")
+    assert alone.keys() == together.keys()
+    gradients = [name for name in alone if name.endswith("exp_avg")]  # 0.1 of the last gradient and what is left
+    assert gradients
+    for name in alone:
+        tolerance = 1e-6 if name in gradients else 1e-4
+        torch.testing.assert_close(together[name].float(), alone[name].float(), atol=tolerance, rtol=1e-3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
+def test_two_processes_choose_one_way_to_compute_their_steps(folder):
+    (folder / "recipe.toml").write_text(RECIPE.format(validation_steps=2) + 'precision = "auto"\n')
+    with started([*pair(), *words(folder, "run")]) as process:
+        process.communicate(timeout=120)  # they would wait for each other for ever if they tried different ways
+    assert process.returncode == 0
+    events = read_events(folder / "run" / "events.jsonl")
+    assert [event.event for event in events[:3]] == ["started", "path", "step"] and events[-1].event == "finished"
+
+
+LONG = RECIPE.format(validation_steps=2).replace("backbone_steps = 2", "backbone_steps = 3000")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
 def test_two_processes_obey_the_same_commands(folder):
     (folder / "recipe.toml").write_text(LONG)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", PAIR, port, "train", "--task", "cs", "--data", folder / "pictures"]
-    command += ["--recipe", folder / "recipe.toml", "--out", folder / "run", "--threads", "1", "--events", "json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    place = Path(__file__).parents[3]
-    with subprocess.Popen(list(map(str, command)), cwd=place, env=environment, stdout=subprocess.PIPE) as process:
+    with started([*pair(), *words(folder, "run"), "--events", "json"]) as process:
         num_steps = 0
         for line in process.stdout:
             num_steps += b'"step",' in line
