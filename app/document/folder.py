@@ -128,6 +128,8 @@ class Folder(QObject):
 
     def close(self) -> None:
         """Forgets the folder; nothing of it is decoded any more."""
+        if self.path is None:
+            return
         self.closed.emit()
         self.watch(False)
         if self._surveying is not None:
