@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -33,6 +33,7 @@ MOST_KEPT = 8  # stages whose residual is kept
 # What was found, by the attributes of `Checking`
 _OF_A_JOB = ("camera", "unjudged", "state", "problem", "found", "alignment_state", "alignment_problem", "_kept", "_of")
 
+_T = TypeVar("_T")
 CheckState = Literal["nothing", "running", "done", "failed"]
 
 
@@ -75,6 +76,7 @@ class Checking(QObject):
         # the measurement and the restored stages that everything belongs to
         self._of: tuple[Measurement | None, StageStore | None] = (None, None)
         self._measuring: Job | None = None
+        self._judging: Job | None = None  # the camera alone, before there is a result
         self._searching: Job | None = None
         session.opened_changed.connect(self._follow_document)
         session.restoration_changed.connect(self._follow_decode)
@@ -104,6 +106,7 @@ class Checking(QObject):
         if measurement is None or not self.is_possible or not 0 <= stage < len(session.stages) or stage in self._kept:
             return
         self._stop_measuring()
+        self._stop_judging()
         is_judged = session.kind.measures == "plane" and self.camera is None and not self.unjudged
         work = partial(_measured, measurement, session.stages.image(stage), self.camera, is_judged)
         then = partial(self._measured, measurement, session.stages, stage)
@@ -145,8 +148,41 @@ class Checking(QObject):
         self.camera, self.unjudged, self.state, self.problem = None, "", "nothing", ""
         self.found, self.alignment_state, self.alignment_problem, self.progress = None, "nothing", "", None
         self._kept.clear()
+        self._judge()
         self.changed.emit()
         self.alignment_changed.emit()
+
+    def _judge(self) -> None:
+        """Looks at the camera as soon as a capture is open: another camera's mask is known before a long decode."""
+        self._stop_judging()
+        session, measurement = self._session, self._session.measurement
+        if measurement is None or session.kind.measures != "plane" or session.restoration.is_busy:
+            return
+        work, then = partial(_judged, measurement, None), partial(self._take_judgement, measurement)
+        self._judging = session.lanes.run_look(work, doing="looking at the camera", then=then)
+
+    def _take_judgement(self, measurement: Measurement, job: Job) -> None:
+        if job is self._judging and measurement is self._session.measurement:
+            self._judging = None
+            self.camera, self.unjudged, found = job.result
+            self._take_found(found, measurement)
+            self.changed.emit()
+
+    def _take_found(self, found: Alignment | None, measurement: Measurement) -> None:
+        """The search behind a verdict is that of the page too."""
+        if found is not None and self.found is None:
+            self.found, self.alignment_state = _as_found(found, self._session.options, measurement), "done"
+            self.alignment_changed.emit()
+
+    def _stop_judging(self) -> None:
+        if self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
+
+    @property
+    def is_judging(self) -> bool:
+        """Whether the camera is being looked at while there is no result."""
+        return self._judging is not None
 
     def _put_aside(self, aside: SetAside) -> None:
         """What was found belongs to a job that waits from now on."""
@@ -175,6 +211,7 @@ class Checking(QObject):
             self._stop_measuring()
             self.state, self.problem = "nothing", ""
         if session.restoration.is_busy:
+            self._stop_judging()
             self._stop_measuring()
             self.cancel_search()
         elif self.is_possible and self._measuring is None and self.state == "nothing":
@@ -203,14 +240,13 @@ class Checking(QObject):
         if job is not self._measuring or measurement is not self._of[0] or stages is not self._of[1]:
             return
         self._measuring, self.state = None, "done"
-        result, self.camera, self.unjudged, found = job.result
+        result, self.camera, why_not, found = job.result
+        self.unjudged = why_not or self.unjudged
         self._keep(stage, result)
         for other in set(self._kept) - {stage}:  # those from before the verdict
             if self._kept[other].camera is not self.camera:
                 del self._kept[other]
-        if found is not None and self.found is None:
-            self.found, self.alignment_state = _as_found(found, self._session.options, measurement), "done"
-            self.alignment_changed.emit()
+        self._take_found(found, measurement)
         self.changed.emit()
         self._follow_selection()
 
@@ -276,23 +312,33 @@ def _measured(
     measurement: Measurement, image: np.ndarray, camera: CameraVerdict | None, is_judged: bool
 ) -> Generator[Remeasurement, None, tuple[Remeasurement, CameraVerdict | None, str, Alignment | None]]:
     """Yields the figures at once and returns them with the verdict on the camera, why there is none, and the search."""
-    from lorun_engine.camera_checks.alignment import Alignment, align
-    from lorun_engine.camera_checks.remeasure import judge_camera, remeasure
+    from lorun_engine.camera_checks.remeasure import remeasure
 
     alignment, why_not = None, ""
     early = remeasure(measurement, image, camera=camera, is_judged=False)
     yield early
     if is_judged:
-        try:
-            for event in align(measurement):
-                if isinstance(event, Alignment):
-                    alignment = event
-                yield early
-            camera = judge_camera(measurement, alignment=alignment)
-        except LorunError as error:
-            why_not = str(error)
+        camera, why_not, alignment = yield from _judged(measurement, early)
     result = remeasure(measurement, image, camera=camera, is_judged=False) if camera is not early.camera else early
     return result, camera, why_not, alignment
+
+
+def _judged(
+    measurement: Measurement, early: _T
+) -> Generator[_T, None, tuple[CameraVerdict | None, str, Alignment | None]]:
+    """Yields what is there already while the camera is looked at; the verdict, why there is none, and the search."""
+    from lorun_engine.camera_checks.alignment import Alignment, align
+    from lorun_engine.camera_checks.remeasure import judge_camera
+
+    alignment = None
+    try:
+        for event in align(measurement):
+            if isinstance(event, Alignment):
+                alignment = event
+            yield early
+        return judge_camera(measurement, alignment=alignment), "", alignment
+    except LorunError as error:
+        return None, str(error), alignment
 
 
 def _searched(measurement: Measurement, reach: Reach) -> Generator[AlignmentProgress, None, Alignment | None]:

@@ -217,7 +217,8 @@ class Shelf(QObject):
             return False
         arrays = session.role_table.arrays
         return arrays.keys() == kept.seen.keys() and all(
-            array is kept.seen[role] or np.array_equal(array, kept.seen[role]) for role, array in arrays.items()
+            array is kept.seen[role] or np.array_equal(array, kept.seen[role], equal_nan=True)
+            for role, array in arrays.items()
         )
 
     def _drop_left_simulations(self) -> None:

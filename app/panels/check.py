@@ -46,10 +46,15 @@ class CheckCard(QWidget):
     def _show(self) -> None:
         session, checking = self._session, self._parts.checking
         result = checking.newest
-        self.setVisible(session.measurement is not None and len(session.stages) > 0)
+        has_stages = len(session.stages) > 0
+        is_looked_at = checking.camera is not None or bool(checking.unjudged) or checking.is_judging
+        self.setVisible(session.measurement is not None and (has_stages or is_looked_at))
+        self.residual.setVisible(has_stages)
         self.residual.setEnabled(checking.is_possible)
         self.alignment.setVisible(session.kind.measures == "plane")
-        if result is not None:
+        if not has_stages and not session.restoration.is_busy:
+            self._show_camera()
+        elif result is not None:
             is_judging = checking.state == "running" and result.camera is None and session.kind.measures == "plane"
             words, look = ("Looking at the camera…", "dim") if is_judging else result.look(checking.unjudged)
             set_look(self.verdict, words, look)
@@ -62,3 +67,16 @@ class CheckCard(QWidget):
             set_look(self.verdict, waiting, "dim")
             self.figure.setText("")
         self.figure.setVisible(bool(self.figure.text()))
+
+    def _show_camera(self) -> None:
+        """What the capture alone says of the camera, while there is no result."""
+        checking = self._parts.checking
+        camera = checking.camera
+        if camera is None:
+            words = checking.unjudged or "Looking at the camera…"
+            set_look(self.verdict, words, "dim")
+            self.figure.setText("")
+        else:
+            words = f"{camera.word[0].upper()}{camera.word[1:]}."
+            set_look(self.verdict, words, "good" if camera.is_fine else "warn")
+            self.figure.setText(f"The mask explains {camera.alignment.explained_as_opened:.0%} of the fine pattern")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -66,8 +68,12 @@ def test_the_card_says_the_verdict_and_its_buttons_go_deeper(qtbot, decoded, win
     assert shown.pages.currentIndex() == 0
 
 
-def test_the_card_is_not_there_before_a_decode(opened, window):
-    assert not window(opened).check_card.isVisible()
+def test_the_card_is_not_there_before_there_is_a_capture(qtbot, make_parts, decode_photograph, low_resolution, window):
+    assert not window(make_parts()).check_card.isVisible()
+    parts = decode_photograph(low_resolution, "sr")
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.correct(replace(parts.session.options, border="mirrored"))
+    assert not len(parts.session.stages) and not window(parts).check_card.isVisible()  # there is no camera to look at
 
 
 def test_another_stage_is_measured_again_when_it_is_looked_at(qtbot, decoded, window):
@@ -140,10 +146,9 @@ def test_a_camera_that_cannot_be_judged_says_why(qtbot, make_parts, fake, tmp_pa
     with qtbot.waitSignal(parts.lanes.idle):
         parts.session.open([tmp_path / "flat.npz"])
     if parts.session.measurement is None:
-        from dataclasses import replace
-
         with qtbot.waitSignal(parts.lanes.idle):
             parts.session.correct(replace(parts.session.options, num_bands=3, step=2.0))
+    assert parts.checking.camera is None and "alike" in parts.checking.unjudged
     with qtbot.waitSignal(parts.lanes.idle):
         parts.session.restore()
     assert parts.checking.camera is None and "alike" in parts.checking.unjudged
@@ -168,3 +173,29 @@ def test_samples_of_blocks_are_shown_as_one_matrix_and_colour_stays_colour():
     broken = np.zeros((1, 2, 2), np.float32)
     broken[0, 0, 0] = np.nan
     assert tuple(grey_or_colour(broken, (0, 1))[0, 0]) == NAN_COLOUR
+
+
+def test_the_camera_is_looked_at_on_opening_and_not_again_after_the_decode(qtbot, opened, window):
+    checking, session = opened.checking, opened.session
+    assert checking.camera is not None and checking.newest is None and not checking.is_judging
+    assert checking.found.alignment is checking.camera.alignment
+    card = window(opened).check_card
+    assert card.isVisible() and card.alignment.isVisible() and not card.residual.isVisible()
+    assert card.verdict.text() == f"{checking.camera.word.capitalize()}." and "fine pattern" in card.figure.text()
+    camera = checking.camera
+    with qtbot.waitSignal(opened.lanes.idle):
+        session.restore()
+    assert checking.camera is camera and checking.newest.camera is camera and card.residual.isVisible()
+
+
+def test_a_decode_comes_before_the_look_at_the_camera(qtbot, opened, snapshot, fake, gate_type):
+    checking, session = opened.checking, opened.session
+    session.opened_changed.connect(lambda: session.restore() if session.can_restore else None)
+    fake.gate = gate_type(at=0)
+    opened.session.open([snapshot])
+    qtbot.waitUntil(fake.gate.is_reached.is_set)
+    assert session.restoration.is_busy and not checking.is_judging
+    session.opened_changed.disconnect()
+    with qtbot.waitSignal(opened.lanes.idle):
+        fake.gate.is_open.set()
+    assert checking.newest.camera is checking.camera is not None
