@@ -16,6 +16,7 @@ GALLERY = (
     *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
     *("gaussian 3 x 1.5, 135 deg", "camera shake 1", "camera shake 2", "camera shake 3"),
 )
+LONGEST_SPREAD = 1_000_000  # pixels of a detector
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Dispersion:
             )
         if not math.isfinite(self.first_offset):
             raise GeometryError(f"The first offset is {self.first_offset}; a number of pixels was expected.")
+        spread = abs(self.first_offset) + self.step * (self.num_bands - 1)
+        if spread > LONGEST_SPREAD:
+            raise GeometryError(
+                f"The {self.num_bands} bands would be spread over {spread:.4g} pixels; no detector has more than "
+                f"{LONGEST_SPREAD:,}. Correct the step, the first offset or the number of bands."
+            )
 
     @property
     def offsets(self) -> tuple[float, ...]:

@@ -98,6 +98,7 @@ Positive = Annotated[float, Between(0, above=True)]
 NotNegative = Annotated[float, Between(0)]
 Share = Annotated[float, Between(0, 1)]
 Factor = Annotated[float, Between(-1000, 1000)]  # of the differences of a set
+Seconds = Annotated[float, Between(0, 1e10)]  # of work
 Percent = Annotated[float, Between(0, 100, above=True)]
 
 

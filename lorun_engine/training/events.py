@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar, Literal, TypeVar, get_args
 
-from ..schema import json_of, made
+from ..schema import Seconds, json_of, made
 
 Reason = Literal["asked", "told", "early", "disk-full", "not-finite"]
 _Read = TypeVar("_Read")
@@ -43,7 +43,7 @@ class Skipped:
     """The file at `path` is not learned from; `message` says why."""
 
     event: ClassVar[str] = "skipped"
-    elapsed_s: float
+    elapsed_s: Seconds
     path: str
     message: str
 
@@ -53,7 +53,7 @@ class Noted:
     """Something about the files that people should know."""
 
     event: ClassVar[str] = "noted"
-    elapsed_s: float
+    elapsed_s: Seconds
     message: str
 
 
@@ -62,7 +62,7 @@ class Moment:
     """When something happened: after `elapsed_s` seconds of training, and after `step` (from 1) of `phase`."""
 
     event: ClassVar[str]
-    elapsed_s: float
+    elapsed_s: Seconds
     phase: str
     step: int
 

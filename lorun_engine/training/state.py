@@ -23,7 +23,7 @@ from ..io import replacing
 from ..library.model import Model, require_fit
 from ..networks.lora import SAMPLING, AdapterSet, new_adapters
 from ..networks.unfolding import Backbone, DenoiserView, UnfoldingNet, new_step_parameters, run_denoiser
-from ..schema import Count, NotNegative, Number, Positive, json_of, read
+from ..schema import Count, Number, Positive, Seconds, json_of, read
 from ..tasks.camera import Camera
 from ..training_data.dataset import Material, find_material
 from .distributed import ALONE, Team, require_batch
@@ -47,7 +47,7 @@ class Course:
 
     phase: str
     step: Number = 0
-    elapsed_s: NotNegative = 0.0
+    elapsed_s: Seconds = 0.0
     num_parts: Count = 1
     best: float | None = None
     num_waited: Number = 0

@@ -148,7 +148,14 @@ def test_a_mask_with_a_wrong_number_of_bands_is_refused():
         CassiPhysics(torch.ones(5, 6, 7), Dispersion(4))
 
 
-@pytest.mark.parametrize("wrong", [{"step": -1}, {"step": float("nan")}, {"axis": "z"}, {"direction": "up"}], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"step": -1}, {"step": float("nan")}, {"step": 1e300}, {"step": 1e6}, {"first_offset": -1e18}),
+        *({"axis": "z"}, {"direction": "up"}, {"num_bands": 10**9}),
+    ],
+    ids=str,
+)
 def test_an_impossible_dispersion_is_refused(wrong):
     with pytest.raises(GeometryError):
         Dispersion(**{"num_bands": 4, **wrong})

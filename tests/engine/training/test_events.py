@@ -79,6 +79,8 @@ def test_fields_of_a_later_version_are_passed_over():
         b'{"event": "phase", "elapsed_s": 1, "phase": "adapters", "step": 1}',
         b'{"event": "phase", "elapsed_s": 1, "phase": "adapters", "step": true, "num_steps": 3}',
         b'{"event": "phase", "elapsed_s": "1", "phase": "adapters", "step": 1, "num_steps": 3}',
+        b'{"event": "phase", "elapsed_s": 1e300, "phase": "adapters", "step": 1, "num_steps": 3}',
+        b'{"event": "phase", "elapsed_s": -1, "phase": "adapters", "step": 1, "num_steps": 3}',
     ],
 )
 def test_what_is_no_event_is_passed_over(line):
