@@ -254,9 +254,13 @@ def _too_long(*_: object) -> None:
 
 
 def _run(words: list[Any], library: Path | None = None) -> int:
-    """The exit code of a command, which is one that the program knows; all it says is taken away."""
+    """The exit code of a command, which is one that the program knows; all it says is taken away.
+
+    The priority that a queue asks for is not taken: it would be that of all cases to come.
+    """
     silenced = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-    with silenced[0] as out, silenced[1] as err, mock.patch.object(commands, "_parser", parser_once):
+    once, as_before = mock.patch.object(commands, "_parser", parser_once), mock.patch("os.nice", create=True)
+    with silenced[0] as out, silenced[1] as err, once, as_before:
         try:
             given = [str(word) for word in words]
             code = commands.main(given, library=[library] if library else [], resources=RESOURCES)

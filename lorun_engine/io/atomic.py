@@ -74,10 +74,8 @@ def made_folder(folder: Path) -> Path:
     """The folder, which is made where it is not there yet."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"The folder {folder} cannot be made: {error.strerror or error}. Choose another one."
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise FileError(f"The folder {folder} cannot be made: {_reason(error)}. Choose another one.") from error
     return folder
 
 
@@ -95,6 +93,12 @@ def _begun(path: Path, protected: Iterable[Path | str]) -> Path:
                 )
         temporary = beside(path)
         temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise FileError(f"Nothing can be written to {path.parent}: {error.strerror}. Choose another folder.") from error
+    except (OSError, ValueError) as error:
+        raise FileError(f"Nothing can be written to {path.parent}: {_reason(error)}. Choose another folder.") from error
     return temporary
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "no file can have such a name"

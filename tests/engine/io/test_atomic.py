@@ -17,6 +17,7 @@ from lorun_engine.io import (
     cube_file,
     discard_leftovers,
     discard_unfinished,
+    made_folder,
     replacing,
     write_cube,
     write_measurement,
@@ -152,3 +153,11 @@ def test_a_process_that_ends_at_once_removes_what_it_is_still_writing(tmp_path):
         assert list(tmp_path.iterdir()) == [done]
     discard_unfinished()
     assert list(tmp_path.iterdir()) == [done]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b"])
+def test_a_name_that_no_file_can_have_is_a_sentence(tmp_path, name):
+    with pytest.raises(FileError, match="no file can have such a name"):
+        made_folder(tmp_path / name)
+    with pytest.raises(FileError, match="no file can have such a name"), replacing(tmp_path / name / "x.json"):
+        pass
