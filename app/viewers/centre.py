@@ -88,10 +88,10 @@ class CentreView(QWidget):
             parts.session.stage_added,
             parts.session.restoration_changed,
             parts.session.selection_changed,
-            parts.setup.changed,
-            parts.setup.adapting_changed,
         ):
             changed.connect(self.refresh)
+        for changed in (parts.setup.changed, parts.setup.adapting_changed):
+            changed.connect(self._refresh_notice)
         self.refresh()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

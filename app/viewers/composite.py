@@ -57,9 +57,8 @@ class CompositeButton(QPushButton):
         else:
             words = f"False colour · bands {', '.join(str(band + 1) for band in shown)}"
             self.setToolTip("The wavelengths are not known; give them in Roles and geometry to see true colours")
-        self.setText(ILLUMINANT if self.is_short and composite is None and has_wavelengths else words)
-        if self.is_short and self.text() != ILLUMINANT:
-            self.setText("Bands")
+        short = ILLUMINANT if composite is None and has_wavelengths else "Bands"
+        self.setText(short if self.is_short else words)
         self.setAccessibleName(f"Colours: {words}")
 
     def _choice(self) -> QWidget:

@@ -114,13 +114,12 @@ class ExposureButton(QPushButton):
         self._parts.looking.set_stretch(*STRETCHES[self.stretch.currentText()])
 
     def _refresh_histogram(self) -> None:
-        selection, pictures = self._session.selection, self._pictures
-        pane = selection.shown[-1]
+        pictures, pane = self._pictures, self._session.selection.shown[-1]
         sample = pictures.sample(pane)
         if sample is None:
             self.histogram.show_nothing()
         else:
-            self.histogram.show_numbers(sample, pictures.levels(pane, None if selection.in_colour else selection.bands))
+            self.histogram.show_numbers(sample, pictures.levels(pane, pictures.bands_in(pane)))
 
 
 class Histogram(QWidget):

@@ -170,9 +170,9 @@ class PaneGrid(QWidget):
         """What paints the colours of a map, or of single bands, with their numbers; colours have none."""
         if isinstance(content, Change):
             return partial(self._paint_legend, content)
-        selection = self._session.selection
         is_plain = content == MEASUREMENT and self._session.kind.measures != "picture"
-        return None if selection.in_colour or is_plain else partial(self._paint_band_bar, content, selection.bands)
+        bands = None if is_plain else self._pictures.bands_in(content)
+        return None if bands is None else partial(self._paint_band_bar, content, bands)
 
     def _paint_band_bar(self, content: Pane, bands: tuple[int, int], painter: QPainter, place: QRectF) -> None:
         low, high = self._pictures.levels(content, bands)

@@ -150,14 +150,13 @@ class Pictures:
         self._start_afresh_if_other()
         if self.array(pane) is None:
             return None
-        selection = self._session.selection
-        if self._has_colours(pane) and selection.in_colour:
-            image = self._in_colour(pane, factor, self.levels(pane, None))
-            if pane == selection.stage:
-                self._prepare_neighbours(pane, factor)
-            return image
-        bands = selection.bands if self._has_colours(pane) else (0, 0)
-        return self._mean_of_bands(pane, bands, factor, self.levels(pane, bands))
+        bands = self.bands_in(pane)
+        if bands is not None:
+            return self._mean_of_bands(pane, bands, factor, self.levels(pane, bands))
+        image = self._in_colour(pane, factor, self.levels(pane, None))
+        if pane == self._session.selection.stage:
+            self._prepare_neighbours(pane, factor)
+        return image
 
     def drawing(self, pane: Pane | None) -> Callable[[int], QImage | None]:
         """How a pane is drawn at 1 / factor of the scene; a smaller measurement has fewer pixels to leave out."""
@@ -176,10 +175,8 @@ class Pictures:
         self._start_afresh_if_other()
         if self.array(pane) is None:
             return None
-        if self._has_colours(pane) and self._session.selection.in_colour:
-            return self._colour_sample(pane)
-        bands = self._session.selection.bands if self._has_colours(pane) else (0, 0)
-        return render.mean_of_bands(self._some(pane), bands)
+        bands = self.bands_in(pane)
+        return self._colour_sample(pane) if bands is None else render.mean_of_bands(self._some(pane), bands)
 
     def bands_in(self, pane: Pane) -> tuple[int, int] | None:
         """The bands whose mean a pane shows, from the first to the last; None where it has the colours of all."""
@@ -227,8 +224,7 @@ class Pictures:
             colour = render.shrunk(array, math.ceil(max(array.shape[1:]) / side))
         else:
             colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
-        in_bytes = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
-        return _coloured(colour, render.levels_of(colour, stretch_of(self._session.kind)), in_bytes)
+        return _coloured(colour, render.levels_of(colour, stretch_of(self._session.kind)), self._plain_bytes)
 
     def levels(self, pane: Pane, bands: tuple[int, int] | None) -> tuple[float, float]:
         """Black and white of a pane in the mean over some bands, or in colour with `bands` None.
@@ -321,8 +317,12 @@ class Pictures:
     @property
     def _bytes(self) -> Callable[[np.ndarray, tuple[float, float]], np.ndarray]:
         """What turns the result of `_colour` into the bytes of a picture."""
-        in_bytes = render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
-        return partial(in_bytes, gamma=self._session.selection.light.gamma)
+        return partial(self._plain_bytes, gamma=self._session.selection.light.gamma)
+
+    @property
+    def _plain_bytes(self) -> Callable[..., np.ndarray]:
+        """The same without a gamma."""
+        return render.photograph_bytes if self._session.kind.is_photograph else render.colour_bytes
 
     def _coarse(self, pane: Pane, factor: int, draw: Callable[[np.ndarray], QImage]) -> QImage:
         """What `draw` makes of some pixels of a pane, as large as its picture."""

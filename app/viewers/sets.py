@@ -83,7 +83,7 @@ class SetsCard(Recolours, QWidget):
     def refresh(self) -> None:
         """Shows decoders, results and progress."""
         comparing = self._comparing
-        results = tuple(comparing.results)
+        results = comparing.results
         outcomes = {outcome.name: outcome for outcome in comparing.progress.outcomes}
         shown = (self._parts.setup.decoder_names, results, tuple(outcomes.values()))
         if shown != self._shown:
@@ -113,10 +113,9 @@ class SetsCard(Recolours, QWidget):
             words = f"{progress.names[done]}, {done + 1} of {asked}  ·  stage {progress.stage} of {progress.num_stages}"
             set_look(self.state, words, "dim")
         elif comparing.ticked:
-            num_results = len(comparing.results)
-            words = "Results of two decoders or more show where they disagree."
-            words = "A small residual alone is no good picture." if num_results > 1 else words
-            set_look(self.state, words, "dim")
+            has_several = len(comparing.results) > 1
+            alone = "Results of two decoders or more show where they disagree."
+            set_look(self.state, "A small residual alone is no good picture." if has_several else alone, "dim")
         else:
             set_look(self.state, "Tick the decoders to run, one after another.", "dim")
 

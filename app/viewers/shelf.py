@@ -8,12 +8,11 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
-    QPointF,
     QRectF,
     QSize,
     Qt,
 )
-from PySide6.QtGui import QColor, QContextMenuEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QContextMenuEvent, QImage, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
@@ -34,6 +33,7 @@ from ..quantities import duration, number
 from ..widgets import theme
 from ..widgets.theme import GRID, tokens
 from .pictures import Pictures
+from .strip import paint_small
 
 WIDTH = 112  # px of the column
 SIDE = 76  # px of a small picture
@@ -136,15 +136,7 @@ class _Tile(QStyledItemDelegate):
         place = QRectF(option.rect.x() + (option.rect.width() - SIDE) / 2, option.rect.y() + 4, SIDE, SIDE)
         painter.save()
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
-        painter.fillRect(place, QColor(colours.image))
-        if (image := index.data(Qt.ItemDataRole.DecorationRole)) is not None:
-            size = QSize(image.size()).scaled(place.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
-            target = QRectF(QPointF(), size)
-            target.moveCenter(place.center())
-            painter.drawImage(target, image)
-        if is_shown:
-            painter.setPen(QPen(QColor(colours.accent), 2))
-            painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
+        paint_small(painter, place, index.data(Qt.ItemDataRole.DecorationRole), is_framed=is_shown)
         font = option.font
         font.setPointSizeF(font.pointSizeF() * 0.88)
         font.setUnderline(bool(option.state & QStyle.StateFlag.State_HasFocus))

@@ -93,6 +93,20 @@ class Stages(QAbstractListModel):
         return f"{title_of(pane)}, residual {residual}\nClick shows it, Ctrl-click adds or takes away a pane"
 
 
+def paint_small(painter: QPainter, place: QRectF, image: QImage | None, *, is_framed: bool) -> None:
+    """A small picture in the middle of its place, or an empty one, in a frame where it is shown."""
+    if image is None:
+        painter.fillRect(place, QColor(tokens().image))
+    else:
+        size = QSize(image.size()).scaled(place.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
+        target = QRectF(QPointF(), size)
+        target.moveCenter(place.center())
+        painter.drawImage(target, image)
+    if is_framed:
+        painter.setPen(QPen(QColor(tokens().accent), 2))
+        painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
+
+
 class _Small(QStyledItemDelegate):
     """A picture with its name under it: framed where a pane shows it, bold where it is the chosen stage."""
 
@@ -108,16 +122,8 @@ class _Small(QStyledItemDelegate):
         place = QRectF(option.rect.x() + EDGE, option.rect.y() + EDGE, option.rect.width() - GRID, HEIGHT)
         painter.save()
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
-        if (image := index.data(Qt.ItemDataRole.DecorationRole)) is not None:
-            size = QSize(image.size()).scaled(place.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
-            target = QRectF(QPointF(), size)
-            target.moveCenter(place.center())
-            painter.drawImage(target, image)
-        else:
-            painter.fillRect(place, QColor(colours.image))
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.setPen(QPen(QColor(colours.accent), 2))
-            painter.drawRoundedRect(place.adjusted(-1.5, -1.5, 1.5, 1.5), 3, 3)
+        is_shown = bool(option.state & QStyle.StateFlag.State_Selected)
+        paint_small(painter, place, index.data(Qt.ItemDataRole.DecorationRole), is_framed=is_shown)
         font = option.font
         font.setBold(is_chosen)
         font.setUnderline(bool(option.state & QStyle.StateFlag.State_HasFocus))

@@ -87,3 +87,12 @@ def test_single_bands_have_a_colour_bar_with_their_levels(decoded, show):
     assert card.pane._legend is not None
     card.pane.show_legend(None)
     assert card.pane.grab().toImage() != plain
+
+
+def test_the_histogram_of_what_a_detector_saw_has_its_own_levels(opened, show):
+    exposure = show(opened).centre.exposure
+    y = opened.session.measurement.y
+    exposure._refresh_histogram()
+    histogram = exposure.histogram
+    assert histogram.ends == pytest.approx((float(y.min()), float(y.max())))
+    assert histogram.levels == pytest.approx((0.0, float(np.percentile(y, 99.9))))

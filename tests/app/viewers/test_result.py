@@ -28,6 +28,13 @@ def click(qtbot, window, row: int, *modifiers) -> None:
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, held, place)
 
 
+def decode_again(qtbot, parts) -> None:
+    """A second result, of two stages."""
+    parts.setup.set_num_stages(2)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.restore()
+
+
 def test_a_decode_ends_in_one_large_picture_that_follows_the_stage_everywhere(qtbot, window):
     session = window.session
     assert seen(window) == [(5, "Result · stage 5")]
@@ -82,9 +89,7 @@ def test_the_measurement_on_the_shelf_is_shown_large_and_gives_way_again(qtbot, 
 
 def test_the_shelf_shows_results_the_newest_first_and_a_click_shows_one(qtbot, window):
     parts, shelf = window.parts, window.centre.shelf
-    parts.setup.set_num_stages(2)
-    with qtbot.waitSignal(parts.lanes.idle):
-        parts.session.restore()
+    decode_again(qtbot, parts)
     first, second = parts.shelf.all
     assert shelf.items.items == [None, second, first] and shelf.seen == {second}
     words = [shelf.items.index(row).data(Qt.ItemDataRole.AccessibleTextRole) for row in range(3)]
@@ -104,9 +109,7 @@ def test_the_shelf_shows_results_the_newest_first_and_a_click_shows_one(qtbot, w
 
 def test_two_results_are_compared_by_mouse_and_by_keyboard(qtbot, window):
     parts, shelf = window.parts, window.centre.shelf
-    parts.setup.set_num_stages(2)
-    with qtbot.waitSignal(parts.lanes.idle):
-        parts.session.restore()
+    decode_again(qtbot, parts)
     first, second = parts.shelf.all
     click(qtbot, window, 2, Qt.KeyboardModifier.ControlModifier)
     assert parts.session.selection.mode == "compare" and shelf.seen == {first, second}
@@ -123,9 +126,7 @@ def test_two_results_are_compared_by_mouse_and_by_keyboard(qtbot, window):
 
 def test_the_menu_of_a_result_takes_its_settings_or_takes_it_away(qtbot, window):
     parts, view = window.parts, window.centre.shelf.list
-    parts.setup.set_num_stages(2)
-    with qtbot.waitSignal(parts.lanes.idle):
-        parts.session.restore()
+    decode_again(qtbot, parts)
     view.setCurrentIndex(view.model().index(2, 0))
     menu = window.centre.shelf.menu_of(parts.shelf.all[0])
     names = {action.text(): action for action in menu.actions() if action.text()}
