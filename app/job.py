@@ -15,6 +15,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
+from .garbage import collect_here
+
 # Threads that did not stop in time, with what runs in them: a QThread destroyed while it runs aborts the process.
 _left_running: list[tuple[QThread, QObject]] = []
 
@@ -64,7 +66,6 @@ class Job(QObject):
             self._end = self._run(self._work)
         except Exception as error:  # of any kind: it is shown to the user, the thread lives on
             self.error, self._end = error, "failed"
-        self._work = lambda: None  # what the work held on to (models, measurements) may go
         self._over.emit()
 
     def _run(self, work: Callable[[], Any]) -> str:
@@ -106,6 +107,7 @@ class Job(QObject):
 
     @Slot()
     def _finish(self) -> None:
+        self._work = lambda: None  # what the work held on to (models, measurements, Qt objects) may go, in this thread
         {"succeeded": self.succeeded, "failed": self.failed, "cancelled": self.cancelled}[self._end].emit()
 
 
@@ -129,6 +131,7 @@ class Worker(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        collect_here()
         self._jobs: dict[int, Job] = {}
         self._numbers = itertools.count()
         self._thread = QThread()

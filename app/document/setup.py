@@ -6,6 +6,7 @@ It knows of what is open only its task and its measurement, which the session te
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from lorun_engine.decoding.execution import PRECISIONS
 from lorun_engine.io import OpenOptions
 from lorun_engine.measurement import Measurement
 
+from ..garbage import keep_what_is_loaded
 from ..job import Job
 from .decoders import Choice, Decoders, Fit, first_fit
 from .lanes import Lanes
@@ -286,8 +288,11 @@ class Setup(QObject):
 
 def _load_engine(decoders: Decoders) -> tuple[tuple[Choice, ...], tuple[Device, ...], int]:
     """Choices, devices, and the number of CPU threads."""
+    is_first = "torch" not in sys.modules
     import torch
 
+    if is_first:
+        keep_what_is_loaded()
     return decoders.choices(), _list_devices(), torch.get_num_threads()
 
 

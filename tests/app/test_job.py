@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import h5py
+import numpy as np
 import pytest
+from PySide6.QtCore import QObject
 
 from app.job import Job, Worker, is_thread_left
 
@@ -114,3 +117,33 @@ def test_a_thread_that_does_not_stop_is_kept_alive(qtbot):
     assert is_thread_left()
     gate.set()
     qtbot.waitUntil(lambda: not is_thread_left())
+
+
+def test_garbage_that_a_job_makes_is_collected_in_the_gui_thread(qtbot, worker):
+    """A widget destroyed by the collector in a worker thread once stopped the program for ever."""
+    threads = set()
+
+    class Noted(QObject):
+        def __del__(self) -> None:
+            threads.add(threading.get_ident())
+
+    kept = [Noted() for _ in range(20)]
+    for thing in kept:
+        thing.itself = thing  # a cycle: only the collector frees it
+    kept.clear()
+    del thing
+
+    def work():
+        with h5py.File.in_memory() as file:  # a library that switches the collector off and on
+            file["x"] = np.zeros(3)
+        made = []
+        for number in range(200):
+            made.append([[number] for _ in range(1000)])  # far beyond what makes Python collect of itself
+            yield number
+
+    with qtbot.waitSignal(worker.idle):
+        worker.give(Job(work, title="making garbage"))
+    assert threads <= {threading.get_ident()}
+    more = [[] for _ in range(1000)]
+    qtbot.waitUntil(lambda: threads == {threading.get_ident()})
+    assert more
