@@ -1,26 +1,31 @@
-"""Pictures of the window's main states, made from the built-in samples: python -m tests.screenshots [-o FOLDER]
+"""Pictures of the window's states, made from the built-in samples: python -m tests.screenshots [-o FOLDER]
 
-Light, dark, and light at twice the pixels. The window is drawn offscreen, no display is needed.
+Each in light and dark, in three sizes, and in the middle one at twice the pixels. The window is drawn offscreen, no
+display is needed.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
     from app.assembly import Parts
     from app.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[1]
-LOOKS = {"light": ("light", "1"), "dark": ("dark", "1"), "high-dpi": ("light", "2")}  # theme, scale factor
-SIZE = "1440x900"
+THEMES = ("light", "dark")
+SIZES = ("1280x720", "1440x900", "1920x1080")
+SCALES = ("1", "2")  # device pixels per pixel; at 2 only the middle size
 NUM_STAGES = 60
 LONGEST_S = 600
 
@@ -28,23 +33,22 @@ LONGEST_S = 600
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", default="screenshots", help="folder (default ./screenshots)")
-    parser.add_argument("--look", choices=LOOKS, help="only this one")
-    parser.add_argument("--size", default=SIZE, help=f"of the window (default {SIZE})")
+    parser.add_argument("--scale", choices=SCALES, help="device pixels per pixel (default both)")
     args = parser.parse_args()
     folder = Path(args.output).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    if args.look is not None:
-        take(args.look, tuple(map(int, args.size.split("x"))), folder)
+    if args.scale is not None and os.environ.get("QT_SCALE_FACTOR") == args.scale:
+        take(folder, SIZES if args.scale == "1" else SIZES[1:2], "" if args.scale == "1" else "@2x")
         return
-    for look, (_, scale) in LOOKS.items():  # the scale is read once, when Qt starts
+    for scale in SCALES if args.scale is None else (args.scale,):  # Qt reads it once, when it starts
         environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": scale}
-        command = [sys.executable, "-m", "tests.screenshots", "-o", str(folder), "--look", look, "--size", args.size]
+        command = [sys.executable, "-m", "tests.screenshots", "-o", str(folder), "--scale", scale]
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
     sys.stdout.write(f"{folder}\n")
 
 
-def take(look: str, size: tuple[int, int], folder: Path) -> None:
-    """Drives one window through its states and saves a picture of each."""
+def take(folder: Path, sizes: Sequence[str], suffix: str) -> None:
+    """Drives one window through its states and saves a picture of each in every theme and size."""
     from PySide6.QtWidgets import QApplication
 
     from app.assembly import Parts
@@ -53,14 +57,16 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
 
     app = QApplication([])
     parts = Parts(library=[resource_path("weights"), folder])
-    parts.memory.set_theme(LOOKS[look][0])
     window = MainWindow(parts)
-    window.resize(*size)
     window.show()
 
-    def picture(state: str) -> None:
-        until(lambda: False, longest_s=0.3)  # let everything be drawn
-        window.grab().save(str(folder / f"{look}-{state}.png"))
+    def picture(state: str, widget: QWidget | None = None) -> None:
+        for theme, size in itertools.product(THEMES, sizes if widget is None else sizes[:1]):
+            window.choose_theme(theme)
+            window.resize(*map(int, size.split("x")))
+            until(lambda: False, longest_s=0.3)  # let everything be drawn
+            name = f"{state}-{theme}" if widget is not None else f"{state}-{theme}-{size}"
+            (widget or window).grab().save(str(folder / f"{name}{suffix}.png"))
 
     parts.setup.load_engine()
     until(lambda: not parts.lanes.is_busy)
@@ -82,8 +88,7 @@ def take(look: str, size: tuple[int, int], folder: Path) -> None:
     picture("6-montage")
     parts.looking.set_mode("colour")
     window.show_roles()
-    until(lambda: False, longest_s=0.3)
-    window.roles_page.grab().save(str(folder / f"{look}-7-roles.png"))
+    picture("7-roles", window.roles_page)
     window.roles_page.close()
     inspection(window, picture)
     a_folder(window, picture)
@@ -117,11 +122,19 @@ def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
         until(lambda: not parts.lanes.is_busy)
         picture(f"11-{name}")
     parts.looking.set_mode("colour")
-    for name in ("adapters", "alignment", "what_if"):
+    for name in ("adapters", "alignment", "what_if", "adapt"):
         window.actions_[name].trigger()
         until(lambda: not parts.lanes.is_busy)
         picture(f"12-{name.replace('_', '-')}")
     window.show_page(None)
+    with tempfile.TemporaryDirectory(prefix="lorun-wrong-") as name:
+        wrong = Path(name) / "lecture.h5"
+        wrong.write_text("not a measurement")
+        parts.session.open([wrong])
+        until(lambda: not parts.lanes.is_busy)
+        picture("14-wrong-file")
+        parts.session.open_sample("cassi")
+        until(lambda: not parts.lanes.is_busy)
 
 
 def a_folder(window: MainWindow, picture: Callable[[str], None]) -> None:

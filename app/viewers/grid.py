@@ -301,10 +301,7 @@ class PaneCard(Recolours, QFrame):
         self.title = QLabel()
         self.title.setObjectName("heading")
         self.figures = FittingLabel()
-        self.value = QLabel()
-        self.value.setFont(theme.tabular(self.value.font()))
-        self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.value.hide()
+        self.value = ValueLabel()
         self.expand, self.close_button = _sign_button(), _sign_button()
         self.expand.clicked.connect(self.expand_toggled)
         self.close_button.clicked.connect(self.close_requested)
@@ -331,11 +328,8 @@ class PaneCard(Recolours, QFrame):
         self.close_button.setIcon(icon("close", tokens().dim))
 
     def set_value(self, text: str) -> None:
-        """Shows the number of a pixel, in a place that does not change its width while the mouse moves; "" for none."""
+        """Shows the number of a pixel; "" for none."""
         if text != self.value.text():
-            wanted = self.value.fontMetrics().horizontalAdvance(text) + GRID
-            if not text or wanted > self.value.minimumWidth():
-                self.value.setMinimumWidth(wanted if text else 0)
             self.value.setText(text)
             self.value.setVisible(bool(text))
 
@@ -408,6 +402,29 @@ class FittingLabel(QWidget):
         painter = QPainter(self)
         painter.setPen(QColor(tokens().dim))
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text)
+
+
+class ValueLabel(QLabel):
+    """The number of a pixel, whole or not at all, in a place that keeps its width while the mouse moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._widest = 0
+        self.setFont(theme.tabular(self.font()))
+        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.hide()
+
+    def sizeHint(self) -> QSize:
+        wanted = self.fontMetrics().horizontalAdvance(self.text()) + GRID
+        self._widest = max(self._widest, wanted) if self.text() else 0
+        return QSize(self._widest, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self.fontMetrics().horizontalAdvance(self.text()) <= self.width():
+            super().paintEvent(event)
 
 
 def _sign_button() -> QToolButton:

@@ -138,6 +138,7 @@ class ResidualView(Recolours, QWidget):
         """A plot with a title of its own above it, which says what its curves are."""
         plot = new_plot(bottom, name=name)
         plot.setMinimumSize(80, 120)
+        plot.getPlotItem().getAxis("bottom").setTickDensity(0.5)  # narrow, with three digits to a tick
         plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self._titles[plot] = QLabel()
         self._titles[plot].setWordWrap(True)

@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Qt,
     QTimer,
 )
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from ..assembly import Parts
@@ -202,6 +202,10 @@ class StageStrip(QListView):
         self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
         self.scrollTo(index)
 
+    def _keep_in_sight(self) -> None:
+        if self._stage in self.stages.panes:
+            self.scrollTo(self.stages.index(self.stages.panes.index(self._stage)))
+
     def _make_one(self) -> None:
         if not (missing := self.stages.missing):
             return
@@ -219,6 +223,10 @@ class StageStrip(QListView):
 
     def sizeHint(self) -> QSize:
         return QSize(480, self.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        QTimer.singleShot(0, self, self._keep_in_sight)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self.indexAt(event.position().toPoint())

@@ -309,6 +309,8 @@ def test_sixty_stages_are_no_trouble(qtbot, make_parts, fake_decoder_type, snaps
     strip = centre.stepping.strip
     qtbot.waitUntil(lambda: not strip.stages.missing)
     assert strip.horizontalScrollBar().value() > 0  # the newest is in sight
+    strip.resize(strip.width() // 2, strip.height())
+    qtbot.waitUntil(lambda: strip.viewport().rect().contains(strip.place(parts.session.selection.stage).center()))
     parts.looking.select_stage(0)
     assert strip.horizontalScrollBar().value() == 0
 

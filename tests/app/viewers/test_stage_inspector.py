@@ -144,6 +144,16 @@ def test_values_changes_and_panes_work_for_photographs(request, decode_photograp
     window.grab()
 
 
+def test_the_numbers_of_three_channels_do_not_push_the_panes_into_one_column(low_resolution, decode_photograph, show):
+    parts = decode_photograph(low_resolution, "sr")
+    window = show(parts)
+    window.resize(1280, 720)
+    parts.looking.set_panes([MEASUREMENT, 0, 2, REFERENCE])
+    window.centre.grid.hub.point_at((3, 4))
+    QApplication.processEvents()
+    assert len({card.x() for card in cards(window)}) == 2
+
+
 # ---- playing -----------------------------------------------------------------------------------------------------
 
 
