@@ -4,7 +4,8 @@
     proximal-gradient       z = x - rho Phi^T (Phi x - y)                                         Eq. 5
     normalised-projection   z = x + rho Phi^T [(y - Phi x) / phi]                                 SSR
     primal-dual             z = x, and the denoiser steps along Phi^T d of a dual variable d      CPP-Net
-    multiplicative          z = x times a sigmoid's factor, within [0, 1]                         after SSO-PGA
+    multiplicative          z = x SSO_alpha(rho Phi^T (Phi x - y)), never negative                SSO-PGA
+    bounded-multiplicative  z = x times a sigmoid's factor, within [0, 1]                         after SSO-PGA
     usrnet                  Eq. 9 with mu_k and the noise level from a hyper-parameter net        USRNet
     none                    z = x                                                                 Table VIII
 
@@ -112,7 +113,20 @@ def normalised_projection(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Ten
     return x + rho * physics.adjoint((y - physics.forward(x)) / physics.gram())
 
 
-def multiplicative(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor, slide: Tensor) -> Tensor:
+def multiplicative(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor, alpha: Tensor) -> Tensor:
+    """SSO-PGA's step: x, clipped at 0, times SSO_alpha(rho g), with the gradient g of Eq. 5 in units of 1 / max(phi).
+
+    SSO_alpha(z) = 2 sigmoid(-z - alpha) + 2 sigmoid(alpha) - 1, the sliding sigmoid operator, alpha >= 0 (of a negative
+    number its size): it falls from 2 sigmoid(alpha) + 1 to 2 sigmoid(alpha) - 1 >= 0, so z is never negative, and is 1
+    where the gradient is 0. To first order z = x - 2 sigmoid(alpha) (1 - sigmoid(alpha)) rho x g, which descends for
+    rho > 0; a larger alpha makes a smaller step. (Wang et al., arXiv 2510.23362.)
+    """
+    alpha = alpha.abs()
+    gradient = physics.gradient(x := x.clamp(min=0), y) / _largest(physics)
+    return x * (2 * torch.sigmoid(-rho * gradient - alpha) + 2 * torch.sigmoid(alpha) - 1)
+
+
+def bounded_multiplicative(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor, slide: Tensor) -> Tensor:
     """x clipped to [0, 1] times 1 + s (1 - x) t, where t in (-1, 1) falls with the gradient and s in (0, 1) slides.
 
     t = 2 sigmoid(-2 rho g) - 1 with the gradient g of Eq. 5 in units of 1 / max(phi); s = sigmoid(slide). As
@@ -152,7 +166,8 @@ DATA_STEPS: dict[str, DataStep] = {
     # blur and decimation have no diagonal Phi Phi^T to divide by
     "normalised-projection": DataStep(normalised_projection, {"rho": START}, divides=True),
     "primal-dual": DataStep(unmoved, {"delta": _START_DELTA}, dual=primal_dual),
-    "multiplicative": DataStep(multiplicative, {"rho": START, "slide": 0.0}),
+    "multiplicative": DataStep(multiplicative, {"rho": START, "alpha": 0.0}),
+    "bounded-multiplicative": DataStep(bounded_multiplicative, {"rho": START, "slide": 0.0}),
     "usrnet": DataStep(half_quadratic, {"mu": START}, hyper_net=True),
     "none": DataStep(unmoved, {}),
 }
