@@ -218,7 +218,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "View", ""),
     Entry("blink", "View", "Blink", "B", _has_two_sides, "Show the other of the two sides that are compared"),
     Entry("blink_on", "View", "Blink by itself", "Shift+B", _has_two_sides, "Show one side after the other, or stop"),
-    Entry("next_way", "View", "Compare in another way", "V", _is_compared, "Split, blink, difference, disagreement"),
+    Entry("next_way", "View", "Compare in another way", "V", _is_compared, "Side by side, split, blink, difference …"),
+    Entry("lens", "View", "Lens", "L", _is_compared, "Magnify at the cursor what the other side shows there"),
     Entry("swap", "View", "Swap the sides", "X", _is_compared, "Exchange left and right"),
     Entry("divider_left", "View", "Divider to the left", "Shift+Left", _has_line),
     Entry("divider_right", "View", "Divider to the right", "Shift+Right", _has_line),
@@ -302,6 +303,7 @@ IS_ON: Mapping[str, Rule] = {
     **{f"draw_{shape}": _with_tool(shape) for shape in SHAPES},
     "side_by_side": lambda parts: _has_several_stages(parts) and parts.session.selection.layout == "grid",
     "blink_on": lambda parts: _is_compared(parts) and parts.comparing.look.blinks,
+    "lens": lambda parts: _is_compared(parts) and parts.comparing.look.has_lens,
     "mean_of_bands": _has_range,
 }
 

@@ -189,6 +189,7 @@ class MainWindow(QMainWindow):
             "roles": self.show_roles,
             "blink": self.centre.blink,
             "blink_on": self.centre.blink_by_itself,
+            "lens": self.centre.compare.lay_lens,
             "play": self.centre.play,
             "several": self.centre.show_sets,
             "alignment": self.show_alignment,

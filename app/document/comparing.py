@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -33,8 +33,8 @@ LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
 DIVIDER_STEP = 0.02  # of the width, per key
 BLINK_S = 0.6
 
-Way = Literal["split", "blink", "difference", "disagreement"]
-WAYS: tuple[Way, ...] = ("split", "blink", "difference", "disagreement")
+Way = Literal["side by side", "split", "blink", "difference", "disagreement"]
+WAYS: tuple[Way, ...] = get_args(Way)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Look:
     shows_right: bool = False  # while they blink
     blinks: bool = False  # by itself
     shows_angle: bool = False  # of the disagreement: the spectral angle instead of the standard deviation
+    has_lens: bool = False  # that shows the other side at the cursor
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class ComparingProgress:
     outcomes: tuple[Outcome, ...] = ()
     stage: int = 0
     num_stages: int = 0
+    seconds_left: float | None = None  # of the decoder that is run now
     is_cancelling: bool = False
 
 
@@ -142,6 +144,36 @@ class Comparing(QObject):
         """The chosen right side, or what stands in for one that is not there."""
         return self._sides_in_use()[1]
 
+    @property
+    def pair(self) -> tuple[int | Result | None, int | Result | None]:
+        """The stage, result, REFERENCE or MEASUREMENT at the left and at the right."""
+        left, right = self._sides_in_use()
+        return self.pane_of(left), self.pane_of(right)
+
+    def image(self, pane: int | Result | None) -> np.ndarray | None:
+        """(C, h, w) of one of a pair, read-only; a measurement may have fewer pixels than the scene.
+
+        None where it is gone.
+        """
+        session = self._session
+        if pane is None or session.measurement is None:
+            return None
+        if isinstance(pane, Result):
+            return self._shelf.image(pane)
+        if pane in (REFERENCE, MEASUREMENT):
+            return session.measurement.reference if pane == REFERENCE else session.measurement.y
+        return session.stages.image(pane) if pane < len(session.stages) else None
+
+    def why_not(self) -> str:
+        """What stands in the way of a comparison, or of one with the newest result that is left out; or nothing."""
+        left_out = [result for result in self._shelf.all if result not in self.results]
+        reason = self._shelf.why_not(left_out[-1]) if left_out and len(self.results) < 2 else ""
+        if None not in (self.left, self.right):
+            return reason
+        if self.results:
+            reason = reason or f"{self.results[-1].title} is the only result."
+        return f"{reason} Decode, or decode with several decoders, to compare.".strip()
+
     def choose(self, *, left: Side | None = None, right: Side | None = None) -> None:
         """Takes other sides; None leaves one as it is."""
         now_left, now_right = self._sides_in_use()
@@ -183,6 +215,10 @@ class Comparing(QObject):
         """Blinks by itself, or stops."""
         self._take(replace(self.look, way="blink" if blinks else self.look.way, blinks=blinks))
 
+    def toggle_lens(self) -> None:
+        """Lays a magnifier at the cursor that shows the other side, or takes it away."""
+        self._take(replace(self.look, has_lens=not self.look.has_lens))
+
     def show_angle(self, shows_angle: bool) -> None:
         """Shows the disagreement as spectral angle or as standard deviation."""
         self._take(replace(self.look, shows_angle=shows_angle))
@@ -196,7 +232,8 @@ class Comparing(QObject):
         if left not in sides:
             left = next((side for side in sides if side not in (right, REFERENCE)), None)
         if right not in sides:
-            liked = [REFERENCE, *self.results, MEASUREMENT, 0, *sides]
+            others = (result for result in self.results if left != CHOSEN or result != self._shelf.shown)
+            liked = [REFERENCE, *others, MEASUREMENT, 0, *sides]
             right = next((side for side in liked if side in sides and side != left), None)
         return left, right
 
@@ -269,8 +306,9 @@ class Comparing(QObject):
 
     def _go_on(self, job: Job, decodes: Sequence[_Decode]) -> None:
         if job is self._job:
-            stage, num_stages = job.progress
-            self.progress = replace(self.progress, stage=stage, num_stages=num_stages)
+            stage, num_stages, seconds = job.progress
+            left = seconds / stage * (num_stages - stage) if stage else None
+            self.progress = replace(self.progress, stage=stage, num_stages=num_stages, seconds_left=left)
             self._take_decodes(decodes)
             self.changed.emit()
 
@@ -384,13 +422,14 @@ class _Decode:
 
 def _decode_all(
     decoders: Decoders, plans: Mapping[Choice, Recipe], measurement: Measurement, decodes: list[_Decode]
-) -> Iterator[tuple[int, int]]:
-    """Adds what became of every decode and yields (stage, number of stages) after each stage."""
+) -> Iterator[tuple[int, int, float]]:
+    """Adds what became of every decode and yields (stage, number of stages, seconds since the start estimate)."""
     from lorun_engine.decoding.report import made_by
     from lorun_engine.decoding.restore import restore
 
     for choice, recipe in plans.items():
         started, stages = time.perf_counter(), StageStore()
+        begun = started
         try:
             decoder = as_asked(decoders.open(choice), precision=recipe.precision)
             stages.made_by = made_by(decoder.fitted(measurement))
@@ -398,7 +437,8 @@ def _decode_all(
                 decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
             ):
                 stages.append(result)
-                yield result.index, recipe.num_stages
+                begun = begun if result.index else time.perf_counter()
+                yield result.index, recipe.num_stages, time.perf_counter() - begun
         except LorunError as error:  # the others may still fit
             stages.close()
             decodes.append(_Decode(recipe, stages, sentence=str(error)))
@@ -407,7 +447,7 @@ def _decode_all(
             stages.close()
             raise
         decodes.append(_Decode(recipe, stages, time.perf_counter() - started))
-    yield 0, 0
+    yield 0, 0, 0.0
 
 
 def _disagreement(images: dict[Result, np.ndarray], *, is_cube: bool) -> Disagreement:

@@ -78,14 +78,27 @@ class Shelf(QObject):
     @property
     def comparable(self) -> tuple[Result, ...]:
         """The results of the capture that is open, however it was understood, that show a scene of the same size."""
-        session, measurement = self._session, self._session.measurement
-        if measurement is None:
+        if self._session.measurement is None:
             return ()
-        shape = tuple(measurement.physics.scene_shape)
-        return tuple(
-            result
-            for result, kept in self._kept.items()
-            if kept.recipe.paths[:1] == session.paths[:1] and kept.scene_shape == shape
+        return tuple(result for result in self._kept if not self.why_not(result))
+
+    def why_not(self, result: Result) -> str:
+        """Why a result cannot be compared with those of what is open, in a sentence; nothing where it can."""
+        session, kept = self._session, self._kept[result]
+        if session.measurement is None:
+            return "Nothing is open that it could be compared with."
+        if kept.recipe.paths[:1] != session.paths[:1]:
+            return (
+                f"{result.title} cannot be compared with what is open: it is of {kept.recipe.paths[0].name}, another "
+                "capture. A click on it in the shelf opens that."
+            )
+        now = tuple(session.measurement.physics.scene_shape)
+        if kept.scene_shape == now:
+            return ""
+        was, is_ = _size_words(kept.scene_shape), _size_words(now)
+        return (
+            f"{result.title} cannot be compared with what is open: it has {was}, and the crop or geometry of now gives "
+            f"{is_}. Decode again."
         )
 
     @property
@@ -264,6 +277,12 @@ class Shelf(QObject):
                 doing="moving older results to the disk",
                 then=lambda _: self.changed.emit(),
             )
+
+
+def _size_words(shape: tuple[int, ...]) -> str:
+    """Of (C, H, W): as "256 × 256 pixels in 28 bands", the width first."""
+    num_bands, height, width = shape
+    return f"{width} × {height} pixels in {plural(num_bands, 'band')}"
 
 
 def _move_to_disk(stores: Sequence[StageStore]) -> None:

@@ -29,7 +29,7 @@ from .montage import Montage
 from .pictures import LOOKS, Pictures
 from .residual import ResidualView, drawn_residual
 from .shelf import ShelfView
-from .showing import drawn_montage, drawn_pane, drawn_split
+from .showing import drawn_montage, drawn_pane, drawn_side_by_side, drawn_split
 from .stepping import SteppingCard
 
 SHORT_BELOW = 690  # px of width: the words of buttons are short
@@ -62,7 +62,8 @@ class CentreView(QWidget):
         self._shown.addWidget(self.residual)
         self.compare = CompareView(parts, self.pictures, self.grid.maps, self.grid.hub)
         self.compare.cursor_moved.connect(self.cursor_moved)
-        self.grid.tools.attach(self.compare.pane, self.compare.pane.shows)
+        for pane in (self.compare.pane, self.compare.second):
+            self.grid.tools.attach(pane, pane.shows)
         self._shown.addWidget(self.compare)
         work = QWidget()
         column = QVBoxLayout(work)
@@ -147,6 +148,8 @@ class CentreView(QWidget):
         if self._shown.currentWidget() is self.residual:
             return drawn_residual(self._parts)
         if self._shown.currentWidget() is self.compare:
+            if self.compare.second.isVisible():
+                return drawn_side_by_side(self.pictures, pane.sides)
             shown, target = pane.shows(), pane.target
             if isinstance(shown, tuple):
                 share = (pane.line_x - target.x()) / max(target.width(), 1)

@@ -1,11 +1,8 @@
-"""Two sides in one picture: split by a line that moves, blinking, or as signed difference; or where many disagree."""
+"""Two sides: beside each other, split by a line, blinking, or as signed difference; or where many disagree."""
 
 from __future__ import annotations
 
-from functools import partial
-
-from PySide6.QtCore import QRectF, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -22,13 +19,14 @@ from ..assembly import Parts
 from ..document.comparing import BLINK_S, CHOSEN, WAYS, Side
 from ..quantities import number, plural
 from ..widgets import theme
+from ..widgets.labels import set_look
 from ..widgets.theme import GRID
+from .compare_pane import ComparePane
 from .grid import Cursor, FittingLabel
-from .maps import Difference, MapKind, Maps, Spread, paint_legend
+from .maps import Difference, Maps, Spread
 from .panes import ViewHub
-from .pictures import Pane, Pictures
+from .pictures import Pictures
 from .sets import SetsCard
-from .split import SplitPane
 
 SPREADS = {"Standard deviation": False, "Largest spectral angle": True}
 
@@ -63,14 +61,25 @@ class CompareView(QWidget):
         self.several = QPushButton("Several decoders…")
         self.several.setCheckable(True)
         self.several.setToolTip("Decode this measurement with several decoders, one after another")
-        self.several.toggled.connect(lambda is_open: self.sets.setVisible(is_open))
+        self.several.toggled.connect(self._show_sets)
+        self.lens = QPushButton("Lens")
+        self.lens.setCheckable(True)
+        self.lens.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.lens.setToolTip("Magnifies at the cursor what the other side shows there (L)")
+        self.lens.clicked.connect(self.lay_lens)
         self.words = QLabel()
         self.words.setObjectName("heading")
         self.figures = FittingLabel()
         self.figures.setAccessibleDescription("Values of both sides at the cursor")
+        self.why_not = QLabel()
+        self.why_not.setObjectName("dim")
+        self.why_not.setWordWrap(True)
+        self.why_not.setAccessibleDescription("What cannot be compared, and why")
         self.pane = ComparePane(parts, pictures, maps, hub)
-        self.pane.hovered.connect(self._hover)
-        self.pane.clicked.connect(self._click)
+        self.second = ComparePane(parts, pictures, maps, hub, is_second=True)
+        for pane in (self.pane, self.second):
+            pane.hovered.connect(self._hover)
+            pane.clicked.connect(self._click)
         self.sets = SetsCard(parts)
         self.sets.hide()
         self._blinker = QTimer(self)
@@ -99,7 +108,7 @@ class CompareView(QWidget):
         for widget in (self.left, self.right, self.swap):
             widget.setVisible(look.way != "disagreement")
         self.bands.setVisible(self._pictures.num_bands > 1)
-        is_map = look.way not in ("split", "blink")
+        is_map = look.way in ("difference", "disagreement")
         single = kind.band.capitalize() if selection.band_range is None else self._pictures.bands_title(selection.bands)
         texts = [f"Mean over {kind.band}s" if is_map else "Colour", single]
         if [self.bands.itemText(index) for index in range(self.bands.count())] != texts:
@@ -107,9 +116,14 @@ class CompareView(QWidget):
             self.bands.addItems(texts)
         self.bands.setCurrentIndex(0 if selection.in_colour else 1)
         self._run_blinker(look.blinks and look.way == "blink" and self.isVisible())
+        self.lens.setChecked(look.has_lens)
         self.words.setText(self._heading())
+        set_look(self.why_not, comparing.why_not(), "dim")
+        self._show_sets()
         self.sets.refresh()
         self.pane.refresh()
+        self.second.refresh()
+        self.second.setVisible(look.way == "side by side" and None not in self.second.sides)
         self._show_figures()
 
     def show_sets(self) -> None:
@@ -139,7 +153,7 @@ class CompareView(QWidget):
             self.ways.addButton(button)
             ways.addWidget(button)
         self.ways.buttons()[-1].setToolTip("Where results of at least two decoders differ from each other")
-        for widget in (self.blinks, self.spread):
+        for widget in (self.lens, self.blinks, self.spread):
             ways.addWidget(widget)
         ways.addStretch()
         ways.addWidget(self.several)
@@ -160,7 +174,12 @@ class CompareView(QWidget):
         line.addWidget(self.figures, 1)
         line.addWidget(self.bands)
         column.addLayout(line)
-        column.addWidget(self.pane, 1)
+        column.addWidget(self.why_not)
+        pictures = QHBoxLayout()
+        pictures.setSpacing(GRID)
+        pictures.addWidget(self.pane, 1)
+        pictures.addWidget(self.second, 1)
+        column.addLayout(pictures, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(GRID)
@@ -191,7 +210,7 @@ class CompareView(QWidget):
         if comparing.look.way == "disagreement" and comparing.disagreement is not None:
             return f"Disagreement of {plural(len(comparing.disagreement.of), 'decoder')}, not an error bar"
         if None in (comparing.left, comparing.right):
-            return "Nothing to compare yet: decode, or decode with several decoders"
+            return "Nothing to compare yet"
         if comparing.look.way == "difference":
             return "Left − right"
         if comparing.look.way == "blink":
@@ -229,6 +248,21 @@ class CompareView(QWidget):
     def _click(self, pixel: tuple[int, int]) -> None:
         self._parts.looking.select_pixel(pixel)
 
+    def lay_lens(self) -> None:
+        """Shows the lens or takes it away; where no mouse is on the picture, the arrow keys move it."""
+        self._comparing.toggle_lens()
+        panes = [pane for pane in (self.pane, self.second) if pane.isVisible()]
+        if not self._comparing.look.has_lens:
+            for pane in panes:
+                pane.take_up_cursor()
+        elif not any(pane.has_mouse for pane in panes):
+            self.pane.setFocus()
+            self.pane.lay_cursor()
+
+    def _show_sets(self) -> None:
+        """The card of the decoders, where it is wanted, and while any of them is run: it says how far they are."""
+        self.sets.setVisible(self.several.isChecked() or self._comparing.is_running)
+
     def _run_blinker(self, is_running: bool) -> None:
         if is_running != self._blinker.isActive():
             self._blinker.start() if is_running else self._blinker.stop()
@@ -236,74 +270,6 @@ class CompareView(QWidget):
     def _refresh_if_seen(self) -> None:
         if self.isVisible():
             self.refresh()
-
-
-class ComparePane(SplitPane):
-    """The picture of both sides; their line is dragged with the mouse; actions move it by keys."""
-
-    def __init__(self, parts: Parts, pictures: Pictures, maps: Maps, hub: ViewHub) -> None:
-        super().__init__(hub)
-        self._session, self._comparing = parts.session, parts.comparing
-        self._pictures, self._maps = pictures, maps
-        self.line_moved.connect(self._comparing.move_divider)
-        self.sides: tuple[Pane | None, Pane | None] = (None, None)
-        self.map_: MapKind | None = None
-        self.setAccessibleName("Comparison of the two sides")
-
-    def refresh(self) -> None:
-        """Takes the sides and the way from the comparison."""
-        comparing, measurement = self._comparing, self._session.measurement
-        self.sides = comparing.pane_of(comparing.left), comparing.pane_of(comparing.right)
-        self.map_ = self._chosen_map()
-        if self.map_ is not None:
-            draw = partial(self._maps.picture, self.map_)
-        elif None not in self.sides:
-            is_right = comparing.look.way == "blink" and comparing.look.shows_right
-            draw = self._pictures.drawing(self.sides[int(is_right)])
-        else:
-            draw = self._pictures.drawing(next((side for side in self.sides if side is not None), None))
-        size = None if measurement is None else tuple(measurement.physics.scene_shape[1:])
-        self.show_picture(size, draw)
-        left, right = ("" if side is None else self._pictures.title(side) for side in self.sides)
-        draw_right = self._pictures.drawing(self.sides[1]) if self._is_split else None
-        self.show_right(draw_right, (left, right), comparing.look.divider)
-        self.show_marker(self._session.selection.pixel)
-        words = " and ".join(self._pictures.title(side) for side in self.sides if side is not None)
-        self.setAccessibleDescription(f"{comparing.look.way.capitalize()}: {words}")
-
-    def shows(self) -> Pane | MapKind | tuple[Pane | None, Pane | None]:
-        """The map, the side that is seen, or the two sides with the line between them."""
-        look = self._comparing.look
-        if self.map_ is not None:
-            return self.map_
-        seen = self.sides[int(look.way == "blink" and look.shows_right)]
-        return self.sides if self._is_split else seen
-
-    def _chosen_map(self) -> MapKind | None:
-        look, known = self._comparing.look, self._comparing.disagreement
-        if look.way == "disagreement" and known is not None:
-            return Spread(known.of, look.shows_angle and known.angle is not None)
-        if look.way == "difference" and None not in self.sides:
-            return Difference(*self.sides)
-        return None
-
-    # ---- Qt ------------------------------------------------------------------------------------------------------
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        if self._size is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ends = None if self.map_ is None else self._maps.range(self.map_)
-        if ends is not None:
-            paint_legend(painter, QRectF(self.rect()), ends)
-        elif self.map_ is None and None not in self.sides and not self._is_split:
-            self.paint_chip(painter, self._pictures.title(self.sides[int(self._comparing.look.shows_right)]))
-
-    @property
-    def _is_split(self) -> bool:
-        return self._comparing.look.way == "split" and None not in self.sides
 
 
 def _side_box(name: str) -> QComboBox:

@@ -124,7 +124,8 @@ class LibraryPanel(QWidget):
             return "Move over a picture or choose a region to compare its spectrum."
         if not self.matches:
             return f"No spectrum has an angle to that of {subject.title}: too few bands, or black."
-        return f"Nearest to {subject.title}, {title_of(subject.stage).lower()}. A click draws one beside it."
+        of = subject.sides[0] if subject.sides else title_of(subject.stage).lower()
+        return f"Nearest to {subject.title}, {of}. A click draws one beside it."
 
     def _toggle(self, row: int) -> None:
         """Draws a spectrum beside the curve, or takes it away again."""

@@ -164,12 +164,19 @@ class ImagePane(QWidget):
         if self._keyed is not None:
             self._paint_cursor(painter, self._keyed)
 
-    def paint_picture(self, painter: QPainter, size: tuple[int, int], draw: Callable[[int], QImage | None]) -> bool:
-        """Paints a picture of (height, width) at the place and zoom of the hub, also one that has fewer pixels.
+    def paint_picture(
+        self,
+        painter: QPainter,
+        size: tuple[int, int],
+        draw: Callable[[int], QImage | None],
+        target: QRectF | None = None,
+    ) -> bool:
+        """Paints a picture of (height, width), also one that has fewer pixels, at the place and zoom of the hub.
 
-        False where there is none.
+        Another `target` is another place for the whole of it. False where there is no picture.
         """
-        factor, target = self._factor(size), self.target
+        target = self.target if target is None else target
+        factor = self._factor(size, target)
         image = draw(factor)
         if image is None:
             return False
@@ -181,9 +188,9 @@ class ImagePane(QWidget):
         painter.drawImage(covered, image)
         return True
 
-    def _factor(self, size: tuple[int, int]) -> int:
+    def _factor(self, size: tuple[int, int], target: QRectF) -> int:
         """By how much a picture of (height, width) may be shrunk and still fill its place."""
-        target, ratio = self.target, self.devicePixelRatioF()
+        ratio = self.devicePixelRatioF()
         return fitting_factor(size, (target.height() * ratio, target.width() * ratio))
 
     def _paint_places(self, painter: QPainter) -> None:
@@ -256,7 +263,7 @@ class ImagePane(QWidget):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._is_tabbed = False
-        self._take_up()
+        self.take_up_cursor()
         super().focusOutEvent(event)
 
     def _answer_to(self, event: QKeyEvent) -> Callable[[], None] | None:
@@ -274,15 +281,19 @@ class ImagePane(QWidget):
             return None
         if event.key() in ENTER or (event.key() == Qt.Key.Key_Space and (is_laid or self._is_tabbed)):
             return self._pin
-        return self._take_up if is_laid and event.key() == Qt.Key.Key_Escape else None
+        return self.take_up_cursor if is_laid and event.key() == Qt.Key.Key_Escape else None
 
-    def _pin(self) -> None:
-        """Clicks at the cursor; where none lies it is laid down first."""
-        if self._keyed is None:
+    def lay_cursor(self) -> None:
+        """Lays a cursor for the keys on the pixel that is pinned, or into the middle, unless one lies already."""
+        if self._keyed is None and self._size is not None:
             height, width = self._size
             pinned = self._marker or self.pixel_at(QPointF(self.width() / 2, self.height() / 2))
             y, x = pinned or (height // 2, width // 2)
             self._lay((min(y, height - 1), min(x, width - 1)))
+
+    def _pin(self) -> None:
+        """Clicks at the cursor; where none lies it is laid down first."""
+        self.lay_cursor()
         self.clicked.emit(self._keyed)
 
     def _step(self, dy: int, dx: int) -> None:
@@ -298,7 +309,8 @@ class ImagePane(QWidget):
         self.hovered.emit(pixel)
         self.update()
 
-    def _take_up(self) -> None:
+    def take_up_cursor(self) -> None:
+        """Gives the keys back."""
         if self._keyed is not None:
             self._keyed = None
             self.hovered.emit(None)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from ..assembly import Parts
 from ..document.comparing import Outcome
 from ..document.shelf import Result
-from ..quantities import breakable, duration, number, plural
+from ..quantities import breakable, duration, number, plural, roughly
 from ..widgets import theme
 from ..widgets.icons import icon
 from ..widgets.labels import set_look
@@ -111,6 +111,8 @@ class SetsCard(Recolours, QWidget):
             set_look(self.state, "Stops after the stage that is being computed.", "dim")
         elif comparing.is_running and done < asked:
             words = f"{progress.names[done]}, {done + 1} of {asked}  ·  stage {progress.stage} of {progress.num_stages}"
+            if progress.seconds_left is not None:
+                words += f"  ·  about {roughly(progress.seconds_left)} left" + (" of it" if done + 1 < asked else "")
             set_look(self.state, words, "dim")
         elif comparing.ticked:
             has_several = len(comparing.results) > 1

@@ -29,6 +29,7 @@ from ..assembly import Parts
 from ..document.comparing import CHOSEN
 from ..document.selection import MEASUREMENT
 from ..document.shelf import Result
+from ..problems import Problem
 from ..quantities import duration, number
 from ..widgets import theme
 from ..widgets.theme import GRID, tokens
@@ -259,7 +260,9 @@ class ShelfView(QWidget):
         """Puts a result, or what was measured, beside what is shown."""
         comparing = self._parts.comparing
         side = MEASUREMENT if item is None else item
-        if side not in comparing.sides():
+        if item is not None and (reason := self._shelf.why_not(item)):
+            self._parts.lanes.problem_raised.emit(Problem(reason))
+        elif side not in comparing.sides():
             self.show_item(item)
         elif item is not None and item == self._shelf.shown:
             self._parts.looking.set_mode("compare")
@@ -275,10 +278,12 @@ class ShelfView(QWidget):
         """What can be done with a result."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.setToolTipsVisible(True)
         show = menu.addAction("Show", lambda: self.show_item(result))
         show.setEnabled(result != self._shelf.shown and not self._session.restoration.is_busy)
         compare = menu.addAction("Compare with what is shown", lambda: self.compare(result))
         compare.setEnabled(result in self._shelf.comparable and result != self._shelf.shown)
+        compare.setToolTip(self._shelf.why_not(result))
         menu.addAction("Use its settings", lambda: self._shelf.use_settings(result))
         menu.addSeparator()
         menu.addAction("Take away", lambda: self.drop(result))

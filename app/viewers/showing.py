@@ -12,6 +12,7 @@ from ..widgets.colours import blue_red, viridis
 from .maps import Change, Difference, MapKind, Maps, Spread
 from .pictures import Pane, Pictures
 
+SIDES_GAP = 8  # px at the size of the pictures
 MONTAGE_GAP, MONTAGE_LABEL = 8, 20  # px at the size of the bands
 
 
@@ -67,6 +68,22 @@ def drawn_montage(pictures: Pictures, stage: int) -> Drawn | None:
         painter.drawText(under, Qt.AlignmentFlag.AlignCenter, pictures.band_title(band))
     painter.end()
     return Drawn(canvas, f"{pictures.title(stage)}  ·  all bands", is_scene=False)
+
+
+def drawn_side_by_side(pictures: Pictures, sides: tuple[Pane | None, Pane | None]) -> Drawn | None:
+    """Both sides beside each other, as large as the larger one; None where one is gone."""
+    with pictures.making.at_once():
+        left, right = (None if side is None else pictures.picture(side) for side in sides)
+    if left is None or right is None:
+        return None
+    size = max(left.size(), right.size(), key=lambda size: size.width() * size.height())
+    canvas = QImage(2 * size.width() + SIDES_GAP, size.height(), QImage.Format.Format_RGB32)
+    canvas.fill(QColor("#ffffff"))
+    painter = QPainter(canvas)
+    painter.drawImage(QRectF(0, 0, size.width(), size.height()), left)
+    painter.drawImage(QRectF(size.width() + SIDES_GAP, 0, size.width(), size.height()), right)
+    painter.end()
+    return Drawn(canvas, " | ".join(pictures.title(side) for side in sides if side is not None))
 
 
 def drawn_split(pictures: Pictures, sides: tuple[Pane | None, Pane | None], share: float) -> Drawn | None:

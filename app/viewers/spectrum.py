@@ -45,6 +45,7 @@ class SpectrumView(Recolours, QWidget):
         super().__init__()
         self._parts, self._session = parts, parts.session
         self._cursor: Pixel | None = None
+        self._pair: tuple = ()  # the sides that are compared, where any are
         self.plot = new_plot("wavelength (nm)", name="Spectra")
         self.plot.setLabel("left", "value")
         self.plot.setMinimumHeight(190)
@@ -86,6 +87,7 @@ class SpectrumView(Recolours, QWidget):
             parts.spectral_library.changed,
         ):
             changed.connect(self.refresh)
+        parts.comparing.changed.connect(self._follow_sides)
         self.recolour()
 
     def recolour(self) -> None:
@@ -120,10 +122,17 @@ class SpectrumView(Recolours, QWidget):
         elif self._session.num_announced:
             self._refresh_here(self._axis())
 
+    def _follow_sides(self) -> None:
+        """Draws the curves of other sides; a line that moves between them changes none."""
+        if self._session.selection.mode == "compare" and self._parts.comparing.pair != self._pair:
+            self._refresh_curves()
+
     def _refresh_curves(self) -> None:
         """Draws what depends on the mouse: the fan, the reference and the spectrum of the library."""
         session = self._session
-        x = self._axis() if session.num_announced else None
+        is_compared = session.selection.mode == "compare" and session.measurement is not None
+        self._pair = self._parts.comparing.pair if is_compared else ()
+        x = self._axis() if session.num_announced or is_compared else None
         self._refresh_here(x)
         self.subject = subject = subject_of(self._parts, self._cursor)
         if subject is None:
@@ -132,15 +141,18 @@ class SpectrumView(Recolours, QWidget):
             return
         pinned, region = session.selection.pixel, self._parts.regions.chosen
         fans = {fan: () for fan in (self.fan, *self.places)}
-        if self._cursor is not None:
+        if subject.sides:
+            fans |= {place: (curve,) for place, curve in zip(self.places, subject.curves, strict=False)}
+        elif self._cursor is not None:
             fans[self.places[1]] = subject.curves
         elif region is not None:
             self._paint_fan()
             fans[self.fan] = subject.curves
-        if pinned is not None and (self._cursor is not None or region is not None):  # its chosen stage alone
+        is_elsewhere = self._cursor is not None or region is not None
+        if not subject.sides and pinned is not None and is_elsewhere:  # its chosen stage alone
             image = session.stages.image(subject.stage)
             fans[self.places[0]] = (pixel_curve(self._parts, image, pinned),)
-        elif pinned is not None:
+        elif not subject.sides and pinned is not None:
             fans[self.places[0]] = subject.curves
         for fan, curves in fans.items():
             fan.show(x, curves, chosen=subject.stage)
@@ -153,7 +165,8 @@ class SpectrumView(Recolours, QWidget):
         if self.subject is None:
             return None
         first = self.plot.getPlotItem().getAxis("bottom").labelText
-        curves = {f"stage {index}": curve for index, curve in enumerate(self.subject.curves)}
+        stages = (f"stage {index}" for index in range(len(self.subject.curves)))
+        curves = dict(zip(self.subject.sides or stages, self.subject.curves, strict=True))
         if self.subject.true is not None:
             curves["reference"] = self.subject.true
         lines = [",".join([first, *(f"{name} of {self.subject.title}" for name in curves)])]
@@ -299,6 +312,9 @@ class SpectrumView(Recolours, QWidget):
 
     def _refresh_words(self, subject: Subject) -> None:
         """Names the places in their colours, and what the lines are; how far the chosen stage is from the reference."""
+        if subject.sides:
+            self._name_sides(subject)
+            return
         session, colours = self._session, tokens().curves
         places = zip((session.selection.pixel, self._cursor), ("pinned", "mouse"), colours, strict=False)
         words = [
@@ -315,9 +331,24 @@ class SpectrumView(Recolours, QWidget):
         parts = [f"<b>━</b> {title_of(subject.stage).lower()}"]
         parts += [f"━ last, stage {last}"] if last != subject.stage else []
         if subject.true is not None:
-            degrees = np.nan if self._is_profile else float(spectral_angles(subject.true, subject.curve[None])[0])
-            parts.append("┅ reference" + (f", {degrees:.2f}° away" if np.isfinite(degrees) else ""))
+            parts.append("┅ reference" + self._away(subject.true, subject.curve))
         self.what.setText("&nbsp;&nbsp; ".join(parts))
+
+    def _name_sides(self, subject: Subject) -> None:
+        """Names both sides in the colours of their curves, with the angles to the reference."""
+        y, x = self._cursor or self._session.selection.pixel
+        self.where.setText(f"x {x}, y {y} {'mouse' if self._cursor is not None else 'pinned'}")
+        words = []
+        for name, colour, curve in zip(subject.sides, tokens().curves, subject.curves, strict=False):
+            away = "" if subject.true is None else self._away(subject.true, curve)
+            words.append(f"<span style='color:{colour}'>━</span> {html.escape(name)}{away}")
+        words += ["┅ reference"] if subject.true is not None else []
+        self.what.setText("&nbsp;&nbsp; ".join(words))
+
+    def _away(self, true: np.ndarray, curve: np.ndarray) -> str:
+        """As ", 2.31° away"; nothing of a row of a photograph, or where there is no angle."""
+        degrees = np.nan if self._is_profile else float(spectral_angles(true, curve[None])[0])
+        return f", {degrees:.2f}° away" if np.isfinite(degrees) else ""
 
     def _refresh_export(self, *, has_stages: bool, has_pixel: bool) -> None:
         self.csv.setEnabled(has_stages and has_pixel)

@@ -88,8 +88,18 @@ class SplitPane(ImagePane):
         words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(int(room - 4 * CHIP), 0))
         if not words or room < 6 * CHIP:
             return
-        chip = QRectF(0, CHIP, metrics.horizontalAdvance(words) + 2 * CHIP, metrics.height() + CHIP)
-        chip.moveLeft(self.width() - CHIP - chip.width() if at_right else CHIP)
+        half = (metrics.horizontalAdvance(words) + 2 * CHIP) / 2
+        middle = self.width() - CHIP - half if at_right else CHIP + half
+        self.paint_words(painter, words, QPointF(middle, CHIP + (metrics.height() + CHIP) / 2))
+
+    def paint_words(self, painter: QPainter, words: str, middle: QPointF) -> None:
+        """Words on a picture, around a point as far as they stay in the pane."""
+        metrics = painter.fontMetrics()
+        words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, self.width() - 4 * CHIP)
+        chip = QRectF(0, 0, metrics.horizontalAdvance(words) + 2 * CHIP, metrics.height() + CHIP)
+        chip.moveCenter(middle)
+        chip.moveLeft(min(max(chip.left(), CHIP), self.width() - CHIP - chip.width()))
+        chip.moveTop(min(max(chip.top(), CHIP), self.height() - CHIP - chip.height()))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(tokens().card))
         painter.drawRoundedRect(chip, 4, 4)

@@ -9,8 +9,9 @@ import numpy as np
 from .. import render
 from ..assembly import Parts
 from ..document.regions import Region
-from ..document.selection import REFERENCE
+from ..document.selection import MEASUREMENT, REFERENCE
 from ..document.session import Session
+from .pictures import title_of
 
 Pixel = tuple[int, int]  # (y, x)
 
@@ -19,13 +20,15 @@ Pixel = tuple[int, int]  # (y, x)
 class Subject:
     """The place whose stages are fanned out: under the mouse, else the chosen region, else the pinned pixel.
 
-    `curves` are those of all stages, `stage` is the chosen one; `true` is that of the reference, if there is one.
+    `curves` are those of all stages, `stage` is the chosen one; `true` is that of the reference, if there is one. Where
+    two sides are compared, `curves` are theirs, left and right, and `sides` their names.
     """
 
     title: str
     curves: tuple[np.ndarray, ...]
     stage: int
     true: np.ndarray | None
+    sides: tuple[str, ...] = ()
 
     @property
     def curve(self) -> np.ndarray:
@@ -43,6 +46,8 @@ def subject_of(parts: Parts, cursor: Pixel | None) -> Subject | None:
     session, regions = parts.session, parts.regions
     stages = range(session.num_announced)
     region = regions.chosen if cursor is None else None
+    if session.selection.mode == "compare" and region is None:
+        return _compared(parts, cursor)
     if not stages:
         return None
     if region is not None:
@@ -57,9 +62,33 @@ def subject_of(parts: Parts, cursor: Pixel | None) -> Subject | None:
     if pixel is None:
         return None
     curves = tuple(pixel_curve(parts, session.stages.image(index), pixel) for index in stages)
-    reference = session.measurement.reference
-    true = None if reference is None else pixel_curve(parts, reference, pixel)
-    return Subject("the pixel under the mouse" if cursor else "the pinned pixel", curves, chosen_stage(session), true)
+    return Subject(_words(cursor), curves, chosen_stage(session), _true(parts, pixel))
+
+
+def _compared(parts: Parts, cursor: Pixel | None) -> Subject | None:
+    """The curves of both sides at a pixel, left and right; one alone where the other is gone."""
+    comparing, pixel = parts.comparing, cursor or parts.session.selection.pixel
+    images = {side: image for side in comparing.pair if (image := comparing.image(side)) is not None}
+    if pixel is None or not images:
+        return None
+    height = parts.session.measurement.physics.scene_shape[1]
+    curves = []
+    for image in images.values():
+        times = height // image.shape[1]  # of a measurement with fewer pixels
+        curve = pixel_curve(parts, image, (pixel[0] // times, pixel[1] // times))
+        curves.append(curve.repeat(times) if parts.session.kind.is_photograph else curve)
+    names = tuple(parts.session.kind.measured if side == MEASUREMENT else title_of(side) for side in images)
+    return Subject(_words(cursor), tuple(curves), 0, _true(parts, pixel), names)
+
+
+def _words(cursor: Pixel | None) -> str:
+    return "the pixel under the mouse" if cursor else "the pinned pixel"
+
+
+def _true(parts: Parts, pixel: Pixel) -> np.ndarray | None:
+    """The curve of the reference at a pixel, if there is one."""
+    reference = parts.session.measurement.reference
+    return None if reference is None else pixel_curve(parts, reference, pixel)
 
 
 def pixel_curve(parts: Parts, image: np.ndarray, pixel: Pixel) -> np.ndarray:

@@ -76,7 +76,7 @@ def test_any_two_of_stages_results_and_reference_can_be_compared(qtbot, decoded,
             choose(view.left, left)
             choose(view.right, right)
             assert (comparing.left, comparing.right) == (left, right)
-            for way in ("split", "blink", "difference"):
+            for way in ("side by side", "split", "blink", "difference"):
                 comparing.show(way)
                 window.grab()
 
@@ -116,7 +116,7 @@ def test_of_a_low_resolution_picture_the_measurement_is_compared_with_the_result
     small = parts.session.measurement.y.mean(axis=0)
     large = small.repeat(2, axis=0).repeat(2, axis=1)
     np.testing.assert_allclose(window.centre.grid.maps.plane(Difference(3, MEASUREMENT)), 0.125 - large, atol=1e-6)
-    for way in ("split", "blink", "difference"):
+    for way in ("side by side", "split", "blink", "difference"):
         parts.comparing.show(way)
         window.grab()
 
@@ -202,7 +202,7 @@ def test_a_key_goes_through_the_ways_there_are(qtbot, decoded, show):
     for _ in range(3):
         press(qtbot, window, Qt.Key.Key_V)
         ways.append(decoded.comparing.look.way)
-    assert ways == ["blink", "difference", "split"]  # one result has nobody to disagree with
+    assert ways == ["blink", "difference", "side by side"]  # one result has nobody to disagree with
 
 
 def test_zoom_and_cursor_are_those_of_the_panes(qtbot, decoded, show):
@@ -321,7 +321,7 @@ def test_the_disagreement_of_results_is_shown_with_its_label(qtbot, open_with, f
         parts.comparing.decode()
     view = window.centre.compare
     qtbot.waitUntil(lambda: parts.comparing.disagreement is not None)
-    qtbot.mouseClick(view.ways.buttons()[3], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(view.ways.buttons()[4], Qt.MouseButton.LeftButton)
     assert view.words.text() == "Disagreement of 2 decoders, not an error bar"
     of = tuple(parts.comparing.results)
     np.testing.assert_allclose(window.centre.grid.maps.plane(Spread(of, False)), (0.5 - 0.125) / 2, rtol=1e-6)
@@ -357,7 +357,7 @@ def test_the_result_of_a_decode_stays_when_another_decoder_follows(qtbot, open_w
 def test_before_anything_is_decoded_the_comparison_says_what_to_do(qtbot, opened, show):
     window = show(opened)
     window.actions_["compare"].trigger()
-    assert "decode with several" in window.centre.compare.words.text()
+    assert "decode with several" in window.centre.compare.why_not.text()
     assert not window.centre.stepping.isVisible()
     shown = [button.text() for button in window.centre.mode_buttons.buttons() if button.isVisible()]
     assert shown == ["Measurement", "Compare"]
