@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -28,6 +29,8 @@ from .panes import ViewHub
 from .pictures import Pictures
 from .sets import SetsCard
 
+SHORT_BELOW = 540  # px of width: the words of buttons are short
+SHORT = {"side by side": "Sides", "disagreement": "Spread"}
 SPREADS = {"Standard deviation": False, "Largest spectral angle": True}
 
 
@@ -118,6 +121,7 @@ class CompareView(QWidget):
         self._run_blinker(look.blinks and look.way == "blink" and self.isVisible())
         self.lens.setChecked(look.has_lens)
         self.words.setText(self._heading())
+        self.words.setVisible(bool(self.words.text()))
         set_look(self.why_not, comparing.why_not(), "dim")
         self._show_sets()
         self.sets.refresh()
@@ -133,6 +137,14 @@ class CompareView(QWidget):
     def showEvent(self, event) -> None:
         super().showEvent(event)
         self.refresh()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_short = self.width() < SHORT_BELOW
+        for button in self.ways.buttons():
+            way = button.property("way")
+            button.setText(SHORT.get(way, way.capitalize()) if is_short else way.capitalize())
+        self.several.setText("Several…" if is_short else "Several decoders…")
 
     def hideEvent(self, event) -> None:
         super().hideEvent(event)
@@ -153,10 +165,7 @@ class CompareView(QWidget):
             self.ways.addButton(button)
             ways.addWidget(button)
         self.ways.buttons()[-1].setToolTip("Where results of at least two decoders differ from each other")
-        for widget in (self.lens, self.blinks, self.spread):
-            ways.addWidget(widget)
         ways.addStretch()
-        ways.addWidget(self.several)
         sides = QHBoxLayout()
         sides.setSpacing(GRID)
         sides.addWidget(self.left, 1)
@@ -172,7 +181,8 @@ class CompareView(QWidget):
         line.setSpacing(GRID)
         line.addWidget(self.words)
         line.addWidget(self.figures, 1)
-        line.addWidget(self.bands)
+        for widget in (self.blinks, self.spread, self.lens, self.bands, self.several):
+            line.addWidget(widget)
         column.addLayout(line)
         column.addWidget(self.why_not)
         pictures = QHBoxLayout()
@@ -213,9 +223,7 @@ class CompareView(QWidget):
             return "Nothing to compare yet"
         if comparing.look.way == "difference":
             return "Left − right"
-        if comparing.look.way == "blink":
-            return "Right side" if comparing.look.shows_right else "Left side"
-        return "Left and right"
+        return ""  # the pictures have their names
 
     def _show_figures(self) -> None:
         """The numbers of both sides under the mouse, or at the pinned pixel."""

@@ -336,14 +336,13 @@ class SpectrumView(Recolours, QWidget):
 
     def _name_sides(self, subject: Subject) -> None:
         """Names both sides in the colours of their curves, with the angles to the reference."""
-        y, x = self._cursor or self._session.selection.pixel
-        self.where.setText(f"x {x}, y {y} {'mouse' if self._cursor is not None else 'pinned'}")
         words = []
         for name, colour, curve in zip(subject.sides, tokens().curves, subject.curves, strict=False):
             away = "" if subject.true is None else self._away(subject.true, curve)
             words.append(f"<span style='color:{colour}'>━</span> {html.escape(name)}{away}")
-        words += ["┅ reference"] if subject.true is not None else []
-        self.what.setText("&nbsp;&nbsp; ".join(words))
+        reference = "" if subject.true is None else "&nbsp;&nbsp; ┅ reference"
+        self.where.setText(words[0])
+        self.what.setText("".join(words[1:]) + reference)
 
     def _away(self, true: np.ndarray, curve: np.ndarray) -> str:
         """As ", 2.31° away"; nothing of a row of a photograph, or where there is no angle."""
