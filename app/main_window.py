@@ -256,6 +256,7 @@ class MainWindow(QMainWindow):
         self.measurement_card.open_requested.connect(self.ask_open)
         self.measurement_card.add_requested.connect(self.ask_add)
         self.measurement_card.roles_requested.connect(self.show_roles)
+        self.measurement_card.field_requested.connect(self.roles_page.ask)
         self.spectrum.export_requested.connect(self.export_dialogs.ask_spectra)
         self.side_tabs.export_requested.connect(self.export_dialogs.ask_regions)
         self.side_tabs.library_requested.connect(self.ask_open_library)

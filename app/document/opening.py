@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,6 +23,24 @@ ALONE: FullScales = MappingProxyType({})  # of files that share no full scale wi
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What goes with a measurement without having been opened or said with it.
+
+    `files` are those of the capture before, such as its mask; `options` are corrections made for other files of the
+    folder.
+    """
+
+    files: tuple[Path, ...] = ()
+    options: OpenOptions = OpenOptions()
+
+    def still(self, paths: tuple[Path, ...], options: OpenOptions) -> Kept:
+        """What of it holds for these files and corrections."""
+        names = [field.name for field in fields(OpenOptions)]
+        same = {name: getattr(options, name) for name in names if getattr(options, name) == getattr(self.options, name)}
+        return Kept(tuple(path for path in self.files if path in paths), OpenOptions(**same))
+
+
+@dataclass(frozen=True)
 class Opened:
     """What became of `paths` under `options`; without a measurement `problem` says why there is none."""
 
@@ -33,6 +51,12 @@ class Opened:
     problem: LorunError | None
     choice: Choice | None = None
     fit: Fit | None = None
+
+    def kept_besides(self, asked: tuple[Path, ...]) -> tuple[Path, ...]:
+        """The files that go with the measurement among those `asked` for; none where they were to join another."""
+        row = self.role_table.row("measurement")
+        is_asked = row is not None and row.found.path in asked
+        return tuple(path for path in self.paths if path not in asked) if is_asked else ()
 
 
 def open_files(

@@ -31,7 +31,7 @@ from ..settings import RecentJob
 from .decoders import Choice, Decoders, as_asked
 from .lanes import Lanes
 from .memory import Memory
-from .opening import ALONE, Opened, open_files
+from .opening import ALONE, Kept, Opened, open_files
 from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
 from .setup import Setup
@@ -47,6 +47,7 @@ class _Wish:
     decode: bool
     before: Callable[[], None] | None
     is_remembered: bool
+    kept: Kept  # whose files may be more once they are understood
 
 
 class Session(QObject):
@@ -69,6 +70,7 @@ class Session(QObject):
         self.lanes, self.memory, self.setup = lanes, memory, setup
         self.paths: tuple[Path, ...] = ()
         self.options = OpenOptions()
+        self.kept = Kept()  # what of it nobody opened or said with the measurement
         self.role_table: RoleTable | None = None
         self.measurement: Measurement | None = None
         self.problem: LorunError | None = None
@@ -140,16 +142,21 @@ class Session(QObject):
 
     # ---- opening -------------------------------------------------------------------------------------------------
 
-    def open(self, paths: Sequence[Path | str]) -> None:
+    def open(self, paths: Sequence[Path | str], *, alone: bool = False) -> None:
         """Opens files; what they do not bring themselves (the mask, say) is kept from what was open before.
+
+        With them go the corrections that were made for their folder. `alone` leaves out both, and forgets the latter.
 
         What is open stays, and is decoded on, until they are understood. Files that are being read come first, so that
         a mask joins its capture however soon it follows.
         """
         files = tuple(Path(path).absolute() for path in paths)
-        if files:
+        if files and alone:
+            self.memory.remember_folder(files[0].parent, OpenOptions())
+            self._ask(lambda: self._open(files, OpenOptions(), keep=None))
+        elif files:
             options = self.memory.options_of(files[0].parent)
-            self._ask(lambda: self._open(files, options, keep=self.role_table))
+            self._ask(lambda: self._open(files, options, keep=self.role_table, kept=Kept(options=options)))
 
     def step_to(self, path: Path, keep: RoleTable | None) -> None:
         """Opens another capture of a folder with the same decoder and number of stages, as `open` does.
@@ -159,12 +166,15 @@ class Session(QObject):
         """
         job = RecentJob(decoder=self.setup.decoder_name, num_stages=self.setup.num_stages or None)
         options, kept = self.memory.options_of(path.parent), keep or self.role_table
-        self._ask(lambda: self._open((path,), options, keep=kept, wanted=job, is_remembered=False))
+        said = Kept(options=options)
+        self._ask(lambda: self._open((path,), options, keep=kept, wanted=job, is_remembered=False, kept=said))
 
     def add(self, paths: Sequence[Path | str]) -> None:
         """Opens files together with those that are open."""
         more = tuple(Path(path).absolute() for path in paths)
-        self._ask(lambda: self._open(tuple(dict.fromkeys((*self.paths, *more))), self.options, keep=None))
+        self._ask(
+            lambda: self._open(tuple(dict.fromkeys((*self.paths, *more))), self.options, keep=None, kept=self.kept)
+        )
 
     def open_sample(self, name: str, *, decode: bool = False) -> None:
         """Opens the built-in sample of this name, e.g. "cassi", and decodes it if asked to."""
@@ -200,7 +210,7 @@ class Session(QObject):
         self.options = options  # at once: the next correction builds on it
         if not self.is_sample:
             self.memory.remember_folder(self.paths[0].parent, options)
-        self._open(self.paths, options, keep=None)
+        self._open(self.paths, options, keep=None, kept=self.kept)
 
     def dismiss_problem(self) -> None:
         """Takes the sentence about files that could not be opened away; a misfit of what is open stays."""
@@ -228,6 +238,7 @@ class Session(QObject):
             self.selection,
             self.setup.adapting,
         )
+        aside.keep(self, ("kept",))
         self.put_aside.emit(aside)
         self.stages = StageStore()
         self.forget_stages()
@@ -254,6 +265,7 @@ class Session(QObject):
             num_stages=aside.num_stages,
             adapting=aside.adapting,
         )
+        aside.give_back(self)
         self.taken_back.emit(aside)
         self.selection_changed.emit()
         self.restoration_changed.emit()
@@ -281,6 +293,7 @@ class Session(QObject):
         decode: bool = False,
         before: Callable[[], None] | None = None,
         is_remembered: bool = True,
+        kept: Kept = Kept(),  # noqa: B008 - frozen
     ) -> None:
         if self._opening is not None:
             self._opening.cancel()
@@ -289,14 +302,14 @@ class Session(QObject):
         chosen = self.setup.wanted_name
         name, scales = wanted.decoder if wanted else chosen, self.full_scales_of(paths[0])
         work = partial(open_files, paths, options, keep, self.setup.decoders, name, scales)
-        then = partial(self._opened, _Wish(wanted, chosen, decode, before, is_remembered))
+        then = partial(self._opened, _Wish(wanted, chosen, decode, before, is_remembered, kept), paths)
         job = self.lanes.run_open(work, doing=f"opening {names}", then=then)
         self._opening = job
         job.failed.connect(lambda: self._open_failed(job))
         job.cancelled.connect(lambda: self._open_ended(job))
         self.opened_changed.emit()
 
-    def _opened(self, wish: _Wish, job: Job) -> None:
+    def _opened(self, wish: _Wish, asked: tuple[Path, ...], job: Job) -> None:
         if job is not self._opening:
             return  # something else was asked for meanwhile
         self._opening = None
@@ -307,6 +320,8 @@ class Session(QObject):
         shown_before = self.kind
         self.paths, self.options, self.role_table = opened.paths, opened.options, opened.role_table
         self.measurement = opened.measurement
+        files = (*wish.kept.files, *opened.kept_besides(asked))
+        self.kept = replace(wish.kept, files=files).still(opened.paths, opened.options)
         self.problem = self._misfit = opened.problem
         self.forget_stages()
         self.selection = fresh(self.selection, self.kind, before=shown_before, num_bands=self.num_bands)

@@ -17,6 +17,7 @@ from ..assembly import Parts
 from ..document.session import Session
 from ..quantities import breakable, plural, size
 from ..widgets import theme
+from .remarks import Remarks, kept_in_words, remarks
 
 MOST_SOLUTIONS = 4
 NOTHING_OPEN = (
@@ -31,10 +32,11 @@ class MeasurementCard(QWidget):
     open_requested = Signal()
     add_requested = Signal()
     roles_requested = Signal()
+    field_requested = Signal(str)  # of the roles page
 
     def __init__(self, parts: Parts, corrections: Corrections) -> None:
         super().__init__()
-        self._session = parts.session
+        self._session, self._corrections = parts.session, corrections
         frame, self._column = theme.card("Measurement")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -46,6 +48,16 @@ class MeasurementCard(QWidget):
         for label in (self.files, self.geometry_):
             label.setWordWrap(True)
             self._column.addWidget(label)
+        self.remarks = Remarks()
+        self.remarks.requested.connect(self.field_requested)
+        self._column.addWidget(self.remarks)
+        self.kept = QLabel()
+        self.kept.setObjectName("warn")
+        self.kept.setWordWrap(True)
+        self.kept.setAccessibleDescription("What was not opened with this measurement")
+        self.drop = _button("Drop what was kept", self._drop)
+        self._column.addWidget(self.kept)
+        self._column.addWidget(self.drop)
         self._column.addWidget(self.misfit)
         line = QHBoxLayout()
         self.open = _button("Open…", self.open_requested.emit)
@@ -72,6 +84,18 @@ class MeasurementCard(QWidget):
             self.geometry_.setText(_lines([*others, _geometry(session)]))
         self.files.setVisible(bool(self.files.text()))
         self.geometry_.setVisible(bool(self.geometry_.text()))
+        self.remarks.show_remarks([] if table is None else remarks(table))
+        self.kept.setText(breakable(kept_in_words(session.kept, session.paths[0].parent)) if session.paths else "")
+        for widget in (self.kept, self.drop):
+            widget.setVisible(bool(self.kept.text()))
+
+    def _drop(self) -> None:
+        """Opens the measurement as if nothing had been open before, and nothing said of its folder."""
+        session = self._session
+        if files := session.kept.files:
+            session.open([path for path in session.paths if path not in files], alone=True)
+        else:
+            self._corrections.correct(OpenOptions(), text="dropping what was kept")
 
 
 class Misfit(QWidget):

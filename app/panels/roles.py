@@ -26,30 +26,22 @@ from PySide6.QtWidgets import (
 )
 
 from lorun_engine.io import OpenOptions, RoleRow, RoleTable
-from lorun_engine.io.reading import all_options, reading_of
+from lorun_engine.io.reading import reading_of
 from lorun_engine.io.roles import UNUSED
-from lorun_engine.task import DEFAULT, TASKS
+from lorun_engine.task import DEFAULT
 
 from ..actions import Corrections
 from ..assembly import Parts
 from ..quantities import exact, number, size
 from ..widgets import theme
 from ..widgets.colours import to_image
-from ..widgets.forms import Field, Form, Found, text_of
+from ..widgets.forms import Form
 from .measurement import Misfit
+from .remarks import FIELDS, found_values
 
 THUMBNAIL = 48
 MOST_ROWS = 5  # more of them scroll
 COLUMNS = ("", "Array", "Role", "Why", "Shape", "Axes", "Type", "Min", "Max", "NaN", "Scale")
-
-# Every correction of OpenOptions; what is missing here cannot be edited, and a test says so.
-FIELDS: dict[str, Field] = {
-    "task": Field("Task", tuple((task.title, name) for name, task in TASKS.items())),
-    **{option.field: Field(option.title, option.choices, option.example, option.is_open) for option in all_options()},
-}
-
-
-TASK_REASON = "from what the files state and hold; a grey picture can be any of them"
 
 
 class RolesPage(QDialog):
@@ -86,10 +78,20 @@ class RolesPage(QDialog):
         self.form.setObjectName("column")
         area.setWidget(self.form)
         column.addWidget(area)
+        self._area = area
         outer.addWidget(frame, 3)
         outer.addLayout(self._buttons())
         parts.session.opened_changed.connect(self._show)
         self._show()
+
+    def ask(self, name: str) -> None:
+        """Shows itself with the focus in the field of this name."""
+        self.show()
+        self.raise_()
+        self.activateWindow()
+        editor = self.form.editors[name]
+        self._area.ensureWidgetVisible(editor)
+        editor.setFocus()
 
     def _buttons(self) -> QHBoxLayout:
         add, forget, close = QPushButton("Add files…"), QPushButton("Take everything as found"), QPushButton("Close")
@@ -189,30 +191,6 @@ def selector(row: RoleRow, table: RoleTable) -> str:
     """How OpenOptions names the array of a row: its file alone where that holds no other."""
     is_alone = sum(other.found.path == row.found.path for other in table.rows) == 1
     return str(row.found.path) if is_alone else row.selector
-
-
-def found_values(table: RoleTable) -> dict[str, Found]:
-    """What was found for every field of the form, and why."""
-    found = {"task": Found(table.task, "" if table.options.task else TASK_REASON)}
-    geometry = table.geometry
-    if geometry is not None:
-        for name in FIELDS:
-            value = getattr(geometry, name, None)
-            if value is not None:
-                found[name] = Found(text_of(value), geometry.reasons.get(name, ""))
-        wavelengths_nm = getattr(geometry, "wavelengths_nm", None)
-        if wavelengths_nm is not None:
-            span = f"{wavelengths_nm[0]:.1f} to {wavelengths_nm[-1]:.1f} nm"
-            found["wavelengths"] = Found(span, geometry.reasons.get("wavelengths_nm", ""))
-    scaled = [row for row in table.rows if row.role and row.scale != 1]
-    if scaled:
-        found["integer_scale"] = Found(exact(scaled[0].scale), f"{scaled[0].found.path.name}: {scaled[0].scale_reason}")
-    if table.input_scale is not None:
-        found["input_scale"] = Found(exact(table.input_scale), "from the file to the 0..1 scale of the decoder")
-    cubes = [row for row in table.rows if row.role and len(row.axes) == 3]
-    if cubes:
-        found["cube_axes"] = Found(cubes[0].axes, f"assumed for {cubes[0].found.path.name}")
-    return found
 
 
 def thumbnail(array: np.ndarray) -> QPixmap:

@@ -204,6 +204,7 @@ def _style_sheet(theme: Theme) -> str:
     QLabel#dim {{ color: {theme.dim}; }}
     QLabel#good {{ color: {theme.good}; font-weight: 600; }}
     QLabel#warn {{ color: {theme.warn}; }}
+    QLabel#note {{ color: {theme.accent}; }}
     QPushButton {{ background: {theme.card}; border: 1px solid {theme.line}; border-radius: 6px;
         padding: 4px 12px; min-height: 20px; }}
     QPushButton:hover {{ background: {hover}; }}
@@ -224,6 +225,7 @@ def _style_sheet(theme: Theme) -> str:
     QPushButton#row {{ background: transparent; border: none; border-radius: 6px; padding: 4px 6px;
         text-align: left; }}
     QPushButton#row:hover {{ background: {hover}; }}
+    QPushButton#row:focus {{ background: {hover}; border: 1px solid {theme.accent}; padding: 3px 5px; }}
     QPushButton#row:disabled {{ color: {theme.dim}; }}
     QComboBox, QSpinBox, QLineEdit {{ min-height: 24px; }}
     QLineEdit {{ padding-left: 4px; }}

@@ -238,9 +238,9 @@ def resolve(
     if options.crop is not None:
         arrays = _cropped(arrays, options.crop, geometry, notes)
     if _may_be_lit_from_beside(given["measurement"], options, geometry, mask):
-        arrays["measurement"] = _without_light_beside(arrays, geometry, notes)
+        arrays["measurement"], geometry = _without_light_beside(arrays, geometry, notes)
     _require_light(given, arrays)
-    input_scale = _input_scale(given["measurement"], options, notes)
+    input_scale, geometry = _input_scale(given["measurement"], options, geometry, notes)
     return Resolved(arrays, geometry, input_scale, tuple(notes))
 
 
@@ -375,8 +375,9 @@ def _known(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray], optio
     for name in VALUES:
         take(name, attributes.get(name), "stated in the file")
     if given["measurement"].found.key.lower() == "meas_real" and not {"num_bands", "step"} & set(values):
-        take("num_bands", 28, "captures called 'meas_real' come from the TSA-Net camera, which has 28 bands")
-        take("step", 2.0, "captures called 'meas_real' come from the TSA-Net camera, whose bands lie 2 columns apart")
+        camera = "assumed: captures called 'meas_real' come from the TSA-Net camera"
+        take("num_bands", 28, f"{camera}, which has 28 bands")
+        take("step", 2.0, f"{camera}, whose bands lie 2 columns apart")
     if arrays["mask"].ndim == 3:
         take("num_bands", len(arrays["mask"]), "the mask has one pattern per band")
     if "reference" in arrays and arrays["reference"].ndim == 3:
@@ -428,7 +429,8 @@ def _with_dark_level(
             f"The detector reads {level:.3g} without light ({reason}); this dark level was subtracted. "
             "Give a dark level of 0 to keep it."
         )
-    return replace(geometry, dark_level=float(level), reasons={**geometry.reasons, "dark_level": reason})
+    reasons = {**geometry.reasons, "dark_level": f"subtracted: {reason}" if level else reason}
+    return replace(geometry, dark_level=float(level), reasons=reasons)
 
 
 def _saturation(row: RoleRow, y: np.ndarray) -> list[str]:
@@ -460,13 +462,15 @@ def _may_be_lit_from_beside(row: RoleRow, options: OpenOptions, geometry: Geomet
     return options.light_beside != "keep" and (is_window or "task" not in row.found.attributes)
 
 
-def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, notes: list[str]) -> np.ndarray:
-    """The snapshot without the light from beside the field, where there is some for sure."""
+def _without_light_beside(
+    arrays: Mapping[str, np.ndarray], geometry: Geometry, notes: list[str]
+) -> tuple[np.ndarray, Geometry]:
+    """The snapshot without the light from beside the field, where there is some for sure, which the geometry says."""
     y = arrays["measurement"]
     light = light_beside(y, arrays["mask"], geometry.dispersion.offsets, geometry.dispersion.axis)
     lit = light > 0
     if not lit.any():
-        return y
+        return y, geometry
     across, along = ("rows", "columns") if geometry.axis == "x" else ("columns", "rows")
     lines = np.flatnonzero(lit.any(axis=1 if geometry.axis == "x" else 0))
     places = np.flatnonzero(lit.any(axis=0 if geometry.axis == "x" else 1))
@@ -477,7 +481,8 @@ def _without_light_beside(arrays: Mapping[str, np.ndarray], geometry: Geometry, 
         f"{lines[-1] + 1}, up to {light.max():.3g}); an estimate of it was subtracted. "
         "Keep it with the option for light from beside, or --light-beside keep."
     )
-    return np.asarray(y - light)
+    reasons = {**geometry.reasons, "light_beside": "subtracted: what closed pixels of the mask read at the ends"}
+    return np.asarray(y - light), replace(geometry, light_beside=float(light.max()), reasons=reasons)
 
 
 # ---- arrays that fit ---------------------------------------------------------------------------------------------
@@ -535,7 +540,9 @@ def _cropped(
     return {role: np.ascontiguousarray(array) for role, array in cut.items()}
 
 
-def _input_scale(row: RoleRow, options: OpenOptions, notes: list[str]) -> float | None:
+def _input_scale(
+    row: RoleRow, options: OpenOptions, geometry: Geometry, notes: list[str]
+) -> tuple[float | None, Geometry]:
     """The factor to the engine's 0..1 scale: the user's, the file's; None leaves it to the decoder's rule."""
     stated = stated_input_scale(row, options, name="scale")
     if stated is None and row.scale == 1 and row.maximum > 1:
@@ -543,5 +550,7 @@ def _input_scale(row: RoleRow, options: OpenOptions, notes: list[str]) -> float 
             f"The snapshot reaches {row.maximum:.3g}: taken as the sum over the bands of a scene in 0..1. "
             "Give an input scale if it is in another unit."
         )
-        return 1.0
-    return stated
+        reason = "the snapshot is the sum over the bands of a scene in 0..1"
+        reason = reason if "task" in row.found.attributes else f"assumed: {reason}"
+        return 1.0, replace(geometry, reasons={**geometry.reasons, "input_scale": reason})
+    return stated, geometry

@@ -56,7 +56,8 @@ def with_wavelengths(
         )
     else:
         notes.append(f"The wavelengths of the {num_bands} bands are not known; give a list to see colours.")
-        return replace(geometry, wavelengths_nm=None)
+        reasons = {**geometry.reasons, "wavelengths_nm": "not known: no file states them"}
+        return replace(geometry, wavelengths_nm=None, reasons=reasons)
     if len(wavelengths_nm) != num_bands:
         raise GeometryError(
             f"{len(wavelengths_nm)} wavelengths were found ({reason}) for {num_bands} bands. "

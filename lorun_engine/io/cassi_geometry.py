@@ -23,9 +23,10 @@ VALUES = {
 class Geometry:
     """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from.
 
-    `dark_level` is what the detector reads without light, in the unit of the opened file; it is subtracted. Where a
-    `mask_shift` is given the mask's place was measured: bands and step need not fit the detector's size any more. Nor
-    need they where a file states its `detector_shape` (H', W'), which is not the smallest that sees all bands then.
+    `dark_level` is what the detector reads without light, in the unit of the opened file, and `light_beside` the most
+    that falls on a pixel from beside the field; both are subtracted. Where a `mask_shift` is given the mask's place was
+    measured: bands and step need not fit the detector's size any more. Nor need they where a file states its
+    `detector_shape` (H', W'), which is not the smallest that sees all bands then.
     """
 
     num_bands: int | None = None
@@ -35,6 +36,7 @@ class Geometry:
     first_offset: float | None = None
     wavelengths_nm: tuple[float, ...] | None = None
     dark_level: float | None = None
+    light_beside: float | None = None
     mask_shift: tuple[float, float] | None = None
     detector_shape: tuple[int, int] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -94,8 +96,8 @@ def _solved(detector: tuple[int, ...], mask: tuple[int, ...], known: Geometry) -
     if axis is None:
         axis = "y" if detector[1] == mask[1] and detector[0] > mask[0] else "x"
         reasons["axis"] = "the direction in which the snapshot is larger than the mask"
-    reasons.setdefault("direction", "the usual direction")
-    reasons.setdefault("first_offset", "the first band usually lies at the edge")
+    reasons.setdefault("direction", "assumed: the usual direction")
+    reasons.setdefault("first_offset", "assumed: the first band usually lies at the edge")
     known = replace(known, axis=axis, direction=known.direction or "+", first_offset=known.first_offset or 0.0)
     along, across = (1, 0) if axis == "x" else (0, 1)
     shear = detector[along] - mask[along]

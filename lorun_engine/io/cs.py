@@ -307,7 +307,8 @@ def _image_size(
             )
         return size, reason
     if samples.ndim == 3:
-        return tuple(count * block_size for count in samples.shape[1:]), "whole blocks as the samples are arranged"
+        size = tuple(count * block_size for count in samples.shape[1:])
+        return size, "assumed: whole blocks as the samples are arranged"
     sides = [(rows, num_blocks // rows) for rows in range(1, num_blocks + 1) if num_blocks % rows == 0]
     square = [pair for pair in sides if pair[0] == pair[1]]
     if len(sides) > 1 and not square:
@@ -317,7 +318,7 @@ def _image_size(
             f"{num_blocks} blocks of {block_size} x {block_size} form several images: {listed}. Give the image size."
         )
     rows, columns = (square or sides)[0]
-    return (rows * block_size, columns * block_size), "the square image of so many blocks"
+    return (rows * block_size, columns * block_size), "assumed: the square image of so many blocks"
 
 
 def _stated_size(attributes: Mapping[str, Any]) -> tuple[int, int]:
@@ -389,7 +390,7 @@ def _orders(
     # A square image and its transpose are equally smooth: the first that is as good as the best is taken.
     least = min(roughness.values())
     best, *others = [pair for pair in candidates if roughness[pair] <= least * (1 + _ALIKE)]
-    tried = "the smoothest of the orders that were tried"
+    tried = "estimated: the smoothest of the orders that were tried"
     if others:
         tried += "; turned over, the image would be as smooth: change both orders if it lies on its side"
     if any(least * (1 + _ALIKE) < value <= least * (1 + _CLOSE) for value in roughness.values()):

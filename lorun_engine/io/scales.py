@@ -16,10 +16,11 @@ from .readers import FoundArray
 from .resolved import RoleRow
 
 HIGHEST, LOWEST = 1.5, -0.1  # scenes lie in 0..1; a little more is a highlight
-OF_FOLDER = "the full scale of the files of this folder"
+OF_FOLDER = "the full scale of the files of this folder (assumed)"
 IMAGES = ("measurement", "reference", "scene")  # the roles whose numbers have a scale
 _MOST_BANDS = 256  # the sum over the bands of a scene in 0..1 is no higher
 _DEPTHS = (8, 10, 12, 14, 16)
+_A_GUESS = "; this full scale is assumed"
 
 FullScales = Mapping[str, float]  # type of number -> full scale that the files of a folder share
 
@@ -59,10 +60,11 @@ def scale_of(
         )
     if is_whole:
         full, depth = full_scale(highest)
-        return full, f"integers up to {highest:.0f} were divided by {full:g}{depth}"
+        is_sure = entry.array.dtype == np.uint8
+        return full, f"integers up to {highest:.0f} were divided by {full:g}{depth}{'' if is_sure else _A_GUESS}"
     if is_image and is_picture and highest > HIGHEST and "task" not in entry.attributes:
         full, depth = full_scale(highest)
-        return full, f"real numbers up to {highest:.4g} were divided by {full:g}{depth}"
+        return full, f"real numbers up to {highest:.4g} were divided by {full:g}{depth}{_A_GUESS}"
     return 1.0, "real numbers are taken as they are"
 
 

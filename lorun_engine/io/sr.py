@@ -338,7 +338,7 @@ def _kernel(
 
     width = round(min(max(estimated_width(y, scale), 0.3), 4.0), 1)
     size = min(SIZE, scale * y.shape[1], scale * y.shape[2])
-    return gaussian_kernel(width, size=size), f"gaussian {width:g}", "estimated from the picture"
+    return gaussian_kernel(width, size=size), f"gaussian {width:g}", "estimated: from the picture"
 
 
 def _other_kernels(rows: Sequence[RoleRow], given: RoleRow | None, options: OpenOptions) -> int:
@@ -372,7 +372,7 @@ def _border(row: RoleRow, arrays: Mapping[str, np.ndarray], scale: int, options:
             blurred = ndimage.convolve(scene[0].astype(np.float64), kernel.astype(np.float64), mode=mode)
             misfits[border] = float(np.abs(blurred[::scale, ::scale] - y[0]).mean())
         return min(misfits, key=misfits.__getitem__), "explains the picture from its reference best"
-    return "mirrored", "a photograph goes on beyond its border"
+    return "mirrored", "assumed: a photograph goes on beyond its border"
 
 
 def _noise_level(row: RoleRow) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from app.panels.roles import FIELDS
+from app.panels.remarks import FIELDS
 from app.quantities import duration, number, roughly
 from app.widgets.forms import Field, Form, Found, parse, text_of
 from lorun_engine.io import OpenOptions
