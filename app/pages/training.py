@@ -132,7 +132,7 @@ class ResultPanel(QWidget):
             if not self.name.text() or self._kept is None:
                 self.name.setText(run.title)
                 self.name.setCursorPosition(0)
-        is_kept, is_keepable = self._kept is not None, run.is_keepable and (progress.gain is None or progress.gain > 0)
+        is_kept, is_keepable = self._kept is not None, not run.is_fruitless(progress.gain)
         self.name.setVisible(is_keepable and not is_kept)
         self.keep.setVisible(is_keepable and not is_kept)
         self.keep.setEnabled(not training.doing)
@@ -151,8 +151,13 @@ class ResultPanel(QWidget):
             return self._training.doing, "dim"
         if self._kept is not None:
             return f"{self._kept} is in the library. Its backbone is the one it had.", "good"
-        if not self._training.run.is_keepable or (progress.gain is not None and progress.gain <= 0):
+        if self._training.run.is_fruitless(progress.gain):
             words = "There is nothing to keep: no set was better than the starting set."
+            if progress.gain is not None and progress.gain <= 0:
+                words = (
+                    f"There is nothing to keep: the best set reached {progress.best_psnr:.2f} dB, the starting set has "
+                    f"{progress.start_psnr:.2f} dB."
+                )
             more = " Train longer or add data." if progress.outcome == "finished" else " Resume it to go on."
             return words + more, "warn"
         if progress.gain is None:
@@ -247,7 +252,8 @@ class RunRow(QWidget):
         is_alive = run.is_alive
         words = "is still running" if is_alive else "ended and was not kept" if run.is_over else "did not end"
         reached = f"it came to step {run.last_step}" if run.last_step else "it had not begun to learn"
-        self.sentence.setText(f"{run.title} {words}; {reached}.")
+        kept = "" if is_alive or run.is_keepable or not run.is_over else " It kept nothing better than the start."
+        self.sentence.setText(f"{run.title} {words}; {reached}.{kept}")
         self.watch.setVisible(is_alive)
         self.watch.setEnabled(is_free)
         self.resume.setVisible(not is_alive and run.is_resumable)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -24,8 +25,8 @@ from lorun_engine.io.reading import reading_of
 from lorun_engine.task import TASKS, Task
 
 from ..assembly import Parts
-from ..quantities import gibibytes, roughly
-from ..training.plan import Probe
+from ..quantities import gibibytes, plural, roughly
+from ..training.plan import Cost, Probe
 from ..training.planning import Answers
 from ..widgets import theme
 from ..widgets.labels import set_look
@@ -186,12 +187,16 @@ class PlanPanel(QWidget):
         self.verdict = QLabel()
         self.verdict.setWordWrap(True)
         self.verdict.setAccessibleDescription("What a short trial says")
+        self.trial = QProgressBar()
+        self.trial.setAccessibleName("Progress of the trial")
+        self.trial.setTextVisible(False)
         self.advanced = QPushButton("Advanced settings")
         self.advanced.setObjectName("link")
         self.advanced.setCheckable(True)
         self.advanced.toggled.connect(self._show_advanced)
         column.addWidget(self.lengths)
         column.addWidget(self.verdict)
+        column.addWidget(self.trial)
         column.addWidget(self.advanced, 0, Qt.AlignmentFlag.AlignLeft)
         self._third = column
         return frame
@@ -214,6 +219,9 @@ class PlanPanel(QWidget):
         self.why_not = QLabel()
         self.why_not.setObjectName("dim")
         self.why_not.setWordWrap(True)
+        self.takes = QLabel()
+        self.takes.setObjectName("dim")
+        self.takes.setAccessibleDescription("What the training takes")
         label = QLabel("Name")
         label.setObjectName("dim")
         label.setBuddy(self.title)
@@ -223,6 +231,7 @@ class PlanPanel(QWidget):
         line.addWidget(self.title)
         line.addWidget(self.why_not, 1)
         line.addWidget(self.copy)
+        line.addWidget(self.takes)
         line.addWidget(self.start)
         return line
 
@@ -297,6 +306,7 @@ class PlanPanel(QWidget):
         self.start.setEnabled(not missing and is_free)
         self.copy.setVisible(not missing)
         self.why_not.setText(missing or ("" if is_free else "Another training is under way."))
+        self.takes.setVisible(not missing and is_free)
         if not missing and is_free:
             self._probe_soon.start()
         self._show_probe()
@@ -335,15 +345,31 @@ class PlanPanel(QWidget):
         probe = self.planning.probe()
         for name, option in self.lengths.options.items():
             option.show_note("" if probe is None else _estimate(probe, name))
+        is_running = self._parts.probing.is_running
+        done, total = (probe.parts if probe is not None else None) or (0, 0)
+        self.trial.setVisible(is_running)
+        self.trial.setRange(0, total)
+        self.trial.setValue(done)
         cost = None if probe is None else probe.cost(self.planning.answers.preset)
-        if self.form is not None and cost is not None:
+        is_first = probe is None or probe.parts is not None
+        self.takes.setText(_takes(cost, is_measuring=is_running and is_first))
+        if self.form is not None and cost is not None and not is_running:
             self.form.show_steps(cost.steps)
-        if probe is not None:
+        if probe is not None and not is_running:
             set_look(self.verdict, probe.sentence, "warn" if probe.is_needless else "dim")
-        elif self._parts.probing.is_running:
-            set_look(self.verdict, "A short trial on this computer measures how long it takes…", "dim")
+        elif is_running:
+            so_far = f" {done} of {total} parts are done; the times are first estimates." if total else ""
+            set_look(self.verdict, f"A short trial on this computer measures how long it takes…{so_far}", "dim")
         else:
             set_look(self.verdict, self._parts.probing.trouble, "warn")
+
+
+def _takes(cost: Cost | None, *, is_measuring: bool) -> str:
+    """As "about 6 min, 480 steps", or that nobody knows yet."""
+    if cost is None:
+        return "Time and steps: being measured…" if is_measuring else "Time and steps: unknown until measured"
+    words = f"about {roughly(cost.seconds)}, {plural(cost.steps, 'step')}"
+    return f"{words} (first estimate)" if is_measuring else words
 
 
 def _estimate(probe: Probe, preset: str) -> str:

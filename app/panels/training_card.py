@@ -126,6 +126,8 @@ class TrainingCard(QWidget):
     def _sentence(self) -> str:
         training, progress = self._training, self._training.progress
         if progress.state == "ended" and progress.outcome != "discarded" and not training.run.is_settled:
+            if training.run.is_fruitless(progress.gain):
+                return f"{training.run.title} has ended and kept nothing better than the start."
             return f"{training.run.title} has ended. See what came of it."
         if not progress.is_under_way:
             unfinished = training.unfinished
@@ -133,6 +135,8 @@ class TrainingCard(QWidget):
                 return ""
             if len(unfinished) > 1:
                 return f"{plural(len(unfinished), 'training')} did not end or were not kept."
+            if unfinished[0].is_over and not unfinished[0].is_keepable:
+                return f"{unfinished[0].title} ended and kept nothing better than the start."
             if unfinished[0].is_over:
                 return f"{unfinished[0].title} ended and was not kept. Keep what it has, or give it up."
             return f"{unfinished[0].title} did not end. Resume it, keep what it has, or give it up."

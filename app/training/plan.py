@@ -100,6 +100,7 @@ class Probe:
     num_parameters: int | None = None
     sentence: str = ""
     is_needless: bool = False  # the starting set serves this camera as it is
+    parts: tuple[int, int] | None = None  # how many of how many are done while it measures; None once it has ended
 
     def cost(self, preset: str) -> Cost | None:
         """The cost of a preset."""
@@ -110,11 +111,13 @@ class Probe:
 class _ProbeEvent:
     """The event of a trial."""
 
-    event: Literal["probe"]
+    event: Literal["probe", "probing"]
     presets: Mapping[str, Cost] = field(default_factory=dict)
     parameters: int | None = None
     message: str = ""
     serves: bool = False
+    done: int = 0
+    total: int = 0
 
 
 def probe_of(line: bytes, key: tuple[str, ...]) -> Probe | None:
@@ -123,7 +126,8 @@ def probe_of(line: bytes, key: tuple[str, ...]) -> Probe | None:
         event = made(_ProbeEvent, json_of(line), drops_unknown=True)
     except ValueError:
         return None
-    return Probe(key, tuple(event.presets.items()), event.parameters, event.message, event.serves)
+    parts = (event.done, event.total) if event.event == "probing" else None
+    return Probe(key, tuple(event.presets.items()), event.parameters, event.message, event.serves, parts)
 
 
 def companions_of(table: RoleTable) -> list[tuple[str, Path]]:

@@ -203,7 +203,7 @@ class Planning(QObject):
         )
         probe = self._probing.result
         cost = probe.cost(plan.preset) if probe is not None and probe.key == plan.probe_key else None
-        return plan if cost is None else replace(plan, num_steps=cost.steps)
+        return plan if cost is None or probe.parts is not None else replace(plan, num_steps=cost.steps)
 
     def probe(self) -> Probe | None:
         """What a short trial said of these answers; None while there was none for them."""

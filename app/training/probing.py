@@ -61,6 +61,7 @@ class Probing(QObject):
     def _come(self, prober: Child, probe: Probe) -> None:
         if prober is self._prober:
             self.result = probe
+            self.changed.emit()
 
     def _ended(self, prober: Child) -> None:
         if prober in self._folders:
@@ -68,6 +69,7 @@ class Probing(QObject):
         prober.deleteLater()
         if prober is self._prober:
             self._prober, self.trouble = None, prober.complaint
+            self._forget_unfinished()
             self.changed.emit()
 
     def _give_way(self) -> None:
@@ -78,3 +80,9 @@ class Probing(QObject):
         prober, self._prober = self._prober, None
         if prober is not None:
             prober.kill()
+        self._forget_unfinished()
+
+    def _forget_unfinished(self) -> None:
+        """What a trial said that did not come to its end would keep another one from being begun."""
+        if self.result is not None and self.result.parts is not None:
+            self.result = None

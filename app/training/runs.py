@@ -93,6 +93,10 @@ class Run:
         """Whether there is a set that can be used."""
         return (self.folder / BEST).is_file()
 
+    def is_fruitless(self, gain: float | None) -> bool:
+        """Whether nothing that it kept is better than the starting set, by the `gain` in dB where that is known."""
+        return not self.is_keepable or (gain is not None and gain <= 0)
+
     def events(self) -> list[TrainEvent]:
         """All events so far, in order."""
         return EventFile(self.folder / EVENTS).new()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,18 +97,20 @@ def _require_heeded(args: argparse.Namespace, card: Card) -> None:
         refuse(["--random-masks"], f"for {TASKS[card.task].short}")
 
 
-def probe_document(args: argparse.Namespace, context: Context, device: str) -> dict[str, Any]:
-    """The event "probe"."""
+def probe_documents(
+    args: argparse.Namespace, context: Context, device: str
+) -> Generator[dict[str, Any], None, dict[str, Any]]:
+    """Yields events "probing" and returns the event "probe"."""
     from ..training.adapting import probe
 
     adaptation, recipe = adaptation_of(args, context)
     if args.recipe is not None:
-        return probe(adaptation, {"recipe": recipe}, device=device)
+        return (yield from probe(adaptation, {"recipe": recipe}, device=device))
     recipes = {}
     for preset in PRESETS:
         words = argparse.Namespace(**{**vars(args), "preset": preset})
         recipes[preset] = _recipe(words, context, adaptation.card, adaptation.camera, has_files=bool(args.data))
-    return probe(adaptation, recipes, device=device)
+    return (yield from probe(adaptation, recipes, device=device))
 
 
 def _options(args: argparse.Namespace) -> OpenOptions:

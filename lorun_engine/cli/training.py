@@ -38,7 +38,7 @@ from ..training.events import (
     line_of,
 )
 from ..training.run_folder import EVENTS, START, log_event, open_log
-from .adapting import adaptation_of, configure_adapting, probe_document
+from .adapting import adaptation_of, configure_adapting, probe_documents
 from .flags import Commands, Context, add_geometry, one, refuse, require_only, say_nothing_more, tell
 from .interrupts import Listening, exit_code
 from .queue import configure_queue, run_queue
@@ -229,10 +229,18 @@ def _told_first(skipped: Iterable[tuple[Path, str]], notes: Iterable[str], event
 
 
 def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
-    """`lorun train --adapt SET --probe`: one event."""
+    """`lorun train --adapt SET --probe`: events "probing" while it measures, then one "probe"."""
     if args.adapt is None:
         raise LorunError("--probe measures an adaptation. Name the set with --adapt.")
-    document = probe_document(args, context, device)
+    documents = probe_documents(args, context, device)
+    while True:
+        try:
+            document = next(documents)
+        except StopIteration as end:
+            document = end.value
+            break
+        if args.events == "json":
+            print(json.dumps(document), flush=True)
     if args.events == "json":
         print(json.dumps(document), flush=True)
         return 0

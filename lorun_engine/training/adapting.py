@@ -5,6 +5,7 @@ Only the adapters, the data steps' parameters and, where it is learned, Phi are 
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import tempfile
@@ -51,6 +52,7 @@ from .train import AdaptationTrial, measured_by
 
 PRESETS: Mapping[str, float] = {"quick": 8 * 60, "standard": 60 * 60, "thorough": 8 * 60 * 60}  # seconds meant
 _FEWEST_STEPS = 30
+_TRIAL_S = 8.0  # after which no further step of a recipe is timed
 _TRIAL_STEPS = 3  # that are timed, after one that is not
 _SAME_DB = 0.5  # a set that loses less than this by a camera serves it
 
@@ -157,25 +159,43 @@ def with_ends(events: Generator[TrainEvent], run: Path) -> Generator[TrainEvent]
             yield event
 
 
-def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str = "cpu") -> dict[str, Any]:
+def probe(
+    adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str = "cpu"
+) -> Generator[dict[str, Any], None, dict[str, Any]]:
     """What every recipe would take here, from a few real steps, and how the starting set does before any.
 
-    The fields of the event "probe": parameters, step_s, memory_bytes, presets, metrics, known_metrics, serves, path,
-    message. How the steps of the first recipe are computed, where it leaves that open, holds for all.
+    Yields what is known so far, first after one step: the fields of the event "probing", which are presets, done and
+    total, the parts of the trial. Returns the fields of the event "probe": parameters, step_s, memory_bytes, presets,
+    metrics, known_metrics, serves, path, message. How the steps of the first recipe are computed, where it leaves that
+    open, holds for all.
     """
     presets: dict[str, Any] = {}
     way: Way | None = None
+    done, total, check_s = 0, len(recipes) + 2, 0.0
+
+    def so_far(step_s: float) -> dict[str, Any]:
+        guessed = {name: _cost(recipe, step_s, check_s, PRESETS.get(name)) for name, recipe in recipes.items()}
+        return {"event": "probing", "presets": guessed | presets, "done": done, "total": total}
+
     with tempfile.TemporaryDirectory(prefix="lorun-probe-") as folder:
         material = adaptation.into(Path(folder) / "run")
         for name, recipe in recipes.items():
             is_open = recipe.training.precision == AUTO
             trial = AdaptationTrial(way.of(recipe) if way and is_open else recipe, material, device=device)
-            step_s = _timed(trial)
+            for step_s in _timed(trial):
+                if not done:
+                    yield so_far(step_s)
             if name == next(iter(recipes)):
                 way, path = trial.way, trial.path
+                done += 1
+                yield so_far(step_s)
                 check_s, metrics = _scored(trial)
+                done += 1
+                yield so_far(step_s)
                 known = _known_scores(trial)
+            done += 1
             presets[name] = _cost(recipe, step_s, check_s, PRESETS.get(name)) | {"memory_bytes": _memory(device)}
+            yield so_far(step_s)
         first = presets[next(iter(presets))]
     serves, message = _verdict(adaptation, metrics, known)
     return {
@@ -195,15 +215,17 @@ def probe(adaptation: Adaptation, recipes: Mapping[str, Recipe], *, device: str 
     }
 
 
-def _timed(trial: AdaptationTrial) -> float:
-    """Seconds a step, the quickest of a few."""
-    trial.step()
-    seconds = []
-    for _ in range(_TRIAL_STEPS):
-        began = time.perf_counter()
+def _timed(trial: AdaptationTrial) -> Generator[float]:
+    """Seconds a step, after each of a few the quickest so far; slow ones are not repeated for long."""
+    quickest, began = math.inf, time.perf_counter()
+    for _ in range(1 + _TRIAL_STEPS):  # the first also makes everything ready
+        step_began = time.perf_counter()
         trial.step()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+        ended = time.perf_counter()
+        quickest = min(quickest, ended - step_began)
+        yield quickest
+        if ended - began > _TRIAL_S:
+            return
 
 
 def _scored(trial: AdaptationTrial) -> tuple[float, dict[str, float]]:

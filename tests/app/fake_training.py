@@ -34,6 +34,7 @@ def main() -> int:
     if args.probe:
         presets = {name: {"steps": 10 * n, "seconds": 60.0 * n} for n, name in enumerate(("quick", "standard"), 1)}
         print("a library's warning", flush=True)
+        say(None, event="probing", presets={"standard": {"steps": 8, "seconds": 90.0}}, done=1, total=4)
         say(None, event="probe", presets=presets, parameters=1234, message="It should help.")
         return 0
     if args.deaf:

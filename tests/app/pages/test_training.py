@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,8 +209,12 @@ def test_captures_are_read_with_the_open_mask_and_pairs_need_a_reference(tmp_pat
 
 def test_a_trial_says_how_long_it_takes_and_the_start_waits_for_answers(qtbot, make_window, scenes):
     page = make_window().training_page
-    plan = page.plan
+    plan, said = page.plan, []
+    assert plan.takes.text() == "Time and steps: unknown until measured"
+    plan._parts.probing.changed.connect(lambda: said.append((plan.takes.text(), plan.trial.value())))
     qtbot.waitUntil(lambda: "It should help." in plan.verdict.text(), timeout=20_000)
+    assert ("about 2 min, 8 steps (first estimate)", 1) in said
+    assert plan.takes.text() == "about 2 min, 20 steps" and not plan.trial.isVisible()
     assert plan.lengths.options["standard"].note.text() == "about 2 min  ·  1,234 parameters"
     plan.aims.options["scenes"].click()
     assert not plan.start.isEnabled() and plan.why_not.text() == "Add data to learn from."
@@ -434,6 +439,19 @@ def test_without_memory_for_both_the_training_is_paused_for_the_decode(qtbot, ma
     assert training.progress.state == "paused" and not card.pause_and_decode.isVisible()
     card.pause.click()
     qtbot.waitUntil(lambda: not training.has_child, timeout=20_000)
+
+
+def test_a_training_that_kept_nothing_better_than_the_start_says_so_on_its_card_and_page(qtbot, make_window):
+    window = make_window("--steps", 2)
+    page, training = window.training_page, window.parts.training
+    qtbot.waitUntil(lambda: page.plan.start.isEnabled(), timeout=20_000)
+    page.plan.start.click()
+    qtbot.waitUntil(lambda: training.progress.state == "ended", timeout=20_000)
+    assert page.result.sentence.text().startswith("There is nothing to keep") and not page.result.keep.isVisible()
+    assert window.training_card.sentence.text().endswith("has ended and kept nothing better than the start.")
+    training.progress = replace(training.progress, best_psnr=19.0)
+    training.changed.emit()
+    assert "the best set reached 19.00 dB, the starting set has 20.00 dB" in page.result.sentence.text()
 
 
 def test_a_decode_that_waits_for_a_training_is_forgotten_when_something_else_is_opened(

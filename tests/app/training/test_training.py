@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -468,13 +469,29 @@ def test_the_frozen_program_starts_itself(monkeypatch):
 
 def test_the_trial_says_what_every_preset_costs(qtbot, make_training):
     training = make_training()
-    probing = Probing(training)
+    probing, seen = Probing(training), []
+    probing.changed.connect(lambda: seen.append(None if probing.result is None else probing.result.parts))
     probing.start(plan())
     assert probing.is_running
     qtbot.waitUntil(lambda: not probing.is_running, timeout=20_000)
     probe = probing.result
     assert probe.num_parameters == 1234 and probe.cost("standard").seconds == 120 and probe.cost("thorough") is None
     assert probe.key == plan().probe_key != plan(noise="shot:200").probe_key
+    assert seen == [None, (1, 4), None, None]  # it begins, says what it knows after a part, then all, and ends
+
+
+def test_what_a_trial_said_that_did_not_come_to_its_end_is_measured_again(qtbot, make_training):
+    training = make_training()
+    said = json.dumps(
+        {"event": "probing", "presets": {"standard": {"steps": 8, "seconds": 9.0}}, "done": 1, "total": 4}
+    )
+    training.run_with(command=(sys.executable, "-c", f"print({said!r}); raise SystemExit(1)"))
+    probing = Probing(training)
+    for _ in range(2):
+        probing.start(plan())
+        assert probing.is_running
+        qtbot.waitUntil(lambda: not probing.is_running, timeout=20_000)
+        assert probing.result is None and "code 1" in probing.trouble
 
 
 def test_a_trial_that_is_killed_leaves_nothing_in_the_temporary_folder(qtbot, make_training, tmp_path, monkeypatch):

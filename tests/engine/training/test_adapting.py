@@ -388,7 +388,10 @@ def test_a_probe_measures_what_every_preset_takes_and_writes_nothing(tmp_path, c
     data = scenes("cassi", tmp_path / "data", count=2)
     words = ["--adapt", set_file, "--data", *data, "--probe", "--events", "json", *TINY, *flags("cassi", tmp_path)]
     assert train(tmp_path / "library", *words) == 0
-    event = json.loads(capsys.readouterr().out)
+    *so_far, event = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {early["event"] for early in so_far} == {"probing"} and so_far[0]["done"] == 0 < so_far[0]["total"] == 5
+    assert list(so_far[0]["presets"]) == ["quick", "standard", "thorough"]  # after one step
+    assert so_far[-1]["done"] == 5
     assert event["event"] == "probe" and event["parameters"] == read_card(set_file).fields["num_parameters"]
     assert list(event["presets"]) == ["quick", "standard", "thorough"]
     assert all(cost["steps"] >= 30 and cost["seconds"] > 0 for cost in event["presets"].values())
@@ -402,7 +405,7 @@ def test_a_camera_that_the_set_was_trained_for_is_said_to_be_served(tmp_path, ca
     np.save(tmp_path / "mask.npy", random_mask(32, 48, seed=5))
     words = ["--adapt", set_file, "--data", *data, "--probe", "--events", "json", *TINY]
     assert train(tmp_path / "library", *words, "--mask", tmp_path / "mask.npy") == 0
-    event = json.loads(capsys.readouterr().out)
+    event = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert event["serves"] and "serves yours already" in event["message"]
 
 

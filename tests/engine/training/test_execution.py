@@ -163,7 +163,7 @@ def test_the_trial_of_an_adaptation_chooses_once_for_all_presets(tmp_path, monke
     tried = measured(monkeypatch, QUICK_LAST)
     words = adaptation(tmp_path)
     assert adapted(tmp_path / "library", *words, "--probe", "--events", "json") == 0
-    event = json.loads(capsys.readouterr().out)
+    event = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert tried == list(QUICK_LAST) and len(event["presets"]) == 3
     assert event["path"].endswith("This training is computed in float32 channels last on 2 threads.")
 
