@@ -35,6 +35,8 @@ ROW_HEIGHT, NAMES_WIDTH, LEAST_NAMES_WIDTH = 22, 216, 96  # px
 LEAST_CELL, LEAST_CELL_WITH_WORDS = 26, 52  # px
 _BAR_HEIGHT, _GAP, _CAPTION, _LEAST_HEIGHT = 10, 12, 20, 24  # px
 _STEPS = 256
+_DOMINATES = 10  # times the median ratio: from there on the colours are logarithmic
+_LOG_SPAN = 1000  # from the darkest to the brightest colour at most, where they are
 _CLIP = 98  # percentile of the ratios that has the brightest colour
 _MOST_STRETCH = 2.5  # that a number of a matrix is drawn wider than high, or higher than wide
 _INDENT = "    "
@@ -109,6 +111,7 @@ class HeatMap(QWidget):
         stages.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.bar = ColourBar()
         self.bar_title = QLabel(ENERGY)
+        self.bar_title.setToolTip("A ratio, without a unit: the size of the change over that of the weights")
         self.legend = QLabel("In the cells: effective rank of ΔW / rank given")
         for label in (self.bar_title, self.legend):
             label.setObjectName("dim")
@@ -147,7 +150,8 @@ class HeatMap(QWidget):
         self.view.clearSpans()
         self.value.setText("")
         self.view.horizontalHeader().setVisible(table is not None)
-        self.bar.show_range(0.0, self.model.highest, viridis(), is_clipped=self.model.is_clipped)
+        self.bar.show_range(self.model.lowest, self.model.highest, viridis(), is_clipped=self.model.is_clipped)
+        self.bar_title.setText(f"{ENERGY}, logarithmic" if self.model.lowest else ENERGY)
         for widget in (self.bar, self.bar_title):
             widget.setVisible(table is not None)
         self.legend.setVisible(table is not None and bool(table.ranks.any()))
@@ -217,9 +221,12 @@ class MatrixWall(QWidget):
         self.value.setAccessibleDescription("Change at the cursor")
         self.value.setFont(theme.tabular(self.font()))
         self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.bar_title = QLabel("ΔW, in the unit of the weights")
+        self.bar_title.setObjectName("dim")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GRID)
+        column.addWidget(self.bar_title)
         column.addWidget(self.bar)
         column.addWidget(self.pictures, 1)
         column.addWidget(self.value)
@@ -228,7 +235,8 @@ class MatrixWall(QWidget):
     def show_changes(self, changes: Sequence[np.ndarray | None]) -> None:
         """Draws a matrix for every stage; None is a stage that leaves the layer alone."""
         self.pictures.take(changes)
-        self.bar.setVisible(bool(changes))
+        for widget in (self.bar, self.bar_title):
+            widget.setVisible(bool(changes))
         self.bar.show_range(-self.pictures.largest, self.pictures.largest, blue_red())
         self.value.setText("")
 
@@ -241,6 +249,7 @@ class _Cells(QAbstractTableModel):
         self.rows: list[Row] = []
         self.table: ChangeTable | None = None
         self.highest, self.is_clipped = 0.0, False
+        self.lowest = 0.0  # of the colours; above 0 where they are logarithmic
         self._at: dict[str, int] = {}
         self._colours = viridis()
 
@@ -254,6 +263,11 @@ class _Cells(QAbstractTableModel):
         self.highest = float(np.percentile(finite, _CLIP)) if finite.size else 0.0  # one outlier must not hide the rest
         self.highest = self.highest or most
         self.is_clipped = self.highest < most
+        some = finite[finite > 0]
+        is_dominated = some.size > 0 and most > _DOMINATES * float(np.median(some))
+        if is_dominated:  # a logarithm has room for all
+            self.highest, self.is_clipped = most, False
+        self.lowest = max(float(some.min()), most / _LOG_SPAN) if is_dominated else 0.0
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008 (Qt's signature)
@@ -292,8 +306,15 @@ class _Cells(QAbstractTableModel):
         return None if layer is None else float(self.table.ratios[index.column(), self._at[layer]])
 
     def colour(self, ratio: float) -> QColor:
-        share = 1.0 if not np.isfinite(ratio) else min(ratio / self.highest, 1.0) if self.highest else 0.0
-        return QColor(*map(int, self._colours[round(share * (_STEPS - 1))]))
+        return QColor(*map(int, self._colours[round(self.share(ratio) * (_STEPS - 1))]))
+
+    def share(self, ratio: float) -> float:
+        """Where a ratio lies between the darkest colour, 0, and the brightest, 1."""
+        if not np.isfinite(ratio):
+            return 1.0
+        if self.lowest:
+            return float(np.log(max(ratio, self.lowest) / self.lowest) / np.log(self.highest / self.lowest))
+        return min(ratio / self.highest, 1.0) if self.highest else 0.0
 
     def ranks(self, index: QModelIndex) -> str:
         """As "1.9 / 2"; nothing for full differences."""

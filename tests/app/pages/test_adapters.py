@@ -459,3 +459,23 @@ def test_cards_fits_and_tables_do_not_wait_for_the_decode_that_runs(qtbot, open_
         parts.setup.switch_decoder("trained")
         qtbot.waitUntil(lambda: parts.setup.fit is not None and parts.setup.fit.is_good, timeout=20_000)
     assert job in parts.lanes._decodes.jobs and parts.lanes.is_busy
+
+
+def test_the_colours_are_logarithmic_where_one_change_dominates_so_that_small_ones_can_be_told_apart(qtbot):
+    heat_map = HeatMap()
+    qtbot.addWidget(heat_map)
+
+    def shown(ratios: list[list[float]]) -> ChangeTable:
+        array = np.array(ratios)
+        layers = tuple(f"layer{number}.weight" for number in range(array.shape[1]))
+        return ChangeTable(layers, array, np.full(array.shape, np.nan), np.zeros(array.shape[1], int))
+
+    heat_map.show_table(shown([[0.1, 0.2], [0.3, 0.4]]))
+    assert heat_map.model.lowest == 0 and heat_map.bar_title.text() == "‖ΔW‖ / ‖W‖"
+    heat_map.show_table(shown([[0.01, 0.02, 0.0], [0.04, 10.0, 0.001]]))
+    model = heat_map.model
+    assert heat_map.bar_title.text() == "‖ΔW‖ / ‖W‖, logarithmic"
+    assert (model.lowest, model.highest, model.is_clipped) == (0.01, 10.0, False)
+    shares = [model.share(ratio) for ratio in (0.0, 0.01, 0.1, 1.0, 10.0, np.inf)]
+    np.testing.assert_allclose(shares, [0, 0, 1 / 3, 2 / 3, 1, 1], atol=1e-12)
+    assert len({model.colour(ratio).name() for ratio in (0.01, 0.02, 0.04, 10.0)}) == 4
