@@ -71,8 +71,9 @@ def found_values(table: RoleTable) -> dict[str, Found]:
         found["wavelengths"] = Found(span, reasons["wavelengths_nm"])
     if getattr(geometry, "dark_level", None):
         found["dark_level"] = Found(number(geometry.dark_level), reasons["dark_level"])
-    if getattr(geometry, "light_beside", None):
-        found["light_beside"] = Found(f"up to {number(geometry.light_beside)}", reasons["light_beside"])
+    if getattr(geometry, "light_from_beside", None):
+        text = f"up to {number(geometry.light_from_beside)}"
+        found["light_beside"] = Found(text, reasons["light_from_beside"])
     scaled = [row for row in table.rows if row.role in IMAGES and row.scale != 1]
     if scaled:
         found["integer_scale"] = Found(exact(scaled[0].scale), f"{scaled[0].found.path.name}: {scaled[0].scale_reason}")

@@ -481,8 +481,8 @@ def _without_light_beside(
         f"{lines[-1] + 1}, up to {light.max():.3g}); an estimate of it was subtracted. "
         "Keep it with the option for light from beside, or --light-beside keep."
     )
-    reasons = {**geometry.reasons, "light_beside": "subtracted: what closed pixels of the mask read at the ends"}
-    return np.asarray(y - light), replace(geometry, light_beside=float(light.max()), reasons=reasons)
+    reasons = {**geometry.reasons, "light_from_beside": "subtracted: what closed pixels of the mask read at the ends"}
+    return np.asarray(y - light), replace(geometry, light_from_beside=float(light.max()), reasons=reasons)
 
 
 # ---- arrays that fit ---------------------------------------------------------------------------------------------

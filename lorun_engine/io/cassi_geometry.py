@@ -23,10 +23,10 @@ VALUES = {
 class Geometry:
     """What is known of a CASSI instrument; None where it is not. `reasons` says where each value comes from.
 
-    `dark_level` is what the detector reads without light, in the unit of the opened file, and `light_beside` the most
-    that falls on a pixel from beside the field; both are subtracted. Where a `mask_shift` is given the mask's place was
-    measured: bands and step need not fit the detector's size any more. Nor need they where a file states its
-    `detector_shape` (H', W'), which is not the smallest that sees all bands then.
+    `dark_level` is what the detector reads without light, in the unit of the opened file, and `light_from_beside` the
+    most that falls on a pixel from beside the field; both are subtracted. Where a `mask_shift` is given the place of
+    the mask was measured: bands and step need not fit the detector's size any more. Nor need they where a file states
+    its `detector_shape` (H', W'), which is not the smallest that sees all bands then.
     """
 
     num_bands: int | None = None
@@ -36,7 +36,7 @@ class Geometry:
     first_offset: float | None = None
     wavelengths_nm: tuple[float, ...] | None = None
     dark_level: float | None = None
-    light_beside: float | None = None
+    light_from_beside: float | None = None
     mask_shift: tuple[float, float] | None = None
     detector_shape: tuple[int, int] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
