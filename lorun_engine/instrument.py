@@ -10,6 +10,8 @@ from .errors import GeometryError
 SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
 BORDERS = tuple(SCIPY_MODES)
 RANGE_SLACK_NM = 10.0  # bands may lie this far beyond those that are known
+SAME_SHIFT = 0.25  # pixels; less a search for the mask cannot tell from nothing
+SURE_OF_DIRECTION = 0.9  # margins of a search from it on leave no doubt
 # the names of `tasks.kernels.gallery`, for menus that must not wait for torch
 GALLERY = (
     *("none", "gaussian 0.7", "gaussian 1.2", "gaussian 1.6", "gaussian 2", "gaussian 3"),

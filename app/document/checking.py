@@ -34,7 +34,7 @@ MOST_KEPT = 8  # stages whose residual is kept
 _OF_A_JOB = ("camera", "unjudged", "state", "problem", "found", "alignment_state", "alignment_problem", "_kept", "_of")
 
 _T = TypeVar("_T")
-CheckState = Literal["nothing", "running", "done", "failed"]
+CheckState = Literal["nothing", "running", "done", "failed", "stopped"]  # the last by somebody else
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,18 @@ class Checking(QObject):
         if measurement is None or session.kind.measures != "plane" or session.restoration.is_busy:
             return
         work, then = partial(_judged, measurement, None), partial(self._take_judgement, measurement)
-        self._judging = session.lanes.run_look(work, doing="looking at the camera", then=then)
+        job = session.lanes.run_look(work, doing="looking at the camera", then=then)
+        job.failed.connect(lambda: self._miss_judgement(job))
+        job.cancelled.connect(lambda: self._miss_judgement(job))
+        self._judging = job
+
+    def _miss_judgement(self, job: Job) -> None:
+        """It failed, or somebody else stopped it."""
+        if job is self._judging:
+            self._judging = None
+            why = "that was stopped" if job.error is None else str(job.error)
+            self.unjudged = f"The camera was not looked at: {why.rstrip('.')}."
+            self.changed.emit()
 
     def _take_judgement(self, measurement: Measurement, job: Job) -> None:
         if job is self._judging and measurement is self._session.measurement:
@@ -216,6 +227,10 @@ class Checking(QObject):
             self.cancel_search()
         elif self.is_possible and self._measuring is None and self.state == "nothing":
             self.measure(len(session.stages) - 1)
+        elif self._judging is None and self.camera is None and not self.unjudged and not len(session.stages):
+            if session.measurement is self._of[0]:  # a decode that was cancelled before its first stage
+                self._judge()
+                self.changed.emit()
 
     def _follow_selection(self) -> None:
         selection = self._session.selection
@@ -228,6 +243,8 @@ class Checking(QObject):
         if self._measuring is not None:
             self._measuring.cancel()
             self._measuring = None
+            if self._session.kind.measures == "plane" and self.camera is None and not self.unjudged:
+                self._kept.clear()  # figures that came before the verdict
             self.state = "nothing" if self.newest is None else "done"
 
     def _keep_early(self, job: Job, stage: int) -> None:
@@ -249,11 +266,14 @@ class Checking(QObject):
         self._take_found(found, measurement)
         self.changed.emit()
         self._follow_selection()
+        if self._measuring is None and self.newest is None:  # it gave way to the stage that is looked at
+            self.measure(len(stages) - 1)
 
     def _measure_ended(self, job: Job) -> None:
         """Somebody else stopped it."""
         if job is self._measuring:
             self._stop_measuring()
+            self.state = "stopped" if self.newest is None else "done"
             self.changed.emit()
 
     def _measure_failed(self, job: Job) -> None:

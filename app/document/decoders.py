@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lorun_engine.errors import LorunError
 from lorun_engine.library.cards import cards_in, tensor_names
@@ -36,10 +36,19 @@ class Choice:
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether a decoder suits a measurement, in one sentence."""
+    """Whether a decoder suits a measurement, in one sentence.
+
+    One that `is_good` decodes it; it `is_sure` where nothing speaks against that, such as another camera's mask.
+    """
 
     is_good: bool
     sentence: str
+    is_sure: bool = True
+
+    @property
+    def look(self) -> Literal["good", "warn"]:
+        """The look of the sentence: "good" or "warn"."""
+        return "good" if self.is_good and self.is_sure else "warn"
 
 
 class Decoders(Protocol):
@@ -113,6 +122,7 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
     Sets that were adapted to the very camera of the measurement come before all others.
     """
     from lorun_engine.library.model import Model
+    from lorun_engine.tasks.camera import other_camera
 
     kind, refused = TASKS[measurement.task], None
     made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
@@ -123,8 +133,12 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
                 return choice, Fit(True, kind.untrained)
             notes = fitted.notes if isinstance(fitted, Model) else ()
             if choice in made_for:
-                return choice, Fit(True, " ".join(("Adapted to this very camera.", *notes)))
-            return choice, Fit(True, " ".join(notes) or kind.trained)
+                return choice, Fit(True, " ".join(("Adapted to this very camera.", *notes)), not notes)
+            if isinstance(fitted, Model) and (others := other_camera(fitted.card, measurement)):
+                differ = f"{' and '.join(others)} {'differs' if len(others) == 1 else 'differ'}"
+                words = f"Adapted to a camera whose {differ} from this one's. It may serve less than a set for any."
+                return choice, Fit(True, " ".join((words, *notes)), False)
+            return choice, Fit(True, " ".join(notes) or kind.trained, not notes)
         except LorunError as error:
             refused = refused or Fit(False, str(error))
     sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."

@@ -285,14 +285,14 @@ class Workshop(QObject):
             sentence = "Would have no effect: all its differences are zero, every stage runs the shared backbone."
             return Suitability(sentence, "warn")
         if chosen is None or chosen.card.path == card.path:
-            return Suitability(fit.sentence, "good")
+            return Suitability(fit.sentence, fit.look)
         if chosen.card.hash == card.hash:
             sentence = f"Would change nothing: it holds the same numbers as {chosen.card.name}, which is chosen."
             return Suitability(sentence, "warn")
         if chosen.card.fields["backbone_hash"] != card.fields["backbone_hash"]:
             other = short(card.fields["backbone_hash"])
-            return Suitability(f"{fit.sentence} Its backbone is {other}, another than {chosen.card.name}'s.", "good")
-        return Suitability(fit.sentence, "good")
+            return Suitability(f"{fit.sentence} Its backbone is {other}, another than {chosen.card.name}'s.", fit.look)
+        return Suitability(fit.sentence, fit.look)
 
     def _assess(self) -> None:
         measurement = self._session.measurement

@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lorun_engine.instrument import SAME_SHIFT, SURE_OF_DIRECTION
+
 from ..actions import Corrections
 from ..assembly import Parts
 from ..document.checking import Found, Reach
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from lorun_engine.camera_checks.alignment import Alignment
     from lorun_engine.instrument import Dispersion
 
-SURE, LIKELY = 0.9, 0.5  # margins of the direction
-SAME_SHIFT, SAME_STEP = 0.25, 0.02  # what the search cannot tell from nothing
+LIKELY = 0.5  # margin of the direction
+SAME_STEP = 0.02  # what the search cannot tell from nothing
 FLIPS = {"lr": "left to right", "ud": "upside down", "both": "by half a turn"}
 
 
@@ -180,7 +182,7 @@ class AlignmentPage(Recolours, Page):
         elif found is not self._shown:
             dispersion = session.measurement.physics.dispersion
             self.takes_direction.setVisible(found.alignment.direction != dispersion.direction)
-            self.takes_direction.setChecked(found.alignment.direction_margin >= SURE)
+            self.takes_direction.setChecked(found.alignment.direction_margin >= SURE_OF_DIRECTION)
             self._draw(found.alignment)
             set_look(self.findings, "\n\n".join(sentences(found.alignment, dispersion)), self._look(found))
         self._shown = found
@@ -198,6 +200,10 @@ class AlignmentPage(Recolours, Page):
         return "", "dim"
 
     def _look(self, found: Found) -> str:
+        """As the card has it, where that has a verdict: the two never contradict each other."""
+        camera = self._parts.checking.camera
+        if camera is not None and camera.alignment is found.alignment:
+            return "plain" if camera.is_fine else "warn"
         dispersion = self._session.measurement.physics.dispersion
         return "plain" if found.alignment.is_found and not is_off(found.alignment, dispersion) else "warn"
 
@@ -291,7 +297,7 @@ def _direction(alignment: Alignment, dispersion: Dispersion) -> str:
     margin, is_same = alignment.direction_margin, alignment.direction == dispersion.direction
     if margin < LIKELY:
         return "The spectra do not tell the direction of the dispersion; look at the colours."
-    how = "clearly" if margin >= SURE else "probably"
+    how = "clearly" if margin >= SURE_OF_DIRECTION else "probably"
     if is_same:
         return f"The spectra {how} run in the direction that was opened."
     return f"The spectra {how} run the other way: the direction should be “{alignment.direction}”."

@@ -1,6 +1,11 @@
-"""The card that says whether the result explains the capture: the verdict in words, and two ways to look closer."""
+"""The card that says whether the camera is that of the capture and whether the result explains it: one verdict each.
+
+Two buttons lead to a closer look. Whether the chosen set fits says the card of the model.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -8,6 +13,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from ..assembly import Parts
 from ..widgets import theme
 from ..widgets.labels import set_look
+
+if TYPE_CHECKING:
+    from lorun_engine.camera_checks.remeasure import Remeasurement
 
 
 class CheckCard(QWidget):
@@ -19,11 +27,12 @@ class CheckCard(QWidget):
         super().__init__()
         self._parts, self._session = parts, parts.session
         frame, column = theme.card("Is it right?")
-        self.verdict, self.figure = QLabel(), QLabel()
+        self.camera, self.verdict, self.figure = QLabel(), QLabel(), QLabel()
+        self.camera.setAccessibleDescription("Verdict on the camera")
         self.verdict.setAccessibleDescription("Verdict on the result")
         self.figure.setAccessibleDescription("Figures behind the verdict")
         self.figure.setObjectName("dim")
-        for label in (self.verdict, self.figure):
+        for label in (self.camera, self.verdict, self.figure):
             label.setWordWrap(True)
             column.addWidget(label)
         self.residual, self.alignment = QPushButton("Residual"), QPushButton("Alignment…")
@@ -52,31 +61,42 @@ class CheckCard(QWidget):
         self.residual.setVisible(has_stages)
         self.residual.setEnabled(checking.is_possible)
         self.alignment.setVisible(session.kind.measures == "plane")
-        if not has_stages and not session.restoration.is_busy:
-            self._show_camera()
-        elif result is not None:
-            is_judging = checking.state == "running" and result.camera is None and session.kind.measures == "plane"
-            words, look = ("Looking at the camera…", "dim") if is_judging else result.look(checking.unjudged)
-            set_look(self.verdict, words, look)
-            self.figure.setText(result.figure)
-        elif checking.state == "failed":
-            set_look(self.verdict, f"The result could not be measured again. {checking.problem}", "warn")
-            self.figure.setText("")
-        else:
-            waiting = "After the decode it is measured again." if session.restoration.is_busy else "Measuring again…"
-            set_look(self.verdict, waiting, "dim")
-            self.figure.setText("")
+        set_look(self.camera, *self._camera())
+        words, look = self._result(has_stages=has_stages)
+        set_look(self.verdict, words, look)
+        self.figure.setText(self._figure(result))
         self.figure.setVisible(bool(self.figure.text()))
 
-    def _show_camera(self) -> None:
-        """What the capture alone says of the camera, while there is no result."""
+    def _camera(self) -> tuple[str, str]:
+        """Whether the camera is that of the capture."""
         checking = self._parts.checking
-        camera = checking.camera
+        if self._session.kind.measures != "plane":
+            return "", "dim"
+        if checking.camera is not None:
+            return checking.camera.look
+        if checking.unjudged:
+            return checking.unjudged, "dim"
+        return ("Looking at the camera…" if checking.is_judging else ""), "dim"
+
+    def _result(self, *, has_stages: bool) -> tuple[str, str]:
+        """Whether the result explains the measurement; nothing where there is none."""
+        checking, restoration = self._parts.checking, self._session.restoration
+        if checking.newest is not None:
+            return checking.newest.result
+        if restoration.is_busy:
+            return "After the decode it is measured again.", "dim"
+        if not has_stages:
+            return "", "dim"
+        if checking.state == "failed":
+            return f"The result could not be measured again. {checking.problem}", "warn"
+        if checking.state == "running":
+            return "Measuring again…", "dim"
+        return "The result was not measured again. Look at the residual for that.", "dim"
+
+    def _figure(self, result: Remeasurement | None) -> str:
+        camera = self._parts.checking.camera
+        if result is not None:
+            return result.figure
         if camera is None:
-            words = checking.unjudged or "Looking at the camera…"
-            set_look(self.verdict, words, "dim")
-            self.figure.setText("")
-        else:
-            words = f"{camera.word[0].upper()}{camera.word[1:]}."
-            set_look(self.verdict, words, "good" if camera.is_fine else "warn")
-            self.figure.setText(f"The mask explains {camera.alignment.explained_as_opened:.0%} of the fine pattern")
+            return ""
+        return f"The mask explains {camera.alignment.explained_as_opened:.0%} of the fine pattern"

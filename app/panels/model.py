@@ -121,7 +121,7 @@ class ModelCard(QWidget):
         setup, fit = self._setup, self._setup.fit
         other = None
         if fit is not None:
-            sentence, look = fit.sentence, "good" if fit.is_good else "warn"
+            sentence, look = fit.sentence, fit.look
             if not fit.is_good:
                 other = setup.fallback
         elif not setup.is_engine_loaded:
@@ -132,7 +132,7 @@ class ModelCard(QWidget):
             sentence, look = "Checking whether it fits…", "dim"
         set_look(self.fit, sentence, look)
         self.instead.setVisible(other is not None)
-        self.adapt.setVisible(fit is not None and not fit.is_good)
+        self.adapt.setVisible(fit is not None and fit.look == "warn")
         self.instead.setText("Use another decoder" if other is None else f"Use {other.name}")
 
     def _take_the_other(self) -> None:

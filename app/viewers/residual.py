@@ -75,15 +75,14 @@ class ResidualView(Recolours, QWidget):
         checking = self._parts.checking
         result = checking.shown
         if result is None:
-            self._clear("" if checking.state == "failed" else "Measuring this stage again…")
+            self._clear("Measuring this stage again…" if checking.state == "running" else "")
             if checking.state == "failed":
                 set_look(self.verdict, checking.problem, "warn")
             return
         if result is self._drawn:
             return
         self._drawn = result
-        words, look = result.look(self._parts.checking.unjudged)
-        set_look(self.verdict, words, look)
+        set_look(self.verdict, *result.result)
         self.figures.setText(self._figures(result))
         self._draw_images(result)
         self._draw_histogram(result)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import GeometryError, LorunError
+from ..instrument import SAME_SHIFT, SURE_OF_DIRECTION
 from ..io.quantities import number
 from ..measurement import Measurement
 from ..tasks.cassi import CassiPhysics
@@ -25,22 +26,40 @@ _LARGEST_SHIFT = 0.7  # pixels; the TSA-Net captures with their own mask show up
 _LARGEST_STEP_ERROR = 0.07  # pixels a band
 _LARGEST_SCALE_ERROR = 0.1
 _FEW_LIMITS = 2.5  # of eight correlations of noise one is above its 95 % limit every third time
+_LARGEST_RESIDUAL = 0.25  # of the measurement; decodes with the right camera leave less than half of it
 _FINE = "fine: mask, shift and step are those of the capture"
-_STRUCTURED = "structured: the mask, the shift or the scale is off"
 
 
 @dataclass(frozen=True)
 class CameraVerdict:
-    """Whether the assumed camera took the capture: a word, a sentence with the figures, and the search behind it."""
+    """Whether the assumed camera took the capture: what is off, a sentence with the figures, and the search behind it.
 
-    is_fine: bool
+    `findings` say each in a few words what is off; without any the camera is fine.
+    """
+
+    findings: tuple[str, ...]
     sentence: str
     alignment: Alignment
 
     @property
+    def is_fine(self) -> bool:
+        """Whether nothing is off."""
+        return not self.findings
+
+    @property
     def word(self) -> str:
         """The verdict as a heading."""
-        return _FINE if self.is_fine else _STRUCTURED
+        if not self.findings:
+            best = self.alignment.best
+            shift = max(abs(best.shift_y), abs(best.shift_x))
+            return f"{_FINE}{', to a fraction of a pixel' if shift > SAME_SHIFT else ''}"
+        *most, last = self.findings
+        return f"off: {', '.join(most)}{' and ' if most else ''}{last}"
+
+    @property
+    def look(self) -> tuple[str, str]:
+        """The heading as a sentence, and its look: "good" or "warn"."""
+        return f"{self.word[0].upper()}{self.word[1:]}.", "good" if self.is_fine else "warn"
 
 
 @dataclass(frozen=True)
@@ -83,33 +102,38 @@ class Remeasurement:
 
     @property
     def is_fine(self) -> bool | None:
-        """Whether camera and scale are right; None where the task gives no way to tell."""
+        """Whether the camera is right and the image explains the measurement; None where no camera was judged."""
         if self.camera is None:
             return None
-        return self.camera.is_fine and abs(self.scale - 1) <= _LARGEST_SCALE_ERROR
+        return self.camera.is_fine and self.result[1] != "warn"
 
     @property
-    def _words(self) -> str:
-        """The verdict as one sentence."""
-        if self.camera is not None:
-            if not self.is_fine and self.camera.is_fine:
-                return f"Structured: the scale is off, {self.scale:.2f} times the image explains the measurement."
-            word = self.camera.word
-            return f"{word[0].upper()}{word[1:]}."
+    def result(self) -> tuple[str, str]:
+        """Whether the image explains the measurement, in one sentence, and its look: "good", "warn" or "dim".
+
+        It is "good" only beside a camera that is fine: a decoder can explain the capture of another one too.
+        """
+        if abs(self.scale - 1) > _LARGEST_SCALE_ERROR:
+            return f"The scale is off: {self.scale:.2f} times the result explains the measurement.", "warn"
         if self.is_rounding:
-            return "Fine: only rounding is left. That alone does not make a good picture."
+            return "The result explains all but rounding. That alone does not make a good picture.", "dim"
+        if self.relative_norm > _LARGEST_RESIDUAL:
+            return f"The result leaves {self.share} of the measurement unexplained.", "warn"
         if self.is_white:
-            return "Fine: what is left looks like white noise."
-        return "Structured: what is left is more than white noise, detail that the decoder left out."
+            is_sure = self.camera is not None and self.camera.is_fine
+            words = "The result explains the measurement: what is left looks like white noise."
+            return words, "good" if is_sure else "dim"
+        return "What the result leaves is more than white noise: detail that the decoder left out.", "dim"
 
     def look(self, unjudged: str = "") -> tuple[str, str]:
-        """The verdict as one sentence, and its look: only where the camera can be judged is it "good" or "warn".
+        """Both verdicts as one: what is off where something is, else that of the camera, else that of the result.
 
         `unjudged` says why there is no verdict on the camera.
         """
-        if self.is_fine is None:
-            return unjudged or self._words, "dim"
-        return self._words, "good" if self.is_fine else "warn"
+        words, look = self.result
+        if self.camera is not None:
+            return self.camera.look if self.is_fine or not self.camera.is_fine else (words, look)
+        return (words if look == "warn" else unjudged or words), look
 
     @property
     def share(self) -> str:
@@ -125,18 +149,6 @@ class Remeasurement:
             explained = self.camera.alignment.explained_as_opened
             return f"{figure}  ·  the mask explains {explained:.0%} of the fine pattern"
         return figure
-
-    @property
-    def verdict(self) -> str:
-        """The verdict in words, with the figures behind it."""
-        figures = f"The residual is {self.relative_norm:.1%} of the measurement."
-        if self.camera is None:
-            looks = "It looks like noise." if self.is_white else "It has structure: detail that the decoder left out."
-            return f"{figures} {looks}"
-        scale = ""
-        if abs(self.scale - 1) > _LARGEST_SCALE_ERROR:
-            scale = f" The image has to be multiplied by {self.scale:.2f} to explain the measurement."
-        return f"{_FINE if self.is_fine else _STRUCTURED}. {self.camera.sentence}{scale} {figures}"
 
 
 @torch.no_grad()
@@ -202,12 +214,19 @@ def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None
     shift, step_error = max(abs(best.shift_y), abs(best.shift_x)), abs(best.step - physics.dispersion.step)
     if not alignment.is_found:
         return CameraVerdict(
-            False,
+            ("the mask is another one, or the capture is out of focus",),
             f"The pattern of this mask explains {alignment.explained:.2%} of the capture's fine pattern wherever it is "
             f"put, against {alignment.explained_by_chance:.2%} by chance: it is another mask.",
             alignment,
         )
-    is_fine = not best.flip and shift <= _LARGEST_SHIFT and step_error <= _LARGEST_STEP_ERROR
+    runs_back = alignment.direction != physics.dispersion.direction and alignment.direction_margin >= SURE_OF_DIRECTION
+    is_off = {
+        "the mask lies elsewhere or is another one": shift > _LARGEST_SHIFT,
+        f"the mask is{_FLIPPED.get(best.flip, '')[1:]}": bool(best.flip),
+        f"the step is {best.step:.2f} pixels a band": step_error > _LARGEST_STEP_ERROR,
+        "the spectra run the other way": runs_back,
+    }
+    findings = tuple(words for words, is_so in is_off.items() if is_so)
     where = (
         f"{best.shift_y:+.2f} rows, {best.shift_x:+.2f} columns and a step of {best.step:.3f}"
         f"{_FLIPPED.get(best.flip, '')}{f', seen with a blur of {alignment.blur:g} pixels' if alignment.blur else ''}"
@@ -216,7 +235,7 @@ def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None
         f"The mask explains {alignment.explained_as_opened:.1%} of the capture's fine pattern as opened and "
         f"{alignment.explained:.1%} at best, which is at {where}."
     )
-    return CameraVerdict(is_fine, sentence, alignment)
+    return CameraVerdict(findings, sentence, alignment)
 
 
 _FLIPPED = {

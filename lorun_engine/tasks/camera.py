@@ -113,8 +113,18 @@ def camera_of(measurement: Measurement, *, noise: Noise | None = None) -> Camera
 
 def is_made_for(card: Mapping[str, Any], measurement: Measurement) -> bool:
     """Whether a set with these fields of its card was adapted to the camera of a measurement, mask and all."""
+    return "mask_hash" in card.get("camera", {}) and not other_camera(card, measurement)
+
+
+def other_camera(card: Mapping[str, Any], measurement: Measurement) -> tuple[str, ...]:
+    """What a set with these fields of its card was adapted to and the camera of a measurement has otherwise.
+
+    As ("mask", "step"); nothing for a set that was adapted to no mask of its own.
+    """
     known = card.get("camera", {})
     if "mask_hash" not in known:
-        return False
+        return ()
     camera = camera_of(measurement).summary()
-    return all(known.get(name) == value for name, value in camera.items() if name != "noise")
+    differing = (name for name, value in camera.items() if name != "noise" and known.get(name) != value)
+    words = ("mask" if name in ("mask_hash", "open_share") else name.replace("_", " ") for name in differing)
+    return tuple(dict.fromkeys(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.main_window import MainWindow
 from app.viewers.residual import grey_or_colour, limit_of, planes
 from app.widgets import theme
 from app.widgets.colours import NAN_COLOUR, blue_red, mapped
+from lorun_engine.errors import LorunError
 
 
 @pytest.fixture
@@ -47,7 +49,8 @@ def test_photographs_have_figures_and_whiteness_but_no_camera(request, decode_ph
     shown = window(parts)
     card = shown.check_card
     assert card.isVisible() and not card.alignment.isVisible()
-    assert "white noise" in card.verdict.text() and f"{result.relative_norm:.2%}" in card.figure.text()
+    assert card.verdict.text() == result.result[0] and f"{result.relative_norm:.2%}" in card.figure.text()
+    assert card.camera.isHidden()
     parts.looking.set_mode("residual")
     assert shown.centre.residual.isVisible()
     assert shown.centre.residual.images[0].size == planes(result.residual, task == "cs").shape[1:]
@@ -57,9 +60,10 @@ def test_the_card_says_the_verdict_and_its_buttons_go_deeper(qtbot, decoded, win
     shown = window(decoded)
     card = shown.check_card
     assert card.isVisible()
-    is_fine = decoded.checking.newest.is_fine
-    assert ("Fine" if is_fine else "Structured") in card.verdict.text()
-    assert card.verdict.objectName() == ("good" if is_fine else "warn")
+    camera, result = decoded.checking.camera, decoded.checking.newest
+    assert (card.camera.text(), card.camera.objectName()) == camera.look
+    assert card.verdict.text().startswith("The scale is off: ") and card.verdict.objectName() == "warn"
+    assert (card.verdict.text(), "warn") == result.result
     qtbot.mouseClick(card.residual, Qt.MouseButton.LeftButton)
     assert decoded.session.selection.mode == "residual" and shown.centre.residual.isVisible()
     qtbot.mouseClick(card.alignment, Qt.MouseButton.LeftButton)
@@ -181,7 +185,8 @@ def test_the_camera_is_looked_at_on_opening_and_not_again_after_the_decode(qtbot
     assert checking.found.alignment is checking.camera.alignment
     card = window(opened).check_card
     assert card.isVisible() and card.alignment.isVisible() and not card.residual.isVisible()
-    assert card.verdict.text() == f"{checking.camera.word.capitalize()}." and "fine pattern" in card.figure.text()
+    assert card.camera.text() == checking.camera.look[0] and "fine pattern" in card.figure.text()
+    assert card.verdict.isHidden()
     camera = checking.camera
     with qtbot.waitSignal(opened.lanes.idle):
         session.restore()
@@ -199,3 +204,127 @@ def test_a_decode_comes_before_the_look_at_the_camera(qtbot, opened, snapshot, f
     with qtbot.waitSignal(opened.lanes.idle):
         fake.gate.is_open.set()
     assert checking.newest.camera is checking.camera is not None
+
+
+# ---- every look ends ---------------------------------------------------------------------------------------------
+
+
+class Held:
+    """Stands in for a function of the engine: it waits until it is let go, and may fail then."""
+
+    def __init__(self, work, error: Exception | None = None) -> None:
+        self.work, self.error = work, error
+        self.is_reached, self.may_go = threading.Event(), threading.Event()
+
+    def __call__(self, *args, **settings):
+        self.is_reached.set()
+        assert self.may_go.wait(20)
+        if self.error is not None:
+            raise self.error
+        return self.work(*args, **settings)
+
+
+@pytest.fixture
+def hold(monkeypatch):
+    """Holds `remeasure`, or the search for the mask, before it begins."""
+
+    def make(name: str, error: Exception | None = None) -> Held:
+        from lorun_engine.camera_checks import alignment, remeasure
+
+        module = {"remeasure": remeasure, "align": alignment}[name]
+        held = Held(getattr(module, name), error)
+        monkeypatch.setattr(module, name, held)
+        return held
+
+    return make
+
+
+def test_a_result_that_could_not_be_measured_again_says_why(qtbot, opened, window, hold):
+    held = hold("remeasure", LorunError("There is no room for it."))
+    card = window(opened).check_card
+    opened.session.restore()
+    qtbot.waitUntil(held.is_reached.is_set)
+    qtbot.waitUntil(lambda: card.verdict.text() == "Measuring again…")
+    with qtbot.waitSignal(opened.lanes.idle):
+        held.may_go.set()
+    assert card.verdict.text() == "The result could not be measured again. There is no room for it."
+    assert card.verdict.objectName() == "warn"
+
+
+def test_a_measuring_that_somebody_stopped_ends_and_is_made_up_for_on_request(
+    qtbot, make_parts, fake, snapshot, window, hold
+):
+    search, held = hold("align"), hold("remeasure")
+    parts = make_parts(fake)
+    card = window(parts).check_card
+    parts.session.open([snapshot])
+    qtbot.waitUntil(lambda: search.is_reached.is_set() and parts.session.can_restore)
+    parts.session.restore()  # before the camera was judged
+    qtbot.waitUntil(held.is_reached.is_set)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.lanes.cancel_all()
+        search.may_go.set()
+        held.may_go.set()
+    assert card.verdict.text() == "The result was not measured again. Look at the residual for that."
+    with qtbot.waitSignal(parts.lanes.idle):
+        qtbot.mouseClick(card.residual, Qt.MouseButton.LeftButton)
+    assert card.verdict.text() == parts.checking.newest.result[0]
+    assert card.camera.text() == parts.checking.camera.look[0]
+
+
+def test_the_result_is_measured_again_although_another_stage_was_looked_at_meanwhile(qtbot, opened, window, hold):
+    held = hold("remeasure")
+    card = window(opened).check_card
+    opened.session.restore()
+    qtbot.waitUntil(held.is_reached.is_set)
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.looking.select_stage(2)
+        opened.looking.set_mode("residual")
+        held.may_go.set()
+    assert opened.checking.shown is not None and opened.session.selection.stage == 2
+    assert card.verdict.text() == opened.checking.newest.result[0]
+
+
+def test_another_file_that_is_opened_meanwhile_ends_it(qtbot, opened, window, hold, foreign):
+    held = hold("remeasure")
+    card = window(opened).check_card
+    opened.session.restore()
+    qtbot.waitUntil(held.is_reached.is_set)
+    with qtbot.waitSignal(opened.lanes.idle):
+        opened.session.open(foreign)
+        qtbot.waitUntil(lambda: opened.session.measurement is None)
+        held.may_go.set()
+    assert opened.checking.newest is None and card.isHidden()
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("out of luck")])
+def test_a_look_at_the_camera_that_does_not_come_to_its_end_says_so(
+    qtbot, make_parts, fake, snapshot, hold, window, error
+):
+    held = hold("align", error)
+    parts = make_parts(fake)
+    card = window(parts).check_card
+    parts.session.open([snapshot])
+    qtbot.waitUntil(held.is_reached.is_set)
+    qtbot.waitUntil(lambda: card.camera.text() == "Looking at the camera…")
+    with qtbot.waitSignal(parts.lanes.idle):
+        if error is None:
+            parts.lanes.cancel_all()
+        held.may_go.set()
+    why = "that was stopped" if error is None else "out of luck"
+    assert card.camera.text() == f"The camera was not looked at: {why}." and card.camera.objectName() == "dim"
+
+
+def test_a_decode_that_fails_before_its_first_stage_lets_the_camera_be_looked_at(
+    qtbot, make_parts, fake, snapshot, window, hold
+):
+    held, fake.fail = hold("align"), {0: LorunError("There is no room for it.")}
+    parts = make_parts(fake)
+    card = window(parts).check_card
+    parts.session.open([snapshot])
+    qtbot.waitUntil(lambda: held.is_reached.is_set() and parts.session.can_restore)
+    with qtbot.waitSignal(parts.lanes.idle):
+        parts.session.restore()
+        held.may_go.set()
+    assert parts.session.restoration.state == "failed" and not len(parts.session.stages)
+    assert card.isVisible() and card.camera.text() == parts.checking.camera.look[0] and card.verdict.isHidden()

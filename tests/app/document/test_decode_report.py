@@ -22,7 +22,7 @@ def test_the_report_has_the_figures_of_the_store_and_the_verdict_of_the_card(qtb
     for row in decoded.session.stages.rows():
         figures = (row.residual, row.metrics["psnr"], row.metrics["ssim"], row.metrics["sam"])
         assert all(f'<td class="number">{number(figure)}</td>' in page for figure in figures)
-    assert f">{window.check_card.verdict.text()}<" in page
+    assert f">{window.parts.checking.newest.look()[0]}<" in page
     assert hashlib.sha256(snapshot.read_bytes()).hexdigest() in page
     assert (
         "lorun restore" in page and "--adapter fake" in page and "<title>snapshot.h5, decoded by fake</title>" in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,9 @@ def opened(y: np.ndarray, mask: np.ndarray, dispersion: Dispersion = RIGHT) -> M
 
 def test_the_camera_that_took_the_capture_is_fine_and_the_residual_of_the_truth_is_its_noise(y, mask, scene):
     result = remeasure(opened(y, mask), scene.image)
-    assert result.is_fine and result.verdict.startswith("fine")
+    assert result.is_fine and result.camera.look == ("Fine: mask, shift and step are those of the capture.", "good")
+    assert result.result == ("The result explains the measurement: what is left looks like white noise.", "good")
+    assert result.look() == result.camera.look
     np.testing.assert_allclose(result.phi_x + result.residual, y, atol=1e-6)
     assert result.relative_norm == pytest.approx(np.linalg.norm(result.residual) / np.linalg.norm(y))
     assert result.scale == pytest.approx(1, abs=0.01)
@@ -55,20 +59,53 @@ def test_the_camera_that_took_the_capture_is_fine_and_the_residual_of_the_truth_
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "finding"),
     [
-        lambda mask: (np.roll(mask, 1, axis=0), RIGHT),
-        lambda mask: (np.roll(mask, -1, axis=1), RIGHT),
-        lambda mask: (mask, Dispersion(BANDS, 2.1)),
-        lambda mask: (mask[:, ::-1], RIGHT),
-        lambda mask: (mask[::-1], RIGHT),
-        lambda mask: (np.random.default_rng(9).random(mask.shape).astype(np.float32), RIGHT),
+        (lambda mask: (np.roll(mask, 1, axis=0), RIGHT), "lies elsewhere"),
+        (lambda mask: (np.roll(mask, -1, axis=1), RIGHT), "lies elsewhere"),
+        (lambda mask: (mask, Dispersion(BANDS, 2.1)), "the step is 2.00 pixels a band"),
+        (lambda mask: (mask[:, ::-1], RIGHT), "flipped left to right"),
+        (lambda mask: (mask[::-1], RIGHT), "flipped upside down"),
+        (lambda mask: (np.random.default_rng(9).random(mask.shape).astype(np.float32), RIGHT), "another one"),
     ],
     ids=["a row off", "a column off", "step off", "flipped left-right", "flipped up-down", "another mask"],
 )
-def test_another_camera_is_found_out(y, mask, wrong):
-    verdict = judge_camera(opened(y, *wrong(mask)))
-    assert not verdict.is_fine and verdict.word.startswith("structured") and "%" in verdict.sentence
+def test_another_camera_is_found_out_and_nothing_beside_it_is_fine(y, mask, scene, wrong, finding):
+    measurement = opened(y, *wrong(mask))
+    verdict = judge_camera(measurement)
+    assert not verdict.is_fine and verdict.word.startswith("off: ") and "%" in verdict.sentence
+    assert finding in verdict.word
+    result = remeasure(measurement, scene.image, camera=verdict)
+    assert result.look() == verdict.look == (f"O{verdict.word[1:]}.", "warn") and not result.is_fine
+    assert result.result[1] != "good"
+
+
+def test_spectra_that_surely_run_the_other_way_are_a_finding_and_doubtful_ones_are_not(y, mask):
+    measurement = opened(y, mask)
+    alignment = judge_camera(measurement).alignment
+    for margin, is_fine in ((0.95, False), (0.6, True)):
+        back = replace(alignment, direction="-", direction_margin=margin)
+        verdict = judge_camera(measurement, alignment=back)
+        assert verdict.is_fine == is_fine and ("run the other way" in verdict.word) != is_fine
+
+
+def test_a_mask_that_lies_a_fraction_of_a_pixel_beside_is_fine_and_says_so(y, mask):
+    measurement = opened(y, mask)
+    alignment = judge_camera(measurement).alignment
+    beside = replace(alignment, best=replace(alignment.best, shift_y=0.5))
+    verdict = judge_camera(measurement, alignment=beside)
+    assert verdict.is_fine and verdict.word.endswith("to a fraction of a pixel")
+
+
+def test_a_result_that_leaves_much_is_not_called_fine_beside_a_camera_that_is(y, mask, scene):
+    measurement = opened(y, mask)
+    camera = judge_camera(measurement)
+    noisy = scene.image + np.random.default_rng(4).normal(0, 0.6, scene.image.shape).astype(np.float32)
+    scale = remeasure(measurement, noisy, camera=camera).scale
+    result = remeasure(measurement, (scale * noisy).astype(np.float32), camera=camera)
+    words, look = result.result
+    assert camera.is_fine and look == "warn" and words.endswith("of the measurement unexplained.")
+    assert result.look() == (words, look) and not result.is_fine
 
 
 def test_an_image_in_another_unit_is_found_out(y, mask, scene):
@@ -76,7 +113,8 @@ def test_an_image_in_another_unit_is_found_out(y, mask, scene):
     camera = judge_camera(measurement)
     result = remeasure(measurement, 2 * scene.image, camera=camera)
     assert camera.is_fine and not result.is_fine and result.scale == pytest.approx(0.5, abs=0.01)
-    assert "multiplied by 0.5" in result.verdict
+    assert result.result == ("The scale is off: 0.50 times the result explains the measurement.", "warn")
+    assert result.look() == result.result
 
 
 def test_the_autocorrelation_of_stripes_alternates_along_them_only(y, mask):

@@ -13,7 +13,7 @@ from lorun_engine.instrument import Dispersion
 from lorun_engine.io import write_measurement
 from lorun_engine.library.model import load_model, save_adapters
 from lorun_engine.measurement import Measurement, Scene
-from lorun_engine.tasks.camera import camera_of, is_made_for
+from lorun_engine.tasks.camera import camera_of, is_made_for, other_camera
 from lorun_engine.tasks.cassi import simulate
 
 WAVELENGTHS_NM = (500.0, 540.0, 580.0)
@@ -45,6 +45,23 @@ def test_a_camera_is_known_by_its_mask_and_its_dispersion():
     assert is_made_for(card, capture())
     assert not is_made_for(card, capture(seed=1)) and not is_made_for(card, capture(step=1.0))
     assert not is_made_for({}, capture()) and not is_made_for({"camera": {"scale": 2}}, capture())
+    assert other_camera(card, capture()) == () == other_camera({}, capture())
+    assert other_camera(card, capture(seed=1)) == ("mask",)
+    assert other_camera(card, capture(seed=1, step=1.0)) == ("step", "mask")
+
+
+def test_the_set_of_another_camera_fits_with_a_warning_that_says_what_differs(library):
+    decoders = LibraryDecoders([library])
+    (own,) = (choice for choice in decoders.choices() if choice.name == "z-own")
+    looks = {
+        (0, 2.0): ("Adapted to this very camera.", "good"),
+        (1, 2.0): ("Adapted to a camera whose mask differs from this one's.", "warn"),
+        (1, 1.5): ("Adapted to a camera whose step and mask differ from this one's.", "warn"),
+    }
+    for (seed, step), (words, look) in looks.items():
+        choice, fit = first_fit(decoders, [own], capture(seed=seed, step=step))
+        assert choice is own and fit.is_good and fit.look == look
+        assert fit.sentence.startswith(words)
 
 
 @pytest.mark.parametrize("seed, name", [(0, "z-own"), (1, "tiny")])
