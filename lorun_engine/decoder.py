@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -22,12 +22,33 @@ class Stage:
 
     `image` is (B, C, H, W) on the decoder's device; `denoiser_input` the image the denoiser saw (z of Eq. 5), or None.
     `parameters` are the data step's (rho, lambda or mu) and the implied `noise_level` where the decoder has them.
+    `method` is what the initial estimate is called, `passed_on` what a `Resumable` decoder hands on beside the image.
     """
 
     index: int
     image: Tensor
     denoiser_input: Tensor | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    method: str = ""
+    passed_on: Any = None
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """How far the start is, before there is a stage 0: `iteration` of `num_iterations` of a method, by its title.
+
+    Both are 0 where the method does not iterate.
+    """
+
+    method: str
+    iteration: int = 0
+    num_iterations: int = 0
+
+    @property
+    def words(self) -> str:
+        """As "Start: subspace TV, iteration 34 of 80"."""
+        counted = f", iteration {self.iteration} of {self.num_iterations}" if self.num_iterations else ""
+        return f"Start: {self.method}{counted}"
 
 
 class WithoutWeights:
@@ -65,6 +86,42 @@ class Decoder(Protocol):
 
     def stages(self, y: Tensor, physics: Any, *, num_stages: int) -> Iterator[Stage]:
         """With the operator of its task: stage 0 (the initial estimate), then one Stage per stage."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A decoder that tells of its start while it is computed, and that goes on from any stage that was kept."""
+
+    def require(self, num_stages: int, physics: Any) -> None:
+        """Raises a LorunError where so many stages cannot be computed."""
+
+    def on(self, device: str) -> Self:
+        """This decoder on a device."""
+
+    def depends_on(self, stage: int) -> tuple[object, ...]:
+        """What a stage, 0 for the start, depends on beside the measurement and the stage before it.
+
+        Numbers, names, tensors, and tuples, mappings and dataclasses of them; on the host before `on`.
+        """
+
+    def start(self, y: Tensor, physics: Any) -> Generator[StartStep, None, Stage]:
+        """Yields the iterations of the start; returns stage 0."""
+
+    def stages_after(self, reached: Stage, y: Tensor, physics: Any, *, num_stages: int) -> Iterator[Stage]:
+        """The stages behind one that was reached, up to `num_stages`."""
+
+
+Returned = TypeVar("Returned")
+
+
+def returned(steps: Generator[Any, None, Returned]) -> Returned:
+    """What a generator returns, once it has come to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Returned = end.value
+            return result
 
 
 def scale_for(decoder: Decoder, measurement: Measurement) -> float:

@@ -40,12 +40,16 @@ class Part(NamedTuple):
 
 
 class Physics(ABC):
-    """A map from scenes (B, C, H, W) to measurements (B, C', H', W'), linear or not."""
+    """A map from scenes (B, C, H, W) to measurements (B, C', H', W'), linear or not.
+
+    Its public attributes say all that it is made of; private ones follow from them.
+    """
 
     task: str = ""  # the name of its task in TASKS; an operator of no task takes every data step
     scene_shape: tuple[int, int, int]  # (C, H, W)
     measurement_shape: tuple[int, int, int]  # (C', H', W')
     score_border: int = 0  # pixels at each side that the protocol leaves out of scores
+    initial_method: str = "back-projection"  # what `initial` is called
     is_transposed: bool = False  # whether networks, which are trained on strips along rows, see its scenes transposed
     is_mirrored: bool = False  # whether they see them mirrored along the rows
 

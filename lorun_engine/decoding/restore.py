@@ -6,16 +6,21 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm as norm
 
-from ..decoder import Decoder, Stage, scale_for
+from ..decoder import Decoder, Resumable, Stage, StartStep, scale_for
 from ..errors import DeviceError, LorunError, NumericalError
 from ..measurement import Measurement
 from .device import threads_of
+from .kept import Conditions, Figures, Kept, keys_of
 from .metrics import score
+
+Step = StartStep | tuple[Stage, Figures | None]  # a stage, with its figures where it was kept of an earlier decode
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class StageResult:
 
     `index` 0 is the initial estimate. `image` is (C, H, W) float32, unclipped, in the unit of the opened file: the
     engine's image divided by `input_scale`. `residual` is ||y - Phi x|| / ||y||. `parameters` are the data step's;
-    `metrics` (psnr in dB, ssim, and sam in degrees for cubes) exist when the measurement has a reference.
+    `metrics` (psnr in dB, ssim, and sam in degrees for cubes) exist when the measurement has a reference. `method` is
+    what the initial estimate is called where its decoder says so; `is_reused` that the stage was kept of an earlier
+    decode, and `seconds` what it took to take it from there.
     """
 
     index: int
@@ -35,13 +42,14 @@ class StageResult:
     denoiser_input: np.ndarray | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    method: str = ""
+    is_reused: bool = False
 
     def without_images(self) -> StageResult:
         """The figures alone; nothing of it keeps a cube in memory, as an empty view would."""
         return replace(self, image=np.empty((0, 0, 0), np.float32), denoiser_input=None)
 
 
-@torch.no_grad()
 def restore(
     decoder: Decoder,
     measurement: Measurement,
@@ -51,10 +59,83 @@ def restore(
     threads: int | None = None,
     keep_denoiser_input: bool = False,
 ) -> Iterator[StageResult]:
-    """Yields the initial estimate and then every stage of `decoder` on `measurement`.
+    """`restore_steps` without the steps of the start."""
+    steps = restore_steps(
+        decoder,
+        measurement,
+        num_stages=num_stages,
+        device=device,
+        threads=threads,
+        keep_denoiser_input=keep_denoiser_input,
+    )
+    return (step for step in steps if isinstance(step, StageResult))
 
-    Raises LorunError when the decoder serves another task, the device is missing or full, or values stop being finite.
+
+@torch.no_grad()
+def restore_steps(
+    decoder: Decoder,
+    measurement: Measurement,
+    *,
+    num_stages: int | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    keep_denoiser_input: bool = False,
+    kept: Kept | None = None,
+) -> Iterator[StartStep | StageResult]:
+    """Yields the steps of the start, the initial estimate and then every stage of `decoder` on `measurement`.
+
+    What `kept` holds of it is taken from there, and what is computed is put there. Raises LorunError when the
+    decoder serves another task, the device is missing or full, or values stop being finite.
     """
+    decoder, stages_to_run = _made_ready(decoder, measurement, num_stages)
+    scale = scale_for(decoder, measurement)
+    physics = measurement.physics.to(device)
+    with threads_of(threads):
+        y = torch.from_numpy(measurement.y)[None].to(device) * scale
+        length = norm(y)
+    keys: tuple[str, ...] = ()
+    if kept is not None and isinstance(decoder, Resumable):
+        keys = keys_of(decoder, measurement, Conditions(scale, device, threads), num_stages=stages_to_run)
+    kept, seconds = kept or Kept(), 0.0
+    steps = _steps(decoder, y, physics, stages_to_run, device, kept, keys)
+    while True:
+        started = time.perf_counter()
+        with threads_of(threads):  # not across the yield: it would hold for whoever takes the stage
+            step = _next(steps, device, kept)
+            if step is None:
+                return
+            if not isinstance(step, StartStep):
+                stage, known = step
+                residual = known.residual if known else float(norm(y - physics.forward(stage.image)) / length)
+        seconds += time.perf_counter() - started
+        if isinstance(step, StartStep):
+            yield step
+            continue
+        if not math.isfinite(residual):
+            raise NumericalError(
+                f"Stage {stage.index} of {decoder.name} produced values that are not finite. "
+                "Check the mask and the input scale, or choose another decoder."
+            )
+        image, seen = _on_host(stage.image, scale), stage.denoiser_input if keep_denoiser_input else None
+        figures = known or Figures(residual, scored(image, measurement))
+        kept.keep(keys, stage, figures)
+        yield StageResult(
+            index=stage.index,
+            image=image,
+            residual=residual,
+            seconds=seconds,
+            input_scale=scale,
+            denoiser_input=None if seen is None else _on_host(seen, scale),
+            parameters=dict(stage.parameters),
+            metrics=figures.metrics,
+            method=stage.method,
+            is_reused=known is not None,
+        )
+        seconds = 0.0
+
+
+def _made_ready(decoder: Decoder, measurement: Measurement, num_stages: int | None) -> tuple[Decoder, int]:
+    """The decoder for the measurement, and its number of stages; a LorunError where that cannot be."""
     if decoder.task != measurement.task:
         raise LorunError(
             f"{decoder.name} decodes {decoder.task} measurements; this is a {measurement.task} measurement. "
@@ -64,41 +145,28 @@ def restore(
     stages_to_run = decoder.num_stages if num_stages is None else num_stages
     if stages_to_run < 1:
         raise LorunError(f"{stages_to_run} stages were asked for; at least 1 was expected.")
-    scale = scale_for(decoder, measurement)
-    physics = measurement.physics.to(device)
-    with threads_of(threads):
-        y = torch.from_numpy(measurement.y)[None].to(device) * scale
-        norm = torch.linalg.vector_norm(y)
+    if isinstance(decoder, Resumable):
+        decoder.require(stages_to_run, measurement.physics)
+    return decoder, stages_to_run
 
-    stages = decoder.stages(y, physics, num_stages=stages_to_run)
-    while True:
-        started = time.perf_counter()
-        with threads_of(threads):  # not across the yield: it would hold for whoever takes the stage
-            stage = _next(stages, device)
-            if stage is None:
-                return
-            residual = float(torch.linalg.vector_norm(y - physics.forward(stage.image)) / norm)
-        seconds = time.perf_counter() - started
-        if not math.isfinite(residual):
-            raise NumericalError(
-                f"Stage {stage.index} of {decoder.name} produced values that are not finite. "
-                "Check the mask and the input scale, or choose another decoder."
-            )
-        image = _on_host(stage.image, scale)
-        yield StageResult(
-            index=stage.index,
-            image=image,
-            residual=residual,
-            seconds=seconds,
-            input_scale=scale,
-            denoiser_input=(
-                _on_host(stage.denoiser_input, scale)
-                if keep_denoiser_input and stage.denoiser_input is not None
-                else None
-            ),
-            parameters=dict(stage.parameters),
-            metrics=scored(image, measurement),
-        )
+
+def _steps(
+    decoder: Decoder, y: Tensor, physics: Any, num_stages: int, device: str, kept: Kept, keys: tuple[str, ...]
+) -> Iterator[Step]:
+    """The steps of the start, then every stage, with its figures where it was kept; without `keys` none is."""
+    if not isinstance(decoder, Resumable):
+        yield from ((stage, None) for stage in decoder.stages(y, physics, num_stages=num_stages))
+        return
+    decoder, found = decoder.on(device), kept.begin(keys)
+    yield from found
+    if found:
+        reached, _ = found[-1]
+    else:
+        reached = yield from decoder.start(y, physics)
+        yield reached, None
+    del found  # what is kept may be dropped
+    for stage in decoder.stages_after(reached, y, physics, num_stages=num_stages):
+        yield stage, None
 
 
 def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:
@@ -108,14 +176,15 @@ def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:
     return score(image, measurement.reference, measurement.task, border=measurement.physics.score_border)
 
 
-def _next(stages: Iterator[Stage], device: str) -> Stage | None:
-    """The next stage, None after the last; a full device becomes a sentence after its tensors are dropped."""
+def _next(steps: Iterator[Step], device: str, kept: Kept) -> Step | None:
+    """The next step, None after the last; a full device becomes a sentence after its tensors are dropped."""
     try:
-        return next(stages, None)
+        return next(steps, None)
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         # leave the handler first: it holds the frames that hold the tensors
+    kept.clear()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     if device == "cpu":

@@ -6,7 +6,7 @@ of the backbone it belongs to and is refused on any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .. import __version__
-from ..decoder import CITATION, Decoder, Stage
+from ..decoder import CITATION, Decoder, Stage, StartStep, returned
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import LorunError, ModelError
 from ..instrument import RANGE_SLACK_NM
@@ -26,7 +26,16 @@ from ..io import replacing
 from ..measurement import Measurement, require_rising
 from ..networks.lora import AdapterSet, is_step, new_adapters
 from ..networks.unfilled import unfilled
-from ..networks.unfolding import Backbone, DenoiserView, NetworkConfig, UnfoldingNet, new_step_parameters, run_denoiser
+from ..networks.unfolding import (
+    Backbone,
+    DenoiserView,
+    NetworkConfig,
+    NetworkStage,
+    PassedOn,
+    UnfoldingNet,
+    new_step_parameters,
+    run_denoiser,
+)
 from ..physics import LinearPhysics
 from ..schema import read
 from ..task import TASKS
@@ -138,9 +147,43 @@ class Model:
 
     def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""
-        for stage in self.net.to(y.device).stages(y, physics, num_stages=num_stages, view=self.view):
+        self.require(num_stages, physics)
+        start = returned(self.start(y, physics))
+        yield start
+        yield from self.stages_after(start, y, physics, num_stages=num_stages)
+
+    def require(self, num_stages: int, physics: LinearPhysics) -> None:
+        """Raises a ModelError where the network cannot run so many stages, or not with this physics."""
+        self.net.require(num_stages, physics)
+
+    def on(self, device: str) -> Self:
+        """The model on another device."""
+        net = self.net.to(torch.device(device))
+        return self if net is self.net else replace(self, net=net)
+
+    def depends_on(self, stage: int) -> tuple[object, ...]:
+        """Of the start the method and what it knows of spectra; then the backbone, and what each stage adds to it."""
+        net, adapters = self.net, self.adapters
+        if not stage:
+            return net.start_depends_on(self.view)
+        own = {key: tensor for key, tensor in adapters.tensors.items() if key.startswith(f"{stage}/")}
+        if stage > 1:
+            return own, adapters.scales[stage - 1]
+        shared = asdict(net.config), net.backbone.state_dict(), adapters.common_parameters(), self.view
+        way = net.precision, net.channels_last, net.denoise is not None
+        return *shared, *way, own, adapters.scales[0]
+
+    def start(self, y: Tensor, physics: LinearPhysics) -> Generator[StartStep, None, Stage]:
+        """Yields the iterations of the initial estimate; returns stage 0."""
+        start = yield from self.net.to(y.device).starting(y, physics, view=self.view)
+        return Stage(0, start.image, method=self.net.start_method(physics), passed_on=PassedOn(start))
+
+    def stages_after(self, reached: Stage, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
+        """The stages behind one that was reached, up to `num_stages`."""
+        net, before = self.net.to(y.device), NetworkStage(reached.index, reached.image, reached.passed_on)
+        for stage in net.stages_after(before, y, physics, num_stages=num_stages, view=self.view):
             numbers = {name: float(value.mean()) for name, value in stage.parameters.items()}
-            yield Stage(stage.index, stage.image, stage.denoiser_input, numbers)
+            yield Stage(stage.index, stage.image, stage.denoiser_input, numbers, passed_on=stage.passed_on)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ coefficient with the weight its variance asks for.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -23,8 +26,13 @@ _LEAST_LIGHT = 0.05
 
 
 @torch.no_grad()
-def subspace_tv(y: Tensor, physics: LinearPhysics, components: Tensor, *, rank: int, num_iterations: int) -> Tensor:
-    """An estimate (B, C, H, W) of the scene of y: total variation on the coefficients of `rank` spectral components."""
+def subspace_tv(
+    y: Tensor, physics: LinearPhysics, components: Tensor, *, rank: int, num_iterations: int
+) -> Iterator[Callable[[], Tensor]]:
+    """Total variation on the coefficients of `rank` spectral components.
+
+    Yields what makes the estimate (B, C, H, W) of the scene of y: at its beginning, and after every iteration.
+    """
     basis, scales = subspace_basis(components, rank)
     weights = _WEIGHT * scales[0] / scales  # noise is equal in all coefficients: weak ones need more smoothing
     gram = physics.gram()
@@ -39,10 +47,11 @@ def subspace_tv(y: Tensor, physics: LinearPhysics, components: Tensor, *, rank: 
 
     coefficients = before = seen(y)
     accumulated = y  # y plus everything that was not yet explained
+    yield partial(shown, coefficients)
     for _ in range(num_iterations):
         ahead = coefficients + _MOMENTUM * (coefficients - before)
         before = coefficients
         phi_x = physics.forward(shown(ahead))
         accumulated = accumulated + (y - phi_x)
         coefficients = denoise_tv_chambolle(ahead + seen(accumulated - phi_x), 1.0, _INNER_ITERATIONS)
-    return shown(coefficients)
+        yield partial(shown, coefficients)

@@ -6,9 +6,10 @@ The network holds no physics: `net.stages(y, physics)` takes the operator as an 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from ..decoder import StartStep, returned
 from ..errors import ModelError
 from ..physics import LinearPhysics
 from ..schema import Between, Finite, NotNegative, Size, Stages, require
@@ -135,7 +137,11 @@ class NetworkConfig:
         return self.rank is not None or self.initial in ("subspace-tv", "multiscale-tv")
 
 
-ITERATIVE = ("gap-tv", "subspace-tv", "multiscale-tv")  # initial estimates that take long
+ITERATIVE: dict[str, str] = {  # initial estimates that take long, and what people call them
+    "gap-tv": "GAP-TV",
+    "subspace-tv": "subspace TV",
+    "multiscale-tv": "multiscale subspace TV",
+}
 
 
 class Start(NamedTuple):
@@ -146,16 +152,6 @@ class Start(NamedTuple):
 
     image: Tensor
     variance: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class NetworkStage:
-    """The state after stage `index` of a network, as a `decoder.Stage`; `parameters` are (B or 1,) tensors."""
-
-    index: int
-    image: Tensor
-    denoiser_input: Tensor | None = None
-    parameters: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Backbone(nn.Module):
@@ -198,6 +194,25 @@ class Passage(NamedTuple):
 
     state: Any = None
     seen: tuple[Tensor, ...] = ()
+
+
+class PassedOn(NamedTuple):
+    """All that passes from stage to stage beside the image."""
+
+    start: Start
+    dual: Dual | None = None
+    passage: Passage | None = None
+
+
+@dataclass(frozen=True)
+class NetworkStage:
+    """The state after stage `index` of a network, as a `decoder.Stage`; `parameters` are (B or 1,) tensors."""
+
+    index: int
+    image: Tensor
+    passed_on: PassedOn
+    denoiser_input: Tensor | None = None
+    parameters: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -269,31 +284,83 @@ class UnfoldingNet:
         known already is not computed again.
         """
         num_stages = self.config.num_stages if num_stages is None else num_stages
-        self._require(num_stages, physics)
+        self.require(num_stages, physics)
         start = self.initial(y, physics, view=view) if start is None else start
-        x, dual, passage = start.image, None, None
-        unmixed = self._unmixed(x if view is None else view.seen(x))
-        yield NetworkStage(0, x)
-        for stage in range(1, num_stages + 1):
+        first = NetworkStage(0, start.image, PassedOn(start))
+        yield first
+        yield from self.stages_after(first, y, physics, num_stages=num_stages, view=view)
+
+    def stages_after(
+        self,
+        reached: NetworkStage,
+        y: Tensor,
+        physics: LinearPhysics,
+        *,
+        num_stages: int,
+        view: DenoiserView | None = None,
+    ) -> Iterator[NetworkStage]:
+        """The stages behind one that was reached, up to `num_stages`."""
+        x, (start, dual, passage) = reached.image, reached.passed_on
+        unmixed = self._unmixed(start.image if view is None else view.seen(start.image))
+        for stage in range(reached.index + 1, num_stages + 1):
             numbers = self.numbers(x if view is None else view.seen(x), physics.degradation(), stage)
             z, dual = self.config.step.moved(x, y, physics, numbers, dual, start.variance)
             conditioning = self._conditioning(physics, numbers, dual, start)
             x, passage = self._denoised_through(view, z, conditioning, passage, stage, unmixed)
-            yield NetworkStage(stage, x, denoiser_input=z, parameters=self._reported(numbers, stage))
+            passed_on = PassedOn(start, dual, passage)
+            yield NetworkStage(stage, x, passed_on, denoiser_input=z, parameters=self._reported(numbers, stage))
 
     def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Start:
         """The estimate that stage 1 starts from, and the noise where it was found with it."""
-        if self.config.initial == "multiscale-tv":
-            rounds = solutions(
-                y,
-                physics,
-                self._components(view),
-                num_rounds=self.config.initial_iterations // ITERATIONS,
-                rank=self.config.initial_rank,
-            )
-            *_, last = rounds
-            return Start(last.image(), last.variance)
-        return Start(self._initial_image(y, physics, view))
+        return returned(self.starting(y, physics, view=view))
+
+    def starting(
+        self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None
+    ) -> Generator[StartStep, None, Start]:
+        """Yields what is to be done for the start, then every iteration that is done; returns the start."""
+        config, method = self.config, self.start_method(physics)
+        if config.initial not in ITERATIVE:
+            yield StartStep(method)
+            return Start(self._initial_image(y, physics, view))
+        rounded = config.initial_iterations // ITERATIONS * ITERATIONS
+        num_iterations = rounded if config.initial == "multiscale-tv" else config.initial_iterations
+        yield StartStep(method, 0, num_iterations)
+        for iteration, newest in enumerate(self._estimates(y, physics, view)):
+            estimate = newest
+            yield StartStep(method, iteration, num_iterations)
+        return estimate()
+
+    def start_method(self, physics: LinearPhysics) -> str:
+        """What the start is called."""
+        others = {"adjoint": physics.initial_method, "learned": "learned estimate"}
+        return (others | ITERATIVE)[self.config.initial]
+
+    def start_depends_on(self, view: DenoiserView | None) -> tuple[object, ...]:
+        """What the start depends on beside the measurement: numbers, names, tensors and values of them.
+
+        Networks with other denoisers, adapters or data steps share a start.
+        """
+        config, initialiser = self.config, self.backbone.initialiser
+        if config.initial in ("subspace-tv", "multiscale-tv"):
+            return config.initial, config.initial_iterations, config.initial_rank, self._components(view)
+        if initialiser is not None:
+            return config.initial, initialiser.state_dict(), view
+        return config.initial, config.initial_iterations
+
+    @torch.no_grad()
+    def _estimates(self, y: Tensor, physics: LinearPhysics, view: DenoiserView | None) -> Iterator[Callable[[], Start]]:
+        """What makes a start of where an iterative method stands, at its beginning and after every iteration."""
+        iterations, rank = self.config.initial_iterations, self.config.initial_rank
+        if self.config.initial == "gap-tv":
+            for stage in GapTv().stages(y, physics, num_stages=iterations):
+                yield partial(Start, stage.image)
+        elif self.config.initial == "subspace-tv":
+            for image in subspace_tv(y, physics, self._components(view), rank=rank, num_iterations=iterations):
+                yield partial(_start_of, image)
+        else:
+            rounds = iterations // ITERATIONS
+            for solution in solutions(y, physics, self._components(view), num_rounds=rounds, rank=rank):
+                yield partial(_start_of, solution.image, solution.variance)
 
     def _components(self, view: DenoiserView | None) -> Tensor:
         """The spectral components at the capture's own bands."""
@@ -303,15 +370,7 @@ class UnfoldingNet:
         return orthogonalised(components @ view.back.to(components).T)
 
     def _initial_image(self, y: Tensor, physics: LinearPhysics, view: DenoiserView | None) -> Tensor:
-        """An initial estimate that asks for no noise."""
-        iterations = self.config.initial_iterations
-        if self.config.initial == "gap-tv":
-            with torch.no_grad():
-                *_, estimate = GapTv().stages(y, physics, num_stages=iterations)
-            return estimate.image
-        if self.config.initial == "subspace-tv":
-            components = self._components(view)
-            return subspace_tv(y, physics, components, rank=self.config.initial_rank, num_iterations=iterations)
+        """An initial estimate that is made in one step."""
         if self.config.initial == "adjoint":
             return physics.initial(y)
         views = physics.views(y * (2 / physics.scene_shape[0]))  # SSR: about half of the bands reach a pixel
@@ -369,7 +428,7 @@ class UnfoldingNet:
             return checkpoint(function, *arguments, use_reentrant=False)
         return function(*arguments)
 
-    def _require(self, num_stages: int, physics: LinearPhysics) -> None:
+    def require(self, num_stages: int, physics: LinearPhysics) -> None:
         """Raises a ModelError where this network cannot run so many stages, or not with this physics."""
         config = self.config
         if num_stages > config.num_stages:
@@ -439,6 +498,10 @@ class UnfoldingNet:
         if level is not None:
             reported["noise_level"] = level
         return {name: value.detach().flatten() for name, value in reported.items()}
+
+
+def _start_of(image: Callable[[], Tensor], variance: Tensor | None = None) -> Start:
+    return Start(image(), variance)
 
 
 def run_denoiser(

@@ -47,6 +47,7 @@ class SrPhysics(LinearPhysics):
     """
 
     task = "sr"
+    initial_method = "repeated pixels"
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -86,8 +87,8 @@ class SubspaceTv:
         components = self.components
         if components is None:
             components = shipped_components(None, physics.scene_shape[0])
-        rounds = solutions(y, physics, components.to(y), num_rounds=num_stages)
-        for index, solution in enumerate(rounds):
+        found = solutions(y, physics, components.to(y), num_rounds=num_stages)
+        for index, solution in enumerate(islice(found, 0, None, ITERATIONS)):
             level = noise_level_of(solution.variance, physics)
             yield Stage(index, solution.image(), parameters={"noise_level": float(level.mean())})
 
@@ -119,7 +120,7 @@ def solutions(
     num_rounds: int = 12,
     rank: int = RANK,
 ) -> Iterator[Solution]:
-    """The start, then where it stands after ITERATIONS iterations at a time.
+    """The start, then where it stands after every iteration; a round has ITERATIONS of them.
 
     `variance` is that of the noise of every detector pixel, (B or 1, 1, H' or 1, W' or 1). None has it estimated: a
     twentieth of the pixels is withheld for the first two thirds of the rounds, and how well they are predicted bounds
@@ -162,7 +163,7 @@ def solutions(
             moved = _shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
             c = c + _RELAXATION * (moved - c)
             p = p + _RELAXATION * (ahead - p)
-        yield Solution(c, p, basis, variance, constant)
+            yield Solution(c, p, basis, variance, constant)
 
 
 def _least_step(mask: Tensor, level: Tensor) -> Tensor:
