@@ -72,10 +72,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Listing:
-    """What became of a look at all files of a folder: captures, and (file, reason) of what is left out."""
+    """What became of a look at all files of a folder: captures, and (file, reason) of what is left out.
+
+    All of it is made in the worker, also the place of every capture: of thousands that takes long.
+    """
 
     survey: Survey
-    paths: tuple[Path, ...]
+    captures: tuple[Capture, ...]
+    places: dict[Path, int]
     left_out: tuple[tuple[Path, str], ...]
 
 
@@ -91,7 +95,9 @@ def listing(looks: Mapping[Path, Look], decoders: Sequence[str]) -> Listing:
             parts = (path.stem.rpartition(f"_{name}") for name in decoders)
             if any(found and stem in stems for stem, found, _ in parts):
                 out[path] = f"{path.name} is called as results are; it is not taken for input."
-    return Listing(survey, tuple(path for path in survey.paths if path not in out), tuple(out.items()))
+    captures = tuple(Capture(path) for path in survey.paths if path not in out)
+    places = {capture.path: place for place, capture in enumerate(captures)}
+    return Listing(survey, captures, places, tuple(out.items()))
 
 
 def survey_folder(
@@ -119,8 +125,22 @@ def survey_folder(
     return mask, listing(looks, decoders)
 
 
-def arrived(arrivals: Arrivals, options: OpenOptions, keep: RoleTable | None) -> dict[Path, Look]:
-    return dict(arrivals.poll(partial(_rows, options, keep)))
+def arrived(
+    arrivals: Arrivals,
+    options: OpenOptions,
+    keep: RoleTable | None,
+    looks: Mapping[Path, Look],
+    decoders: Sequence[str],
+) -> tuple[dict[Path, Look], dict[Path, Look], Listing] | None:
+    """What came since the last time, that with all `looks` of before in the order of names, and the list of all.
+
+    None where nothing came.
+    """
+    new = dict(arrivals.poll(partial(_rows, options, keep)))
+    if not new:
+        return None
+    everything = dict(sorted({**looks, **new}.items()))
+    return new, everything, listing(everything, decoders)
 
 
 def _rows(options: OpenOptions, keep: RoleTable | None, path: Path) -> list[RoleRow]:

@@ -20,7 +20,7 @@ from lorun_engine.io.scales import IMAGES, FullScales, shared_scales
 from ..job import Job
 from ..problems import Problem
 from ..quantities import plural
-from .captures import Capture, Listing, arrived, listing, survey_folder
+from .captures import Capture, Listing, arrived, survey_folder
 from .opening import ALONE, without_arrays
 from .session import Session
 
@@ -39,6 +39,8 @@ class Folder(QObject):
         self._session, self._lanes = session, session.lanes
         self._timer = QTimer(self, interval=int(1000 * POLL_S))
         self._timer.timeout.connect(self._poll)
+        self._send_soon = QTimer(self, singleShot=True, interval=0)
+        self._send_soon.timeout.connect(self._send)
         self._forget()
         session.full_scales_of = self.full_scales_of
         session.opened_changed.connect(self._follow_session)
@@ -166,22 +168,23 @@ class Folder(QObject):
         if not self.captures:
             self.notice = f"{self.title} holds no capture. Open a folder that holds some, with their mask."
         elif self.index is None and self._asked is None:
-            self.show(0)
+            self._asked = self.captures[0].path
         elif self.index is not None and self._is_scaled_otherwise():
             if len(self._session.stages) or self._session.restoration.is_busy:
                 self.notice = "The open capture has a full scale of its own. Click it to see it as it is decoded here."
             else:
                 self._asked = self._session.paths[0]
-        self._send()
+        self._send_soon.start()  # in an event of its own: the list is seen before its first capture is opened
         self.changed.emit()
         self.listed.emit()
 
     def _list(self, listed: Listing) -> None:
         """Makes the list; what is known of captures that stay is kept."""
-        known, self.survey = {capture.path: capture for capture in self.captures}, listed.survey
-        self.left_out = listed.left_out
-        self.captures = [known.get(path) or Capture(path) for path in listed.paths]
-        self._places = {path: place for place, path in enumerate(listed.paths)}
+        known = {capture.path: capture for capture in self.captures}
+        self.survey, self.left_out, self._places = listed.survey, listed.left_out, listed.places
+        self.captures = (
+            [known.get(capture.path, capture) for capture in listed.captures] if known else [*listed.captures]
+        )
 
     def _decoder_names(self) -> list[str]:
         return [choice.name for choice in self._session.setup.choices]
@@ -251,7 +254,7 @@ class Folder(QObject):
 
     def _poll(self) -> None:
         if self._polling is None and self._arrivals is not None:
-            work = partial(arrived, self._arrivals, *self.understanding())
+            work = partial(arrived, self._arrivals, *self.understanding(), self._looks, self._decoder_names())
             job = self._lanes.run_look(work, doing=f"watching {self.title}", then=self._take_arrivals)
             self._polling = job
             job.failed.connect(lambda: self._miss_arrivals(job))
@@ -267,12 +270,11 @@ class Folder(QObject):
         if job is not self._polling:
             return
         self._polling = None
-        looks: dict[Path, Look] = job.result
-        if not looks or not self.is_watching:
+        if job.result is None or not self.is_watching:
             return
         before = self.survey
-        self._looks = dict(sorted((self._looks | looks).items()))
-        self._list(listing(self._looks, self._decoder_names()))
+        looks, self._looks, listed = job.result
+        self._list(listed)
         self.notice = " ".join(grown(before, self.survey))
         self.changed.emit()
         if new := [path for path in looks if path in self._places]:

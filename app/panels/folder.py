@@ -38,6 +38,7 @@ from .files import ask_target_folder
 WORDS = {"decoding": "decoding", "done": "done", "earlier": "done earlier", "failed": "failed", "skipped": "skipped"}
 SIDE_WIDTH = theme.RIGHT_WIDTH - 2 * GRID
 ROW_WIDTH, ROW_HEIGHT = 280, 24  # px
+BATCH = 200  # rows that are laid out at a time
 PADDING = 8  # px, at both ends of a row
 BESIDE = "Beside the captures"
 _Index = QModelIndex | QPersistentModelIndex
@@ -147,6 +148,8 @@ class CaptureList(QListView):
         self.setAccessibleName("Captures of the folder")
         self.setItemDelegate(_Rows(self))
         self.setUniformItemSizes(True)
+        self.setLayoutMode(QListView.LayoutMode.Batched)  # of thousands, some at a time: the window answers between
+        self.setBatchSize(BATCH)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtGui import QIcon, QPixmap, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -81,7 +81,7 @@ class RolesPage(QDialog):
         self._area = area
         outer.addWidget(frame, 3)
         outer.addLayout(self._buttons())
-        parts.session.opened_changed.connect(self._show)
+        parts.session.opened_changed.connect(self._show_if_seen)
         self._show()
 
     def ask(self, name: str) -> None:
@@ -117,6 +117,15 @@ class RolesPage(QDialog):
             known = {UNUSED} if options.task is None else {*reading_of(options.task).ROLES, UNUSED}
             options = replace(options, roles=tuple(pair for pair in options.roles if pair[1] in known))
         self._corrections.correct(options, text=label.lower())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._show()
+        super().showEvent(event)
+
+    def _show_if_seen(self) -> None:
+        """Of what is opened while nobody looks, nothing is drawn."""
+        if self.isVisible():
+            self._show()
 
     def _show(self) -> None:
         table = self._session.role_table

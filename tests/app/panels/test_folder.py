@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from PySide6.QtGui import QAccessible, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox
 
+from app.document import captures
 from app.main_window import MainWindow
 from app.panels import folder as folder_panel
-from app.panels.folder import CaptureModel
+from app.panels.folder import CaptureList, CaptureModel
 from lorun_engine.io import OpenOptions
 
 
@@ -242,3 +244,46 @@ def test_a_folder_of_two_thousand_files_is_listed_while_the_window_answers(
     beat.stop()
     assert beat.longest_own_s < 0.25
     assert window.folder_dock.model.rowCount() == 2000 and window.folder_dock.count.text().startswith("2000 captures")
+
+
+def test_the_list_is_made_in_the_worker_laid_out_in_batches_and_seen_before_its_first_capture_is_opened(
+    qtbot, make_parts, fake, show, folder, monkeypatch
+):
+    parts = make_parts(fake)
+    window = show(parts)
+    threads, opened = [], []
+    made = captures.listing
+
+    def seen(*words):
+        threads.append(threading.current_thread())
+        return made(*words)
+
+    monkeypatch.setattr(captures, "listing", seen)
+    parts.folder.listed.connect(lambda: opened.append((window.folder_dock.model.rowCount(), parts.session.is_opening)))
+    resets = []
+    window.folder_dock.model.modelReset.connect(lambda: resets.append(window.folder_dock.model.rowCount()))
+    window.folder_dock.open(folder)
+    qtbot.waitUntil(lambda: parts.folder.index == 0)
+    quiet(qtbot, window)
+    assert opened == [(20, False)] and resets == [20]  # all rows at once, and the capture in a later event
+    assert threads and threading.main_thread() not in threads
+    view = window.folder_dock.list
+    assert view.layoutMode() == CaptureList.LayoutMode.Batched and view.batchSize() == folder_panel.BATCH < 2000
+    window.folder_dock.watch.click()
+    shutil.copy(folder / "capture_00.h5", folder / "capture_99.h5")
+    qtbot.waitUntil(lambda: window.folder_dock.model.rowCount() == 21, timeout=20_000)
+    window.folder_dock.watch.click()
+    quiet(qtbot, window)
+    assert len(threads) == 2 and threading.main_thread() not in threads
+
+
+def test_what_was_found_in_the_files_is_drawn_where_it_is_seen(qtbot, window):
+    page = window.roles_page
+    assert not page.isVisible() and page.table.rowCount() == 0
+    window.actions_["roles"].trigger()
+    assert page.table.rowCount() > 0 and page.table.item(0, 1).text().startswith("capture_00.h5")
+    qtbot.keyClick(window, Qt.Key.Key_D)
+    qtbot.waitUntil(lambda: window.parts.folder.index == 1)
+    quiet(qtbot, window)
+    assert page.table.item(0, 1).text().startswith("capture_01.h5")
+    page.close()
