@@ -166,6 +166,7 @@ class CompareView(QWidget):
             ways.addWidget(button)
         self.ways.buttons()[-1].setToolTip("Where results of at least two decoders differ from each other")
         ways.addStretch()
+        ways.addWidget(self.lens)
         sides = QHBoxLayout()
         sides.setSpacing(GRID)
         sides.addWidget(self.left, 1)
@@ -181,7 +182,7 @@ class CompareView(QWidget):
         line.setSpacing(GRID)
         line.addWidget(self.words)
         line.addWidget(self.figures, 1)
-        for widget in (self.blinks, self.spread, self.lens, self.bands, self.several):
+        for widget in (self.blinks, self.spread, self.bands, self.several):
             line.addWidget(widget)
         column.addLayout(line)
         column.addWidget(self.why_not)
@@ -221,8 +222,6 @@ class CompareView(QWidget):
             return f"Disagreement of {plural(len(comparing.disagreement.of), 'decoder')}, not an error bar"
         if None in (comparing.left, comparing.right):
             return "Nothing to compare yet"
-        if comparing.look.way == "difference":
-            return "Left − right"
         return ""  # the pictures have their names
 
     def _show_figures(self) -> None:
