@@ -196,6 +196,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("copy_command", "Edit", "Copy as command", "Ctrl+Shift+C", _is_open, "The lorun line that does this decode"),
     Entry("copy_script", "Edit", "Copy as Python", "", _is_open, "The Python script that does this decode"),
     Entry("copy_picture", "Edit", "Copy picture", "Ctrl+C", _is_open, "What is shown, at full size"),
+    Entry("preferences", "Edit", "Preferences…", "Ctrl+,", hint="Look, devices, folders, and what opens at the start"),
     Entry("", "Edit", ""),
     Entry("draw_point", "Edit", "Draw points", "P", _is_open, "Every click on a picture keeps a point"),
     Entry("draw_rectangle", "Edit", "Draw a rectangle", "R", _is_open, "Drag over a picture; Enter takes its middle"),
@@ -261,7 +262,6 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("next_capture", "View", "Next capture", "D", _can_step, "Open the next one of the folder"),
     Entry("folder", "View", "Folder", "Ctrl+Alt+F"),
     Entry("", "View", ""),
-    Entry("theme", "View", "Theme"),
     Entry("undock", "View", "Spectra in a window", "Ctrl+Alt+S"),
     Entry("log", "View", "Log", "Ctrl+L"),
     Entry("decode", "Restore", "Decode", "Ctrl+Return F5", lambda parts: parts.session.can_restore),
@@ -293,7 +293,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("about", "Help", "About LoRun"),
 )
 
-SUBMENUS = ("recent", "theme")  # filled by the window
+SUBMENUS = ("recent",)  # filled by the window
 
 VIEWS: tuple[View, ...] = ("change", "input")
 # Entries that are on or off, with the rule that says which; of the modes one is on.

@@ -17,6 +17,7 @@ from .document.folder import Folder
 from .document.lanes import Lanes
 from .document.looking import Looking
 from .document.memory import Memory
+from .document.preferences import Preferences
 from .document.regions import Regions
 from .document.rivals import Rivals
 from .document.ruler import BandRuler
@@ -69,6 +70,7 @@ class Parts(QObject):
         self.spectral_library = LibraryBeside(self.session)
         self.folder = Folder(self.session)
         self.decode_all = DecodeAll(self.session, self.folder)
+        self.preferences = Preferences(self.session, self.shelf, self.decode_all)
 
     @property
     def is_busy(self) -> bool:

@@ -11,7 +11,6 @@ from platformdirs import user_log_path
 from PySide6.QtCore import QByteArray, QMimeData, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
-    QActionGroup,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
@@ -46,6 +45,7 @@ from .document.workshop import weights_files
 from .job import is_thread_left
 from .pages.adapters import AdaptersPage
 from .pages.alignment import AlignmentPage
+from .pages.preferences import PreferencesPage
 from .pages.training import TrainingPage
 from .pages.what_if import WhatIfPage
 from .panels.aside import AsideCard
@@ -105,7 +105,7 @@ class MainWindow(QMainWindow):
         self._is_closing = False
         self._may_leave = False
         self._question: QMessageBox | None = None  # whether to leave, while it is asked
-        theme.apply(QApplication.instance(), theme.chosen(QApplication.instance(), parts.memory.settings.theme))
+        self._wear_theme()
 
         self.corrections = Corrections(parts.session, self)
         self.measurement_card = MeasurementCard(parts, self.corrections)
@@ -118,6 +118,7 @@ class MainWindow(QMainWindow):
         self.training_card = TrainingCard(parts)
         self.training_page: TrainingPage | None = None  # made when it is first wanted
         self.adapters_page: AdaptersPage | None = None  # likewise
+        self.preferences_page: PreferencesPage | None = None  # likewise
         self.recent_card = RecentCard(parts)
         self.problem_bar = ProblemBar()
         self.centre = CentreView(parts)
@@ -187,6 +188,7 @@ class MainWindow(QMainWindow):
             "undo": self.corrections.createUndoAction(self, "Undo"),
             "redo": self.corrections.createRedoAction(self, "Redo"),
             "roles": self.show_roles,
+            "preferences": self.show_preferences,
             "blink": self.centre.blink,
             "blink_on": self.centre.blink_by_itself,
             "lens": self.centre.compare.lay_lens,
@@ -215,21 +217,11 @@ class MainWindow(QMainWindow):
                 menu.addSeparator()
             elif entry.name == "recent":
                 self._recent_menu = menu.addMenu(entry.text)
-            elif entry.name == "theme":
-                self._add_themes(menu.addMenu(entry.text))
             else:
                 menu.addAction(self.actions_[entry.name])
         for name, entry in SAMPLE_ENTRIES.items():
             self.actions_[entry.name].setVisible(name in samples())
         self._show_recent()
-
-    def _add_themes(self, menu: QMenu) -> None:
-        group = QActionGroup(self)
-        for choice, text in (("system", "As the system"), ("light", "Light"), ("dark", "Dark")):
-            action = group.addAction(QAction(text, self, checkable=True))
-            action.setChecked(self.parts.memory.settings.theme == choice)
-            action.triggered.connect(lambda _=False, choice=choice: self.choose_theme(choice))
-            menu.addAction(action)
 
     def _connect(self) -> None:
         parts, session = self.parts, self.session
@@ -266,7 +258,8 @@ class MainWindow(QMainWindow):
         self.log_dock.report_requested.connect(lambda: self.copy_report())
         self.corrections.indexChanged.connect(self.actions_.update)  # a key that follows at once finds the rules of now
         QApplication.instance().focusChanged.connect(self._share_keys)
-        QApplication.instance().styleHints().colorSchemeChanged.connect(self._follow_system)
+        QApplication.instance().styleHints().colorSchemeChanged.connect(self._wear_theme)
+        parts.preferences.theme_chosen.connect(self._wear_theme)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape, where nothing else wants it, shows single bands again."""
@@ -382,6 +375,14 @@ class MainWindow(QMainWindow):
         self.show_page(self.training_page)
         self.training_page.setFocus()
 
+    def show_preferences(self) -> None:
+        """Shows the page of what is chosen once."""
+        if self.preferences_page is None:
+            self.preferences_page = PreferencesPage(self.parts)
+            self.preferences_page.closed.connect(lambda: self.show_page(None))
+        self.show_page(self.preferences_page)
+        self.preferences_page.setFocus()
+
     def _show_document(self) -> None:
         session, kind = self.session, self.session.kind
         texts = {
@@ -468,14 +469,9 @@ class MainWindow(QMainWindow):
 
     # ---- looks ---------------------------------------------------------------------------------------------------
 
-    def choose_theme(self, choice: theme.Choice) -> None:
-        """Takes a theme and remembers it."""
-        self.parts.memory.set_theme(choice)
-        theme.apply(QApplication.instance(), theme.chosen(QApplication.instance(), choice))
-
-    def _follow_system(self) -> None:
-        if self.parts.memory.settings.theme == "system":
-            theme.apply(QApplication.instance(), theme.system(QApplication.instance()))
+    def _wear_theme(self) -> None:
+        """The user's choice, or that of the system."""
+        theme.apply(QApplication.instance(), theme.chosen(QApplication.instance(), self.parts.memory.settings.theme))
 
     # ---- first and last ------------------------------------------------------------------------------------------
 
@@ -554,10 +550,7 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
     def start() -> None:
         parts.setup.load_engine()
         parts.training.find_runs()
-        if sample is not None:
-            parts.session.open_sample(sample, decode=True)
-        elif files:
-            parts.session.open(files)
+        parts.preferences.open_first(files, sample=sample)
 
     window.first_painted.connect(start)
     window.show()

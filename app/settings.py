@@ -1,4 +1,4 @@
-"""What the window remembers between runs: theme, its place, recent jobs, and the corrections made for each folder.
+"""What the window remembers between runs: preferences, its place, recent jobs, and the corrections for each folder.
 
 One JSON file in the user's configuration folder, written atomically. A file that cannot be read, or that holds
 something else, counts as absent: remembering is a convenience and never stands in the way of opening the window.
@@ -15,14 +15,18 @@ from typing import Annotated, Any
 
 import platformdirs
 
+from lorun_engine.decoding.execution import PRECISIONS
 from lorun_engine.errors import FileError
 from lorun_engine.io import OpenOptions, replacing
-from lorun_engine.schema import Among, Stages, json_of, salvaged
+from lorun_engine.schema import Among, Between, Stages, Threads, hints_of, json_of, salvaged, value_of
 
 LOG = logging.getLogger("lorun")
 PATIENCE_S = 1.0  # for another window that writes
 MAX_RECENT = 8
 MAX_FOLDERS = 200
+THEMES = ("system", "light", "dark")
+OPENS = ("nothing", "last", "sample")
+SHELF_MIB = (64, 768, 65_536)  # of results in memory: the least, the default, the most
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,27 @@ class RecentJob:
 class Settings:
     """`folders` maps a folder to the corrections that were made for its files; `window` is Qt's geometry in hex."""
 
-    theme: Annotated[str, Among(("system", "light", "dark"))] = "system"
+    theme: Annotated[str, Among(THEMES)] = "system"
+    device: str = "cpu"  # that decodes run on from the start; the CPU stands in for one that is gone
+    threads: Threads | None = None  # of the CPU; None takes as many as torch does
+    precision: Annotated[str, Among(PRECISIONS)] = PRECISIONS[0]
+    results: str = ""  # the folder that is offered for results; "" for that of their capture
+    shelf_mib: Annotated[int, Between(SHELF_MIB[0], SHELF_MIB[2])] = SHELF_MIB[1]
+    opens: Annotated[str, Among(OPENS)] = "nothing"  # at a start that names no files
+    has_seen_tour: bool = False
     window: str = ""
     columns: str = ""  # of the window, likewise
     recent: tuple[RecentJob, ...] = ()
     folders: Mapping[str, OpenOptions] = field(default_factory=dict)
+
+    def preferring(self, name: str, value: object) -> Settings:
+        """These settings with another value for the field `name`; a ValueError where that takes no such value."""
+        return replace(self, **{name: value_of(value, hints_of(Settings)[name], name)})
+
+    @property
+    def results_folder(self) -> Path | None:
+        """The folder that is offered for results, where one was chosen and is there."""
+        return Path(self.results) if self.results and Path(self.results).is_dir() else None
 
     def with_recent(self, job: RecentJob) -> Settings:
         """These settings with `job` as the newest of the recent jobs; one entry per set of files."""

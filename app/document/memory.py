@@ -32,9 +32,9 @@ class Memory(QObject):
         """The corrections that were made for the files of a folder."""
         return self.settings.folders.get(str(folder), OpenOptions())
 
-    def set_theme(self, choice: str) -> None:
-        """Remembers "system", "light" or "dark"."""
-        self._take(lambda settings: replace(settings, theme=choice))
+    def prefer(self, name: str, value: object) -> None:
+        """Remembers a preference by the name of its field. A ValueError says what the field does not take."""
+        self._take(lambda settings: settings.preferring(name, value))
 
     def remember_window(self, geometry: str, columns: str = "") -> None:
         """Remembers where the window was and how large, and how its columns were, as Qt says it in hex."""

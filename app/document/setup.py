@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from lorun_engine.measurement import Measurement
 
 from ..garbage import keep_what_is_loaded
 from ..job import Job
+from ..quantities import plural
 from .decoders import Choice, Decoders, Fit, first_fit
 from .lanes import Lanes
 from .recipe import MOST_PERCENT, WHOLE, Adapting, Recipe
@@ -45,7 +47,9 @@ class Setup(QObject):
         self.device = "cpu"
         self.devices: tuple[Device, ...] = ()
         self.precision = PRECISIONS[0]
-        self.threads: int | None = None
+        self.threads: int | None = None  # of the CPU; None until the engine is loaded
+        self._wanted_threads: int | None = None  # None: as many as torch takes
+        self._torch_threads: int | None = None
         self._lanes = lanes
         self._task: str | None = None  # of what is open
         self._measurement: Measurement | None = None
@@ -70,9 +74,8 @@ class Setup(QObject):
         self._lanes.run(_list_devices, doing="looking at the devices", then=self._take_devices)
 
     def _take_engine(self, job: Job) -> None:
-        self.choices, self.devices, self.threads = job.result
-        if self.device not in [device.name for device in self.devices]:
-            self.device = self.devices[0].name
+        self.choices, devices, self._torch_threads = job.result
+        self._know_devices(devices)
         if self.choices and self.decoder_name is None:
             self._take_choice(self.choices[0], fit=None)
         self._lanes.log(f"The engine is loaded: {', '.join(self.decoder_names)} on {self.devices[0].title}")
@@ -84,15 +87,30 @@ class Setup(QObject):
         self._tell()
 
     def _take_devices(self, job: Job) -> None:
-        """Takes the devices that there are now; the first stands in for a chosen one that is gone."""
-        self.devices = job.result
-        names = [device.name for device in self.devices]
-        if self.device not in names and names:
-            self._lanes.log(
-                f"{self.device} is no longer there; the next decode runs on {names[0]}", level=logging.WARNING
-            )
-            self.device = names[0]
+        self._know_devices(job.result)
         self._tell()
+
+    def set_threads(self, num_threads: int | None) -> None:
+        """Decodes with so many threads of the CPU from now on; None takes as many as torch does."""
+        self._wanted_threads = num_threads
+        if self.is_engine_loaded:
+            self._know_devices(self.devices)
+            self._tell()
+
+    def begin_with(self, *, device: str, precision: str, threads: int | None) -> None:
+        """What decodes are made with from the start; call it before the engine is loaded, which knows the devices."""
+        self.device, self.precision, self._wanted_threads = device, precision, threads
+
+    def _know_devices(self, devices: Sequence[Device]) -> None:
+        """Takes the devices that there are, the CPU with the threads of decodes; the first stands in for one gone."""
+        self.threads = self._wanted_threads or self._torch_threads
+        words = "CPU" if self.threads is None else f"CPU · {plural(self.threads, 'thread')}"
+        self.devices = tuple(replace(each, title=words) if each.name == "cpu" else each for each in devices)
+        names = [device.name for device in devices]
+        if names and self.device not in names:
+            sentence = f"{self.device} is no longer there; the next decode runs on {names[0]}"
+            self._lanes.log(sentence, level=logging.WARNING)
+            self.device = names[0]
 
     # ---- the decoder ---------------------------------------------------------------------------------------------
 

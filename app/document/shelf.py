@@ -15,7 +15,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from ..quantities import plural
-from ..settings import RecentJob
+from ..settings import SHELF_MIB, RecentJob
 from .recipe import Recipe, Restoration
 from .session import Session
 from .stage_store import StageStore
@@ -23,7 +23,7 @@ from .stage_store import StageStore
 if TYPE_CHECKING:
     from lorun_engine.decoding.restore import StageResult
 
-LIMIT_BYTES = 768 << 20  # of results in memory, but for the one that is shown
+LIMIT_BYTES = SHELF_MIB[1] << 20  # of results in memory, but for the one that is shown
 LIMIT_DISK_BYTES = 16 << 30
 
 
@@ -189,6 +189,11 @@ class Shelf(QObject):
         if result in self._kept:
             self._give_back(result)
             self.changed.emit()
+
+    def set_limit(self, num_bytes: int) -> None:
+        """Keeps so many bytes of older results in memory from now on; what is beyond goes to the disk."""
+        self.limit_bytes = num_bytes
+        self._make_room()
 
     def clear(self) -> None:
         """Gives everything back."""

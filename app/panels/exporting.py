@@ -128,4 +128,4 @@ class ExportDialogs(QObject):
         """A name that says of what and by which decoder."""
         session = self._parts.session
         name = f"{session.paths[0].stem}_{session.recipe.file_word}{ending}"
-        return (folder_of(self._parts) or Path.home()) / name
+        return (self._parts.memory.settings.results_folder or folder_of(self._parts) or Path.home()) / name

@@ -12,6 +12,7 @@ from ..document.stage_store import LIMIT_BYTES
 from ..quantities import gibibytes, plural
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.lists import fill
 from .strength import StrengthControl
 
 MOST_STAGES = 999
@@ -100,13 +101,13 @@ class ModelCard(QWidget):
     def _show(self) -> None:
         setup = self._setup
         is_free = setup.is_engine_loaded and not self._session.restoration.is_busy
-        _fill(self.decoder, [(name, name) for name in setup.decoder_names], setup.decoder_name)
-        _fill(
+        fill(self.decoder, [(name, name) for name in setup.decoder_names], setup.decoder_name)
+        fill(
             self.device,
             [(_device_title(device), device.name) for device in setup.devices],
             setup.device,
         )
-        _fill(self.precision, [(name, name) for name in PRECISIONS], setup.precision)
+        fill(self.precision, [(name, name) for name in PRECISIONS], setup.precision)
         for widget in self._precision_row:
             widget.setVisible(setup.choice is not None and setup.choice.has_weights)
         with QSignalBlocker(self.stages):
@@ -159,13 +160,3 @@ def _device_title(device) -> str:
     if device.name == "cpu" or device.free_bytes is None:
         return device.title
     return f"{device.title} · {gibibytes(device.free_bytes)} free"
-
-
-def _fill(box: QComboBox, items: list[tuple[str, str]], chosen: str | None) -> None:
-    """Puts (text, name) pairs into `box` and chooses one, without a word to its listeners."""
-    with QSignalBlocker(box):
-        if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] != items:
-            box.clear()
-            for text, name in items:
-                box.addItem(text, name)
-        box.setCurrentIndex(box.findData(chosen))

@@ -307,7 +307,7 @@ def test_exports_go_where_the_user_says(qtbot, window, tmp_path, monkeypatch):
 
 def test_light_and_dark_are_kept_and_every_view_follows(window):
     for choice, tokens in (("dark", theme.dark()), ("light", theme.light())):
-        window.choose_theme(choice)
+        window.parts.preferences.set_theme(choice)
         assert window.parts.memory.settings.theme == choice
         assert QApplication.instance().palette().window().color().name() == tokens.background
         for view in (window.spectrum, window.convergence):

@@ -82,7 +82,7 @@ def test_two_windows_keep_what_each_other_remember(tmp_path):
     one.remember_job(RecentJob(("/a.mat",)))
     other.remember_job(RecentJob(("/b.mat",)))
     one.remember_folder(tmp_path, OpenOptions(step=2.0))
-    other.set_theme("dark")
+    other.prefer("theme", "dark")
     one.remember_window("01d9")
     stored = load(tmp_path / "settings.json")
     assert [job.paths for job in stored.recent] == [("/b.mat",), ("/a.mat",)]

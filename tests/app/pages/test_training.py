@@ -145,7 +145,7 @@ def test_every_control_has_a_name_and_the_page_follows_the_theme(make_window):
             name = control.accessibleName() or getattr(control, "text", lambda: "")()
             assert name or control.toolTip(), control
     for choice, tokens in (("dark", theme.dark()), ("light", theme.light())):
-        window.choose_theme(choice)
+        window.parts.preferences.set_theme(choice)
         assert page.run.curves.loss_plot.backgroundBrush().color().name() == tokens.card
 
 
