@@ -62,7 +62,7 @@ def take(folder: Path, sizes: Sequence[str], suffix: str) -> None:
 
     def picture(state: str, widget: QWidget | None = None) -> None:
         for theme, size in itertools.product(THEMES, sizes if widget is None else sizes[:1]):
-            parts.memory.prefer("theme", theme)
+            parts.preferences.set_theme(theme)
             window.resize(*map(int, size.split("x")))
             until(lambda: False, longest_s=0.3)  # let everything be drawn
             name = f"{state}-{theme}" if widget is not None else f"{state}-{theme}-{size}"
