@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable, inspect, made_folder, write_cube
@@ -30,7 +31,11 @@ from lorun_engine.io.scales import FullScales
 from .decoders import Choice, Decoders, as_asked
 from .exports import cube_attributes
 from .opening import companions_of, understood, without_arrays
+from .pace import Step, told
 from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from lorun_engine.decoding.restore import StageResult
 
 # of files whose errors are said; others that cannot be read are notes, settings and the like
 CAPTURE_SUFFIXES = (
@@ -178,9 +183,9 @@ def decode_into(
     protected: Sequence[Path],
     decoders: Decoders,
     again: bool,
-) -> Generator[int, None, bool]:
-    """Decodes a capture into a file and yields the index of every stage; returns False where it was done before."""
-    from lorun_engine.decoding.restore import restore
+) -> Generator[Step, None, bool]:
+    """Decodes a capture into a file and yields every step; returns False where it was done before."""
+    from lorun_engine.decoding.restore import restore_steps
 
     if not again and is_done(path, result):
         return False
@@ -196,10 +201,12 @@ def decode_into(
         ablated=recipe.adapting.ablated,
         precision=recipe.precision,
     )
-    for stage in restore(
+    steps = restore_steps(
         decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
-    ):
-        yield stage.index
+    )
+    newest: deque[StageResult] = deque(maxlen=1)
+    yield from told(steps, newest.append)
+    (stage,) = newest
     made_folder(result.parent)
     write_cube(
         result,

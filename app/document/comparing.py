@@ -20,6 +20,7 @@ from lorun_engine.errors import LorunError
 
 from ..job import Job
 from .decoders import Choice, Decoders, as_asked
+from .pace import Pace, Step, told
 from .recipe import WHOLE, Recipe, Restoration, SetAside
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
@@ -27,6 +28,7 @@ from .shelf import Result, Shelf
 from .stage_store import StageStore
 
 if TYPE_CHECKING:
+    from lorun_engine.decoding.kept import KeptStages
     from lorun_engine.measurement import Measurement
 
 LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
@@ -75,9 +77,7 @@ class ComparingProgress:
 
     names: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    stage: int = 0
-    num_stages: int = 0
-    seconds_left: float | None = None  # of the decoder that is run now
+    pace: Pace | None = None  # of the decoder that runs
     is_cancelling: bool = False
 
 
@@ -105,6 +105,7 @@ class Comparing(QObject):
         self._measurement: Measurement | None = None
         self._job: Job | None = None
         self._known: tuple[Result, ...] = ()
+        self._paced: Recipe | None = None
         session.opened_changed.connect(self._forget_other_measurement)
         shelf.changed.connect(self._results_changed)
         session.cancelled.connect(self.cancel)
@@ -281,14 +282,14 @@ class Comparing(QObject):
             self.changed.emit()
             return
         decodes: list[_Decode] = []
-        work = partial(_decode_all, session.setup.decoders, missing, measurement, decodes)
+        work = partial(_decode_all, session.setup.decoders, missing, measurement, decodes, session.kept_stages)
         names = ", ".join(choice.name for choice in missing)
         session.lanes.log(f"Decoding with {names}, one after another, on {session.setup.device}")
         job = session.lanes.run(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, decodes))
-        job.progressed.connect(lambda: self._go_on(job, decodes))
+        job.progressed.connect(lambda: self._go_on(job, decodes, measurement))
         job.cancelled.connect(lambda: self._ended(job, decodes))
         job.failed.connect(lambda: self._ended(job, decodes))
-        self._job = job
+        self._job, self._paced = job, None
         self._tell_all()
 
     def _recipe(self, choice: Choice) -> Recipe:
@@ -304,12 +305,16 @@ class Comparing(QObject):
             self.progress = replace(self.progress, is_cancelling=True)
             self._tell_all()
 
-    def _go_on(self, job: Job, decodes: Sequence[_Decode]) -> None:
+    def _go_on(self, job: Job, decodes: Sequence[_Decode], measurement: Measurement) -> None:
         if job is self._job:
-            stage, num_stages, seconds = job.progress
-            left = seconds / stage * (num_stages - stage) if stage else None
-            self.progress = replace(self.progress, stage=stage, num_stages=num_stages, seconds_left=left)
             self._take_decodes(decodes)
+            recipe, step = job.progress
+            pace = self.progress.pace
+            if pace is None or self._paced != recipe:
+                self._paced, pace = recipe, self._session.paces.of(recipe, measurement)
+            pace.take(step)
+            self._session.paces.learn(pace)
+            self.progress = replace(self.progress, pace=pace)
             self.changed.emit()
 
     def _take_decodes(self, decodes: Sequence[_Decode]) -> None:
@@ -421,24 +426,31 @@ class _Decode:
 
 
 def _decode_all(
-    decoders: Decoders, plans: Mapping[Choice, Recipe], measurement: Measurement, decodes: list[_Decode]
-) -> Iterator[tuple[int, int, float]]:
-    """Adds what became of every decode and yields (stage, number of stages, seconds since the start estimate)."""
+    decoders: Decoders,
+    plans: Mapping[Choice, Recipe],
+    measurement: Measurement,
+    decodes: list[_Decode],
+    kept: KeptStages,
+) -> Iterator[tuple[Recipe, Step]]:
+    """Adds what became of every decode and yields every step with what it is of."""
     from lorun_engine.decoding.report import made_by
-    from lorun_engine.decoding.restore import restore
+    from lorun_engine.decoding.restore import restore_steps
 
     for choice, recipe in plans.items():
         started, stages = time.perf_counter(), StageStore()
-        begun = started
         try:
             decoder = as_asked(decoders.open(choice), precision=recipe.precision)
             stages.made_by = made_by(decoder.fitted(measurement))
-            for result in restore(
-                decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
-            ):
-                stages.append(result)
-                begun = begun if result.index else time.perf_counter()
-                yield result.index, recipe.num_stages, time.perf_counter() - begun
+            steps = restore_steps(
+                decoder,
+                measurement,
+                num_stages=recipe.num_stages,
+                device=recipe.device,
+                threads=recipe.threads,
+                kept=kept,
+            )
+            for step in told(steps, stages.append):
+                yield recipe, step
         except LorunError as error:  # the others may still fit
             stages.close()
             decodes.append(_Decode(recipe, stages, sentence=str(error)))
@@ -447,7 +459,6 @@ def _decode_all(
             stages.close()
             raise
         decodes.append(_Decode(recipe, stages, time.perf_counter() - started))
-    yield 0, 0, 0.0
 
 
 def _disagreement(images: dict[Result, np.ndarray], *, is_cube: bool) -> Disagreement:

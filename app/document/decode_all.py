@@ -6,7 +6,6 @@ it stays in memory. One that fails says why, and the next begins.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from .captures import Capture, Order, State, decode_into, results_there
 from .exports import CUBE_SUFFIXES
 from .folder import Folder
 from .opening import companions_of
+from .pace import Pace
 from .session import Session
 
 LACKING: tuple[State, ...] = ("waiting", "failed", "skipped")
@@ -30,12 +30,12 @@ LACKING: tuple[State, ...] = ("waiting", "failed", "skipped")
 
 @dataclass(frozen=True)
 class FolderProgress:
-    """How far the captures are that were asked for; `stage` is of the one that is being decoded."""
+    """How far the captures are that were asked for; `words` and `share` are of the one that is being decoded."""
 
     num_ended: int
     num_asked: int
-    stage: int = 0
-    num_stages: int = 0
+    words: str = ""
+    share: float = 0.0
     seconds_left: float | None = None
 
 
@@ -46,8 +46,7 @@ class _Current:
     path: Path
     order: Order
     job: Job
-    began: float
-    stage: int = -1
+    pace: Pace
     is_skipped: bool = False
 
 
@@ -117,17 +116,16 @@ class DecodeAll(QObject):
     @property
     def progress(self) -> FolderProgress:
         """How far it is; the time that is left follows from the captures and stages that were decoded."""
-        current, each = self._current, None
+        current = self._current
         if current is None:
             each = self._mean_s
             left = None if each is None else each * len(self._queue)
             return FolderProgress(self._num_ended, self._num_asked, seconds_left=left)
-        elapsed, num_stages = time.monotonic() - current.began, current.order.recipe.num_stages
-        each = self._mean_s
-        if each is None and current.stage > 0:
-            each = elapsed * (num_stages + 1) / (current.stage + 1)
-        left = None if each is None else max(0.0, each - elapsed) + each * len(self._queue)
-        return FolderProgress(self._num_ended, self._num_asked, max(current.stage, 0), num_stages, left)
+        pace = current.pace
+        left = this = pace.seconds_left
+        if this is not None:
+            left = this + (self._mean_s or pace.elapsed_s + this) * len(self._queue)
+        return FolderProgress(self._num_ended, self._num_asked, pace.words, pace.share, left)
 
     @property
     def waits_for(self) -> str:
@@ -250,7 +248,7 @@ class DecodeAll(QObject):
             protected, scales = [*captures, *companions_of(order.keep)], self._folder.full_scales_of(path)
             work = partial(decode_into, path, order, result, scales, protected, self._setup.decoders, again)
             job = Job(work, title=f"decoding {path.name}")
-            self._current = _Current(path, order, job, time.monotonic())
+            self._current = _Current(path, order, job, self._pace(order))
             job.began.connect(lambda: self._begin(job))
             job.progressed.connect(lambda: self._take_stage(job))
             job.succeeded.connect(lambda: self._end(job, "done" if job.result else "earlier"))
@@ -262,13 +260,13 @@ class DecodeAll(QObject):
 
     def _begin(self, job: Job) -> None:
         if self._current is not None and self._current.job is job:
-            self._current.began = time.monotonic()
+            self._current.pace.begin()
             self._folder.put(self._current.path, state="decoding")
             self.changed.emit()
 
     def _take_stage(self, job: Job) -> None:
         if self._current is not None and self._current.job is job:
-            self._current.stage = job.progress
+            self._current.pace.take(job.progress)
             self.changed.emit()
 
     def _end(self, job: Job, state: State) -> None:
@@ -276,7 +274,8 @@ class DecodeAll(QObject):
         if current is None or current.job is not job:
             return
         self._current = None
-        seconds = time.monotonic() - current.began if state == "done" else None
+        seconds = current.pace.elapsed_s if state == "done" else None
+        self._session.paces.learn(current.pace)
         sentence = self._lanes.fail(job).sentence if state == "failed" else ""
         if state == "waiting" and current.is_skipped:
             state = "skipped"
@@ -292,6 +291,11 @@ class DecodeAll(QObject):
             self.is_paused = False
             self.announced.emit(self._outcome())
         self._next()
+
+    def _pace(self, order: Order) -> Pace:
+        """That of captures which are as large as the one that is open."""
+        measurement, recipe = self._session.measurement, order.recipe
+        return Pace(recipe.num_stages) if measurement is None else self._session.paces.of(recipe, measurement)
 
     def _drop_queue(self) -> None:
         for path, _, _ in self._queue:

@@ -68,7 +68,6 @@ class Restoration:
     num_stages: int = 0
     started: float = 0.0  # time.monotonic()
     seconds: float = 0.0
-    seconds_left: float | None = None
     partial: bool = False
     keeps_denoiser_input: bool = False
     waits_for: str = ""  # what has to end before it begins, in words

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
+from lorun_engine.decoding.kept import KeptStages
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.io.scales import FullScales
@@ -32,10 +33,13 @@ from .decoders import Choice, Decoders, as_asked
 from .lanes import Lanes
 from .memory import Memory
 from .opening import ALONE, Kept, Opened, open_files
+from .pace import Pace, Paces, Step, start_words, told
 from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
 from .setup import Setup
 from .stage_store import StageStore
+
+TICK_MS = 500  # between two looks at the time that is left, while nothing is told
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Session(QObject):
     restoration_changed = Signal()
     stage_added = Signal(int)
     selection_changed = Signal()  # and nothing else
+    progressed = Signal()  # the decode, and time: see `pace`
     cancelled = Signal()  # nothing is to be decoded any more, by whatever part
     put_aside = Signal(object)  # SetAside: a part that keeps anything of what was open puts it in
     taken_back = Signal(object)  # SetAside: and takes it out
@@ -77,6 +82,11 @@ class Session(QObject):
         self._misfit: LorunError | None = None  # the problem of what is open
         self.restoration = Restoration()
         self.stages = StageStore()
+        self.kept_stages = KeptStages()  # of all decodes of the window; the worker alone uses it
+        self.paces = Paces()
+        self.pace = Pace(0)  # of the decode that runs, or ran
+        self._ticks = QTimer(self, interval=TICK_MS)
+        self._ticks.timeout.connect(self.progressed)
         self.num_announced = 0  # stages that the signals have told of
         self.keeps_denoiser_input = False  # in decodes from now on: it doubles what is stored
         self.recipe: Recipe | None = None  # of the stages that are there
@@ -392,7 +402,8 @@ class Session(QObject):
             return
         stages, recipe = StageStore(), setup.recipe(choice, self.paths, self.options)
         kept = self.keeps_denoiser_input
-        work = partial(_decode, setup.decoders, choice, measurement, stages, recipe, kept)
+        work = partial(_decode, setup.decoders, choice, measurement, stages, recipe, kept, self.kept_stages)
+        pace = self.pace = self.paces.of(recipe, measurement)
         self._coming, self._before = (stages, recipe), self.restoration
         if not len(self.stages):
             self._take_coming()
@@ -402,7 +413,9 @@ class Session(QObject):
         self.lanes.log(f"Decoding with {recipe.title}, {setup.num_stages} stages, on {setup.device}")
         job = Job(work, title=f"decoding {self.name}")
         self._decoding = job
-        job.progressed.connect(lambda: self._take_stages(job, job.progress))
+        job.progressed.connect(lambda: self._take_step(job, job.progress))
+        for ended in (job.succeeded, job.cancelled, job.failed):
+            ended.connect(lambda: self.paces.learn(pace))
         job.succeeded.connect(lambda: self._decode_ended(job, "done"))
         job.cancelled.connect(lambda: self._decode_ended(job, "cancelled"))
         job.failed.connect(lambda: self._decode_ended(job, "failed"))
@@ -413,32 +426,35 @@ class Session(QObject):
         self._remember_job()
 
     def cancel(self) -> None:
-        """Stops every decode at the end of the stage that is being computed; the stages so far stay."""
+        """Stops every decode at the end of the iteration or stage that is being computed; the stages so far stay."""
         self.cancelled.emit()
         if self._decoding is not None and self.restoration.state == "running":
             self._decoding.cancel()
-            self.restoration = replace(self.restoration, state="cancelling", seconds_left=None)
+            self.restoration = replace(self.restoration, state="cancelling")
             self.restoration_changed.emit()
 
     def _decode_began(self, job: Job) -> None:
         """What stood before it has ended; the time counts from here."""
         if job is self._decoding:
+            self.pace.begin()
+            self._ticks.start()
             has_waited = bool(self.restoration.waits_for)
             self.restoration = replace(self.restoration, started=time.monotonic(), waits_for="")
             if has_waited:
                 self.restoration_changed.emit()
 
-    def _take_stages(self, job: Job, newest: int) -> None:
-        """Announces every stage up to `newest`; the mailbox may have skipped some."""
-        if job is not self._decoding or newest < 0:
+    def _take_step(self, job: Job, step: Step) -> None:
+        """Announces every stage up to that of `step`; the mailbox may have skipped some."""
+        if job is not self._decoding:
             return
-        self._take_coming()
-        for index in range(self.num_announced, newest + 1):
+        self.pace.take(step)
+        self.progressed.emit()
+        if step.stage >= 0:
+            self._take_coming()
+        for index in range(self.num_announced if step.stage >= 0 else 0, step.stage + 1):
             elapsed = time.monotonic() - self.restoration.started
-            is_timed = index > 0 and self.restoration.state == "running"
-            left = (self.restoration.num_stages - index) * elapsed / index if is_timed else None
             self.num_announced = index + 1
-            self.restoration = replace(self.restoration, done_stages=index, seconds=elapsed, seconds_left=left)
+            self.restoration = replace(self.restoration, done_stages=index, seconds=elapsed)
             self.selection = followed(self.selection, index, self.default_panes(index))
             self.stage_added.emit(index)
 
@@ -446,8 +462,12 @@ class Session(QObject):
         if job is not self._decoding:
             return
         stages = self.stages if self._coming is None else self._coming[0]
-        self._take_stages(job, len(stages) - 1)
+        if len(stages):
+            self._take_step(
+                job, Step(time.monotonic(), len(stages) - 1, is_reused=stages.row(len(stages) - 1).is_reused)
+            )
         self._decoding = None
+        self._ticks.stop()
         has_stages = self._coming is None and len(self.stages) > 0
         done, asked = self.restoration.done_stages if has_stages else 0, self.restoration.num_stages
         error, sentence = None, ""
@@ -460,15 +480,18 @@ class Session(QObject):
         ended = replace(self.restoration, seconds=elapsed, partial=has_stages and done < asked)
         if self._coming is not None:  # what was shown before is shown still
             ended, self._coming = self._before, None
-        self.restoration = replace(ended, state=state, seconds_left=None, waits_for="", message=sentence, error=error)
+        self.restoration = replace(ended, state=state, waits_for="", message=sentence, error=error)
         if state != "failed":
-            self.lanes.log(sentence or f"Decoded {asked} stages in {self.restoration.seconds:.3g} s")
+            start = start_words(stages.rows())
+            done_words = f"Decoded {asked} stages in {self.restoration.seconds:.3g} s{f', {start}' if start else ''}"
+            self.lanes.log(sentence or done_words)
         self.restoration_changed.emit()
         self.setup.look_at_devices()
 
     def forget_stages(self) -> None:
         """Drops the stages that are there; a decode still under way no longer counts."""
         self._decoding = None
+        self._ticks.stop()
         if self._coming is not None:
             self._coming[0].close()
             self._coming = None
@@ -535,22 +558,24 @@ def _decode(
     stages: StageStore,
     recipe: Recipe,
     keep_denoiser_input: bool,
-) -> Iterator[int]:
-    """Decodes into `stages` and yields the index of every stage."""
+    kept: KeptStages,
+) -> Iterator[Step]:
+    """Decodes into `stages`, from what is kept, and yields every step."""
     from lorun_engine.decoding.report import made_by
-    from lorun_engine.decoding.restore import restore
+    from lorun_engine.decoding.restore import restore_steps
 
     adapting = recipe.adapting
     decoder = as_asked(
         decoders.open(choice), scale=adapting.scale, ablated=adapting.ablated, precision=recipe.precision
     )
     stages.made_by = made_by(decoder.fitted(measurement))
-    for result in restore(
+    steps = restore_steps(
         decoder,
         measurement,
         num_stages=recipe.num_stages,
         device=recipe.device,
         threads=recipe.threads,
         keep_denoiser_input=keep_denoiser_input,
-    ):
-        yield stages.append(result)
+        kept=kept,
+    )
+    yield from told(steps, stages.append)

@@ -248,7 +248,8 @@ class WhatIfPage(Page):
         if what_if.state == "simulating":
             return "Simulating the measurement…", "dim"
         if what_if.state == "decoding":
-            return f"Decoding it, stage {restoration.done_stages} of {restoration.num_stages}", "dim"
+            words = self._session.pace.state
+            return f"Decoding it  ·  {words}" if restoration.is_busy else "Decoding it", "dim"
         if what_if.state == "comparing":
             return f"Decoding it with {' and '.join(what_if.waiting)} to compare", "dim"
         if what_if.state == "failed":

@@ -41,6 +41,7 @@ class DecodeCard(QWidget):
             session.opened_changed,
             session.restoration_changed,
             session.stage_added,
+            session.progressed,
             session.held_changed,
             parts.setup.changed,
         ):
@@ -64,28 +65,27 @@ class DecodeCard(QWidget):
         self.button.setAccessibleName(text)
         self.button.setEnabled(restoration.state == "running" or session.can_restore)
         self.progress.setVisible(restoration.is_busy)
-        # Stage 0 costs about as much as a stage: it counts, and a bar that moves at once is believed.
-        self.progress.setRange(0, restoration.num_stages + 1)
-        self.progress.setValue(restoration.done_stages + 1 if len(session.stages) else 0)
+        self.progress.setRange(0, 1000)
+        self.progress.setValue(round(1000 * session.pace.share) if restoration.is_busy else 0)
         self.on_cpu.setVisible(isinstance(restoration.error, DeviceError) and self._parts.setup.device != "cpu")
         set_look(self.sentence, *self._state())
 
     def _state(self) -> tuple[str, str]:
         """The sentence under the button and its look."""
         session, restoration = self._session, self._session.restoration
-        done, asked = restoration.done_stages, restoration.num_stages
         if restoration.state == "running" and restoration.waits_for:
             return f"Begins after {restoration.waits_for}.", "dim"
         if restoration.state == "running":
-            left = restoration.seconds_left
-            return f"Stage {done} of {asked}" + ("" if left is None else f"  ·  {duration(left)} left"), "dim"
+            return session.pace.state, "dim"
         if restoration.state == "cancelling":
-            return "Stops after the stage that is being computed.", "dim"
+            return f"Stops after the {session.pace.part} that is being computed.", "dim"
         if restoration.state == "done":
             last = session.stages.row(len(session.stages) - 1)
             took = duration(restoration.seconds)
             how = session.recipe.adapting.words
-            return f"{plural(asked, 'stage')}{how} in {took}  ·  residual {number(last.residual)}", "dim"
+            reused = "  ·  start taken from the last decode" if session.stages.row(0).is_reused else ""
+            stages = plural(restoration.num_stages, "stage")
+            return f"{stages}{how} in {took}{reused}  ·  residual {number(last.residual)}", "dim"
         if restoration.state in ("cancelled", "failed"):
             kept = f" {plural(len(session.stages), 'image')} kept, marked partial." if restoration.partial else ""
             return restoration.message + kept, "warn"

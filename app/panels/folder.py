@@ -333,10 +333,9 @@ class FolderDock(QDockWidget):
         if folder.is_surveying:
             self.bar.setRange(0, folder.num_files)
             self.bar.setValue(folder.num_seen)
-        else:  # a capture's stages count too
-            parts = progress.num_stages + 1
-            self.bar.setRange(0, progress.num_asked * parts)
-            self.bar.setValue(progress.num_ended * parts + progress.stage)
+        else:  # a part of a capture counts too
+            self.bar.setRange(0, 1000 * progress.num_asked)
+            self.bar.setValue(round(1000 * (progress.num_ended + progress.share)))
         set_look(self.sentence, *self._state())
         self._show_results()
         self._follow_open()
@@ -436,7 +435,7 @@ class FolderDock(QDockWidget):
         elif decodes.waits_for:
             words.append(f"goes on after {decodes.waits_for}")
         if decodes.current is not None and not decodes.waits_for:
-            words.append(f"stage {progress.stage} of {progress.num_stages}")
+            words.append(progress.words)
         if progress.seconds_left is not None and not decodes.is_paused:
             words.append(f"about {roughly(progress.seconds_left)} left")
         return "  ·  ".join(words)

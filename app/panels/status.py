@@ -42,6 +42,7 @@ class StatusBar(QStatusBar):
         for changed in (parts.setup.changed, session.restoration_changed, session.opened_changed):
             changed.connect(self._show_result)
         session.stage_added.connect(self._show_stage)
+        session.progressed.connect(self._show_result)
         self._show_cursor()
         self._show_result()
 
@@ -139,6 +140,7 @@ class StatusBar(QStatusBar):
         self.device.setText("" if device is None else f"    {device.title}{free}")
         how = "" if session.recipe is None else session.recipe.adapting.words
         texts = {
+            "running": f"Begins after {restoration.waits_for}" if restoration.waits_for else session.pace.state,
             "done": f"Decoded {plural(restoration.num_stages, 'stage')}{how} in {duration(restoration.seconds)}",
             "cancelled": f"Cancelled at stage {restoration.done_stages} of {restoration.num_stages}",
             "failed": f"Failed after stage {restoration.done_stages} of {restoration.num_stages}",

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from ..assembly import Parts
 from ..document.comparing import Outcome
 from ..document.shelf import Result
-from ..quantities import breakable, duration, number, plural, roughly
+from ..quantities import breakable, duration, number, plural
 from ..widgets import theme
 from ..widgets.icons import icon
 from ..widgets.labels import set_look
@@ -104,15 +104,15 @@ class SetsCard(Recolours, QWidget):
         done, asked = len(progress.outcomes), len(progress.names)
         self.progress.setVisible(comparing.is_running)
         if comparing.is_running:
-            part = progress.stage / progress.num_stages if progress.num_stages else 0
+            share = 0.0 if progress.pace is None else progress.pace.share
             self.progress.setRange(0, 1000)
-            self.progress.setValue(round(1000 * (done + part) / max(asked, 1)))
+            self.progress.setValue(round(1000 * (done + share) / max(asked, 1)))
         if comparing.is_running and progress.is_cancelling:
-            set_look(self.state, "Stops after the stage that is being computed.", "dim")
+            part = "stage" if progress.pace is None else progress.pace.part
+            set_look(self.state, f"Stops after the {part} that is being computed.", "dim")
         elif comparing.is_running and done < asked:
-            words = f"{progress.names[done]}, {done + 1} of {asked}  ·  stage {progress.stage} of {progress.num_stages}"
-            if progress.seconds_left is not None:
-                words += f"  ·  about {roughly(progress.seconds_left)} left" + (" of it" if done + 1 < asked else "")
+            how_far = "" if progress.pace is None else f"  ·  {progress.pace.state}"
+            words = f"{progress.names[done]}, {done + 1} of {asked}{how_far}"
             set_look(self.state, words, "dim")
         elif comparing.ticked:
             has_several = len(comparing.results) > 1

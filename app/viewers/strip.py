@@ -75,7 +75,7 @@ class Stages(QAbstractListModel):
         pane = self.panes[index.row()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return {0: "start", REFERENCE: "reference"}.get(pane, str(pane))
+                return {0: "Start", REFERENCE: "Reference"}.get(pane, str(pane))
             case Qt.ItemDataRole.DecorationRole:
                 return self._images.get(pane)
             case Qt.ItemDataRole.AccessibleTextRole:
@@ -89,8 +89,11 @@ class Stages(QAbstractListModel):
     def _hint(self, pane: int) -> str:
         if pane == REFERENCE:
             return "The true scene\nClick shows or hides its pane"
-        residual = number(self._session.stages.row(pane).residual)
-        return f"{title_of(pane)}, residual {residual}\nClick shows it, Ctrl-click adds or takes away a pane"
+        row = self._session.stages.row(pane)
+        keys = "Click shows it, Ctrl-click adds or takes away a pane"
+        told = "" if pane else f"What the first stage begins with{f': {row.method}' if row.method else ''}\n"
+        reused = "\nTaken from the last decode" if row.is_reused else ""
+        return f"{told}{title_of(pane)}, residual {number(row.residual)}{reused}\n{keys}"
 
 
 def paint_small(painter: QPainter, place: QRectF, image: QImage | None, *, is_framed: bool) -> None:

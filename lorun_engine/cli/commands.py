@@ -78,7 +78,7 @@ from .interrupts import exit_code, interruptible
 from .reporting import Reported, require_report
 
 if TYPE_CHECKING:
-    from ..decoder import Decoder
+    from ..decoder import Decoder, StartStep
     from ..decoding.restore import StageResult
     from ..measurement import Measurement
 
@@ -350,17 +350,28 @@ def _restore_file(
     return {"input": str(path), **_report(decoder, args, results, output, shape)}
 
 
-def _restored(decoder: Decoder, measurement: Measurement, args: argparse.Namespace) -> Iterator[StageResult]:
-    from ..decoding.restore import restore
+def _restored(
+    decoder: Decoder, measurement: Measurement, args: argparse.Namespace
+) -> Iterator[StartStep | StageResult]:
+    from ..decoding.restore import restore_steps
 
-    return restore(decoder, measurement, num_stages=args.stages, device=args.device, threads=args.threads)
+    return restore_steps(decoder, measurement, num_stages=args.stages, device=args.device, threads=args.threads)
 
 
-def _with_progress(results: Iterator[StageResult], num_stages: int) -> Iterator[StageResult]:
-    """`results` with a progress bar on stderr where that is a terminal."""
+def _with_progress(steps: Iterator[StartStep | StageResult], num_stages: int) -> Iterator[StageResult]:
+    """The stages among `steps`, with a progress bar on stderr where that is a terminal, which names the start."""
     from tqdm import tqdm
 
-    yield from tqdm(results, total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False)
+    from ..decoder import StartStep
+
+    with tqdm(total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False) as bar:
+        for step in steps:
+            if isinstance(step, StartStep):
+                bar.set_description_str(step.words)
+                continue
+            yield step
+            bar.set_description_str("", refresh=False)
+            bar.update()
 
 
 def _cube_attributes(adapter: str, source: str, measurement: Measurement, result: StageResult) -> dict[str, Any]:

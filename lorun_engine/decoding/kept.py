@@ -36,7 +36,7 @@ class _Entry:
     decode: int  # the number of the last one that took it
 
 
-class Kept:
+class KeptStages:
     """The stages of the last decodes, on the device they were computed on; `most_bytes` of them at most.
 
     Where there is no room, those of older decodes go first, of one decode its last stages; the start goes last. One

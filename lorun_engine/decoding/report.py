@@ -292,8 +292,15 @@ def _stage_table(stages: Sequence[StageResult]) -> str:
     for stage in stages:
         known = {**stage.metrics, **stage.parameters}
         figures = [number(known.get(name)) for name in (*metrics, *parameters)]
-        rows.append([str(stage.index or "start"), number(stage.residual), *figures, number(stage.seconds)])
+        rows.append([_stage_name(stage), number(stage.residual), *figures, number(stage.seconds)])
     return table([("stage", ""), *((title, "number") for title in titles)], rows)
+
+
+def _stage_name(stage: StageResult) -> str:
+    """As "3" or "start: subspace TV", with whether it was computed for this decode."""
+    method = f": {stage.method}" if stage.method else ""
+    reused = ", taken from an earlier decode" if stage.is_reused else ""
+    return f"{stage.index or 'start'}{method}{reused}"
 
 
 def _heading(name: str) -> str:

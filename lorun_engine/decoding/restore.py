@@ -17,7 +17,7 @@ from ..decoder import Decoder, Resumable, Stage, StartStep, scale_for
 from ..errors import DeviceError, LorunError, NumericalError
 from ..measurement import Measurement
 from .device import threads_of
-from .kept import Conditions, Figures, Kept, keys_of
+from .kept import Conditions, Figures, KeptStages, keys_of
 from .metrics import score
 
 Step = StartStep | tuple[Stage, Figures | None]  # a stage, with its figures where it was kept of an earlier decode
@@ -80,7 +80,7 @@ def restore_steps(
     device: str = "cpu",
     threads: int | None = None,
     keep_denoiser_input: bool = False,
-    kept: Kept | None = None,
+    kept: KeptStages | None = None,
 ) -> Iterator[StartStep | StageResult]:
     """Yields the steps of the start, the initial estimate and then every stage of `decoder` on `measurement`.
 
@@ -96,7 +96,7 @@ def restore_steps(
     keys: tuple[str, ...] = ()
     if kept is not None and isinstance(decoder, Resumable):
         keys = keys_of(decoder, measurement, Conditions(scale, device, threads), num_stages=stages_to_run)
-    kept, seconds = kept or Kept(), 0.0
+    kept, seconds = kept or KeptStages(), 0.0
     steps = _steps(decoder, y, physics, stages_to_run, device, kept, keys)
     while True:
         started = time.perf_counter()
@@ -151,7 +151,7 @@ def _made_ready(decoder: Decoder, measurement: Measurement, num_stages: int | No
 
 
 def _steps(
-    decoder: Decoder, y: Tensor, physics: Any, num_stages: int, device: str, kept: Kept, keys: tuple[str, ...]
+    decoder: Decoder, y: Tensor, physics: Any, num_stages: int, device: str, kept: KeptStages, keys: tuple[str, ...]
 ) -> Iterator[Step]:
     """The steps of the start, then every stage, with its figures where it was kept; without `keys` none is."""
     if not isinstance(decoder, Resumable):
@@ -176,7 +176,7 @@ def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:
     return score(image, measurement.reference, measurement.task, border=measurement.physics.score_border)
 
 
-def _next(steps: Iterator[Step], device: str, kept: Kept) -> Step | None:
+def _next(steps: Iterator[Step], device: str, kept: KeptStages) -> Step | None:
     """The next step, None after the last; a full device becomes a sentence after its tensors are dropped."""
     try:
         return next(steps, None)

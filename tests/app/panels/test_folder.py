@@ -110,7 +110,7 @@ def test_pause_continue_skip_and_cancel_are_buttons(qtbot, window, fake, gate_ty
     dock = window.folder_dock
     gate = held(qtbot, window, fake, gate_type)
     qtbot.waitUntil(lambda: words(window)[:3] == ["decoding", "waiting", "waiting"])
-    qtbot.waitUntil(lambda: "0 of 20  ·  stage 1 of 5" in dock.sentence.text())
+    qtbot.waitUntil(lambda: "0 of 20  ·  Stage 1 of 5" in dock.sentence.text())
     assert dock.start.text() == "Pause"
     click(qtbot, dock.start)
     assert dock.start.text() == "Continue" and "pauses after this capture" in dock.sentence.text()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lorun_engine.decoder import StartStep
-from lorun_engine.decoding.kept import Conditions, Kept, keys_of
+from lorun_engine.decoding.kept import Conditions, KeptStages, keys_of
 from lorun_engine.decoding.restore import StageResult, restore, restore_steps
 from lorun_engine.errors import ModelError
 from lorun_engine.instrument import Dispersion
@@ -61,7 +61,9 @@ def capture(*, mask_seed: int = 0, noise: Noise | None = None, step: float = 2.0
     return simulate(scene, random_mask(16, 20, seed=mask_seed), Dispersion(9, step=step), noise=noise, seed=3)
 
 
-def decoded(decoder: Model, measurement: Measurement, kept: Kept | None = None, **how: object) -> list[StageResult]:
+def decoded(
+    decoder: Model, measurement: Measurement, kept: KeptStages | None = None, **how: object
+) -> list[StageResult]:
     """The stages; `kept` changes none of their bits."""
     found = [s for s in restore_steps(decoder, measurement, kept=kept, **how) if isinstance(s, StageResult)]
     for stage, alone in zip(found, restore(decoder, measurement, **how), strict=True):
@@ -117,7 +119,7 @@ def test_a_decode_that_is_closed_in_its_start_computes_no_further_iteration(init
     monkeypatch.setattr(unfolding, "solutions", counted("solutions"))
     gap_tv = GapTv.stages
     monkeypatch.setattr(GapTv, "stages", lambda *a, **k: (computed.append(s) or s for s in gap_tv(*a, **k)))
-    kept = Kept()
+    kept = KeptStages()
     steps = restore_steps(new_model(initial), capture(), kept=kept)
     while next(steps).iteration < 3:
         pass
@@ -126,7 +128,7 @@ def test_a_decode_that_is_closed_in_its_start_computes_no_further_iteration(init
 
 
 def test_another_strength_and_another_set_take_the_start_and_an_ablated_stage_those_before_it():
-    kept, model, given = Kept(), new_model(), capture()
+    kept, model, given = KeptStages(), new_model(), capture()
     assert reused(decoded(model, given, kept)) == []
     assert reused(decoded(model, given, kept)) == [0, 1, 2, 3]
     assert reused(decoded(model.with_adapters(model.adapters.scaled(0.6)), given, kept)) == [0]
@@ -137,7 +139,7 @@ def test_another_strength_and_another_set_take_the_start_and_an_ablated_stage_th
 
 
 def test_more_stages_go_on_from_those_that_are_there():
-    kept, model, given = Kept(), new_model(), capture()
+    kept, model, given = KeptStages(), new_model(), capture()
     assert reused(decoded(model, given, kept, num_stages=1)) == []
     more = decoded(model, given, kept, num_stages=3, keep_denoiser_input=True)
     assert reused(more) == [0, 1]
@@ -148,7 +150,7 @@ def test_more_stages_go_on_from_those_that_are_there():
 
 
 def test_anything_else_that_is_changed_is_computed_again():
-    kept, model, given = Kept(), new_model(), capture()
+    kept, model, given = KeptStages(), new_model(), capture()
     decoded(model, given, kept)
     others = {
         "noise": (model, capture(noise=Noise("gaussian", 0.01))),
@@ -177,7 +179,7 @@ def test_anything_else_that_is_changed_is_computed_again():
 
 
 def test_components_of_the_spectra_are_part_of_what_a_start_depends_on():
-    kept, model, given = Kept(), new_model(), capture()
+    kept, model, given = KeptStages(), new_model(), capture()
     decoded(model, given, kept)
     other = new_model()
     other.net.backbone.components.copy_(torch.eye(9).flip(0))
@@ -197,10 +199,10 @@ def test_the_noise_level_of_an_operator_counts_though_its_numbers_are_the_same()
 
 
 def test_what_is_kept_has_a_bound_and_the_last_start_stays_longest():
-    model, given, room = new_model(), capture(), Kept()
+    model, given, room = new_model(), capture(), KeptStages()
     decoded(model, given, room, num_stages=1)
     bound = room.num_bytes
-    kept = Kept(most_bytes=bound)
+    kept = KeptStages(most_bytes=bound)
     for percent in (100, 80, 60, 40):
         decoded(model.with_adapters(model.adapters.scaled(percent / 100)), given, kept)
         assert 0 < kept.num_bytes <= bound
