@@ -68,6 +68,10 @@ def _can_export(parts: Parts) -> bool:
     return _has_stages(parts) and not parts.session.restoration.is_busy
 
 
+def _can_save_session(parts: Parts) -> bool:
+    return parts.session_files.can_save
+
+
 def _has_several_stages(parts: Parts) -> bool:
     return len(parts.session.stages) > 1
 
@@ -150,6 +154,11 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     *SAMPLE_ENTRIES.values(),
     Entry("recent", "File", "Recent"),
+    Entry("", "File", ""),
+    Entry(
+        "save_session", "File", "Save session", "Ctrl+S", _can_save_session, "Write all that is open, with every result"
+    ),
+    Entry("save_session_as", "File", "Save session as…", "", _can_save_session, "Write it to another file"),
     Entry("", "File", ""),
     Entry("export", "File", "Export result…", "Ctrl+E", _can_export, "Write the last stage as a cube"),
     Entry(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
+from .document.autosave import Autosave
 from .document.checking import Checking
 from .document.comparing import Comparing
 from .document.decode_all import DecodeAll
@@ -22,11 +23,13 @@ from .document.regions import Regions
 from .document.rivals import Rivals
 from .document.ruler import BandRuler
 from .document.session import Session
+from .document.session_files import SessionFiles
 from .document.setup import Setup
 from .document.shelf import Shelf
 from .document.spectral_library import LibraryBeside
 from .document.what_if import WhatIf
 from .document.workshop import Workshop
+from .quantities import plural
 from .training.planning import Planning
 from .training.probing import Probing
 from .training.training import Training
@@ -40,12 +43,14 @@ class Parts(QObject):
         *,
         library: Sequence[Path] = (),
         settings_path: Path | None = None,
+        state_folder: Path | None = None,
         decoders: Decoders | None = None,
         parent: QObject | None = None,
     ) -> None:
         """`library` are the folders with adapter sets, or `decoders` stands in for them and for the engine's own.
 
-        With `settings_path` None nothing is remembered on the disk.
+        With `settings_path` None nothing is remembered on the disk, with `state_folder` None nothing is kept there for
+        after a crash.
         """
         super().__init__(parent)
         self.lanes = Lanes(self)
@@ -60,7 +65,11 @@ class Parts(QObject):
         self.report = DecodeReport(self.session, self.exports, self.regions, self.checking)
         self.what_if = WhatIf(self.session, self.exports)
         self.shelf = Shelf(self.session)
+        self.exports.images_written.connect(self.shelf.call_stages_safe)
         self.comparing = Comparing(self.session, self.shelf)
+        self.session_files = SessionFiles(self.looking, self.regions, self.shelf, self.comparing)
+        kept = None if state_folder is None else state_folder / "autosave"
+        self.autosave = Autosave(self.session_files, self.shelf, kept)
         self.workshop = Workshop(self.session, library)
         self.rivals = Rivals(self.looking, self.comparing, self.workshop)
         self.training = Training(self.session, library)
@@ -77,10 +86,22 @@ class Parts(QObject):
         """Whether anything is left to do before the window can close."""
         return self.lanes.is_busy or self.training.has_child
 
+    @property
+    def decodes_to_shelf(self) -> bool:
+        """Whether results are on their way that lie in no file."""
+        return self.session.restoration.is_busy or self.comparing.is_running
+
     def tasks(self) -> list[str]:
-        """What is being done, in words."""
-        training = [f"training {self.training.run.title}"] if self.training.has_child else []
-        return [*self.lanes.titles(), *training]
+        """What the user asked for that is being done or waits, in words; a training of another window goes on alone."""
+        left, training = self.folder.num_left, self.training
+        captures = [f"decoding {plural(left, 'capture')} of {self.folder.title}"] if left else []
+        is_ours = training.has_child and not training.is_followed
+        return [*self.lanes.titles(), *captures, *([f"training {training.run.title}"] if is_ours else [])]
+
+    def go_on(self) -> None:
+        """Ends every pause: what was asked for shall come to its end."""
+        self.decode_all.go_on()
+        self.training.go_on()
 
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
@@ -97,6 +118,7 @@ class Parts(QObject):
         self.workshop.close()
         self.folder.close()
         has_ended = self.lanes.stop(timeout_s=timeout_s)
+        self.autosave.close()
         self.session.forget_stages()
         self.shelf.clear()
         self.exports.close()

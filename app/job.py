@@ -36,6 +36,7 @@ class Job(QObject):
     def __init__(self, work: Callable[[], Any], *, title: str) -> None:
         super().__init__()
         self.title = title  # as a sentence may name it: "Decoding scene3.mat"
+        self.is_asked_for = False  # by the user, who would miss its end
         self.progress: Any = None  # the latest value that the generator yielded
         self.result: Any = None  # what the function or the generator returned
         self.error: Exception | None = None

@@ -50,6 +50,7 @@ from .pages.training import TrainingPage
 from .pages.what_if import WhatIfPage
 from .panels.aside import AsideCard
 from .panels.check import CheckCard
+from .panels.closing import Closing
 from .panels.decode import DecodeCard
 from .panels.exporting import ExportDialogs, folder_of
 from .panels.files import (
@@ -59,20 +60,22 @@ from .panels.files import (
     ask_open_library,
     ask_target_folder,
 )
-from .panels.folder import FolderDock, ask_to_stop
+from .panels.folder import FolderDock
 from .panels.log import LogDock
 from .panels.measurement import MeasurementCard
 from .panels.model import ModelCard
 from .panels.problem import ProblemBar
 from .panels.recent import RecentCard, title
+from .panels.restoring import RestoreCard
 from .panels.roles import RolesPage
 from .panels.saving import SavingCard
+from .panels.sessions import SessionDialogs
 from .panels.shortcuts import ShortcutsOverlay
 from .panels.status import StatusBar
 from .panels.training_card import TrainingCard
 from .problems import Problem
 from .resources import library_folders, samples
-from .settings import RecentJob, settings_path
+from .settings import RecentJob, settings_path, state_path
 from .verbs import verbs_of
 from .viewers.centre import CentreView
 from .viewers.convergence import ConvergenceView
@@ -90,7 +93,6 @@ class MainWindow(QMainWindow):
     """Wiring only: what is open and decoded lives in the session."""
 
     first_painted = Signal()
-    patience_ms = 4000  # how long a close waits for the running stage before it asks
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
@@ -102,9 +104,6 @@ class MainWindow(QMainWindow):
         # Qt leaves out what fits no screen
         self.restoreGeometry(QByteArray.fromHex(parts.memory.settings.window.encode()))
         self._is_painted = False
-        self._is_closing = False
-        self._may_leave = False
-        self._question: QMessageBox | None = None  # whether to leave, while it is asked
         self._wear_theme()
 
         self.corrections = Corrections(parts.session, self)
@@ -119,6 +118,7 @@ class MainWindow(QMainWindow):
         self.training_page: TrainingPage | None = None  # made when it is first wanted
         self.adapters_page: AdaptersPage | None = None  # likewise
         self.preferences_page: PreferencesPage | None = None  # likewise
+        self.restore_card = RestoreCard(parts)
         self.recent_card = RecentCard(parts)
         self.problem_bar = ProblemBar()
         self.centre = CentreView(parts)
@@ -136,6 +136,8 @@ class MainWindow(QMainWindow):
         self.folder_dock = FolderDock(parts)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.folder_dock)
         self.setStatusBar(StatusBar(parts))
+        self.session_dialogs = SessionDialogs(parts, self)
+        self.closing = Closing(parts, self, self.session_dialogs)
         self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
         self._lay_out()
@@ -156,6 +158,7 @@ class MainWindow(QMainWindow):
             self.check_card,
             self.saving_card,
             self.training_card,
+            self.restore_card,
             self.recent_card,
             width=theme.LEFT_WIDTH,
         )
@@ -184,6 +187,8 @@ class MainWindow(QMainWindow):
             "add": self.ask_add,
             **self.export_dialogs.verbs(),
             "open_library": self.ask_open_library,
+            "save_session": self.session_dialogs.save,
+            "save_session_as": self.session_dialogs.save_as,
             "quit": self.close,
             "undo": self.corrections.createUndoAction(self, "Undo"),
             "redo": self.corrections.createRedoAction(self, "Redo"),
@@ -232,10 +237,10 @@ class MainWindow(QMainWindow):
         parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
         parts.exports.announced.connect(self.statusBar().showMessage)
         parts.decode_all.announced.connect(self.statusBar().showMessage)
+        parts.session_files.announced.connect(self.statusBar().showMessage)
+        parts.session_files.saved.connect(lambda path: self.statusBar().showMessage(f"Saved {path}", 8000))
         parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))
         self.export_dialogs.copied.connect(lambda sentence: self.statusBar().showMessage(sentence, 5000))
-        parts.lanes.idle.connect(self._close_if_waiting)
-        parts.training.child_ended.connect(self._close_if_waiting)
         self.model_card.adapt_requested.connect(self.show_training)
         self.training_card.show_requested.connect(self.show_training)
         self.check_card.alignment_requested.connect(self.show_alignment)
@@ -482,58 +487,15 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.first_painted.emit)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Cancels, waits for the running stage without blocking, and asks only when that takes long."""
-        if self.parts.folder.num_left and not self._may_leave:
+        if not self.closing.may_close():
             event.ignore()
-            ask_to_stop(self, self.parts)
-            return
-        if self.parts.is_busy and not self._may_leave:
-            event.ignore()
-            if not self._is_closing:
-                self._is_closing = True
-                self.parts.cancel_all()
-                self.statusBar().showMessage("Closing after the stage that is being computed…")
-                QTimer.singleShot(self.patience_ms, self, self._ask_to_leave)
             return
         self.restoration.close_windows()
         self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString(), self.restoration.state())
-        self.parts.close(timeout_s=0.2 if self._may_leave else 5.0)
-        for window in (self.roles_page, self.shortcuts, self._question):
-            if window is not None:
-                window.close()
+        self.parts.close(timeout_s=0.2 if self.parts.is_busy else 5.0)
+        for window in (self.roles_page, self.shortcuts):
+            window.close()
         event.accept()
-
-    def _close_if_waiting(self) -> None:
-        if self._is_closing:
-            self.close()
-
-    def _ask_to_leave(self) -> None:
-        """Nothing ended in time: the user may leave without it, or stay, and close the window another time."""
-        if not self.parts.is_busy or not self._is_closing:
-            return
-        self._question = box = QMessageBox(self)
-        box.setObjectName("leave")
-        box.setWindowTitle("Close LoRun?")
-        box.setText(f"LoRun is still {' and '.join(self.parts.tasks())}.")
-        box.setInformativeText("Quit now and lose what has not been exported, or wait: the window stays open.")
-        leave = box.addButton("Quit now", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton("Wait", QMessageBox.ButtonRole.RejectRole)
-        leave.clicked.connect(self._leave)
-        box.finished.connect(self._stay)
-        box.open()
-
-    def _stay(self) -> None:
-        """The question was answered, with whatever is still busy: unless the window goes, it is as before."""
-        question, self._question = self._question, None
-        if question is not None:
-            question.deleteLater()
-        if self.parts.is_busy and not self._may_leave:
-            self._is_closing = False
-            self.statusBar().clearMessage()
-
-    def _leave(self) -> None:
-        self._may_leave = True
-        self.close()
 
 
 def run(files: list[Path], *, sample: str | None = None) -> int:
@@ -543,13 +505,14 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
     app.setApplicationVersion(__version__)
     app.setDesktopFileName(APP_NAME.lower())
     problems.keep_log(user_log_path(APP_NAME, appauthor=False))
-    parts = Parts(library=library_folders(), settings_path=settings_path())
+    parts = Parts(library=library_folders(), settings_path=settings_path(), state_folder=state_path())
     problems.install(parts.lanes.problem_raised.emit)
     window = MainWindow(parts)
 
     def start() -> None:
         parts.setup.load_engine()
         parts.training.find_runs()
+        parts.autosave.find()
         parts.preferences.open_first(files, sample=sample)
 
     window.first_painted.connect(start)

@@ -46,12 +46,12 @@ class RecentJob:
     def relocated(self, folder: Path) -> RecentJob:
         """The same job with its missing files looked for by name in `folder`."""
         moved = {path: str(folder / Path(path).name) for path in self.missing if (folder / Path(path).name).exists()}
-        roles = tuple((_moved(selector, moved), role) for selector, role in self.options.roles)
-        return replace(
-            self,
-            paths=tuple(moved.get(path, path) for path in self.paths),
-            options=replace(self.options, roles=roles),
-        )
+        return self.moved(moved)
+
+    def moved(self, moved: Mapping[str, str]) -> RecentJob:
+        """The same job with files that lie elsewhere now."""
+        paths = tuple(moved.get(path, path) for path in self.paths)
+        return replace(self, paths=paths, options=options_moved(self.options, moved))
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,11 @@ class Settings:
 def settings_path() -> Path:
     """The file of this user's settings."""
     return platformdirs.user_config_path("LoRun", appauthor=False) / "settings.json"
+
+
+def state_path() -> Path:
+    """The folder for what the program keeps by itself."""
+    return platformdirs.user_state_path("LoRun", appauthor=False)
 
 
 def changed(path: Path, change: Callable[[Settings], Settings], known: Settings) -> Settings:
@@ -160,6 +165,11 @@ def _recent(entry: Any) -> RecentJob:
     """A recent job; what is wrong in it is left out."""
     options = salvaged(OpenOptions, entry.pop("options", None) if isinstance(entry, dict) else None)
     return replace(salvaged(RecentJob, entry), options=options)
+
+
+def options_moved(options: OpenOptions, moved: Mapping[str, str]) -> OpenOptions:
+    """Corrections for files that lie elsewhere now."""
+    return replace(options, roles=tuple((_moved(selector, moved), role) for selector, role in options.roles))
 
 
 def _moved(selector: str, moved: Mapping[str, str]) -> str:

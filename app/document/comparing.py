@@ -224,6 +224,11 @@ class Comparing(QObject):
         """Shows the disagreement as spectral angle or as standard deviation."""
         self._take(replace(self.look, shows_angle=shows_angle))
 
+    def look_again(self, look: Look, way: Way) -> None:
+        """Takes a look of before, in its way where there is that."""
+        self._take(look)
+        self.show(way)
+
     def _sides_in_use(self) -> tuple[Side | None, Side | None]:
         """The sides that were chosen, at first the last two results; one that is gone is the first but the other."""
         sides, (left, right) = self.sides(), (self.look.left, self.look.right)
@@ -285,7 +290,8 @@ class Comparing(QObject):
         work = partial(_decode_all, session.setup.decoders, missing, measurement, decodes, session.kept_stages)
         names = ", ".join(choice.name for choice in missing)
         session.lanes.log(f"Decoding with {names}, one after another, on {session.setup.device}")
-        job = session.lanes.run(work, doing=f"decoding with {names}", then=lambda job: self._ended(job, decodes))
+        then = partial(self._ended, decodes=decodes)
+        job = session.lanes.run(work, doing=f"decoding with {names}", then=then, is_asked_for=True)
         job.progressed.connect(lambda: self._go_on(job, decodes, measurement))
         job.cancelled.connect(lambda: self._ended(job, decodes))
         job.failed.connect(lambda: self._ended(job, decodes))

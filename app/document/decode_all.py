@@ -256,6 +256,7 @@ class DecodeAll(QObject):
             job.cancelled.connect(lambda: self._end(job, "waiting"))
             self._folder.put(path, result=result)
             self._lanes.decode(job)
+            job.is_asked_for = False  # alone: the captures that are left count together
         self.changed.emit()
 
     def _begin(self, job: Job) -> None:

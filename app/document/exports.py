@@ -18,9 +18,11 @@ from lorun_engine.io import RoleTable, cube_file, write_cube, write_spectra_csv,
 from lorun_engine.io.commands import command_line, measured_row
 
 from .. import render
+from ..job import Job
 from .drawn import PICTURE_SUFFIXES, Drawn, write_picture
 from .recipe import Recipe
 from .session import Session
+from .stage_store import StageStore
 
 if TYPE_CHECKING:
     from lorun_engine.decoding.restore import StageResult
@@ -37,6 +39,7 @@ class Exports(QObject):
 
     announced = Signal(str)  # what is to be written, in words
     exported = Signal(str)  # the path
+    images_written = Signal(object)  # the StageStore whose images, one or all, lie in a file now
 
     def __init__(self, session: Session, library: Sequence[Path] = ()) -> None:
         """`library` are the folders with adapter sets that a script names."""
@@ -57,6 +60,7 @@ class Exports(QObject):
             lambda target: write_cube(
                 target, image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs
             ),
+            images_of=session.stages,
         )
 
     def export_spectra(self, path: Path | str, *, side: int = 1) -> None:
@@ -103,7 +107,7 @@ class Exports(QObject):
             attributes=cube_attributes(recipe, measurement, session.stages.row(len(session.stages) - 1)),
             protected=recipe.paths,
         )
-        self.write(Path(path), work)
+        self.write(Path(path), work, images_of=session.stages)
 
     def export_picture(self, path: Path | str, drawn: Drawn, *, has_caption: bool = False) -> None:
         """Writes a picture that is shown, at full size, with its caption and bars or without."""
@@ -147,21 +151,31 @@ class Exports(QObject):
             self._dragged.cleanup()
             self._dragged = None
 
-    def write(self, path: Path, write: Callable[[Path], None], *, suffixes: Mapping[str, str] | None = None) -> None:
+    def write(
+        self,
+        path: Path,
+        write: Callable[[Path], None],
+        *,
+        suffixes: Mapping[str, str] | None = None,
+        images_of: StageStore | None = None,
+    ) -> None:
         """Lets `write` make a file in a worker, and says so.
 
         `suffixes` are those of the formats that it writes, by their titles; a name with another one is refused. Without
-        them `write` itself sees to that.
+        them `write` itself sees to that. `images_of` are the stages of which an image lies in the file.
         """
         lanes = self._session.lanes
         work = partial(_written, path, write, suffixes)
-        job = lanes.run_file(work, doing=f"writing {path.name}", then=lambda job: self._written(path))
+        then = partial(self._written, path, images_of)
+        job = lanes.run_file(work, doing=f"writing {path.name}", then=then, is_asked_for=True)
         job.failed.connect(lambda: lanes.refuse(job))
         job.failed.connect(lambda: self.announced.emit(""))
         self.announced.emit(lanes.announcement(job))
 
-    def _written(self, path: Path) -> None:
+    def _written(self, path: Path, images_of: StageStore | None, job: Job) -> None:
         self._session.lanes.log(f"Wrote {path}")
+        if images_of is not None:
+            self.images_written.emit(images_of)
         self.exported.emit(str(path))
 
 

@@ -39,17 +39,20 @@ class Lanes(QObject):
         for worker in self._workers:
             worker.idle.connect(self._tell_if_idle)
 
-    def run(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
-        """Does slow `work` in the lane of the decodes; `then` gets the job in this thread once it has succeeded."""
-        return self._give(self._decodes, work, doing, then)
+    def run(self, work: Work, *, doing: str, then: Callable[[Job], None], is_asked_for: bool = False) -> Job:
+        """Does slow `work` in the lane of the decodes; `then` gets the job in this thread once it has succeeded.
+
+        What the user asked for, and would miss, `is_asked_for`: the window does not close on it without a question.
+        """
+        return self._give(self._decodes, work, doing, then, is_asked_for)
 
     def run_open(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, to load the engine or to read what is to be opened."""
         return self._give(self._opens, work, doing, then)
 
-    def run_file(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
+    def run_file(self, work: Work, *, doing: str, then: Callable[[Job], None], is_asked_for: bool = False) -> Job:
         """As `run`, for short work with files that decodes nothing."""
-        return self._give(self._files, work, doing, then)
+        return self._give(self._files, work, doing, then, is_asked_for)
 
     def run_look(self, work: Work, *, doing: str, then: Callable[[Job], None]) -> Job:
         """As `run`, for files that are looked for or at, however many."""
@@ -61,6 +64,7 @@ class Lanes(QObject):
 
     def decode(self, job: Job) -> None:
         """Does a decode; whoever gave it tells of its end, see `fail`."""
+        job.is_asked_for = True
         self._decodes.give(job)
 
     def before(self, job: Job) -> str:
@@ -79,8 +83,8 @@ class Lanes(QObject):
         return any(worker.jobs for worker in self._workers)
 
     def titles(self) -> list[str]:
-        """What is being done and waits, in words."""
-        return [job.title for worker in self._workers for job in worker.jobs]
+        """What the user asked for that is being done or waits, in words."""
+        return [job.title for worker in self._workers for job in worker.jobs if job.is_asked_for]
 
     def cancel_all(self) -> None:
         """Asks everything that runs or waits to stop."""
@@ -112,8 +116,11 @@ class Lanes(QObject):
         if not problem.is_bug:
             self.problem_raised.emit(problem)
 
-    def _give(self, worker: Worker, work: Work, doing: str, then: Callable[[Job], None]) -> Job:
+    def _give(
+        self, worker: Worker, work: Work, doing: str, then: Callable[[Job], None], is_asked_for: bool = False
+    ) -> Job:
         job = Job(work, title=doing)
+        job.is_asked_for = is_asked_for
         job.succeeded.connect(lambda: then(job))
         job.failed.connect(lambda: self.fail(job))
         return worker.give(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from lorun_engine.io.reading import reading_of
 from lorun_engine.io.scales import FullScales
 from lorun_engine.measurement import Measurement
 
+from ..resources import resource_path
 from .decoders import Choice, Decoders, Fit, first_fit
 
 # Roles that belong to one measurement; all others, such as the mask, stay with the instrument.
@@ -98,6 +99,11 @@ def understood(
         if makes_sense and (table.problem is not None or together.task == keep.task):
             paths, table = more, together
     return paths, _for_files(options, paths), table
+
+
+def is_built_in(paths: Sequence[Path]) -> bool:
+    """Whether files are a sample of the program's own."""
+    return bool(paths) and paths[0].parent == resource_path("samples")
 
 
 def without_arrays(table: RoleTable) -> RoleTable:

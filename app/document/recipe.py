@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from PySide6.QtGui import QUndoCommand
 
@@ -13,6 +13,7 @@ from lorun_engine.decoding.asked import Asked, strength_words
 from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.measurement import Measurement
+from lorun_engine.schema import Between, Iterations, Stages, Threads
 
 from .decoders import Fit
 from .selection import Selection
@@ -36,8 +37,8 @@ RestorationState = Literal["idle", "running", "cancelling", "done", "cancelled",
 class Adapting:
     """How much of a set acts: `percent` of its differences, none in the `ablated` stages."""
 
-    percent: int = FULL
-    ablated: tuple[int, ...] = ()
+    percent: Annotated[int, Between(0, MOST_PERCENT)] = FULL
+    ablated: tuple[Stages, ...] = ()
 
     @property
     def scale(self) -> float:
@@ -87,9 +88,9 @@ class Recipe:
     paths: tuple[Path, ...]
     options: OpenOptions
     decoder: str
-    num_stages: int
+    num_stages: Iterations
     device: str
-    threads: int | None
+    threads: Threads | None
     precision: str | None  # of the network; None where the decoder has none
     adapting: Adapting = WHOLE
 

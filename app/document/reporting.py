@@ -30,7 +30,7 @@ def run_self_test(lanes: Lanes) -> None:
         for line in job.result:
             lanes.log(line)
 
-    lanes.run(_self_test, doing="testing itself", then=log)
+    lanes.run(_self_test, doing="testing itself", then=log, is_asked_for=True)
 
 
 def _self_test() -> list[str]:

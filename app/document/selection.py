@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from lorun_engine.task import Task
 
-from ..kinds import PERCENTILES, Light, Stretch, stretch_of
+from ..kinds import GAMMAS, MOST_STOPS, PERCENTILES, Light, Stretch, stretch_of
 
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
@@ -78,6 +79,32 @@ def followed(selection: Selection, newest: int, panes: tuple[int, ...]) -> Selec
         if selection.stage in panes:
             panes = tuple(newest if pane == selection.stage else pane for pane in panes)
     return replace(selection, stage=newest, panes=panes, alone=None)
+
+
+def fitting(
+    selection: Selection, instead: Selection, *, num_bands: int, size: tuple[int, int], has_pane: Callable[[int], bool]
+) -> Selection:
+    """`selection` as far as there is what it speaks of, `instead` for the rest."""
+    panes = tuple(pane for pane in dict.fromkeys(selection.panes) if has_pane(pane))
+    bands, pixel, (low, high) = selection.band_range, selection.pixel, (selection.stretch or (None, 100.0))
+    light = Light(
+        min(max(selection.light.stops, -MOST_STOPS), MOST_STOPS), min(max(selection.light.gamma, GAMMAS[0]), GAMMAS[1])
+    )
+    is_grey = num_bands == 1 and selection.mode in ("band", "montage")
+    return replace(
+        selection,
+        stage=selection.stage if selection.stage >= 0 and has_pane(selection.stage) else instead.stage,
+        band=min(max(selection.band, 0), num_bands - 1),
+        pixel=pixel if pixel and all(0 <= place < most for place, most in zip(pixel, size, strict=True)) else None,
+        panes=panes or instead.panes,
+        alone=selection.alone if selection.alone in (REFERENCE, MEASUREMENT) and has_pane(selection.alone) else None,
+        mode="colour" if is_grey else selection.mode,
+        in_colour=selection.in_colour or is_grey,
+        band_range=bands if bands and 0 <= bands[0] <= bands[1] < num_bands else None,
+        composite=selection.composite if all(0 <= b < num_bands for b in selection.composite or ()) else None,
+        stretch=selection.stretch if 0 <= (low or 0) < high <= 100 else instead.stretch,
+        light=light if light.stops == light.stops and light.gamma == light.gamma else Light(),  # no NaN
+    )
 
 
 def fresh(selection: Selection, kind: Task, *, before: Task, num_bands: int) -> Selection:

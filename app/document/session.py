@@ -32,7 +32,7 @@ from ..settings import RecentJob
 from .decoders import Choice, Decoders, as_asked
 from .lanes import Lanes
 from .memory import Memory
-from .opening import ALONE, Kept, Opened, open_files
+from .opening import ALONE, Kept, Opened, is_built_in, open_files
 from .pace import Pace, Paces, Step, start_words, told
 from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
@@ -92,6 +92,7 @@ class Session(QObject):
         self.recipe: Recipe | None = None  # of the stages that are there
         self.selection = Selection()
         self.full_scales_of: Callable[[Path], FullScales] = lambda path: ALONE  # those it shares with its folder
+        self.opens_otherwise: Callable[[Sequence[Path]], bool] = lambda paths: False  # whether another part opens them
         self.simulated: set[Path] = set()  # files that were made here and do not stay
         self._is_held = False
         self._opening: Job | None = None
@@ -137,8 +138,7 @@ class Session(QObject):
     @property
     def is_sample(self) -> bool:
         """Whether what is open is built in, or was simulated here: nothing that another day should remember."""
-        is_built_in = bool(self.paths) and self.paths[0].parent == resource_path("samples")
-        return is_built_in or bool(self.simulated.intersection(self.paths[:1]))
+        return is_built_in(self.paths) or bool(self.simulated.intersection(self.paths[:1]))
 
     @property
     def is_opening(self) -> bool:
@@ -199,9 +199,12 @@ class Session(QObject):
         wanted = RecentJob((str(path),), OpenOptions(), self.setup.decoder_name, self.setup.num_stages or None)
         self._open((path,), OpenOptions(), keep=None, wanted=wanted, decode=True, before=before)
 
-    def open_recent(self, job: RecentJob) -> None:
-        """Opens the files of a recent job with its corrections, decoder and number of stages."""
-        self._open(tuple(map(Path, job.paths)), job.options, keep=None, wanted=job)
+    def open_recent(self, job: RecentJob, *, before: Callable[[], None] | None = None) -> None:
+        """Opens the files of a recent job with its corrections, decoder and number of stages.
+
+        `before` is called once they are understood, while what was open is still there.
+        """
+        self._open(tuple(map(Path, job.paths)), job.options, keep=None, wanted=job, before=before)
 
     def relocate_recent(self, job: RecentJob, folder: Path) -> None:
         """Looks for the missing files of a recent job in `folder`, and opens the job if they are all there."""
@@ -292,6 +295,8 @@ class Session(QObject):
             open_next, *others = self._asked
             open_next()
             self._asked = others
+            if self._opening is None:  # another part opens it
+                self._open_next()
 
     def _open(
         self,
@@ -305,6 +310,8 @@ class Session(QObject):
         is_remembered: bool = True,
         kept: Kept = Kept(),  # noqa: B008 - frozen
     ) -> None:
+        if self.opens_otherwise(paths):
+            return
         if self._opening is not None:
             self._opening.cancel()
         self._asked = []

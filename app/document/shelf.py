@@ -6,7 +6,7 @@ that has no room for more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from ..quantities import plural
 from ..settings import SHELF_MIB, RecentJob
+from .opening import is_built_in
 from .recipe import Recipe, Restoration
 from .session import Session
 from .stage_store import StageStore
@@ -62,6 +63,7 @@ class Shelf(QObject):
         self.limit_bytes, self.limit_disk_bytes = LIMIT_BYTES, LIMIT_DISK_BYTES
         self._kept: dict[Result, Kept] = {}
         self._rows: dict[Result, StageResult] = {}  # small: those of dropped results may still be on the screen
+        self._safe: set[Result] = set()  # that lie in a file of the user
         self._count = 0
         self._wanted: Result | None = None  # to be shown once its capture is open again
         session.restoration_changed.connect(self._keep_decoded)
@@ -143,6 +145,30 @@ class Shelf(QObject):
         """How many results lie on the disk."""
         return sum(kept.stages.is_spilled for kept in self._kept.values())
 
+    def is_safe(self, result: Result) -> bool:
+        """Whether a result lies in a file of the user."""
+        return result in self._safe
+
+    @property
+    def unsaved(self) -> tuple[Result, ...]:
+        """The results that would be lost with the window; those of samples and simulations are made again at will."""
+        simulated = self._session.simulated
+        return tuple(
+            result
+            for result, kept in self._kept.items()
+            if result not in self._safe
+            and not is_built_in(kept.recipe.paths)
+            and not simulated.intersection(kept.recipe.paths[:1])
+        )
+
+    def call_safe(self, results: Iterable[Result]) -> None:
+        """Says that these results lie in a file of the user."""
+        self._safe.update(result for result in results if result in self._kept)
+
+    def call_stages_safe(self, stages: StageStore) -> None:
+        """Says that the result with these stages lies in a file of the user."""
+        self.call_safe(result for result, kept in self._kept.items() if kept.stages is stages)
+
     # ---- verbs ---------------------------------------------------------------------------------------------------
 
     def add(self, stages: StageStore, recipe: Recipe, restoration: Restoration) -> Result:
@@ -151,17 +177,26 @@ class Shelf(QObject):
         if session.role_table is None or measurement is None:
             raise ValueError("nothing is open that could have been decoded")
         kept = Kept(stages, recipe, restoration, session.role_table.arrays, tuple(measurement.physics.scene_shape))
-        stages.is_kept = True
         same = [other for other, old in self._kept.items() if old.recipe == recipe and self._is_of_open(old)]
         for other in same:
             self._give_back(other)
-        self._count += 1
-        result = Result(self._title(recipe, len(stages) - 1), self._count)
-        self._kept[result] = kept
-        self._rows[result] = replace(stages.row(kept.newest), seconds=restoration.seconds)
+        result = self._keep(kept)
         self._make_room()
         self.changed.emit()
         return result
+
+    def take(self, every: Sequence[Kept], *, shown: int | None) -> tuple[Result, ...]:
+        """Keeps results of another window, each in place of the same one; that of index `shown` is to be shown."""
+        results = []
+        for kept in every:
+            for other, old in tuple(self._kept.items()):
+                if old.recipe == kept.recipe and _are_same(old.seen, kept.seen):
+                    self._give_back(other)
+            results.append(self._keep(kept))
+        self._wanted = None if shown is None else results[shown]
+        self._make_room()
+        self.changed.emit()
+        return tuple(results)
 
     def show(self, result: Result) -> None:
         """Shows the stages of a result again; of another capture its files are opened first."""
@@ -233,11 +268,15 @@ class Shelf(QObject):
         session = self._session
         if kept.recipe.paths != session.paths or kept.recipe.options != session.options or session.role_table is None:
             return False
-        arrays = session.role_table.arrays
-        return arrays.keys() == kept.seen.keys() and all(
-            array is kept.seen[role] or np.array_equal(array, kept.seen[role], equal_nan=True)
-            for role, array in arrays.items()
-        )
+        return _are_same(session.role_table.arrays, kept.seen)
+
+    def _keep(self, kept: Kept) -> Result:
+        kept.stages.is_kept = True
+        self._count += 1
+        result = Result(self._title(kept.recipe, kept.newest), self._count)
+        self._kept[result] = kept
+        self._rows[result] = replace(kept.stages.row(kept.newest), seconds=kept.restoration.seconds)
+        return result
 
     def _drop_left_simulations(self) -> None:
         """A simulation goes with its file; nothing else can show its results again."""
@@ -256,6 +295,7 @@ class Shelf(QObject):
 
     def _give_back(self, result: Result) -> None:
         kept = self._kept.pop(result)
+        self._safe.discard(result)
         kept.stages.is_kept = False
         if kept.stages is not self._session.stages:
             kept.stages.close()
@@ -288,6 +328,13 @@ def _size_words(shape: tuple[int, ...]) -> str:
     """Of (C, H, W): as "256 × 256 pixels in 28 bands", the width first."""
     num_bands, height, width = shape
     return f"{width} × {height} pixels in {plural(num_bands, 'band')}"
+
+
+def _are_same(arrays: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]) -> bool:
+    """Whether both hold the same arrays in the same roles."""
+    return arrays.keys() == others.keys() and all(
+        array is others[role] or np.array_equal(array, others[role], equal_nan=True) for role, array in arrays.items()
+    )
 
 
 def _move_to_disk(stores: Sequence[StageStore]) -> None:

@@ -132,7 +132,8 @@ class WhatIf(QObject):
         self._number += 1
         self._target = target = self._new_path()
         work = partial(_simulate, plan, base, image, input_scale, target)
-        job = session.lanes.run(work, doing="simulating a measurement", then=partial(self._simulated, base, target))
+        then = partial(self._simulated, base, target)
+        job = session.lanes.run(work, doing="simulating a measurement", then=then, is_asked_for=True)
         job.failed.connect(lambda: self._fail(job))
         job.cancelled.connect(lambda: self._fail(job))
         self._job = job
@@ -230,7 +231,7 @@ class WhatIf(QObject):
         others = [choice for choice in session.setup.plain_choices if choice.name != recipe.decoder]
         self.waiting = tuple(choice.name for choice in others)
         work = partial(_scores, session.setup.decoders, others, measurement, recipe.device)
-        job = session.lanes.run(work, doing="decoding without weights", then=self._compared)
+        job = session.lanes.run(work, doing="decoding without weights", then=self._compared, is_asked_for=True)
         job.progressed.connect(lambda: self._take_scores(job))
         job.failed.connect(lambda: self._fail(job))
         job.cancelled.connect(lambda: self._fail(job))

@@ -487,7 +487,7 @@ class Workshop(QObject):
     def _do(self, work: Callable[[], T], *, doing: str, then: Callable[[T], None]) -> Job:
         """Gives `work` with files to a worker and says so; `then` gets what it returned, a refusal is the notice."""
         lanes = self._session.lanes
-        job = lanes.run_file(work, doing=doing, then=lambda job: then(job.result))
+        job = lanes.run_file(work, doing=doing, then=lambda job: then(job.result), is_asked_for=True)
         job.failed.connect(lambda: self._say(Notice(str(job.error), "warn")))
         self._say(Notice(lanes.announcement(job), "dim"))
         return job

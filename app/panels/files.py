@@ -12,8 +12,8 @@ from lorun_engine.io.spectra import LIBRARY_SUFFIXES
 from ..settings import RecentJob
 
 _READABLE = (
-    "Measurements, masks, matrices and pictures "
-    "(*.mat *.h5 *.hdf5 *.npy *.npz *.tif *.tiff *.png *.jpg *.jpeg *.bmp *.hdr)"
+    "Measurements, masks, matrices, pictures and sessions "
+    "(*.mat *.h5 *.hdf5 *.npy *.npz *.tif *.tiff *.png *.jpg *.jpeg *.bmp *.hdr *.lorun)"
 )
 
 CAPTIONED = " with caption and bars"

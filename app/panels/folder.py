@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QListView,
-    QMessageBox,
     QProgressBar,
     QPushButton,
     QStyle,
@@ -439,20 +438,3 @@ class FolderDock(QDockWidget):
         if progress.seconds_left is not None and not decodes.is_paused:
             words.append(f"about {roughly(progress.seconds_left)} left")
         return "  ·  ".join(words)
-
-
-def ask_to_stop(window: QWidget, parts: Parts) -> QMessageBox:
-    """Asks whether to quit while captures are still to be decoded; the window closes if so."""
-    box = QMessageBox(window)
-    box.setObjectName("leave folder")
-    box.setWindowTitle("Close LoRun?")
-    left, total = parts.folder.num_left, parts.decode_all.progress.num_asked
-    box.setText(f"{left} of {plural(total, 'capture')} of {parts.folder.title} are still to be decoded.")
-    box.setInformativeText("The results so far stay. Open the folder again to decode what is left.")
-    quit_ = box.addButton("Stop and quit", QMessageBox.ButtonRole.DestructiveRole)
-    box.addButton("Go on", QMessageBox.ButtonRole.RejectRole)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    quit_.clicked.connect(parts.decode_all.stop)
-    quit_.clicked.connect(window.close)
-    box.open()
-    return box

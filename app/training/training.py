@@ -49,6 +49,7 @@ class Training(QObject):
         self.run: Run | None = None
         self.progress = TrainingProgress()
         self.record = Record()
+        self.is_followed = False  # the process is not ours: it goes on without this window
         self._events = EventFile(Path())  # of the run
         self._looking: Job | None = None  # into the events of the run, while they are read
         self.preview: Preview | None = None
@@ -127,7 +128,7 @@ class Training(QObject):
         """Shows the run as its events so far tell it, and listens to `child` from now on."""
         self.progress = replace(self.progress, outcome="", seconds_left=None)
         self.record.restart_clock()
-        self._child = child
+        self._child, self.is_followed = child, isinstance(child, Follower)
         child.came.connect(self._come)
         child.ended.connect(partial(self._end, child))
         self.changed.emit()
@@ -306,7 +307,8 @@ class Training(QObject):
     def keep(self, run: Run, name: str) -> None:
         """Copies what a training has so far into the library, under a name of its own."""
         work = partial(bring_in, run, name, self._library)
-        job = self.session.lanes.run_file(work, doing=f"keeping {name}", then=partial(self._was_kept, run))
+        then = partial(self._was_kept, run)
+        job = self.session.lanes.run_file(work, doing=f"keeping {name}", then=then, is_asked_for=True)
         job.failed.connect(lambda: self.session.lanes.refuse(job))
 
         def say(doing: str) -> None:
@@ -350,7 +352,7 @@ class Training(QObject):
         """Moves the folder of an unfinished training to the trash."""
         work = partial(move_to_trash, run.folder)
         doing = f"moving {run.title} to the trash"
-        job = self.session.lanes.run_file(work, doing=doing, then=lambda _: self.find_runs())
+        job = self.session.lanes.run_file(work, doing=doing, then=lambda _: self.find_runs(), is_asked_for=True)
         job.failed.connect(lambda: self.session.lanes.refuse(job))
 
     def _runs_found(self, job: Job) -> None:

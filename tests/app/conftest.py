@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QMessageBox
 
 from app.assembly import Parts
 from app.document.decoders import Choice
@@ -229,10 +230,10 @@ def make_parts(qtbot, tmp_path):
     """Makes parts with a loaded engine; every one has ended when the test has."""
     made = []
 
-    def make(*decoders: FakeDecoder) -> Parts:
-        """Without `decoders` it has the engine's own."""
+    def make(*decoders: FakeDecoder, state_folder: Path | None = None) -> Parts:
+        """Without `decoders` it has the engine's own; in a `state_folder` it keeps what is open."""
         source = FakeDecoders(*decoders) if decoders else None
-        parts = Parts(decoders=source, settings_path=tmp_path / "settings.json")
+        parts = Parts(decoders=source, settings_path=tmp_path / "settings.json", state_folder=state_folder)
         made.append(parts)
         with qtbot.waitSignal(parts.lanes.idle, timeout=60_000):
             parts.setup.load_engine()
@@ -275,6 +276,18 @@ def show(qtbot):
         return window
 
     return make
+
+
+@pytest.fixture
+def leave():
+    """Closes a window and presses a button of the question that it asks."""
+
+    def press(window: MainWindow, answer: str) -> None:
+        window.close()
+        (box,) = [box for box in window.findChildren(QMessageBox, "leave") if box.isVisible()]
+        next(button for button in box.buttons() if button.text() == answer).click()
+
+    return press
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +16,11 @@ from PySide6.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
-    QMessageBox,
     QSpinBox,
     QTreeWidget,
 )
 
 from app.actions import ENTRIES, IS_ON
-from app.document.what_if import Scenario
 from app.main_window import MainWindow
 from app.pages.training_data import DataList
 from app.problems import Problem
@@ -331,31 +328,6 @@ def test_the_list_of_shortcuts_leaves_none_out(window):
     assert {entry.text.removesuffix("…") for entry in ENTRIES if entry.key} <= listed
 
 
-def test_closing_while_a_stage_is_computed_waits_for_it_and_then_closes(qtbot, window, fake, gate_type):
-    fake.gate = gate_type(at=2)
-    window.decode_card.button.click()
-    qtbot.waitUntil(fake.gate.is_reached.is_set)
-    window.close()
-    assert window.isVisible()
-    fake.gate.is_open.set()
-    qtbot.waitUntil(lambda: not window.isVisible())
-    assert not window.parts.lanes.is_busy
-
-
-def test_closing_while_a_stage_hangs_asks_and_may_be_forced(qtbot, window, fake, gate_type):
-    fake.gate = gate_type(at=2)
-    window.patience_ms = 50
-    window.decode_card.button.click()
-    qtbot.waitUntil(fake.gate.is_reached.is_set)
-    window.close()
-    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is not None)
-    box = window.findChild(QMessageBox, "leave")
-    assert "decoding snapshot.h5" in box.text()
-    next(button for button in box.buttons() if button.text() == "Quit now").click()
-    qtbot.waitUntil(lambda: not window.isVisible())
-    fake.gate.is_open.set()
-
-
 def test_what_is_told_after_closing_shows_stages_that_are_gone_to_nobody(qtbot, window, fake, gate_type):
     session = window.session
     fake.gate = gate_type(at=2)
@@ -367,60 +339,6 @@ def test_what_is_told_after_closing_shows_stages_that_are_gone_to_nobody(qtbot, 
     fake.gate.is_open.set()
     qtbot.waitUntil(lambda: not window.parts.lanes.is_busy)
     assert session.num_announced == len(session.stages) == 0
-
-
-def _asked_to_leave(qtbot, window: MainWindow) -> QMessageBox:
-    window.close()
-    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is not None)
-    return window.findChild(QMessageBox, "leave")
-
-
-def _press(box: QMessageBox, text: str) -> None:
-    next(button for button in box.buttons() if button.text() == text).click()
-
-
-def test_who_waits_stays_in_the_window_and_is_asked_again_when_it_is_closed_again(qtbot, window, fake, gate_type):
-    fake.gate = gate_type(at=2)
-    window.patience_ms = 50
-    window.decode_card.button.click()
-    qtbot.waitUntil(fake.gate.is_reached.is_set)
-    _press(_asked_to_leave(qtbot, window), "Wait")
-    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is None)
-    assert window.isVisible() and window.statusBar().currentMessage() == ""
-    _press(_asked_to_leave(qtbot, window), "Wait")
-    with qtbot.waitSignal(window.parts.lanes.idle):
-        fake.gate.is_open.set()
-    _decode(qtbot, window)
-    assert window.isVisible() and window.session.restoration.state == "done"
-    window.close()
-    assert not window.isVisible()
-
-
-def test_the_window_closes_by_itself_while_it_is_asked_whether_to_leave(qtbot, window, fake, gate_type):
-    fake.gate = gate_type(at=2)
-    window.patience_ms = 50
-    window.decode_card.button.click()
-    qtbot.waitUntil(fake.gate.is_reached.is_set)
-    _asked_to_leave(qtbot, window)
-    fake.gate.is_open.set()
-    qtbot.waitUntil(lambda: not window.isVisible())
-    qtbot.waitUntil(lambda: window.findChild(QMessageBox, "leave") is None)
-
-
-def test_no_temporary_folder_is_left_after_quitting_at_once(qtbot, window, fake, gate_type, tmp_path, monkeypatch):
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    _decode(qtbot, window)
-    window.parts.what_if.start(Scenario())
-    qtbot.waitUntil(lambda: not window.parts.what_if.is_busy and not window.parts.lanes.is_busy)
-    assert list((tmp_path / "temporary").iterdir())
-    fake.gate = gate_type(at=2)
-    window.patience_ms = 50
-    window.decode_card.button.click()
-    qtbot.waitUntil(fake.gate.is_reached.is_set)
-    _press(_asked_to_leave(qtbot, window), "Quit now")
-    assert not window.isVisible() and not list((tmp_path / "temporary").iterdir())
-    fake.gate.is_open.set()
 
 
 def test_the_text_of_labels_and_buttons_is_what_screen_readers_say(qtbot, window):

@@ -53,12 +53,19 @@ print(seen, "torch" in sys.modules, parts.setup.is_engine_loaded)
 
 def test_the_demo_opens_decodes_and_closes_in_the_middle_without_harm(tmp_path):
     program = """
+from PySide6.QtWidgets import QMessageBox
 from app import main_window
 seen = []
 class Window(main_window.MainWindow):
     def __init__(self, parts):
         super().__init__(parts)
-        self.session.stage_added.connect(lambda index: (seen.append(index), self.close()))
+        self.closing.patience_ms = 60_000
+        self.session.stage_added.connect(self.leave)
+    def leave(self, index):
+        seen.append(index)
+        self.close()
+        for box in self.findChildren(QMessageBox, "leave"):
+            next(button for button in box.buttons() if button.text() == "Stop and close").click()
 main_window.MainWindow = Window
 print(main_window.run([], sample="cassi"), seen[0], len(seen) < 10)
 """

@@ -35,13 +35,19 @@ def read_npz(request: Request) -> Iterator[FoundArray | PassedOver]:
                 yield _array(request, name, stream, stored=min(entry.file_size, entry.compress_size * DEFLATED))
 
 
+def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array in a .npy file, which begins behind what was read of it."""
+    version = np.lib.format.read_magic(stream)
+    is_first = version == (1, 0)
+    read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    return shape, dtype
+
+
 def _array(request: Request, name: str, stream: IO[bytes], *, stored: int) -> FoundArray | PassedOver:
     path = request.path
     with calling(path, "NumPy"):
-        version = np.lib.format.read_magic(stream)
-        is_first = version == (1, 0)
-        read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
+        shape, dtype = header_of(stream)
     if dtype.hasobject:
         return PassedOver(name, "holds pickled Python objects, which are never opened. Save it as plain numbers")
     if dtype.kind == "c":

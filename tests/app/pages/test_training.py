@@ -307,12 +307,12 @@ def test_a_killed_child_is_resumed_from_the_window(qtbot, make_window, scenes):
     assert [step for step, _ in training.record.losses] == [1, 2, 3, 4]
 
 
-def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_window, scenes, best, tmp_path):
+def test_a_closed_window_ends_the_run_and_the_next_one_offers_it(qtbot, make_window, scenes, best, tmp_path, leave):
     window = make_window("--steps", 4, "--hold", 2, "--set", best)
     training = window.parts.training
     start(qtbot, window, scenes)
     qtbot.waitUntil(lambda: training.progress.step == 2, timeout=20_000)
-    window.close()
+    leave(window, "Stop and close")
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=20_000)
     (run,) = find_runs(tmp_path / "trainings")
     assert not run.is_alive and run.is_resumable

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAccessible, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox
+from PySide6.QtWidgets import QAbstractButton, QApplication
 
 from app.document import captures
 from app.main_window import MainWindow
@@ -153,22 +153,6 @@ def test_decoding_goes_on_while_the_dock_is_closed_and_another_capture_opened(qt
     assert words(window).count("done") == 19
     window.actions_["folder"].trigger()
     assert window.folder_dock.isVisible()
-
-
-def test_quitting_asks_while_captures_are_left(qtbot, window, fake, gate_type):
-    gate = held(qtbot, window, fake, gate_type)
-    window.close()
-    box = window.findChild(QMessageBox, "leave folder")
-    assert window.isVisible() and box.text() == "20 of 20 captures of captures are still to be decoded."
-    (go_on,) = [button for button in box.buttons() if button.text() == "Go on"]
-    click(qtbot, go_on)
-    assert window.isVisible() and window.parts.decode_all.is_under_way
-    window.close()
-    box = [box for box in window.findChildren(QMessageBox, "leave folder") if box.isVisible()][-1]
-    (stop,) = [button for button in box.buttons() if button.text() == "Stop and quit"]
-    click(qtbot, stop)
-    gate.is_open.set()
-    qtbot.waitUntil(lambda: not window.isVisible())
 
 
 def test_the_watch_switch_decodes_what_comes(qtbot, window, folder, tmp_path):

@@ -118,7 +118,7 @@ def test_a_set_is_adapted_kept_and_decoded_with_from_the_page_alone(qtbot, libra
     assert parts.session.recipe.decoder == card.name
 
 
-def test_a_killed_process_and_a_closed_window_lose_nothing(qtbot, library, open_window, tmp_path):
+def test_a_killed_process_and_a_closed_window_lose_nothing(qtbot, library, open_window, tmp_path, leave):
     new_set("cassi", library)
     (capture,) = captures("cassi", tmp_path / "captures", count=1, known=True)
     window = open_window(capture)
@@ -135,7 +135,7 @@ def test_a_killed_process_and_a_closed_window_lose_nothing(qtbot, library, open_
     qtbot.waitUntil(lambda: training.progress.state == "paused", timeout=PATIENCE_MS)
     page.run.pause.click()
     qtbot.waitUntil(lambda: training.progress.state == "running", timeout=PATIENCE_MS)
-    window.close()
+    leave(window, "Stop and close")
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=PATIENCE_MS)
     window = open_window(capture)
     page, training = window.training_page, window.parts.training

@@ -1,0 +1,284 @@
+"""What a session file says, as values: everything that is open, what was decoded of it and what is looked at.
+
+The document is checked by the annotations below before anything of it is used. Arrays lie beside it, see
+`lorun_engine.io.session_files`; measurements stay in their own files, which are looked for where they were seen from
+the session file, and then where they were.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+import numpy as np
+
+from lorun_engine.errors import FileError
+from lorun_engine.io import OpenOptions
+from lorun_engine.io.session_files import SavedSession
+from lorun_engine.schema import Among, Between, Entries, Number, Seconds, Share, Size, read
+
+from ..resources import resource_path
+from ..settings import RecentJob, options_moved
+from .comparing import Way
+from .opening import is_built_in
+from .recipe import Recipe, Restoration
+from .region import Region
+from .selection import Selection
+from .shelf import Kept
+from .stage_store import StageStore
+
+SIDES = (1, 3, 5, 7, 9)  # of the squares whose mean stands for a point
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A file that was opened: where it lies, seen from the session file, or the name of a built-in sample."""
+
+    relative: str = ""
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class SavedStage:
+    """A stage with the names of its arrays."""
+
+    image: str
+    residual: float
+    seconds: float
+    input_scale: float
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    denoiser_input: str | None = None
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class SavedResult:
+    """A result of the shelf; `seen` names the arrays that it was decoded from, by role."""
+
+    recipe: Recipe
+    restoration: Restoration
+    scene_shape: tuple[Size, Size, Size]
+    seen: Mapping[str, str]
+    stages: Annotated[tuple[SavedStage, ...], Entries(2, 100_001)]
+    hashes: Mapping[str, str] = field(default_factory=dict)  # what is known of its decoder
+    citation: str = ""
+    notes: tuple[str, ...] = ()
+    is_safe: bool = False  # in a file of the user
+
+
+@dataclass(frozen=True)
+class SavedSide:
+    """A side of the comparison: a pane, a result by its place on the shelf, or the chosen stage."""
+
+    pane: Annotated[int, Between(-2, 100_000)] | None = None
+    result: Number | None = None
+
+
+@dataclass(frozen=True)
+class SavedLook:
+    """How two sides were compared."""
+
+    left: SavedSide | None = None
+    right: SavedSide | None = None
+    way: Way = "split"
+    divider: Share = 0.5
+    shows_angle: bool = False
+
+
+@dataclass(frozen=True)
+class SavedDocument:
+    """All of a session; `files` are those that it speaks of, by where they were when it was saved."""
+
+    paths: Annotated[tuple[Path, ...], Entries(1, 1000)]
+    options: OpenOptions
+    files: Mapping[str, SavedFile]
+    results: tuple[SavedResult, ...] = ()
+    shown: Number | None = None  # the place of a result
+    following: Recipe | None = None  # the next decode
+    selection: Selection = Selection()
+    regions: tuple[Region, ...] = ()
+    chosen_region: Number | None = None
+    side: Annotated[int, Among(SIDES)] = 1
+    look: SavedLook = SavedLook()
+    keeps_denoiser_input: bool = False
+    saved_at: Seconds = 0.0  # since 1970
+
+
+def files_of(recipe_paths: Mapping[Path, None], target: Path | None) -> dict[str, SavedFile]:
+    """Where files lie, seen from a session file that will be `target`; without one they are known by their paths."""
+    found = {}
+    for path in recipe_paths:
+        relative = ""
+        if target is not None:
+            try:
+                relative = Path(os.path.relpath(path, target.absolute().parent)).as_posix()
+            except ValueError:  # on another drive
+                relative = ""
+        found[str(path)] = SavedFile(sample=path.name) if is_built_in([path]) else SavedFile(relative)
+    return found
+
+
+def saved_result(
+    kept: Kept, number: int, *, is_safe: bool, names: dict[int, str], arrays: dict[str, np.ndarray]
+) -> SavedResult:
+    """A result as the document has it; `arrays` gets those of its own, `names` knows those that others have too."""
+    place, stages = f"results/{number}", kept.stages
+    seen = {}
+    for role, array in kept.seen.items():
+        seen[role] = names.setdefault(id(array), f"{place}/{role}.npy")
+        arrays[seen[role]] = array
+    rows = []
+    for row in stages.rows():
+        image, before = f"{place}/stage_{row.index}.npy", stages.denoiser_input(row.index)
+        arrays[image] = stages.image(row.index)
+        name = None if before is None else f"{place}/input_{row.index}.npy"
+        if name is not None and before is not None:
+            arrays[name] = before
+        figures = {key: {k: float(v) for k, v in getattr(row, key).items()} for key in ("parameters", "metrics")}
+        rows.append(
+            SavedStage(
+                image, row.residual, row.seconds, row.input_scale, **figures, denoiser_input=name, method=row.method
+            )
+        )
+    made_by: dict[str, Any] = {} if stages.made_by is None else asdict(stages.made_by)
+    restoration = replace(kept.restoration, started=0.0, waits_for="", error=None)
+    bands, height, width = kept.scene_shape
+    return SavedResult(kept.recipe, restoration, (bands, height, width), seen, tuple(rows), is_safe=is_safe, **made_by)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A session that was read: its document, its results, and where the files are now (None: not found)."""
+
+    path: Path
+    document: SavedDocument
+    results: tuple[Kept, ...]
+    places: Mapping[str, Path | None]
+
+    @property
+    def job(self) -> RecentJob:
+        """What is to be opened, at the places where the files are."""
+        document, following = self.document, self.document.following
+        decoder, num_stages = (None, None) if following is None else (following.decoder, following.num_stages)
+        job = RecentJob(tuple(map(str, document.paths)), document.options, decoder, num_stages)
+        return job.moved(self.moved)
+
+    @property
+    def moved(self) -> dict[str, str]:
+        """The files that lie elsewhere now."""
+        return {before: str(now) for before, now in self.places.items() if now is not None and str(now) != before}
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """A recipe with its files where they are now."""
+        moved = self.moved
+        paths = tuple(Path(moved.get(str(path), path)) for path in recipe.paths)
+        return replace(recipe, paths=paths, options=options_moved(recipe.options, moved))
+
+    def relocated(self, folder: Path) -> Loaded:
+        """The same with what was not found looked for by name in a folder."""
+        places = dict(self.places)
+        for before, now in self.places.items():
+            target = folder / self._name(before)
+            if now is None and target.exists():
+                places[before] = target
+        return replace(self, places=places)
+
+    def _name(self, before: str) -> str:
+        """Of a file, also where it was saved by another system."""
+        return PurePath(self.document.files[before].relative or before).name
+
+    def close(self) -> None:
+        """Drops the results that nobody took over."""
+        for kept in self.results:
+            if not kept.stages.is_kept:
+                kept.stages.close()
+
+
+def load(path: Path) -> Generator[int, None, Loaded]:
+    """Reads a session and yields how many stages were read after each; it returns a `Loaded`. For a worker thread.
+
+    Raises FileError for what is no session, is damaged or contradicts itself.
+    """
+    results: list[Kept] = []
+    is_whole = False
+    try:
+        with SavedSession(path) as saved:
+            document = read(SavedDocument, saved.document, source=path.name, remedy=_REMEDY, drops_unknown=True)
+            _require_whole(document, path)
+            arrays: dict[str, np.ndarray] = {}
+            for result in document.results:
+                for name in result.seen.values():
+                    arrays[name] = saved.array(name) if name not in arrays else arrays[name]
+                stages = StageStore()
+                seen = {role: arrays[name] for role, name in result.seen.items()}
+                results.append(Kept(stages, result.recipe, result.restoration, seen, result.scene_shape))
+                for _ in _fill(stages, result, saved):
+                    yield len(stages)
+        places = {before: _found(before, file, path) for before, file in document.files.items()}
+        is_whole = True
+        return Loaded(path, document, tuple(results), places)
+    finally:
+        for kept in () if is_whole else results:
+            kept.stages.close()
+
+
+_REMEDY = "Get the file again, or open the measurement and decode it."
+
+
+def _fill(stages: StageStore, result: SavedResult, saved: SavedSession) -> Iterator[int]:
+    from lorun_engine.decoding.report import MadeBy
+    from lorun_engine.decoding.restore import StageResult
+
+    for index, stage in enumerate(result.stages):
+        names = [stage.image] if stage.denoiser_input is None else [stage.image, stage.denoiser_input]
+        images = [saved.array(name) for name in names]
+        for name, image in zip(names, images, strict=True):
+            if image.shape != result.scene_shape or image.dtype != np.float32:
+                raise FileError(f"{saved.path.name}: {name} is no image of its scene. {_REMEDY}")
+        yield stages.append(
+            StageResult(
+                index,
+                images[0],
+                stage.residual,
+                stage.seconds,
+                stage.input_scale,
+                images[1] if len(images) > 1 else None,
+                dict(stage.parameters),
+                dict(stage.metrics),
+                stage.method,
+            )
+        )
+    stages.made_by = MadeBy(dict(result.hashes), result.citation, result.notes)
+
+
+def _require_whole(document: SavedDocument, path: Path) -> None:
+    """Refuses what speaks of files, results and regions that are not there."""
+    paths = {*document.paths, *(path for result in document.results for path in result.recipe.paths)}
+    numbers = [region.number for region in document.regions]
+    wrong = ""
+    if missing := sorted(str(path) for path in paths if str(path) not in document.files):
+        wrong = f"it does not say where {missing[0]} lies"
+    elif document.shown is not None and document.shown >= len(document.results):
+        wrong = f"it shows result {document.shown} of {len(document.results)}"
+    elif any(result.restoration.state not in ("done", "cancelled", "failed") for result in document.results):
+        wrong = "a result has not ended"
+    elif any(not result.recipe.paths for result in document.results):
+        wrong = "a result is of no file"
+    elif len(set(numbers)) != len(numbers) or any(not region.corners for region in document.regions):
+        wrong = "a region has no corners or the number of another"
+    if wrong:
+        raise FileError(f"{path.name} contradicts itself: {wrong}. {_REMEDY}")
+
+
+def _found(before: str, file: SavedFile, session: Path) -> Path | None:
+    """Where a file is now: seen from the session file, else where it was."""
+    if file.sample:
+        candidates = [resource_path("samples", PurePath(file.sample).name)]
+    else:
+        near = [Path(os.path.normpath(session.absolute().parent / file.relative))] if file.relative else []
+        candidates = [*near, Path(before)]
+    return next((path for path in candidates if path.exists()), None)
