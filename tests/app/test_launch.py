@@ -11,7 +11,8 @@ from app.resources import library_folders, resource_path
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["gui"], ["gui", "snapshot"], ["snapshot.mat"], ["captures/one", "mask.mat"], ["./restore"]]
+    "arguments",
+    [[], ["gui"], ["gui", "snapshot"], ["snapshot.mat"], ["work.lorun"], ["captures/one", "mask.mat"], ["./restore"]],
 )
 def test_the_window_opens_for_files_and_without_a_subcommand(arguments):
     assert opens_window(arguments, has_display=True)

@@ -15,14 +15,14 @@ def test_an_export_does_not_wait_for_a_decode(qtbot, opened, fake, gate_type, tm
     assert opened.session.restoration.state == "done"
 
 
-def test_every_lane_says_what_it_is_on_and_is_cancelled(qtbot, opened, fake, gate_type):
+def test_every_lane_says_what_was_asked_of_it_and_is_cancelled(qtbot, opened, fake, gate_type):
     fake.gate = gate = gate_type(at=1)
     opened.session.restore()
     qtbot.waitUntil(gate.is_reached.is_set, timeout=20_000)
     files, aside = gate_type(at=0), gate_type(at=0)
-    opened.lanes.run_file(lambda: files(0), doing="writing a file", then=lambda _: None)
+    opened.lanes.run_file(lambda: files(0), doing="writing a file", then=lambda _: None, is_asked_for=True)
     opened.lanes.run_aside(lambda: aside(0), doing="drawing a picture", then=lambda _: None)
-    assert opened.lanes.titles() == ["decoding snapshot.h5", "writing a file", "drawing a picture"]
+    assert opened.lanes.titles() == ["decoding snapshot.h5", "writing a file"]  # nobody asked for the picture
     opened.cancel_all()
     with qtbot.waitSignal(opened.lanes.idle, timeout=20_000):
         for held in (gate, files, aside):
