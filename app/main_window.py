@@ -61,6 +61,7 @@ from .panels.files import (
     ask_target_folder,
 )
 from .panels.folder import FolderDock
+from .panels.help import HelpWindow, page_for
 from .panels.log import LogDock
 from .panels.measurement import MeasurementCard
 from .panels.model import ModelCard
@@ -140,6 +141,7 @@ class MainWindow(QMainWindow):
         self.closing = Closing(parts, self, self.session_dialogs)
         self.roles_page = RolesPage(parts, self.corrections, self)
         self.shortcuts = ShortcutsOverlay(self)
+        self.help: HelpWindow | None = None  # made when it is first wanted
         self._lay_out()
 
         self.actions_ = Actions(parts, self._verbs(), self)
@@ -208,6 +210,7 @@ class MainWindow(QMainWindow):
             "import_adapter": self.ask_import_adapters,
             "export_adapter": lambda: self.ask_export_adapter(self.parts.workshop.shown),
             "verify_adapter": self.verify_adapter,
+            "help": self.show_help,
             "shortcuts": self.shortcuts.show,
             "self_test": self.self_test,
             "copy_report": lambda: self.copy_report(),
@@ -449,6 +452,12 @@ class MainWindow(QMainWindow):
 
     # ---- help ----------------------------------------------------------------------------------------------------
 
+    def show_help(self) -> None:
+        """Shows the page of the help that tells of where the user is."""
+        if self.help is None:
+            self.help = HelpWindow(self)
+        self.help.open_for(page_for(self.parts, QApplication.focusWidget(), self.pages.currentWidget()))
+
     def copy_report(self, problem: Problem | None = None) -> None:
         """Puts versions, device, shapes, the last lines of the log and the problem on the clipboard."""
         words = problems.report(report_lines(self.session), details=problem.details if problem else "")
@@ -493,8 +502,9 @@ class MainWindow(QMainWindow):
         self.restoration.close_windows()
         self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString(), self.restoration.state())
         self.parts.close(timeout_s=0.2 if self.parts.is_busy else 5.0)
-        for window in (self.roles_page, self.shortcuts):
-            window.close()
+        for window in (self.roles_page, self.shortcuts, self.help):
+            if window is not None:
+                window.close()
         event.accept()
 
 

@@ -54,7 +54,7 @@ class AdaptersPage(Page):
     export_requested = Signal(object)  # LibrarySet
 
     def __init__(self, parts: Parts) -> None:
-        super().__init__("Adapter sets", name="Adapter sets")
+        super().__init__("Adapter sets", name="Adapter sets", help_page="adapters")
         self._workshop = parts.workshop
         self.bring = QPushButton("Import…")
         self.bring.setToolTip("A set from a file; or drop the file on the window")

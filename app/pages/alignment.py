@@ -42,7 +42,7 @@ class AlignmentPage(Recolours, Page):
     """Searches, draws the criterion over the shifts, and says in sentences what was found."""
 
     def __init__(self, parts: Parts, corrections: Corrections) -> None:
-        super().__init__("Where does the mask lie?", name="Alignment of the mask")
+        super().__init__("Where does the mask lie?", name="Alignment of the mask", help_page="alignment")
         self._parts, self._session, self._corrections = parts, parts.session, corrections
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.search = QPushButton("Search")

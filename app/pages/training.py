@@ -33,7 +33,7 @@ class TrainingPage(Page):
     open_requested = Signal()
 
     def __init__(self, parts: Parts) -> None:
-        super().__init__("Adapt a set", name="Adapt a set")
+        super().__init__("Adapt a set", name="Adapt a set", help_page="adapting")
         self._training = parts.training
         self.another = QPushButton("Adapt another")
         self.another.clicked.connect(self._show_plan)

@@ -45,7 +45,7 @@ class WhatIfPage(Page):
     """Left the question, right the answer."""
 
     def __init__(self, parts: Parts) -> None:
-        super().__init__("What if…", name="What if")
+        super().__init__("What if…", name="What if", help_page="what-if")
         self._parts, self._session = parts, parts.session
         self._path: Path | None = None
         self._wanted_source: str | None = None

@@ -31,6 +31,7 @@ from ..document.exports import CUBE_SUFFIXES
 from ..quantities import breakable, duration, plural, roughly
 from ..widgets import theme
 from ..widgets.labels import set_look
+from ..widgets.page import HELP
 from ..widgets.theme import GRID
 from .files import ask_target_folder
 
@@ -167,6 +168,7 @@ class FolderDock(QDockWidget):
     def __init__(self, parts: Parts) -> None:
         super().__init__("Folder")
         self.setObjectName("folder")
+        self.setProperty(HELP, "folder")
         self.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea)
         self._folder, self._decodes, self._session = parts.folder, parts.decode_all, parts.session
         self.list, self.model = CaptureList(), CaptureModel(parts)

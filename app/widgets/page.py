@@ -8,15 +8,18 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from . import theme
 
+HELP = "helpPage"  # the property of a widget that says which page of the help tells of it
+
 
 class Page(QWidget):
-    """What a page shows goes into its `column`, below the heading."""
+    """What a page shows goes into its `column`, below the heading; `help_page` names the page of the help on it."""
 
     closed = Signal()
 
-    def __init__(self, heading: str, *, name: str) -> None:
+    def __init__(self, heading: str, *, name: str, help_page: str) -> None:
         super().__init__()
         self.setAccessibleName(name)
+        self.setProperty(HELP, help_page)
         title = QLabel(heading)
         title.setObjectName("title")
         self.back = QPushButton("Back to the restoration")

@@ -256,11 +256,13 @@ def _style_sheet(theme: Theme) -> str:
         text-decoration: line-through; }}
     QToolButton#tick:checked {{ background: {theme.background}; color: {theme.text}; text-decoration: none; }}
     QToolButton:focus {{ border-color: {theme.accent}; }}
-    QTableView, QTableWidget, QPlainTextEdit, QTreeView {{ background: {theme.card}; border: none;
+    QTableView, QTableWidget, QPlainTextEdit, QTextBrowser, QTreeView {{ background: {theme.card}; border: none;
         gridline-color: {theme.line}; selection-background-color: {theme.accent};
         selection-color: {theme.on_accent}; }}
     QTableCornerButton::section {{ background: {theme.background}; border: none; }}
-    QListView#bare, QScrollArea, QScrollArea > QWidget > QWidget#column {{ background: transparent; border: none; }}
+    QListView#pages::item {{ padding: 0 6px; height: 28px; }}
+    QListView#bare, QListView#pages, QScrollArea, QScrollArea > QWidget > QWidget#column {{
+        background: transparent; border: none; }}
     QStatusBar {{ background: {theme.background}; color: {theme.dim}; border-top: 1px solid {theme.line}; }}
     QStatusBar QLabel {{ color: {theme.dim}; }}
     QStatusBar::item {{ border: none; }}
