@@ -10,9 +10,12 @@ from pathlib import Path
 
 FIRST = "index"  # from which all others are reached
 # In the order of the list; `shortcuts` is made from the table of actions, the others are files NAME.md.
-NAMES = (FIRST, "results", "shortcuts")
+NAMES: tuple[str, ...] = (
+    *(FIRST, "cassi", "cs", "sr", "folder", "alignment", "looking", "compare"),
+    *("adapting", "adapters", "what-if", "saving", "results", "equations", "shortcuts"),
+)
 MOST_HITS = 100
-EXCERPT = 90  # characters
+EXCERPT = 64  # characters
 
 _FENCE = "```"
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")

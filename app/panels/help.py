@@ -512,9 +512,9 @@ def _list_named(name: str) -> QListWidget:
 
 
 def _above(hit: Hit) -> str:
-    """The page of a hit and the heading that it stands under."""
-    is_title = hit.block.heading == hit.page.title
-    return hit.page.title if is_title else f"{hit.page.title} › {hit.block.heading}"
+    """The page of a hit and the heading that it stands under, where that says more."""
+    is_said = hit.block.is_heading or hit.block.heading == hit.page.title
+    return hit.page.title if is_said else f"{hit.page.title} › {hit.block.heading}"
 
 
 def _mark(cursor: QTextCursor, colour: QColor, alpha: int, *, is_wide: bool = False) -> QTextEdit.ExtraSelection:
@@ -524,5 +524,6 @@ def _mark(cursor: QTextCursor, colour: QColor, alpha: int, *, is_wide: bool = Fa
     tint.setAlpha(alpha)
     mark.format.setBackground(tint)
     if is_wide:
-        mark.cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
+        mark.cursor.movePosition(QTextCursor.MoveOperation.StartOfBlock)
+        mark.cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock, QTextCursor.MoveMode.KeepAnchor)
     return mark
