@@ -30,7 +30,7 @@ class PreferencesPage(Page):
     """Every field acts at once, or says that it does from the next start; nothing has to be confirmed."""
 
     def __init__(self, parts: Parts) -> None:
-        super().__init__("Preferences", name="Preferences")
+        super().__init__("Preferences", name="Preferences", help_page="index")
         self._parts, self._preferences = parts, parts.preferences
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._make_fields()

@@ -147,6 +147,7 @@ def test_f1_tells_of_where_the_user_is_and_the_sheet_of_keys_scrolls_on_a_small_
     area = window.shortcuts.findChild(QScrollArea)
     assert area.verticalScrollBar().maximum() > 0 == area.horizontalScrollBar().maximum()
     help_window = window.help
+    window.parts.shelf.clear()  # nothing that was not exported
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert not help_window.isVisible() and not window.shortcuts.isVisible()
