@@ -297,6 +297,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("", "Adapters", ""),
     Entry("whole_adapter", "Adapters", "Use the whole set", "", _is_adapted, "100 % of the adapters in all stages"),
     Entry("help", "Help", "Help", "F1", hint="The pages of the help, with a search; F1 on a page tells of that page"),
+    Entry("tour", "Help", "Tour", hint="How to open, decode, look and save, in three steps"),
     Entry("shortcuts", "Help", "Shortcuts", "?"),
     Entry("self_test", "Help", "Self-test", "", lambda parts: parts.setup.is_engine_loaded and not parts.lanes.is_busy),
     Entry("copy_report", "Help", "Copy report"),

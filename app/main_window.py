@@ -73,6 +73,7 @@ from .panels.saving import SavingCard
 from .panels.sessions import SessionDialogs
 from .panels.shortcuts import ShortcutsOverlay
 from .panels.status import StatusBar
+from .panels.tour import Tour, steps
 from .panels.training_card import TrainingCard
 from .problems import Problem
 from .resources import library_folders, samples
@@ -143,6 +144,13 @@ class MainWindow(QMainWindow):
         self.shortcuts = ShortcutsOverlay(self)
         self.help: HelpWindow | None = None  # made when it is first wanted
         self._lay_out()
+        tour = steps(
+            open_files=self.measurement_card,
+            decode=self.decode_card,
+            save=self.saving_card,
+            pictures=self.centre,
+        )
+        self.tour = Tour(self, parts.memory, tour)
 
         self.actions_ = Actions(parts, self._verbs(), self)
         self._make_menus()
@@ -211,6 +219,7 @@ class MainWindow(QMainWindow):
             "export_adapter": lambda: self.ask_export_adapter(self.parts.workshop.shown),
             "verify_adapter": self.verify_adapter,
             "help": self.show_help,
+            "tour": self.tour.start,
             "shortcuts": self.shortcuts.show,
             "self_test": self.self_test,
             "copy_report": lambda: self.copy_report(),
@@ -524,6 +533,8 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
         parts.training.find_runs()
         parts.autosave.find()
         parts.preferences.open_first(files, sample=sample)
+        if not files and sample is None:
+            window.tour.start_once()
 
     window.first_painted.connect(start)
     window.show()

@@ -32,6 +32,11 @@ class Memory(QObject):
         """The corrections that were made for the files of a folder."""
         return self.settings.folders.get(str(folder), OpenOptions())
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether another run will know what this one remembers."""
+        return self._path is not None
+
     def prefer(self, name: str, value: object) -> None:
         """Remembers a preference by the name of its field. A ValueError says what the field does not take."""
         self._take(lambda settings: settings.preferring(name, value))

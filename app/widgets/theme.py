@@ -198,7 +198,8 @@ def _style_sheet(theme: Theme) -> str:
     return f"""
     QMainWindow, QDialog {{ background: {theme.background}; }}
     QFrame#card {{ background: {theme.card}; border: 1px solid {theme.line}; border-radius: 8px; }}
-    QFrame#card QLabel {{ background: transparent; }}
+    QFrame#tour {{ background: {theme.card}; border: 1px solid {theme.dim}; border-radius: 8px; }}
+    QFrame#card QLabel, QFrame#tour QLabel {{ background: transparent; }}
     QLabel#heading {{ font-weight: 600; }}
     QLabel#title {{ font-weight: 600; font-size: 15pt; }}
     QLabel#dim {{ color: {theme.dim}; }}
