@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..assembly import Parts
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.labels import set_look
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class CheckCard(QWidget):
         self.verdict.setAccessibleDescription("Verdict on the result")
         self.figure.setAccessibleDescription("Figures behind the verdict")
         self.figure.setObjectName("dim")
+        self.camera.setToolTip(meanings.VERDICT_CAMERA)
+        self.verdict.setToolTip(meanings.VERDICT_RESULT)
+        self.figure.setToolTip(meanings.FIGURES_RESULT)
         for label in (self.camera, self.verdict, self.figure):
             label.setWordWrap(True)
             column.addWidget(label)

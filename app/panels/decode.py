@@ -9,7 +9,7 @@ from lorun_engine.errors import DeviceError
 
 from ..assembly import Parts
 from ..quantities import duration, number, plural
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.labels import set_look
 
 
@@ -21,6 +21,7 @@ class DecodeCard(QWidget):
         self._parts, self._session = parts, parts.session
         self.button = QPushButton("Decode")
         self.button.setObjectName("primary")
+        self.button.setToolTip("Decodes what is open with the model above (Ctrl+Enter); another click stops it")
         self.button.setCursor(Qt.CursorShape.PointingHandCursor)
         self.button.clicked.connect(self._pressed)
         self.progress = QProgressBar()
@@ -28,6 +29,7 @@ class DecodeCard(QWidget):
         self.progress.setTextVisible(False)
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
+        self.sentence.setToolTip(f"{meanings.TOOK}. {meanings.RESIDUAL}")
         self.sentence.setAccessibleDescription("State of the decode")
         self.on_cpu = QPushButton("Decode on the CPU")
         self.on_cpu.clicked.connect(self._decode_on_cpu)

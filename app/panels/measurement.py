@@ -44,6 +44,8 @@ class MeasurementCard(QWidget):
         self.files = QLabel()
         self.geometry_ = QLabel()
         self.geometry_.setObjectName("dim")
+        self.files.setToolTip("The file that is decoded, its size in pixels and the type of its numbers")
+        self.geometry_.setToolTip("What belongs to it: sizes in pixels, bands, and the step between bands in pixels")
         self.misfit = Misfit(parts, corrections, most_solutions=MOST_SOLUTIONS)
         for label in (self.files, self.geometry_):
             label.setWordWrap(True)
@@ -63,6 +65,7 @@ class MeasurementCard(QWidget):
         self.open = _button("Open…", self.open_requested.emit)
         self.add = _button("Add files…", self.add_requested.emit)
         self.roles = _button("Roles and geometry…", self.roles_requested.emit)
+        self.roles.setToolTip("See and correct what was understood of the files (Ctrl+G)")
         for button in (self.open, self.roles, self.add):
             line.addWidget(button)
         line.addStretch(1)

@@ -10,7 +10,7 @@ from lorun_engine.decoding.execution import PRECISIONS
 from ..assembly import Parts
 from ..document.stage_store import LIMIT_BYTES
 from ..quantities import gibibytes, plural
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.labels import set_look
 from ..widgets.lists import fill
 from .strength import StrengthControl
@@ -34,6 +34,7 @@ class ModelCard(QWidget):
 
         self.fit = QLabel()
         self.fit.setWordWrap(True)
+        self.fit.setToolTip(meanings.VERDICT_FIT)
         self.cost = QLabel()
         self.cost.setObjectName("dim")
         self.cost.setWordWrap(True)
@@ -67,12 +68,15 @@ class ModelCard(QWidget):
         """A row for everything that is chosen from a list or counted."""
         self.decoder = QComboBox()
         self.decoder.setAccessibleName("Decoder")
+        self.decoder.setToolTip("What makes the result of the measurement; the best that fits is chosen")
         self.stages = QSpinBox()
         self.stages.setAccessibleName("Number of stages")
+        self.stages.setToolTip("How often the result is improved; more take longer, trained sets want their own number")
         self.stages.setRange(1, MOST_STAGES)
         self.stages.setKeyboardTracking(False)
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
+        self.device.setToolTip("What computes, with its free memory in GiB; a graphics card is faster")
         self.precision = QComboBox()
         self.precision.setAccessibleName("Precision of the network")
         self.precision.setToolTip("bfloat16 halves memory and time on recent GPUs; the physics stays in float32")

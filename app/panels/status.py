@@ -11,7 +11,7 @@ from ..document.selection import MEASUREMENT, REFERENCE
 from ..kinds import RGB
 from ..quantities import duration, gibibytes, number, plural
 from ..viewers.grid import Cursor
-from ..widgets import theme
+from ..widgets import meanings, theme
 
 MOST_VALUES = 4
 
@@ -27,12 +27,17 @@ class StatusBar(QStatusBar):
         self.setContentsMargins(theme.GRID, 0, theme.GRID, 0)
         self.cursor = QLabel()
         self.cursor.setAccessibleDescription("Values at the cursor")
+        self.cursor.setToolTip(
+            "The place in pixels, the wavelength in nm, and the values there on the measurement's scale"
+        )
         self.cursor.setFont(theme.tabular(self.font()))
         self.cursor.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.result = QLabel()
         self.result.setAccessibleDescription("Last result")
+        self.result.setToolTip(meanings.TOOK)
         self.device = QLabel()
         self.device.setAccessibleDescription("Device and memory")
+        self.device.setToolTip("What the next decode runs on, and how much of its memory is free in GiB")
         self.addWidget(self.cursor, 1)
         self.addPermanentWidget(self.result)
         self.addPermanentWidget(self.device)

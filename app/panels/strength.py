@@ -25,6 +25,7 @@ class StrengthControl(QWidget):
         self.slider.setSingleStep(5)
         self.slider.setPageStep(10)
         self.percent = QLabel()
+        self.percent.setToolTip("Strength in per cent of the trained differences: 100 % is what was trained")
         self.percent.setFont(theme.tabular(self.font()))
         self.percent.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.percent.setFixedWidth(self.percent.fontMetrics().horizontalAdvance("150 %") + 4)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from ..assembly import Parts
 from ..document.drawn import Drawn
 from ..document.selection import MODES
+from ..widgets import meanings
 from ..widgets.theme import GRID
 from .compare import CompareView
 from .composite import CompositeButton
@@ -192,6 +193,7 @@ class CentreView(QWidget):
             button = QPushButton(mode.capitalize())
             button.setCheckable(True)
             button.setProperty("mode", mode)
+            button.setToolTip(meanings.MODES[mode])
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
             button.clicked.connect(lambda _=False, mode=mode: self._parts.looking.set_mode(mode))
             self.mode_buttons.addButton(button)
@@ -201,6 +203,7 @@ class CentreView(QWidget):
         self.light = CompositeButton(self._parts, self.pictures)
         bar.addWidget(self.light)
         self.look = QComboBox()
+        self.look.setToolTip("Colours of a picture with one value a pixel: grey, that of its wavelength, or viridis")
         self.look.activated.connect(lambda _: self._parts.looking.set_look(self.look.currentData()))
         bar.addWidget(self.look)
         self.exposure = ExposureButton(self._parts, self.pictures)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from ..assembly import Parts
 from ..document.comparing import BLINK_S, CHOSEN, WAYS, Side
 from ..quantities import number, plural
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.labels import set_look
 from ..widgets.theme import GRID
 from .compare_pane import ComparePane
@@ -51,6 +51,7 @@ class CompareView(QWidget):
         self.swap.clicked.connect(self._comparing.swap)
         self.bands = QComboBox()
         self.bands.setAccessibleName("Colour or a single band")
+        self.bands.setToolTip("What is compared: colours, or the band that is chosen")
         self.bands.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.bands.activated.connect(lambda index: parts.looking.set_in_colour(index == 0))
         self.blinks = QCheckBox("By itself")
@@ -160,11 +161,11 @@ class CompareView(QWidget):
             button = QPushButton(way.capitalize())
             button.setCheckable(True)
             button.setProperty("way", way)
+            button.setToolTip(meanings.WAYS[way])
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the picture
             button.clicked.connect(lambda _=False, way=way: self._comparing.show(way))
             self.ways.addButton(button)
             ways.addWidget(button)
-        self.ways.buttons()[-1].setToolTip("Where results of at least two decoders differ from each other")
         ways.addStretch()
         ways.addWidget(self.lens)
         sides = QHBoxLayout()
@@ -282,6 +283,7 @@ class CompareView(QWidget):
 def _side_box(name: str) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
+    box.setToolTip(f"{name} of the comparison: a stage, a result, a decoder or the reference")
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(16)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

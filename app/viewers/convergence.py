@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QSizePolic
 
 from ..assembly import Parts
 from ..quantities import number, plural
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.labels import set_look
 from ..widgets.plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
 from ..widgets.theme import Recolours, tokens
@@ -43,15 +43,15 @@ LEAST_RANGE_DB = 0.1  # less is not to be seen as a difference
 LEFT_OUT = ("ergas",)  # what the table has no room for; the command line gives it
 HINTS = {
     "stage": "Stage",
-    "residual": "‖y − Φx‖ / ‖y‖",
-    "psnr": "Peak signal-to-noise ratio to the reference in dB; of cubes the mean over bands",
-    "ssim": "Structural similarity to the reference",
-    "sam": "Mean spectral angle to the reference in degrees",
+    "residual": meanings.RESIDUAL,
+    "psnr": meanings.PSNR,
+    "ssim": meanings.SSIM,
+    "sam": meanings.SAM,
     "mu": "Penalty of the data step",
     "nu": "How much the variance of the noise adds to that penalty",
     "rho": "Step size of the data step",
     "noise_level": "Noise level that the denoiser assumes",
-    "seconds": "Time for this stage",
+    "seconds": meanings.SECONDS,
 }
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -76,6 +76,7 @@ class ConvergenceView(Recolours, QWidget):
         self.rises = QLabel()
         self.rises.setAccessibleDescription("Stages whose residual rises")
         self.rises.setWordWrap(True)
+        self.rises.setToolTip("A residual that falls from stage to stage is good; where it rises, look at that stage")
         self.table.selectionModel().currentRowChanged.connect(lambda index, _: self._choose(index.row()))
         frame, column = theme.card("Convergence")
         column.setSpacing(4)
@@ -210,7 +211,9 @@ class Figures(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole and self.names[index.column()] == "residual":
-            return "Higher than in the stage before" if index.row() in self._rising else None
+            return "Higher than in the stage before" if index.row() in self._rising else HINTS["residual"]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return HINTS.get(self.names[index.column()])
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole):
@@ -265,6 +268,7 @@ class _Table(QTableView):
     def __init__(self, figures: Figures) -> None:
         super().__init__()
         self.setAccessibleName("Figures per stage")
+        self.setStatusTip("A row for each stage; a click chooses it, and its heading says what a figure means")
         self.setModel(figures)
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)  # Tab leaves the table

@@ -16,7 +16,7 @@ from ..assembly import Parts
 from ..document.comparing import fits_scene
 from ..document.selection import MEASUREMENT, REFERENCE
 from ..quantities import duration, number, plural, size
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Recolours, tokens
 from .dragging import make_draggable, picture_mime
@@ -301,6 +301,7 @@ class PaneCard(Recolours, QFrame):
         self.title = QLabel()
         self.title.setObjectName("heading")
         self.figures = FittingLabel()
+        self.figures.setStatusTip(meanings.PANE)
         self.value = ValueLabel()
         self.expand, self.close_button = _sign_button(), _sign_button()
         self.expand.clicked.connect(self.expand_toggled)
@@ -410,6 +411,7 @@ class ValueLabel(QLabel):
     def __init__(self) -> None:
         super().__init__()
         self._widest = 0
+        self.setToolTip("The value at the cursor or the pinned pixel, on the scale of the measurement")
         self.setFont(theme.tabular(self.font()))
         self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.hide()

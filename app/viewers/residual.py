@@ -16,7 +16,7 @@ from ..assembly import Parts
 from ..document.drawn import Drawn
 from ..kinds import RGB
 from ..quantities import number
-from ..widgets import theme
+from ..widgets import meanings, theme
 from ..widgets.colours import NAN_COLOUR, blue_red, mapped, to_image
 from ..widgets.labels import set_look
 from ..widgets.plots import new_plot, paint_plot, pen
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
 MOST_PLOTTED = 2048  # points of a curve of means
+GOOD_PLOTS = (
+    "How often each value is left over, on the scale of the measurement; a narrow bell around 0 is good",
+    "What is left over on average in each row and column; close to 0 everywhere is good",
+    "How alike what is left over is to itself some pixels away; 0 at every lag but 0 is good, that is white noise",
+)
 
 
 class ResidualView(Recolours, QWidget):
@@ -46,9 +51,13 @@ class ResidualView(Recolours, QWidget):
         self.histogram = self._plot("residual", "Histogram of the residual")
         self.means = self._plot("row or column", "Row and column means of the residual")
         self.correlation = self._plot("lag (pixels)", "Autocorrelation of the residual")
+        for plot, words in zip((self.histogram, self.means, self.correlation), GOOD_PLOTS, strict=True):
+            self._titles[plot].setToolTip(words)
         self.verdict, self.figures = QLabel(), QLabel()
         self.verdict.setAccessibleDescription("Verdict on the residual")
         self.figures.setAccessibleDescription("Figures of the residual")
+        self.verdict.setToolTip(meanings.VERDICT_RESULT)
+        self.figures.setToolTip(meanings.FIGURES_RESULT)
         for label in (self.verdict, self.figures):
             label.setWordWrap(True)
         self.whole = QPushButton("Whole image")

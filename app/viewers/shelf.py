@@ -206,6 +206,9 @@ class ShelfView(QWidget):
         self.items = Items(parts, pictures)
         self.seen: set[Item] = set()
         self.list = ShelfList(self)
+        self.list.setStatusTip(
+            "The results so far, with their PSNR in dB where there is a reference; a click shows one"
+        )
         self.room = QLabel()
         self.room.setObjectName("dim")
         self.room.setAlignment(Qt.AlignmentFlag.AlignCenter)

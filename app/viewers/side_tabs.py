@@ -12,6 +12,12 @@ from .library import LibraryPanel
 from .region_panel import RegionPanel
 from .spectrum import SpectrumView
 
+HINTS = {
+    "Convergence": "Residual, quality and time of every stage; a residual that falls and settles is good",
+    "Regions": "Means and deviations over points and regions, and angles to the reference in degrees",
+    "Library": "Spectra of materials by their angle to the chosen curve in degrees; a small angle is alike",
+}
+
 
 class SideTabs(QWidget):
     """Shows one of its cards; the first region, or a tool in hand, brings the regions to sight."""
@@ -56,6 +62,7 @@ class SideTabs(QWidget):
             button = QPushButton(title)
             button.setCheckable(True)
             button.setAccessibleName(f"Show {title.lower()}")
+            button.setToolTip(HINTS[title])
             button.clicked.connect(lambda _=False, title=title: self.show_card(title))
             group.addButton(button)
             self.buttons[title] = button

@@ -68,6 +68,7 @@ class SpectrumView(Recolours, QWidget):
         for words, side in BOXES.items():
             self.box.addItem(words, side)
         self.box.setAccessibleName("Pixels averaged")
+        self.box.setToolTip("The mean over this many pixels around the place")
         self.box.currentIndexChanged.connect(lambda _: parts.regions.set_side(self.box.currentData()))
         self.mean = QPushButton()
         self.mean.setCheckable(True)
@@ -372,6 +373,7 @@ def _caption() -> QLabel:
     label.setObjectName("dim")
     label.setFont(theme.tabular(label.font()))
     label.setTextFormat(Qt.TextFormat.RichText)
+    label.setToolTip("Places in pixels, and the angle to the reference in degrees: a small one is good")
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     label.setMinimumHeight(label.fontMetrics().height() + 2)
     return label

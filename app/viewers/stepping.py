@@ -30,8 +30,11 @@ class SteppingCard(Recolours, QWidget):
         self.play.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.play.toggled.connect(self._toggle_play)
         self.stage_slider, self.stage_label = _slider("Stage"), _figures("60 of 60")
+        for widget in (self.stage_slider, self.stage_label):
+            widget.setToolTip("The stage that is shown, 0 is the start; the last is usually the best")
         self.view = QComboBox()
         self.view.setAccessibleName("What the panes show of the stages")
+        self.view.setToolTip("The pictures, what each stage changed (C), or what its denoiser saw (I)")
         self.view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         for view, words in VIEWS.items():
             self.view.addItem(words, view)
@@ -43,9 +46,12 @@ class SteppingCard(Recolours, QWidget):
         self.side_by_side.clicked.connect(parts.looking.toggle_layout)
         self.band_title, self.band_slider = _heading("Band"), _slider("Band")
         self.band_label = _figures("28 of 28  ·  000.0 nm")
+        for slider in (self.band_slider, self.band_label):
+            slider.setToolTip("The band that is shown alone, by its number and its wavelength in nm")
         self.stage_slider.valueChanged.connect(parts.looking.select_stage)
         self.band_slider.valueChanged.connect(self._slide_band)
         self.strip = StageStrip(parts, pictures)
+        self.strip.setStatusTip("A click shows a stage, Ctrl-click adds or takes away its pane")
         self._player = QTimer(self)
         self._player.timeout.connect(self._play_on)
         frame, column = theme.card("")
