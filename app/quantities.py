@@ -6,8 +6,9 @@ import re
 
 from lorun_engine.io.quantities import duration, number, plural
 
-__all__ = ["breakable", "duration", "exact", "gibibytes", "number", "plural", "roughly", "size"]
+__all__ = ["breakable", "duration", "exact", "gibibytes", "number", "plural", "size"]
 
+SIZE = re.compile(r"(?<=\d) x (?=\d)")
 LONG_WORD = 24  # letters that a narrow card shows in one line
 
 
@@ -23,7 +24,11 @@ def exact(value: float) -> str:
 
 
 def breakable(text: str) -> str:
-    """`text` whose long words, file names and paths mostly, may be broken after / \\ _ - and . (zero-width spaces)."""
+    """`text` whose long words, file names and paths mostly, may be broken after / \\ _ - and . (zero-width spaces).
+
+    Sizes in sentences of the engine, as "660 x 714", get the sign that the window has for them.
+    """
+    text = SIZE.sub(" × ", text)
     words = (
         re.sub(r"(?<=[/\\\\_.-])(?=\w)", "\u200b", word) if len(word) > LONG_WORD else word for word in text.split(" ")
     )
@@ -33,10 +38,3 @@ def breakable(text: str) -> str:
 def gibibytes(num_bytes: int) -> str:
     """As "2.9 GiB", or "430 MiB" below one."""
     return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
-
-
-def roughly(seconds: float) -> str:
-    """An estimate as "40 s", "12 min" or "7.5 h"."""
-    if seconds < 90:
-        return f"{max(10, round(seconds, -1)):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.io.folders import result_stems
 
 from ..job import Job
-from ..quantities import plural
+from ..quantities import duration, plural
 from .captures import Capture, Order, State, decode_into, results_there
 from .exports import CUBE_SUFFIXES
 from .folder import Folder
@@ -286,7 +286,7 @@ class DecodeAll(QObject):
             self._num_ended += 1
         if seconds is not None:
             self._times.append(seconds)
-            self._lanes.log(f"Decoded {current.path.name} in {seconds:.3g} s")
+            self._lanes.log(f"Decoded {current.path.name} in {duration(seconds)}")
         self._folder.put(current.path, state=state, is_asked=False, seconds=seconds, sentence=sentence)
         if not self._queue:
             self.is_paused = False

@@ -19,7 +19,7 @@ def report_lines(session: Session) -> list[str]:
         lines += [
             f"{row.role or 'unused'}: {' x '.join(map(str, row.shape))} {row.dtype}" for row in session.role_table.rows
         ]
-    lines.append(f"restoration {state.state}, {state.done_stages} of {state.num_stages} stages")
+    lines.append(f"decode: {state.state}, {state.done_stages} of {state.num_stages} stages")
     return [*lines, "", *list(session.lanes.logged)[-REPORTED_LINES:]]
 
 

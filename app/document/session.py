@@ -27,6 +27,7 @@ from lorun_engine.task import DEFAULT, TASKS, Task
 from ..job import Job
 from ..kinds import RGB
 from ..problems import Problem, explain
+from ..quantities import duration
 from ..resources import resource_path
 from ..settings import RecentJob
 from .decoders import Choice, Decoders, as_asked
@@ -490,8 +491,8 @@ class Session(QObject):
         self.restoration = replace(ended, state=state, waits_for="", message=sentence, error=error)
         if state != "failed":
             start = start_words(stages.rows())
-            done_words = f"Decoded {asked} stages in {self.restoration.seconds:.3g} s{f', {start}' if start else ''}"
-            self.lanes.log(sentence or done_words)
+            took = duration(self.restoration.seconds)
+            self.lanes.log(sentence or f"Decoded {asked} stages in {took}{f', {start}' if start else ''}")
         self.restoration_changed.emit()
         self.setup.look_at_devices()
 

@@ -25,7 +25,7 @@ from lorun_engine.io.reading import reading_of
 from lorun_engine.task import TASKS, Task
 
 from ..assembly import Parts
-from ..quantities import gibibytes, plural, roughly
+from ..quantities import duration, gibibytes, plural
 from ..training.plan import Cost, Probe
 from ..training.planning import Answers
 from ..widgets import theme
@@ -41,9 +41,9 @@ AIMS = {
     "scenes": ("My kind of scenes", "What your scenes look like, measured as the open measurement is"),
 }
 ROUTES = {
-    "scenes": ("Scenes", "Cubes or pictures whose truth is known; they are measured with your camera in the computer"),
+    "scenes": ("Scenes", "Cubes or pictures of scenes; they are measured with your camera in the computer"),
     "pairs": ("Pairs", "Measurements of your camera together with their references"),
-    "captures": ("Measurements alone", "No truth at all: the set learns to predict withheld sensor pixels"),
+    "captures": ("Measurements alone", "No reference at all: the set learns to predict withheld sensor pixels"),
 }
 LENGTHS = {
     "quick": ("Quick", "To see whether it helps"),
@@ -81,6 +81,7 @@ class PlanPanel(QWidget):
         column.addWidget(self._second_question(), 1)
         column.addWidget(self._third_question())
         area = QScrollArea()
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it takes the focus, and comes into sight
         area.setWidget(questions)
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -368,7 +369,7 @@ def _takes(cost: Cost | None, *, is_measuring: bool) -> str:
     """As "about 6 min, 480 steps", or that nobody knows yet."""
     if cost is None:
         return "Time and steps: being measured…" if is_measuring else "Time and steps: unknown until measured"
-    words = f"about {roughly(cost.seconds)}, {plural(cost.steps, 'step')}"
+    words = f"about {duration(cost.seconds)}, {plural(cost.steps, 'step')}"
     return f"{words} (first estimate)" if is_measuring else words
 
 
@@ -377,7 +378,7 @@ def _estimate(probe: Probe, preset: str) -> str:
     cost = probe.cost(preset)
     if cost is None:
         return ""
-    parts = [f"about {roughly(cost.seconds)}"]
+    parts = [f"about {duration(cost.seconds)}"]
     if probe.num_parameters:
         parts.append(f"{probe.num_parameters:,} parameters")
     if cost.memory_bytes:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..assembly import Parts
-from ..quantities import duration, roughly
+from ..quantities import duration
 from ..training.record import TrainingProgress
 from ..widgets import theme
 from ..widgets.colours import to_image
@@ -246,7 +246,7 @@ def _where(progress: TrainingProgress, device: str) -> str:
     """Step, time left and device, in one line."""
     parts = [f"Step {progress.step} of {progress.num_steps}"] if progress.num_steps and progress.step else []
     if progress.seconds_left is not None:
-        parts.append(f"{roughly(progress.seconds_left)} left")
+        parts.append(f"{duration(progress.seconds_left)} left")
     elif progress.elapsed_s and not progress.is_under_way:
         parts.append(duration(progress.elapsed_s))
     if device:

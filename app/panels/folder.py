@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 from ..assembly import Parts
 from ..document.captures import Capture
 from ..document.exports import CUBE_SUFFIXES
-from ..quantities import breakable, duration, plural, roughly
+from ..quantities import breakable, duration, plural
 from ..widgets import theme
 from ..widgets.labels import set_look
 from ..widgets.page import HELP
@@ -438,5 +438,5 @@ class FolderDock(QDockWidget):
         if decodes.current is not None and not decodes.waits_for:
             words.append(progress.words)
         if progress.seconds_left is not None and not decodes.is_paused:
-            words.append(f"about {roughly(progress.seconds_left)} left")
+            words.append(f"about {duration(progress.seconds_left)} left")
         return "  ·  ".join(words)

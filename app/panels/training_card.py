@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QV
 from lorun_engine.errors import DeviceError
 
 from ..assembly import Parts
-from ..quantities import plural, roughly
+from ..quantities import duration, plural
 from ..widgets import theme
 from ..widgets.labels import set_look
 
@@ -144,5 +144,5 @@ class TrainingCard(QWidget):
         state = words.get(progress.state)
         if state is not None:
             return f"{training.run.title} {state}."
-        left = "" if progress.seconds_left is None else f", {roughly(progress.seconds_left)} left"
+        left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
         return f"{training.run.title}: step {progress.step} of {progress.num_steps}{left}."

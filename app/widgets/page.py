@@ -22,7 +22,7 @@ class Page(QWidget):
         self.setProperty(HELP, help_page)
         title = QLabel(heading)
         title.setObjectName("title")
-        self.back = QPushButton("Back to the restoration")
+        self.back = QPushButton("Back to the result")
         self.back.clicked.connect(self.closed)
         self._top = QHBoxLayout()
         self._top.addWidget(title)

@@ -170,7 +170,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     if wavelengths_nm is None:
         raise FileError(f"{sample.name} states no wavelengths; the built-in sample does. Reinstall LoRun.")
     decoder = _decoder_for(measurement, args, context)
-    tell(f"Restoring the built-in sample {sample.name} with {decoder.name} on the CPU")
+    tell(f"Decoding the built-in sample {sample.name} with {decoder.name} on the CPU")
     results = []
     num_stages = decoder.num_stages if args.stages is None else args.stages
     for result in _with_progress(_restored(decoder, measurement, args), num_stages):
@@ -544,7 +544,7 @@ def _parser() -> argparse.ArgumentParser:
     add_geometry(sub)
     add_decoder(sub)
 
-    sub = command("demo", demo_command, "restore the built-in sample")
+    sub = command("demo", demo_command, "decode the built-in sample")
     sub.add_argument("-o", "--output", type=one(Path), help="folder (default ./lorun-demo)")
     add_decoder(sub)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, LorunError, ModelError
 from ..io import require_place
+from ..io.quantities import duration
 from ..io.reading import all_companions, all_fields
 from ..library.cards import cards_in, unreadable_in
 from ..library.sets import Copied, export_set, find_set, import_set, verified
@@ -248,7 +249,7 @@ def _probe(args: argparse.Namespace, context: Context, device: str) -> int:
     if document["path"] is not None:
         tell(document["path"])
     for name, cost in document["presets"].items():
-        tell(f"{name}: {cost['steps']} steps, about {cost['seconds'] / 60:.0f} minutes")
+        tell(f"{name}: {cost['steps']} steps, about {duration(cost['seconds'])}")
     return 0
 
 
@@ -390,7 +391,7 @@ def _sentence(event: TrainEvent) -> str:
             words.append(f"loss {event.loss:.5f}")
         case Validated(metrics=metrics) | Finished(result=Result(metrics)) | Stopped(result=Result(metrics)):
             words += [f"{name} {value:.3f}" for name, value in metrics.items()]
-    words.append(f"({event.elapsed_s:.0f} s)")
+    words.append(f"({duration(event.elapsed_s)})")
     if isinstance(event, Skipped | Noted | Remark):
         words.append(event.message)
     return " ".join(words)

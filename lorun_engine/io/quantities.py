@@ -25,12 +25,10 @@ def number(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As "0.42 s", "41 s", "1 min 20 s" or "2 h 5 min"."""
+    """A time or an estimate of one, as "0.42 s", "4.1 s", "12 s", "23 min" or "1 h 20 min"."""
     if seconds < 10:
         return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(filter(None, (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "")))

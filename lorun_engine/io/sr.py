@@ -46,7 +46,7 @@ _SCALE = Option(
 )
 _KERNEL = Option(
     "kernel", "--kernel", str, "Blur kernel", "blur kernel: of the gallery, or the N-th of a file", "NAME|FILE[:N]",
-    choices=tuple((name, name) for name in GALLERY), is_open=True, role="kernel",
+    choices=tuple((name.replace(" x ", " × "), name) for name in GALLERY), is_open=True, role="kernel",
 )  # fmt: skip
 OPTIONS = (
     _SCALE,

@@ -132,7 +132,7 @@ class CsPhysics(LinearPhysics):
             return ""
         return (
             f"The samples were taken with another matrix than the one that {name} has learned. Decode with pinv, or "
-            "adapt the set to this matrix (Restore > Adapt…, lorun train --adapt)."
+            "adapt the set to this matrix (Decode > Adapt…, lorun train --adapt)."
         )
 
     def with_sampling(self, sampling: Tensor) -> Self:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from .. import __version__
 from ..decoding.metrics import TITLES, UNITS
 from ..io.html_page import Line, curves, element, page, table
+from ..io.quantities import duration
 from ..library.cards import Card, read_card
 from ..schema import Among, json_of, salvaged
 from .events import Finished, Origin, Started, Step, Stopped, TrainEvent, Validated
@@ -99,7 +100,7 @@ def _opening(started: Started | None, events: Sequence[TrainEvent]) -> str:
     said = f"Adapted from {'a set' if origin is None else origin.starting_set}; its backbone is unchanged."
     if last is not None:
         device = "the CPU" if started is None else started.device
-        said += f" {last.step} steps in {last.elapsed_s / 60:.1f} minutes on {device}."
+        said += f" {last.step} steps in {duration(last.elapsed_s)} on {device}."
     return said if end is None else f"{said} {end.message}"
 
 
