@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_log_path
-from PySide6.QtCore import QByteArray, QMimeData, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -84,6 +84,7 @@ from .viewers.convergence import ConvergenceView
 from .viewers.side_tabs import SideTabs
 from .viewers.spectrum import SpectrumView
 from .widgets import theme
+from .widgets.icons import program_icon
 from .widgets.keys import TEXT_FIELDS
 from .widgets.side import SideBySide
 
@@ -100,8 +101,9 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.parts, self.session = parts, parts.session
         self.setWindowTitle("LoRun")
+        self.setWindowIcon(program_icon())
         self.setAcceptDrops(True)
-        self.resize(1440, 900)
+        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         self.setMinimumSize(1180, 640)
         # Qt leaves out what fits no screen
         self.restoreGeometry(QByteArray.fromHex(parts.memory.settings.window.encode()))
@@ -137,6 +139,7 @@ class MainWindow(QMainWindow):
         self.log_dock.hide()
         self.folder_dock = FolderDock(parts)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.folder_dock)
+        self.restoreState(QByteArray.fromHex(parts.memory.settings.docks.encode()))
         self.setStatusBar(StatusBar(parts))
         self.session_dialogs = SessionDialogs(parts, self)
         self.closing = Closing(parts, self, self.session_dialogs)
@@ -288,8 +291,8 @@ class MainWindow(QMainWindow):
     def _share_keys(self, _: QWidget | None, focused: QWidget | None) -> None:
         """Space presses the button or opens the box that has the focus; elsewhere it plays the stages.
 
-        Escape in a field belongs to what is being written there, and a full page leads back with it; elsewhere it
-        cancels the decode.
+        Escape in a field belongs to what is being written there, in a list to what drops down, and a full page leads
+        back with it; elsewhere it cancels the decode.
         """
         if focused is None:
             return
@@ -297,7 +300,7 @@ class MainWindow(QMainWindow):
         is_in_page = self.pages.currentIndex() > 0 and (focused is page or page.isAncestorOf(focused))
         users = {
             "play": isinstance(focused, QAbstractButton | QComboBox | QAbstractItemView) or is_in_page,
-            "cancel": isinstance(focused, TEXT_FIELDS) or is_in_page,
+            "cancel": isinstance(focused, TEXT_FIELDS | QComboBox) or is_in_page,
         }
         for name, has_use in users.items():
             context = Qt.ShortcutContext.WidgetShortcut if has_use else Qt.ShortcutContext.WindowShortcut
@@ -509,11 +512,12 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.restoration.close_windows()
-        self.parts.memory.remember_window(self.saveGeometry().toHex().toStdString(), self.restoration.state())
+        place, docks = (state.toHex().toStdString() for state in (self.saveGeometry(), self.saveState()))
+        self.parts.memory.remember_window(place, self.restoration.state(), docks)
         self.parts.close(timeout_s=0.2 if self.parts.is_busy else 5.0)
-        for window in (self.roles_page, self.shortcuts, self.help):
-            if window is not None:
-                window.close()
+        for beside in (self.roles_page, self.shortcuts, self.help):
+            if beside is not None:
+                beside.close()
         event.accept()
 
 

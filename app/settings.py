@@ -68,6 +68,7 @@ class Settings:
     has_seen_tour: bool = False
     window: str = ""
     columns: str = ""  # of the window, likewise
+    docks: str = ""  # likewise
     recent: tuple[RecentJob, ...] = ()
     folders: Mapping[str, OpenOptions] = field(default_factory=dict)
 

@@ -41,9 +41,9 @@ class Memory(QObject):
         """Remembers a preference by the name of its field. A ValueError says what the field does not take."""
         self._take(lambda settings: settings.preferring(name, value))
 
-    def remember_window(self, geometry: str, columns: str = "") -> None:
-        """Remembers where the window was and how large, and how its columns were, as Qt says it in hex."""
-        self._take(lambda settings: replace(settings, window=geometry, columns=columns))
+    def remember_window(self, geometry: str, columns: str = "", docks: str = "") -> None:
+        """Remembers where the window was and how large, and how columns and docks were, as Qt says it in hex."""
+        self._take(lambda settings: replace(settings, window=geometry, columns=columns, docks=docks))
 
     def remember_job(self, job: RecentJob) -> None:
         """Puts a job in front of the recent ones."""

@@ -108,6 +108,7 @@ class WhatIfPage(Page):
             questions.addWidget(widget)
         questions.addStretch(1)
         area = QScrollArea()
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it takes the focus, and comes into sight
         area.setWidget(left)
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -336,6 +337,7 @@ def _best(scores: tuple[Score, ...], name: str) -> int:
 
 def _table() -> QTableWidget:
     table = QTableWidget(0, 0)
+    table.setTabKeyNavigation(False)  # Tab leaves it
     table.setAccessibleName("Scores of the decoders")
     table.verticalHeader().hide()
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

@@ -28,6 +28,7 @@ class LogDock(QDockWidget):
         copy.setToolTip("Versions, device, shapes and the last lines of this log")
         copy.clicked.connect(self.report_requested)
         self.text = QPlainTextEdit()
+        self.text.setTabChangesFocus(True)
         self.text.setAccessibleName("Log")
         self.text.setReadOnly(True)
         self.text.setMaximumBlockCount(MOST_LINES)

@@ -28,6 +28,7 @@ class ProblemBar(QFrame):
         close = QPushButton("Close")
         close.setAccessibleName("Close the message")
         self.details = QPlainTextEdit()
+        self.details.setTabChangesFocus(True)
         self.details.setAccessibleName("Details of the problem")
         self.details.setReadOnly(True)
         self.details.setMaximumHeight(180)

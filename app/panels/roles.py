@@ -74,6 +74,7 @@ class RolesPage(QDialog):
         self.form = Form(OpenOptions(), FIELDS)
         self.form.edited.connect(self._correct)
         area = QScrollArea()
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it takes the focus, and comes into sight
         area.setWidgetResizable(True)
         self.form.setObjectName("column")
         area.setWidget(self.form)

@@ -137,6 +137,7 @@ class LibraryPanel(QWidget):
 
 def _new_table() -> QTableWidget:
     table = QTableWidget(0, 3)
+    table.setTabKeyNavigation(False)  # Tab leaves it
     table.setAccessibleName("Spectra of the library nearest to the curve")
     table.setHorizontalHeaderLabels(["spectrum", "angle", f"within {CLOSE_DEGREES:g}° at"])
     table.setFont(theme.tabular(table.font()))

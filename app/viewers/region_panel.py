@@ -313,6 +313,7 @@ class _PlaceEditor(QWidget):
 
 def _new_table() -> QTableWidget:
     table = QTableWidget()
+    table.setTabKeyNavigation(False)  # Tab leaves it
     table.setAccessibleName("Points and regions")
     table.setFont(theme.tabular(table.font()))
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+
+from ..resources import resource_path
 
 SIDE = 16  # px
 _DETAIL = 4  # pixels of the picture per pixel of the widget
@@ -15,6 +19,15 @@ _LINES = {
     "pause": [[(5.5, 4), (5.5, 12)], [(10.5, 4), (10.5, 12)]],
 }
 _AREAS = {"play": [(5, 3), (13, 8), (5, 13)]}
+
+
+@lru_cache(maxsize=1)
+def program_icon() -> QIcon:
+    """The program's own sign, in the sizes that desktops ask for."""
+    sign = QIcon()
+    for path in sorted(resource_path("icons").glob("lorun-*.png")):
+        sign.addFile(str(path))
+    return sign
 
 
 def icon(name: str, colour: str) -> QIcon:

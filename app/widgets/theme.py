@@ -148,6 +148,7 @@ def column(*cards: QWidget, width: int) -> QScrollArea:
         rows.addWidget(widget)
     rows.addStretch(1)
     area = QScrollArea()
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it takes the focus, and comes into sight
     area.setWidget(body)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
