@@ -147,13 +147,6 @@ class MainWindow(QMainWindow):
         self.shortcuts = ShortcutsOverlay(self)
         self.help: HelpWindow | None = None  # made when it is first wanted
         self._lay_out()
-        tour = steps(
-            open_files=self.measurement_card,
-            decode=self.decode_card,
-            save=self.saving_card,
-            pictures=self.centre,
-        )
-        self.tour = Tour(self, parts.memory, tour)
 
         self.actions_ = Actions(parts, self._verbs(), self)
         self._make_menus()
@@ -190,6 +183,13 @@ class MainWindow(QMainWindow):
         rows.addWidget(self.problem_bar)
         rows.addLayout(columns, 1)
         self.setCentralWidget(body)
+        tour = steps(
+            open_files=self.measurement_card,
+            decode=self.decode_card,
+            save=self.saving_card,
+            pictures=self.centre,
+        )
+        self.tour = Tour(self, self.parts.memory, tour)
 
     def _verbs(self) -> dict[str, Callable[[], None] | QAction]:
         return {
