@@ -189,7 +189,9 @@ class MainWindow(QMainWindow):
             save=self.saving_card,
             pictures=self.centre,
         )
-        self.tour = Tour(self, self.parts.memory, tour)
+        self.tour, session = Tour(self, self.parts.memory, tour), self.parts.session
+        session.opened_changed.connect(lambda: self.tour.reach(1 if session.measurement else 0))
+        session.restoration_changed.connect(lambda: self.tour.reach(2 if session.restoration.state == "done" else 0))
 
     def _verbs(self) -> dict[str, Callable[[], None] | QAction]:
         return {

@@ -102,13 +102,21 @@ class Tour(QObject):
             self._before = self._window.focusWidget()
             QApplication.instance().installEventFilter(self)
         self._show(0)
+        self.card.next.setFocus()
 
     def go_on(self) -> None:
         """Shows the next step; after the last one it ends."""
         if self._number + 1 < len(self._steps):
             self._show(self._number + 1)
+            self.card.next.setFocus()
         else:
             self.end()
+
+    def reach(self, number: int) -> None:
+        """What the steps before `number` speak of was done: that one is shown, where the tour is not so far yet."""
+        if self.is_shown and self._number < number:
+            # a turn later what it stands beside is laid out
+            QTimer.singleShot(0, self, lambda: self._show(number) if self.is_shown else None)
 
     def end(self) -> None:
         """Takes the card away, and gives the keys back to what had them."""
@@ -142,7 +150,6 @@ class Tour(QObject):
             if area.isAncestorOf(step.beside[0]):
                 area.ensureWidgetVisible(step.beside[0])
         self._place()
-        self.card.next.setFocus()
 
     def _place(self) -> None:
         """Puts ring and card where the widget of the step is now; beside it there is always room for a card."""
