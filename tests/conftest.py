@@ -20,6 +20,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: a thread 
 share_cores()  # before any test imports torch
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` the processes of the tests would not hear it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nor this one, where a script runs them in the background
 GRACE_MS = 2000  # for a thread that was told to stop
 
 
