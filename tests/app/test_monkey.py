@@ -15,7 +15,8 @@ from app.actions import ENTRIES
 from app.assembly import Parts
 from app.document.selection import MEASUREMENT, REFERENCE
 from app.main_window import MainWindow
-from app.panels import exporting
+from app.pages import preferences
+from app.panels import exporting, sessions
 from app.panels import folder as folder_panel
 
 NUM_ACTIONS = 200
@@ -32,7 +33,7 @@ def window(qtbot, make_parts, fake_decoder_type, monkeypatch) -> MainWindow:
             decoder = fake_decoder_type(f"{name}-{task}", num_stages=3)
             decoder.task = task
             decoders.append(decoder)
-    for module in (main_window, exporting, folder_panel):
+    for module in (main_window, exporting, folder_panel, preferences, sessions):
         for name in vars(module).copy():
             if name.startswith("ask_"):
                 monkeypatch.setattr(module, name, lambda *arguments: None)
