@@ -332,6 +332,7 @@ def test_the_task_can_be_corrected_and_roles_it_does_not_know_are_found_again(qt
     with qtbot.waitSignal(parts.lanes.idle):
         parts.session.correct(replace(parts.session.options, num_bands=4, roles=((str(foreign[1]), "mask"),)))
     assert parts.session.role_table.task == "cassi" and parts.session.measurement is not None
+    window.show_roles()
     box = window.roles_page.form.editors["task"].box
     assert box.currentText() == "CASSI snapshot (found)"
     with qtbot.waitSignal(parts.lanes.idle):
