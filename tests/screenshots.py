@@ -71,6 +71,12 @@ def take(folder: Path, sizes: Sequence[str], suffix: str) -> None:
     parts.setup.load_engine()
     until(lambda: not parts.lanes.is_busy)
     picture("1-empty")
+    window.actions_["tour"].trigger()
+    picture("1-tour")
+    window.tour.end()
+    window.actions_["help"].trigger()
+    picture("1-help", window.help)
+    window.help.close()
     parts.session.open_sample("cassi")
     until(lambda: not parts.lanes.is_busy)
     picture("2-opened")
@@ -96,6 +102,7 @@ def take(folder: Path, sizes: Sequence[str], suffix: str) -> None:
         if sample != "cassi":
             photographs(parts, sample, picture)
     until(lambda: not parts.lanes.is_busy)
+    parts.shelf.clear()  # so that nothing is asked
     window.close()
     app.processEvents()
 
@@ -121,8 +128,13 @@ def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
         window.actions_[name].trigger()
         until(lambda: not parts.lanes.is_busy)
         picture(f"11-{name}")
+    window.actions_["compare"].trigger()
+    parts.comparing.show("side by side")
+    window.actions_["lens"].trigger()
+    picture("11-side-by-side")
+    window.actions_["lens"].trigger()
     parts.looking.set_mode("colour")
-    for name in ("adapters", "alignment", "what_if", "adapt"):
+    for name in ("adapters", "alignment", "what_if", "adapt", "preferences"):
         window.actions_[name].trigger()
         until(lambda: not parts.lanes.is_busy)
         picture(f"12-{name.replace('_', '-')}")

@@ -6,10 +6,9 @@ close, and is offered again. Stages never change, so each is written once; what 
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -23,7 +22,7 @@ from lorun_engine.io.session_files import SavedSession, keep_session
 
 from ..job import Job
 from ..quantities import plural
-from .session_document import Loaded
+from .session_document import Loaded, SavedDocument
 from .session_files import Content, SessionFiles
 from .shelf import Shelf
 
@@ -62,7 +61,7 @@ class Autosave(QObject):
         self.left: tuple[Left, ...] = ()
         self.limit_bytes = LIMIT_BYTES
         self._own: _Own | None = None if root is None else _Own(root / token_hex(8))
-        self._known = ""  # the document that was kept last, or that could not be
+        self._known: SavedDocument | None = None  # the document that was kept last, or that could not be
         self._is_writing = self._is_handed_over = False
         self._restored: Left | None = None  # until it is kept by this window
         self._num_left_out = 0
@@ -86,10 +85,10 @@ class Autosave(QObject):
         if self._own is None or self._is_writing or not self._files.can_save or is_nothing:
             return
         content = self._files.content(None, limit_bytes=self.limit_bytes)
-        words = json.dumps({**content.document, "saved_at": 0}, default=str)
-        if words == self._known:
+        document = replace(content.document, saved_at=0.0)
+        if document == self._known:
             return
-        self._known, self._is_writing = words, True
+        self._known, self._is_writing = document, True
         self._tell_of(content)
         doing = "keeping what is open for after a crash"
         job = self._session.lanes.run_look(partial(_keep, self._own, content), doing=doing, then=self._kept)
@@ -196,7 +195,7 @@ class _Own:
 
 def _keep(own: _Own, content: Content) -> None:
     own.hold()
-    keep_session(own.folder, content.document, content.arrays)
+    keep_session(own.folder, asdict(content.document), content.arrays)
 
 
 def _find(root: Path) -> tuple[Left, ...]:

@@ -28,10 +28,10 @@ from lorun_engine.io.resolved import RoleRow
 from lorun_engine.io.roles import role_rows
 from lorun_engine.io.scales import FullScales
 
-from .decoders import Choice, Decoders, as_asked
+from .decoders import Choice, Decoders, as_asked, decoded
 from .exports import cube_attributes
 from .opening import companions_of, understood, without_arrays
-from .pace import Step, told
+from .pace import Step
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -185,8 +185,6 @@ def decode_into(
     again: bool,
 ) -> Generator[Step, None, bool]:
     """Decodes a capture into a file and yields every step; returns False where it was done before."""
-    from lorun_engine.decoding.restore import restore_steps
-
     if not again and is_done(path, result):
         return False
     recipe = replace(order.recipe, paths=(path,))
@@ -195,17 +193,9 @@ def decode_into(
     del table
     if result not in protected:  # those are refused for what they are
         require_room(result)
-    decoder = as_asked(
-        decoders.open(order.choice),
-        scale=recipe.adapting.scale,
-        ablated=recipe.adapting.ablated,
-        precision=recipe.precision,
-    )
-    steps = restore_steps(
-        decoder, measurement, num_stages=recipe.num_stages, device=recipe.device, threads=recipe.threads
-    )
+    decoder = as_asked(decoders.open(order.choice), recipe)
     newest: deque[StageResult] = deque(maxlen=1)
-    yield from told(steps, newest.append)
+    yield from decoded(decoder, measurement, recipe, newest.append)
     (stage,) = newest
     made_folder(result.parent)
     write_cube(

@@ -19,8 +19,8 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import LorunError
 
 from ..job import Job
-from .decoders import Choice, Decoders, as_asked
-from .pace import Pace, Step, told
+from .decoders import Choice, Decoders, as_asked, decoded
+from .pace import Pace, Step
 from .recipe import WHOLE, Recipe, Restoration, SetAside
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
@@ -440,22 +440,13 @@ def _decode_all(
 ) -> Iterator[tuple[Recipe, Step]]:
     """Adds what became of every decode and yields every step with what it is of."""
     from lorun_engine.decoding.report import made_by
-    from lorun_engine.decoding.restore import restore_steps
 
     for choice, recipe in plans.items():
         started, stages = time.perf_counter(), StageStore()
         try:
-            decoder = as_asked(decoders.open(choice), precision=recipe.precision)
+            decoder = as_asked(decoders.open(choice), recipe)
             stages.made_by = made_by(decoder.fitted(measurement))
-            steps = restore_steps(
-                decoder,
-                measurement,
-                num_stages=recipe.num_stages,
-                device=recipe.device,
-                threads=recipe.threads,
-                kept=kept,
-            )
-            for step in told(steps, stages.append):
+            for step in decoded(decoder, measurement, recipe, stages.append, kept=kept):
                 yield recipe, step
         except LorunError as error:  # the others may still fit
             stages.close()

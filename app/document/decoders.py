@@ -6,7 +6,8 @@ Everything here imports torch, so it is called in worker threads only; the windo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,8 +17,14 @@ from lorun_engine.library.cards import cards_in, tensor_names
 from lorun_engine.measurement import Measurement
 from lorun_engine.task import TASKS
 
+from .pace import Step
+
 if TYPE_CHECKING:
     from lorun_engine.decoder import Decoder
+    from lorun_engine.decoding.kept import KeptStages
+    from lorun_engine.decoding.restore import StageResult
+
+    from .recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,8 @@ class LibraryDecoders:
             return self._opened[key][1]
 
 
-def as_asked(decoder: Decoder, *, scale: float = 1.0, ablated: Iterable[int] = (), precision: str | None) -> Decoder:
-    """A network in this precision, all differences from its backbone times `scale`, none in the `ablated` stages.
+def as_asked(decoder: Decoder, recipe: Recipe) -> Decoder:
+    """A network in the precision of the recipe, with its strength of the adapters and without those it leaves out.
 
     A decoder without weights has nothing of the kind, and stays what it is.
     """
@@ -109,11 +116,41 @@ def as_asked(decoder: Decoder, *, scale: float = 1.0, ablated: Iterable[int] = (
 
     if not isinstance(decoder, Model):
         return decoder
-    adapters = decoder.adapters if scale == 1 else decoder.adapters.scaled(scale)
-    for stage in ablated:
+    adapting = recipe.adapting
+    adapters = decoder.adapters if adapting.scale == 1 else decoder.adapters.scaled(adapting.scale)
+    for stage in adapting.ablated:
         adapters = adapters.ablated(stage)
     decoder = decoder if adapters is decoder.adapters else decoder.with_adapters(adapters)
-    return decoder if precision is None else decoder.running(precision=precision)
+    return decoder if recipe.precision is None else decoder.running(precision=recipe.precision)
+
+
+def decoded(
+    decoder: Decoder,
+    measurement: Measurement,
+    recipe: Recipe,
+    take: Callable[[StageResult], object],
+    *,
+    keep_denoiser_input: bool = False,
+    kept: KeptStages | None = None,
+) -> Iterator[Step]:
+    """Decodes as the recipe says, hands every stage to `take`, and yields what is to be told of each step."""
+    from lorun_engine.decoder import StartStep
+    from lorun_engine.decoding.restore import restore_steps
+
+    for found in restore_steps(
+        decoder,
+        measurement,
+        num_stages=recipe.num_stages,
+        device=recipe.device,
+        threads=recipe.threads,
+        keep_denoiser_input=keep_denoiser_input,
+        kept=kept,
+    ):
+        if isinstance(found, StartStep):
+            yield Step(time.monotonic(), start=found)
+        else:
+            take(found)
+            yield Step(time.monotonic(), found.index, is_reused=found.is_reused)
 
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:

@@ -8,7 +8,7 @@ is slower, and where there was none, so many iterations as it usually does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -212,18 +212,6 @@ def start_words(rows: Sequence[StageResult]) -> str:
         stages = f" and {plural(reused - 1, 'stage')}" if reused > 1 else ""
         return f"start{stages} taken from the last decode"
     return f"start by {rows[0].method} in {duration(rows[0].seconds)}" if rows and rows[0].method else ""
-
-
-def told(steps: Iterator[StartStep | StageResult], take: Callable[[StageResult], object]) -> Iterator[Step]:
-    """In the worker: hands every stage to `take`, and yields what is to be told of each step."""
-    from lorun_engine.decoder import StartStep
-
-    for found in steps:
-        if isinstance(found, StartStep):
-            yield Step(time.monotonic(), start=found)
-        else:
-            take(found)
-            yield Step(time.monotonic(), found.index, is_reused=found.is_reused)
 
 
 def _recent(marks: Sequence[tuple[int, float]]) -> float | None:

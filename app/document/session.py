@@ -30,11 +30,11 @@ from ..problems import Problem, explain
 from ..quantities import duration
 from ..resources import resource_path
 from ..settings import RecentJob
-from .decoders import Choice, Decoders, as_asked
+from .decoders import Choice, Decoders, as_asked, decoded
 from .lanes import Lanes
 from .memory import Memory
 from .opening import ALONE, Kept, Opened, is_built_in, open_files
-from .pace import Pace, Paces, Step, start_words, told
+from .pace import Pace, Paces, Step, start_words
 from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
 from .setup import Setup
@@ -570,20 +570,7 @@ def _decode(
 ) -> Iterator[Step]:
     """Decodes into `stages`, from what is kept, and yields every step."""
     from lorun_engine.decoding.report import made_by
-    from lorun_engine.decoding.restore import restore_steps
 
-    adapting = recipe.adapting
-    decoder = as_asked(
-        decoders.open(choice), scale=adapting.scale, ablated=adapting.ablated, precision=recipe.precision
-    )
+    decoder = as_asked(decoders.open(choice), recipe)
     stages.made_by = made_by(decoder.fitted(measurement))
-    steps = restore_steps(
-        decoder,
-        measurement,
-        num_stages=recipe.num_stages,
-        device=recipe.device,
-        threads=recipe.threads,
-        keep_denoiser_input=keep_denoiser_input,
-        kept=kept,
-    )
-    yield from told(steps, stages.append)
+    yield from decoded(decoder, measurement, recipe, stages.append, keep_denoiser_input=keep_denoiser_input, kept=kept)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -29,7 +28,7 @@ from .shelf import Result, Shelf
 class Content:
     """What is to be written: the document with its arrays, and the results of the shelf that are in it."""
 
-    document: Mapping[str, Any]
+    document: SavedDocument
     arrays: Mapping[str, np.ndarray]
     results: tuple[Result, ...]
     num_left_out: int = 0  # results beyond the limit
@@ -67,7 +66,7 @@ class SessionFiles(QObject):
             return
         path, lanes = Path(path).absolute(), self.session.lanes
         content = self.content(path)
-        work = partial(write_session, path, content.document, content.arrays)
+        work = partial(_write, path, content)
         then = partial(self._written, path, content.results)
         job = lanes.run_file(work, doing=f"saving {path.name}", then=then, is_asked_for=True)
         job.failed.connect(lambda: lanes.refuse(job))
@@ -113,7 +112,7 @@ class SessionFiles(QObject):
             session.keeps_denoiser_input,
             time.time(),
         )
-        return Content(asdict(document), arrays, results, len(lasting) - len(results))
+        return Content(document, arrays, results, len(lasting) - len(results))
 
     def _within(self, results: Sequence[Result], limit_bytes: int) -> list[Result]:
         """The newest results that take no more than so many bytes together."""
@@ -257,3 +256,8 @@ class SessionFiles(QObject):
 
         again = Look(side(look.left), side(look.right), "split", look.divider, shows_angle=look.shows_angle)
         self._comparing.look_again(again, look.way)
+
+
+def _write(path: Path, content: Content) -> None:
+    """In the worker."""
+    write_session(path, asdict(content.document), content.arrays)

@@ -119,12 +119,14 @@ def is_made_for(card: Mapping[str, Any], measurement: Measurement) -> bool:
 def other_camera(card: Mapping[str, Any], measurement: Measurement) -> tuple[str, ...]:
     """What a set with these fields of its card was adapted to and the camera of a measurement has otherwise.
 
-    As ("mask", "step"); nothing for a set that was adapted to no mask of its own.
+    As ("mask", "step"), or "mask or crop" where the masks have different sizes: the smaller may be a part of the other.
+    Nothing for a set that was adapted to no mask of its own.
     """
     known = card.get("camera", {})
     if "mask_hash" not in known:
         return ()
     camera = camera_of(measurement).summary()
-    differing = (name for name, value in camera.items() if name != "noise" and known.get(name) != value)
-    words = ("mask" if name in ("mask_hash", "open_share") else name.replace("_", " ") for name in differing)
+    differing = [name for name, value in camera.items() if name != "noise" and known.get(name) != value]
+    mask = "mask or crop" if "mask" in differing else "mask"
+    words = (mask if name in ("mask", "mask_hash", "open_share") else name.replace("_", " ") for name in differing)
     return tuple(dict.fromkeys(words))

@@ -48,6 +48,8 @@ def test_a_camera_is_known_by_its_mask_and_its_dispersion():
     assert other_camera(card, capture()) == () == other_camera({}, capture())
     assert other_camera(card, capture(seed=1)) == ("mask",)
     assert other_camera(card, capture(seed=1, step=1.0)) == ("step", "mask")
+    size = {"mask": "660 x 660"}  # what is open may be a part of it
+    assert other_camera({"camera": card["camera"] | size}, capture(seed=1)) == ("mask or crop",)
 
 
 def test_the_set_of_another_camera_fits_with_a_warning_that_says_what_differs(library):
