@@ -17,11 +17,11 @@ class RestoreCard(QWidget):
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._autosave = parts.autosave
-        frame, column = theme.card("Restore what was open")
+        frame, column = theme.card("What was open")
         self.sentence = QLabel()
         self.sentence.setObjectName("dim")
         self.sentence.setWordWrap(True)
-        self.restore, self.discard = QPushButton("Restore"), QPushButton("Discard")
+        self.restore, self.discard = QPushButton("Open again"), QPushButton("Discard")
         self.restore.setToolTip("Everything as it was, without decoding again")
         self.discard.setToolTip("Removes what was kept; your own files stay")
         self.restore.clicked.connect(parts.autosave.restore)

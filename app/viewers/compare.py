@@ -127,8 +127,10 @@ class CompareView(QWidget):
         self._show_sets()
         self.sets.refresh()
         self.pane.refresh()
-        self.second.refresh()
-        self.second.setVisible(look.way == "side by side" and None not in self.second.sides)
+        has_two = look.way == "side by side" and None not in self.pane.sides
+        if has_two:
+            self.second.refresh()
+        self.second.setVisible(has_two)
         self._show_figures()
 
     def show_sets(self) -> None:

@@ -17,6 +17,7 @@ def test_the_spectra_have_a_window_of_their_own_until_it_is_closed(qtbot, decode
     assert spectrum.window() is window and side.indexOf(spectrum) == 0 and spectrum.isVisible()
     assert not window.actions_["undock"].isChecked()
     window.actions_["undock"].trigger()
+    window.parts.shelf.clear()  # nothing that was not exported
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert not spectrum.isVisible()

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -143,12 +143,13 @@ def stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
             run.mkdir(exist_ok=True)
         return (event for event in [Noted(0.0, "It would begin.")])
 
+    def tried(*args: Any, **kwargs: Any) -> Generator[dict[str, Any], None, dict[str, Any]]:
+        yield {"event": "probing", "presets": {}, "done": 0, "total": 1}
+        return {"message": repr((args, kwargs)), "path": None, "presets": {}}
+
     for name in ("train", "resume"):
         monkeypatch.setattr(f"lorun_engine.training.train.{name}", told)
-    monkeypatch.setattr(
-        "lorun_engine.training.adapting.probe",
-        lambda *args, **kwargs: {"message": repr((args, kwargs)), "path": None, "presets": {}},
-    )
+    monkeypatch.setattr("lorun_engine.training.adapting.probe", tried)
     monkeypatch.setattr("lorun_engine.paper.tables.run_table", lambda *args, **kwargs: print(args, kwargs) or iter(()))
     monkeypatch.setattr("lorun_engine.paper.parameters.parameter_table", list)
     monkeypatch.setattr("lorun_engine.cli.self_test.SELF_TESTS", {})
