@@ -28,7 +28,8 @@ from lorun_engine.io.resolved import RoleRow
 from lorun_engine.io.roles import role_rows
 from lorun_engine.io.scales import FullScales
 
-from .decoders import Choice, Decoders, as_asked, decoded
+from .decoders import Choice, Decoders
+from .decoding import as_asked, decoded
 from .exports import cube_attributes
 from .opening import companions_of, understood, without_arrays
 from .pace import Step

@@ -19,7 +19,8 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import LorunError
 
 from ..job import Job
-from .decoders import Choice, Decoders, as_asked, decoded
+from .decoders import Choice, Decoders
+from .decoding import as_asked, decoded
 from .pace import Pace, Step
 from .recipe import WHOLE, Recipe, Restoration, SetAside
 from .selection import MEASUREMENT, REFERENCE

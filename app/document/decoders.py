@@ -6,8 +6,7 @@ Everything here imports torch, so it is called in worker threads only; the windo
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -17,14 +16,8 @@ from lorun_engine.library.cards import cards_in, tensor_names
 from lorun_engine.measurement import Measurement
 from lorun_engine.task import TASKS
 
-from .pace import Step
-
 if TYPE_CHECKING:
     from lorun_engine.decoder import Decoder
-    from lorun_engine.decoding.kept import KeptStages
-    from lorun_engine.decoding.restore import StageResult
-
-    from .recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -105,52 +98,6 @@ class LibraryDecoders:
             if key not in self._opened or self._opened[key][0] != found:
                 self._opened[key] = found, open_decoder(choice.name, library=self._library, task=choice.task)
             return self._opened[key][1]
-
-
-def as_asked(decoder: Decoder, recipe: Recipe) -> Decoder:
-    """A network in the precision of the recipe, with its strength of the adapters and without those it leaves out.
-
-    A decoder without weights has nothing of the kind, and stays what it is.
-    """
-    from lorun_engine.library.model import Model
-
-    if not isinstance(decoder, Model):
-        return decoder
-    adapting = recipe.adapting
-    adapters = decoder.adapters if adapting.scale == 1 else decoder.adapters.scaled(adapting.scale)
-    for stage in adapting.ablated:
-        adapters = adapters.ablated(stage)
-    decoder = decoder if adapters is decoder.adapters else decoder.with_adapters(adapters)
-    return decoder if recipe.precision is None else decoder.running(precision=recipe.precision)
-
-
-def decoded(
-    decoder: Decoder,
-    measurement: Measurement,
-    recipe: Recipe,
-    take: Callable[[StageResult], object],
-    *,
-    keep_denoiser_input: bool = False,
-    kept: KeptStages | None = None,
-) -> Iterator[Step]:
-    """Decodes as the recipe says, hands every stage to `take`, and yields what is to be told of each step."""
-    from lorun_engine.decoder import StartStep
-    from lorun_engine.decoding.restore import restore_steps
-
-    for found in restore_steps(
-        decoder,
-        measurement,
-        num_stages=recipe.num_stages,
-        device=recipe.device,
-        threads=recipe.threads,
-        keep_denoiser_input=keep_denoiser_input,
-        kept=kept,
-    ):
-        if isinstance(found, StartStep):
-            yield Step(time.monotonic(), start=found)
-        else:
-            take(found)
-            yield Step(time.monotonic(), found.index, is_reused=found.is_reused)
 
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:

@@ -30,7 +30,8 @@ from ..problems import Problem, explain
 from ..quantities import duration
 from ..resources import resource_path
 from ..settings import RecentJob
-from .decoders import Choice, Decoders, as_asked, decoded
+from .decoders import Choice, Decoders
+from .decoding import as_asked, decoded
 from .lanes import Lanes
 from .memory import Memory
 from .opening import ALONE, Kept, Opened, is_built_in, open_files
