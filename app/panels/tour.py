@@ -78,6 +78,7 @@ class Tour(QObject):
         self._number = 0
         self._watched = {window, *(widget for step in steps for widget in step.beside)}
         self._before: QWidget | None = None  # which had the focus
+        self._is_resized = False  # something watched: what is spoken of may no longer be in view
         self.ring = _Ring(window)
         self.card = _Card(window)
         self.card.next.clicked.connect(self.go_on)
@@ -133,6 +134,7 @@ class Tour(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follows what moves. Escape is the tour's, but not in a field; Return where nothing else wants it."""
         if event.type() in MOVING and watched in self._watched:
+            self._is_resized |= event.type() != QEvent.Type.Move  # a move may be the user's scrolling
             self._timer.start()
         elif event.type() == QEvent.Type.KeyPress and isinstance(watched, QWidget) and watched.window() is self._window:
             is_skipped = event.key() == Qt.Key.Key_Escape and not isinstance(watched, TEXT_FIELDS)
@@ -146,15 +148,18 @@ class Tour(QObject):
         self._number = number
         step = self._steps[number]
         self.card.show_step(step, number, len(self._steps))
-        for area in self._window.findChildren(QScrollArea):
-            if area.isAncestorOf(step.beside[0]):
-                area.ensureWidgetVisible(step.beside[0])
+        self._is_resized = True
         self._place()
 
     def _place(self) -> None:
         """Puts ring and card where the widget of the step is now; beside it there is always room for a card."""
         step, body = self._steps[self._number], self._window.centralWidget()
         beside = next((widget for widget in step.beside if widget.isVisible()), body)
+        if self._is_resized:
+            self._is_resized = False
+            for area in self._window.findChildren(QScrollArea):
+                if area.isAncestorOf(beside):
+                    area.ensureWidgetVisible(beside)
         place = beside.visibleRegion().boundingRect().translated(beside.mapTo(self._window, QPoint()))
         ring = place.adjusted(-AROUND, -AROUND, AROUND, AROUND)
         self.ring.setGeometry(ring)

@@ -69,8 +69,13 @@ def test_it_follows_what_is_done_in_the_window_and_escape_skips_it(qtbot, show, 
         qtbot.mouseClick(window.decode_card.button, Qt.MouseButton.LeftButton)  # the ring lets clicks through
     assert len(parts.session.stages) == 6
     qtbot.waitUntil(lambda: tour.card.heading.text() == "3  Look and save")
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: tour.ring.geometry().contains(_place(window, window.saving_card)))
     _assert_beside(window, window.saving_card)
+    card = window.saving_card
+    card.setMinimumHeight(card.height() + 40)  # it comes to say more: all of it stays in view
+    qtbot.waitUntil(lambda: card.height() == card.minimumHeight())
+    qtbot.waitUntil(lambda: tour.ring.geometry().contains(_place(window, card)))
+    _assert_beside(window, card)
     qtbot.keyClick(window.centre, Qt.Key.Key_2)  # the keys of the window go on
     assert parts.session.selection.mode == "band"
     qtbot.keyClick(window.centre, Qt.Key.Key_Escape)
