@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,8 @@ def take(folder: Path, sizes: Sequence[str], suffix: str) -> None:
     picture("7-roles", window.roles_page)
     window.roles_page.close()
     inspection(window, picture)
+    a_training(window, picture)
+    leaving(window, picture)
     a_folder(window, picture)
     for sample in samples():
         if sample != "cassi":
@@ -147,6 +150,66 @@ def inspection(window: MainWindow, picture: Callable[[str], None]) -> None:
         picture("14-wrong-file")
         parts.session.open_sample("cassi")
         until(lambda: not parts.lanes.is_busy)
+
+
+def a_training(window: MainWindow, picture: Callable[[str], None]) -> None:
+    """Begins to adapt the shipped set, looks at the training while it runs, and ends it."""
+    parts, training = window.parts, window.parts.training
+    with tempfile.TemporaryDirectory(prefix="lorun-runs-") as name:
+        training.run_with(folder=Path(name))
+        window.actions_["adapt"].trigger()
+        until(lambda: parts.planning.plan() is not None)
+        training.start(parts.planning.plan())
+        until(lambda: training.progress.step >= 3)
+        picture("12-adapt-running")
+        training.stop_and_keep()
+        until(lambda: training.progress.state == "ended")
+        picture("12-adapt-ended")
+        training.trash(training.run)
+        until(lambda: not parts.is_busy)
+        training.forget()
+    window.show_page(None)
+
+
+def leaving(window: MainWindow, picture: Callable[[str, QWidget | None], None]) -> None:
+    """Closes the window on unsaved results and on a decode that runs, stays, and finds what a crash would leave."""
+    from PySide6.QtWidgets import QMessageBox
+
+    from app.assembly import Parts
+    from app.main_window import MainWindow
+    from app.resources import resource_path
+    from lorun_engine.io.session_files import keep_session
+
+    parts = window.parts
+
+    def ask(state: str) -> None:
+        window.close()
+        question = window.findChild(QMessageBox, "leave")
+        picture(state, question)
+        question.reject()
+        until(lambda: window.findChild(QMessageBox, "leave") is None)
+
+    with tempfile.TemporaryDirectory(prefix="lorun-state-") as name:
+        snapshot = Path(name) / "snapshot.h5"
+        snapshot.write_bytes(resource_path("samples", "cassi.h5").read_bytes())  # a file of the user's own
+        parts.session.open([snapshot])
+        until(lambda: not parts.lanes.is_busy)
+        parts.setup.set_num_stages(2)
+        parts.session.restore()
+        ask("15-closing-while-decoding")
+        until(lambda: not parts.lanes.is_busy)
+        ask("15-closing")
+        content = parts.session_files.content(None)
+        keep_session(Path(name) / "autosave" / "left", asdict(content.document), content.arrays)
+        other = MainWindow(Parts(state_folder=Path(name)))
+        other.resize(1440, 900)
+        other.show()
+        other.parts.setup.load_engine()
+        other.parts.autosave.find()
+        until(lambda: bool(other.parts.autosave.left) and not other.parts.lanes.is_busy)
+        picture("16-after-a-crash", other)
+        other.close()
+        parts.shelf.clear()
 
 
 def a_folder(window: MainWindow, picture: Callable[[str], None]) -> None:

@@ -180,6 +180,7 @@ class RunPanel(QWidget):
         progress = self._training.progress
         box = QMessageBox(self)
         box.setObjectName("discard")
+        box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Discard this training?")
         box.setText(f"{duration(progress.elapsed_s)} of learning would be given up.")
         box.setInformativeText("“Stop and keep” ends it too, and leaves you the best set so far.")

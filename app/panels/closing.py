@@ -66,6 +66,7 @@ class Closing(QObject):
         tasks, num_unsaved = self._parts.tasks(), len(self._parts.shelf.unsaved)
         self._question = box = QMessageBox(self._window)
         box.setObjectName("leave")
+        box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Close LoRun?")
         results = f"{plural(num_unsaved, 'result')} {'was' if num_unsaved == 1 else 'were'} not exported."
         if tasks:
