@@ -39,7 +39,7 @@ def test_a_search_by_keyboard_finds_shows_and_marks(qtbot, help_window):
     assert hits.count() == len(found) > 1 and help_window.left.currentWidget() is hits
     qtbot.keyClick(field, Qt.Key.Key_Down)
     qtbot.keyClick(field, Qt.Key.Key_Down)
-    assert hits.currentRow() == 1 and reader.page.name == "results"
+    assert hits.currentRow() == 1 and reader.page.name == "results-photographs"
     assert reader.textCursor().block().text() in found[1].block.words
     assert 0 <= reader.cursorRect().center().y() < reader.viewport().height()
     assert "ISTA-Net" in _marked(help_window)
@@ -62,19 +62,19 @@ def test_pages_are_chosen_by_mouse_and_keys_and_walked_back_and_forward(qtbot, h
     contents, reader = help_window.contents, help_window.reader
     assert [contents.item(row).data(Qt.ItemDataRole.UserRole) for row in range(contents.count())] == list(NAMES)
     assert not help_window.back.isEnabled()
-    row = NAMES.index("results")
+    row = NAMES.index("results-photographs")
     place = contents.visualItemRect(contents.item(row)).center()
     qtbot.mouseClick(contents.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert reader.page.name == "results" and help_window.back.isEnabled()
+    assert reader.page.name == "results-photographs" and help_window.back.isEnabled()
     qtbot.keyClick(help_window.field, Qt.Key.Key_Down)
     assert reader.page.name == NAMES[row + 1]
     alt = Qt.KeyboardModifier.AltModifier
     qtbot.keyClick(reader, Qt.Key.Key_Left, alt)
-    assert reader.page.name == "results" and contents.currentRow() == row
+    assert reader.page.name == "results-photographs" and contents.currentRow() == row
     qtbot.mouseClick(help_window.back, Qt.MouseButton.LeftButton)
     assert reader.page.name == FIRST and contents.currentRow() == 0
     qtbot.keyClick(reader, Qt.Key.Key_Right, alt)
-    assert reader.page.name == "results"
+    assert reader.page.name == "results-photographs"
     reader.verticalScrollBar().setValue(reader.verticalScrollBar().maximum())
     qtbot.keyClick(help_window.field, Qt.Key.Key_PageUp)
     assert 0 < reader.verticalScrollBar().value() < reader.verticalScrollBar().maximum()
@@ -82,17 +82,17 @@ def test_pages_are_chosen_by_mouse_and_keys_and_walked_back_and_forward(qtbot, h
 
 def test_a_link_leads_to_a_page_and_nowhere_else(help_window):
     reader = help_window.reader
-    reader.setSource(QUrl("results.md"))
-    assert reader.page.name == "results" and len(reader.document().toPlainText()) > 1000
+    reader.setSource(QUrl("results-photographs.md"))
+    assert reader.page.name == "results-photographs" and len(reader.document().toPlainText()) > 1000
     for elsewhere in ("https://example.org/x.md", "file:///etc/hostname", "missing.md"):
         reader.setSource(QUrl(elsewhere))
-        assert reader.page.name == "results"
+        assert reader.page.name == "results-photographs"
     assert reader.loadResource(2, QUrl("https://example.org/picture.png")).isNull()
 
 
 def test_a_page_follows_the_look_of_the_window_and_keeps_its_place(qtbot, help_window, wear):
     reader = help_window.reader
-    reader.open("results")
+    reader.open("results-photographs")
     bar = reader.verticalScrollBar()
     bar.setValue(bar.maximum() // 2)
     place = bar.value()
@@ -112,7 +112,7 @@ def _code_background(reader) -> str:
 
 def test_pictures_and_lines_are_no_wider_than_the_page(help_window):
     reader = help_window.reader
-    reader.open("results")
+    reader.open("results-training")
     cursor = reader.document().find("\ufffc")
     widest = reader.lineWrapColumnOrWidth()
     assert 0 < cursor.charFormat().toImageFormat().width() <= widest <= reader.viewport().width()
