@@ -149,6 +149,7 @@ class MainWindow(QMainWindow):
         self._lay_out()
 
         self.actions_ = Actions(parts, self._verbs(), self)
+        self.roles_page.addAction(self.actions_["help"])  # its key works there too
         self._make_menus()
         self._connect()
         self._show_document()

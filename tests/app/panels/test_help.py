@@ -124,6 +124,11 @@ def test_f1_tells_of_where_the_user_is_and_the_sheet_of_keys_scrolls_on_a_small_
     qtbot.keyClick(window, Qt.Key.Key_F1)
     assert window.help.isVisible() and not window.help.isModal()
     assert window.help.reader.page.name == "cassi"
+    window.help.close()
+    window.show_roles()
+    qtbot.keyClick(window.roles_page, Qt.Key.Key_F1)
+    assert window.help.isVisible() and window.help.reader.page.name == "cassi"
+    window.roles_page.close()
     window.help.field.setText("word")
     for verb, name in (
         ("adapt", "adapting"),
