@@ -114,11 +114,14 @@ def chosen(app: QApplication, choice: Choice) -> Theme:
 
 
 def apply(app: QApplication, theme: Theme) -> None:
-    """Gives every window of `app` the Fusion style, palette and style sheet of `theme`."""
+    """Gives every window of `app` the Fusion style, palette and style sheet of `theme`, where they wear another."""
+    sheet = _style_sheet(theme)
+    if app.styleSheet() == sheet:
+        return  # Qt would polish every widget again
     if app.style().name().lower() != "fusion":
         app.setStyle(QStyleFactory.create("Fusion"))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(_style_sheet(theme))
+    app.setStyleSheet(sheet)
 
 
 def card(title: str) -> tuple[QFrame, QVBoxLayout]:
