@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtWidgets import QMessageBox
 
 from app.assembly import Parts
@@ -240,8 +241,13 @@ def make_parts(qtbot, tmp_path):
         return parts
 
     yield make
-    for parts in made:
+    while made:
+        parts = made.pop()
         assert parts.close(timeout_s=20)
+        parts.deleteLater()  # its connections hold the window, which has been closed
+    parts = None
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()  # every widget that is left slows down the making of those of later tests
 
 
 @pytest.fixture
