@@ -153,6 +153,7 @@ class MainWindow(QMainWindow):
         self._make_menus()
         self._connect()
         self._show_document()
+        theme.dress(self)
 
     # ---- making --------------------------------------------------------------------------------------------------
 

@@ -244,6 +244,7 @@ def make_parts(qtbot, tmp_path):
     while made:
         parts = made.pop()
         assert parts.close(timeout_s=20)
+        QCoreApplication.processEvents()  # what its threads said last
         parts.deleteLater()  # its connections hold the window, which has been closed
     parts = None
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from PySide6.QtWidgets import QApplication
+
 from app.main_window import MainWindow
 
 
@@ -29,10 +31,12 @@ def test_the_columns_are_as_wide_as_they_were_left(qtbot, decoded, show):
     window.restoration.setSizes([500, 520])
     window.restoration.splitterMoved.emit(500, 1)  # as a mouse does it
     window.restoration.side.setSizes([500, 300])
+    QApplication.processEvents()  # the bars have their height
     sizes = window.restoration.sizes(), window.restoration.side.sizes()
     decoded.memory.remember_window("", window.restoration.state())
     again = show(decoded)
-    assert (again.restoration.sizes(), again.restoration.side.sizes()) == sizes and sizes[0][1] > 400
+    assert sizes[0][1] > 400
+    qtbot.waitUntil(lambda: (again.restoration.sizes(), again.restoration.side.sizes()) == sizes)
 
 
 def test_sizes_that_are_none_are_passed_over(qtbot, make_parts):

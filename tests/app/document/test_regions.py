@@ -17,6 +17,7 @@ from app.viewers.centre import CentreView
 from app.viewers.insets import inset_places
 from app.viewers.region_panel import RegionPanel
 from app.viewers.regions import region_colour
+from app.widgets import theme
 from lorun_engine.decoding.metrics import score
 from lorun_engine.io.spectra import read_library
 
@@ -36,6 +37,7 @@ def show(qtbot):
         view = CentreView(parts)
         qtbot.addWidget(view)
         view.resize(900, 700)
+        theme.dress(view)
         view.show()
         return view
 

@@ -25,7 +25,8 @@ def page(qtbot, decoded, show):
 
 
 def _pick(box, letter: str) -> None:
-    """Chooses by the keyboard: its first letter."""
+    """Chooses by the keyboard: its first letter, which is no second one of what was picked before."""
+    QTest.qWait(QApplication.keyboardInputInterval() + 50)
     box.setFocus()
     QTest.keyClicks(box, letter)
 

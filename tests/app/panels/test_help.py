@@ -18,6 +18,7 @@ def help_window(qtbot, wear) -> Iterator[HelpWindow]:
     """A window with the first page, shown and active."""
     wear(theme.light())
     parent = QWidget()
+    theme.dress(parent)
     made = HelpWindow(parent)
     qtbot.addWidget(made)
     with qtbot.waitExposed(made):

@@ -27,6 +27,7 @@ def show(qtbot):
         centre = CentreView(parts)
         qtbot.addWidget(centre)
         centre.resize(900, 700)
+        theme.dress(centre)
         centre.show()
         return centre
 

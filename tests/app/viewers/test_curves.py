@@ -25,6 +25,7 @@ def show(qtbot):
         view = view_class(parts)
         qtbot.addWidget(view)
         view.resize(360, 400)
+        theme.dress(view)
         view.show()
         return view
 

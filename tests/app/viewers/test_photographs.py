@@ -23,6 +23,7 @@ from app.viewers.empty import EmptyState
 from app.viewers.grid import Cursor
 from app.viewers.pictures import Pictures
 from app.viewers.spectrum import ROWS, SpectrumView
+from app.widgets import theme
 from lorun_engine import cli
 from lorun_engine.io import OpenOptions
 
@@ -41,6 +42,7 @@ def colour(decode_photograph, low_resolution) -> Parts:
 def show(qtbot):
     def make(widget):
         qtbot.addWidget(widget)
+        theme.dress(widget)
         widget.show()
         return widget
 

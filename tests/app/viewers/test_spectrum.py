@@ -31,6 +31,7 @@ def show(qtbot):
     def make(view, width: int = 360, height: int = 420):
         qtbot.addWidget(view)
         view.resize(width, height)
+        theme.dress(view)
         view.show()
         return view
 
