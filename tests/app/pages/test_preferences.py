@@ -17,16 +17,18 @@ from app.widgets import theme
 
 @pytest.fixture
 def page(qtbot, decoded, show):
-    """The page, opened by its key over a decoded snapshot."""
+    """The page, opened by its key over a decoded snapshot; a letter is never the second one of what was picked."""
+    interval = QApplication.keyboardInputInterval()
+    QApplication.setKeyboardInputInterval(0)
     window = show(decoded)
     QTest.keyClick(window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
     assert window.pages.currentWidget() is window.preferences_page
-    return window.preferences_page
+    yield window.preferences_page
+    QApplication.setKeyboardInputInterval(interval)
 
 
 def _pick(box, letter: str) -> None:
-    """Chooses by the keyboard: its first letter, which is no second one of what was picked before."""
-    QTest.qWait(QApplication.keyboardInputInterval() + 50)
+    """Chooses by the keyboard: its first letter."""
     box.setFocus()
     QTest.keyClicks(box, letter)
 
