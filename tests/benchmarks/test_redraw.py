@@ -73,11 +73,12 @@ def parts() -> Parts:
 def centre(qtbot, parts) -> Iterator[CentreView]:
     """The three viewers at the size that they have in the window."""
     theme.apply(QApplication.instance(), theme.light())
-    views = [view(parts, theme.light()) for view in (CentreView, SpectrumView, ConvergenceView)]
+    views = [view(parts) for view in (CentreView, SpectrumView, ConvergenceView)]
     views[0].cursor_moved.connect(views[1].show_cursor)
     for view, (width, height) in zip(views, ((728, 850), (360, 400), (360, 440)), strict=True):
         qtbot.addWidget(view)
         view.resize(width, height)
+        theme.dress(view)
         view.show()
     parts.looking.select_pixel((SIDE // 2, SIDE // 2))
     parts.looking.set_panes((1, 3, 6, NUM_STAGES))
