@@ -67,7 +67,7 @@ def found_values(table: RoleTable) -> dict[str, Found]:
             found[name] = Found(text_of(value), reasons.get(name, ""))
     if "wavelengths_nm" in reasons:
         wavelengths_nm = geometry.wavelengths_nm
-        span = "" if wavelengths_nm is None else f"{wavelengths_nm[0]:.1f} to {wavelengths_nm[-1]:.1f} nm"
+        span = "" if wavelengths_nm is None else f"{wavelengths_nm[0]:.1f} – {wavelengths_nm[-1]:.1f} nm"
         found["wavelengths"] = Found(span, reasons["wavelengths_nm"])
     if getattr(geometry, "dark_level", None):
         found["dark_level"] = Found(number(geometry.dark_level), reasons["dark_level"])

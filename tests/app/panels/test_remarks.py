@@ -50,7 +50,7 @@ def test_what_a_snapshot_leaves_open_is_said_with_its_value(tmp_path):
     assert said == {
         "direction": ("right or down (+)", "assumed"),
         "first_offset": ("0", "assumed"),
-        "wavelengths": ("453.5 to 648.0 nm", "assumed"),
+        "wavelengths": ("453.5 – 648.0 nm", "assumed"),
     }
     assert said_of(*captured(tmp_path, *plain(5)), num_bands=5)["wavelengths"] == ("", "not known")
     stated = {"direction": "+", "first_offset": 0.0, "wavelengths": "cassi-28"}
