@@ -130,6 +130,11 @@ class Entry:
         """Whether its key acts on what is seen of the restoration, and on nothing while a full page covers that."""
         return self.menu == "View" or self.name in PLACES
 
+    @property
+    def is_of_stages(self) -> bool:
+        """Whether it speaks of the stages of what is shown, which may be called otherwise."""
+        return self.menu in ("File", "View") and "stage" in f"{self.text} {self.hint}".lower()
+
 
 PLACES = (*(f"draw_{shape}" for shape in SHAPES), "next_region", "remove_region", "copy_picture")
 
@@ -381,10 +386,13 @@ class Actions(QObject):
                 action.setShortcutContext(context)
 
     def update(self) -> None:
-        """Enables every action, and ticks what is on, as the rules say."""
+        """Enables every action, ticks what is on, as the rules say, and names the steps of what is shown."""
         self._timer.stop()
         for entry, action in self._ruled:
             action.setEnabled(entry.rule(self._parts))
+            if entry.is_of_stages:
+                action.setText(self._parts.wording.of(entry.text))
+                action.setStatusTip(self._parts.wording.of(entry.hint))
             if entry.name in IS_ON:
                 action.setChecked(IS_ON[entry.name](self._parts))
 

@@ -28,6 +28,7 @@ from .document.setup import Setup
 from .document.shelf import Shelf
 from .document.spectral_library import LibraryBeside
 from .document.what_if import WhatIf
+from .document.wording import Wording
 from .document.workshop import Workshop
 from .quantities import plural
 from .training.planning import Planning
@@ -57,6 +58,7 @@ class Parts(QObject):
         self.memory = Memory(settings_path, self)
         self.setup = Setup(decoders or LibraryDecoders(library), self.lanes, self)
         self.session = Session(self.lanes, self.memory, self.setup, self)
+        self.wording = Wording(self.session)
         self.looking = Looking(self.session)
         self.exports = Exports(self.session, library)
         self.regions = Regions(self.session, self.exports)

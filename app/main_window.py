@@ -144,7 +144,7 @@ class MainWindow(QMainWindow):
         self.session_dialogs = SessionDialogs(parts, self)
         self.closing = Closing(parts, self, self.session_dialogs)
         self.roles_page = RolesPage(parts, self.corrections, self)
-        self.shortcuts = ShortcutsOverlay(self)
+        self.shortcuts = ShortcutsOverlay(self, parts.wording)
         self.help: HelpWindow | None = None  # made when it is first wanted
         self._lay_out()
 

@@ -53,7 +53,7 @@ def explain(error: BaseException, *, doing: str) -> Problem:
 def out_of_memory() -> DeviceError:
     """The sentence for a computer whose memory is full."""
     return DeviceError(
-        "The memory of this computer is full. Close other programs, decode fewer stages, or crop the measurement."
+        "The memory of this computer is full. Close other programs, decode in fewer steps, or crop the measurement."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -37,12 +37,14 @@ class Stage:
 class StartStep:
     """How far the start is, before there is a stage 0: `iteration` of `num_iterations` of a method, by its title.
 
-    Both are 0 where the method does not iterate.
+    Both are 0 where the method does not iterate. A stage behind it takes about `stage_in_iterations` as long as an
+    iteration on a processor, where that is known.
     """
 
     method: str
     iteration: int = 0
     num_iterations: int = 0
+    stage_in_iterations: float | None = field(default=None, compare=False)
 
     @property
     def words(self) -> str:
@@ -53,6 +55,8 @@ class StartStep:
 
 class WithoutWeights:
     """What decoders have in common that take any operator of their task and measurements in the unit of the image."""
+
+    step_name: ClassVar[str] = "iteration"
 
     def fitted(self, measurement: Measurement) -> Self:
         """Itself."""
@@ -77,6 +81,10 @@ class Decoder(Protocol):
     @property
     def num_stages(self) -> int:
         """K, unless the user asks for another number."""
+
+    @property
+    def step_name(self) -> str:
+        """What people call what it yields one after the other: in singular: a stage of a network, an iteration."""
 
     def fitted(self, measurement: Measurement) -> Decoder:
         """This decoder made ready for the measurement's bands; a LorunError that says why it cannot be."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .decoder import Decoder
 
+STAGE = "stage"  # what a step of a decoder is called that has no other name for it
+
 
 @dataclass(frozen=True)
 class Task:

@@ -21,8 +21,8 @@ from lorun_engine.errors import LorunError
 from ..job import Job
 from .decoders import Choice, Decoders
 from .decoding import as_asked, decoded
-from .pace import Pace, Step
-from .recipe import WHOLE, Recipe, Restoration, SetAside
+from .pace import Pace, Step, Timed
+from .recipe import Recipe, Restoration, SetAside
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
 from .shelf import Result, Shelf
@@ -107,6 +107,7 @@ class Comparing(QObject):
         self._job: Job | None = None
         self._known: tuple[Result, ...] = ()
         self._paced: Recipe | None = None
+        self.timed = Timed(session.paces, self)  # the decoder that runs
         session.opened_changed.connect(self._forget_other_measurement)
         shelf.changed.connect(self._results_changed)
         session.cancelled.connect(self.cancel)
@@ -277,7 +278,8 @@ class Comparing(QObject):
         if not self.can_decode or measurement is None:
             return
         of_task = [choice for choice in session.setup.choices if choice.task == measurement.task]
-        plans = {c: self._recipe(c) for c in of_task if c.name in self.ticked}
+        paths, options, setup = session.paths, session.options, session.setup
+        plans = {c: setup.recipe_as_it_is(c, paths, options) for c in of_task if c.name in self.ticked}
         known = {choice.name: self._shelf.made_with(recipe) for choice, recipe in plans.items()}
         there = [Outcome(name, result) for name, result in known.items() if result is not None]
         missing = {choice: recipe for choice, recipe in plans.items() if known[choice.name] is None}
@@ -299,12 +301,6 @@ class Comparing(QObject):
         self._job, self._paced = job, None
         self._tell_all()
 
-    def _recipe(self, choice: Choice) -> Recipe:
-        """A decode with a decoder as it is, with its own number of stages."""
-        session = self._session
-        recipe = session.setup.recipe(choice, session.paths, session.options)
-        return replace(recipe, num_stages=choice.num_stages, adapting=WHOLE)
-
     def cancel(self) -> None:
         """Stops at the end of the stage that is being computed; results that are complete stay."""
         if self._job is not None and not self.progress.is_cancelling:
@@ -316,13 +312,13 @@ class Comparing(QObject):
         if job is self._job:
             self._take_decodes(decodes)
             recipe, step = job.progress
-            pace = self.progress.pace
-            if pace is None or self._paced != recipe:
-                self._paced, pace = recipe, self._session.paces.of(recipe, measurement)
-            pace.take(step)
-            self._session.paces.learn(pace)
-            self.progress = replace(self.progress, pace=pace)
-            self.changed.emit()
+            if recipe != self._paced:
+                self._paced = recipe
+                self.timed.expect(self._session.paces.of(recipe, measurement))
+                self.timed.begin()
+                self.progress = replace(self.progress, pace=self.timed.pace)
+                self.changed.emit()
+            self.timed.take(step)
 
     def _take_decodes(self, decodes: Sequence[_Decode]) -> None:
         """Puts what was decoded on the shelf."""
@@ -343,6 +339,7 @@ class Comparing(QObject):
             return
         self._take_decodes(decodes)
         self._job = None
+        self.timed.end()
         was_cancelled = self.progress.is_cancelling
         outcomes = self.progress.outcomes
         self.progress = ComparingProgress(self.progress.names, outcomes)
@@ -399,6 +396,7 @@ class Comparing(QObject):
         if self._job is not None:
             self.cancel()
             self._job, self.progress = None, ComparingProgress()
+            self.timed.end()
             self._session.hold(False)
 
     def _begin_afresh(self) -> None:
@@ -447,6 +445,7 @@ def _decode_all(
         try:
             decoder = as_asked(decoders.open(choice), recipe)
             stages.made_by = made_by(decoder.fitted(measurement))
+            yield recipe, Step(time.monotonic())
             for step in decoded(decoder, measurement, recipe, stages.append, kept=kept):
                 yield recipe, step
         except LorunError as error:  # the others may still fit

@@ -22,7 +22,7 @@ from .captures import Capture, Order, State, decode_into, results_there
 from .exports import CUBE_SUFFIXES
 from .folder import Folder
 from .opening import companions_of
-from .pace import Pace
+from .pace import Pace, Timed
 from .session import Session
 
 LACKING: tuple[State, ...] = ("waiting", "failed", "skipped")
@@ -46,7 +46,6 @@ class _Current:
     path: Path
     order: Order
     job: Job
-    pace: Pace
     is_skipped: bool = False
 
 
@@ -64,6 +63,7 @@ class DecodeAll(QObject):
         self.is_paused = False
         self._queue: deque[tuple[Path, Order, bool]] = deque()  # the last says that a result is made again
         self._current: _Current | None = None
+        self.timed = Timed(session.paces, self)  # the capture that is being decoded
         self._num_ended = self._num_asked = 0
         self._times: list[float] = []  # that the captures took
         self._watch_order: Order | None = None
@@ -121,7 +121,7 @@ class DecodeAll(QObject):
             each = self._mean_s
             left = None if each is None else each * len(self._queue)
             return FolderProgress(self._num_ended, self._num_asked, seconds_left=left)
-        pace = current.pace
+        pace = self.timed.pace
         left = this = pace.seconds_left
         if this is not None:
             left = this + (self._mean_s or pace.elapsed_s + this) * len(self._queue)
@@ -172,7 +172,7 @@ class DecodeAll(QObject):
             self._current.job.cancel()
 
     def cancel(self) -> None:
-        """Ends after the stage that is being computed; results that are there stay."""
+        """Ends after the step that is being computed; results that are there stay."""
         self._drop_queue()
         self.is_paused = False
         if self._current is not None:
@@ -248,7 +248,8 @@ class DecodeAll(QObject):
             protected, scales = [*captures, *companions_of(order.keep)], self._folder.full_scales_of(path)
             work = partial(decode_into, path, order, result, scales, protected, self._setup.decoders, again)
             job = Job(work, title=f"decoding {path.name}")
-            self._current = _Current(path, order, job, self._pace(order))
+            self._current = _Current(path, order, job)
+            self.timed.expect(self._pace(order))
             job.began.connect(lambda: self._begin(job))
             job.progressed.connect(lambda: self._take_stage(job))
             job.succeeded.connect(lambda: self._end(job, "done" if job.result else "earlier"))
@@ -261,22 +262,21 @@ class DecodeAll(QObject):
 
     def _begin(self, job: Job) -> None:
         if self._current is not None and self._current.job is job:
-            self._current.pace.begin()
+            self.timed.begin()
             self._folder.put(self._current.path, state="decoding")
             self.changed.emit()
 
     def _take_stage(self, job: Job) -> None:
         if self._current is not None and self._current.job is job:
-            self._current.pace.take(job.progress)
-            self.changed.emit()
+            self.timed.take(job.progress)
 
     def _end(self, job: Job, state: State) -> None:
         current = self._current
         if current is None or current.job is not job:
             return
         self._current = None
-        seconds = current.pace.elapsed_s if state == "done" else None
-        self._session.paces.learn(current.pace)
+        seconds = self.timed.pace.elapsed_s if state == "done" else None
+        self.timed.end()
         sentence = self._lanes.fail(job).sentence if state == "failed" else ""
         if state == "waiting" and current.is_skipped:
             state = "skipped"
@@ -295,8 +295,10 @@ class DecodeAll(QObject):
 
     def _pace(self, order: Order) -> Pace:
         """That of captures which are as large as the one that is open."""
-        measurement, recipe = self._session.measurement, order.recipe
-        return Pace(recipe.num_stages) if measurement is None else self._session.paces.of(recipe, measurement)
+        session, recipe = self._session, order.recipe
+        if session.measurement is None:
+            return Pace(recipe.num_stages, step_name=recipe.step_name, clock=session.paces.clock)
+        return session.paces.of(recipe, session.measurement)
 
     def _drop_queue(self) -> None:
         for path, _, _ in self._queue:

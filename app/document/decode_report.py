@@ -61,7 +61,9 @@ class DecodeReport:
             _places,
             self._all_places(),
             side=self._regions.side,
-            stages={f"stage {index}": index for index in sorted({min(session.selection.stage, last), last})},
+            stages={
+                f"{recipe.step_name} {index}": index for index in sorted({min(session.selection.stage, last), last})
+            },
             image=session.stages.image,
             measurement=measurement,
             is_photograph=session.kind.is_photograph,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from lorun_engine.errors import LorunError
 from lorun_engine.library.cards import cards_in, tensor_names
 from lorun_engine.measurement import Measurement
-from lorun_engine.task import TASKS
+from lorun_engine.task import STAGE, TASKS
 
 if TYPE_CHECKING:
     from lorun_engine.decoder import Decoder
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Choice:
     """One decoder as the menus show it; `num_stages` is what it takes unless asked otherwise.
 
-    `is_adaptable` says that its stages differ from a shared backbone, so that they can be scaled and ablated.
+    `is_adaptable` says that its stages differ from a shared backbone, so that they can be scaled and ablated;
+    `step_name` is what it calls a stage.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Choice:
     num_stages: int
     has_weights: bool
     is_adaptable: bool = False
+    step_name: str = STAGE
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class LibraryDecoders:
             if task not in TASKS or (name, task) in found:
                 continue
             if card is None:
-                choice = Choice(name, task, TASKS[task].decoders[name].num_stages, has_weights=False)
+                decoder = TASKS[task].decoders[name]
+                choice = Choice(name, task, decoder.num_stages, False, step_name=decoder.step_name)
             else:
                 choice = Choice(name, task, card.fields["stages"], True, is_adaptable=_is_adaptable(card.path))
             found[name, task] = choice

@@ -73,7 +73,8 @@ class Exports(QObject):
         if pixel is None or recipe is None or measurement is None or not len(session.stages):
             return
         columns = {
-            f"stage_{row.index}": partial(np.asarray, session.stages.image(row.index)) for row in session.stages.rows()
+            f"{recipe.step_name}_{row.index}": partial(np.asarray, session.stages.image(row.index))
+            for row in session.stages.rows()
         }
         if measurement.reference is not None:
             columns["reference"] = partial(np.asarray, measurement.reference)

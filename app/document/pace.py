@@ -7,10 +7,15 @@ is slower, and where there was none, so many iterations as it usually does.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from lorun_engine.task import STAGE
 
 from ..quantities import duration, plural
 
@@ -22,12 +27,14 @@ if TYPE_CHECKING:
     from .recipe import Recipe
 
 # Of the sets that come with the program, on two cores.
-STAGE_IN_ITERATIONS = 3.5
-SCORE_IN_ITERATIONS = 12.0  # of an image against its reference
-FIRST_IN_STAGES = 1.7
+STAGE_IN_ITERATIONS = 3.5  # where the start does not say
+FIRST_IN_STAGES = 1.34  # about 1 where each takes seconds, up to
+MOST_FIRST_IN_STAGES = 1.7  # where it is a fraction of one
+SCORE_S = 0.19e-6  # of a number of an image against its reference; one core does that, whatever decodes
+TICK_MS = 500  # between two looks at the time that is left, while nothing is told
 RECENT = 6  # iterations, or stages
 GUESSED_AFTER_S = 0.5  # of a first stage, where nothing else is known
-GUESS = 1.25  # times what has passed of it
+GUESS = 1.15  # times what has passed of it
 
 
 @dataclass(frozen=True)
@@ -56,21 +63,26 @@ class Costs:
 
 
 class Pace:
-    """The pace of one decode. It is begun when the decode begins, and takes every step, or the newest of several."""
+    """The pace of one decode. It is begun when the decode begins, and takes every step, or the newest of several.
+
+    `scoring_s` is about how long it takes to score an image, where there is a reference.
+    """
 
     def __init__(
         self,
         num_stages: int,
         *,
-        is_scored: bool = False,
+        step_name: str = STAGE,
+        scoring_s: float = 0.0,
         before: Costs | None = None,
         of: tuple[object, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.num_stages, self.of, self.step = num_stages, of, Step(clock())
-        self._is_scored, self._before, self._clock = is_scored, before or Costs(), clock
+        self.num_stages, self.step_name, self.of, self.step = num_stages, step_name, of, Step(clock())
+        self._scoring_s, self._before, self._clock = scoring_s, before or Costs(), clock
         self._began = clock()
         self._share = 0.0
+        self._stage_in_iterations = STAGE_IN_ITERATIONS
         self._iterations: list[tuple[int, float]] = []
         self._stages: list[tuple[int, float]] = []  # the last one that was there before, then those that were computed
         self._zero_s: float | None = None
@@ -86,6 +98,7 @@ class Pace:
             if self._iterations and self._iterations[-1][0] == step.start.iteration:
                 self._iterations.pop()
             self._iterations.append((step.start.iteration, step.at))
+            self._stage_in_iterations = step.start.stage_in_iterations or STAGE_IN_ITERATIONS
         elif step.stage > self.step.stage:
             if step.stage == 0 and self._iterations and not step.is_reused:
                 self._zero_s = step.at - self._iterations[-1][1]
@@ -98,7 +111,7 @@ class Pace:
 
     @property
     def words(self) -> str:
-        """As "Start: subspace TV, iteration 34 of 80", "Start taken from the last decode" or "Stage 2 of 4"."""
+        """As "Start: subspace TV, iteration 34 of 80", "Start taken from the last decode", "Stage 2 of 4"."""
         step = self.step
         if step.stage < 0:
             return "Start" if step.start is None else step.start.words
@@ -114,8 +127,8 @@ class Pace:
 
     @property
     def part(self) -> str:
-        """What is being computed, so that a cancel waits for it: an iteration or a stage."""
-        return "iteration" if self.step.start is not None and self.step.start.num_iterations else "stage"
+        """What is being computed, so that a cancel waits for it: an iteration of the start, or a step."""
+        return "iteration" if self.step.start is not None and self.step.start.num_iterations else self.step_name
 
     @property
     def seconds_left(self) -> float | None:
@@ -160,7 +173,7 @@ class Pace:
 
     @property
     def _stage(self) -> str:
-        return f"Stage {self.step.stage} of {self.num_stages}"
+        return f"{self.step_name.capitalize()} {self.step.stage} of {self.num_stages}"
 
     def _guess(self, since: float) -> float | None:
         """What is left where no more is known than for how long the first stage has been computed."""
@@ -177,10 +190,11 @@ class Pace:
         costs = Costs(*(None if then is None else then * slower for _, then in reversed(pairs))).updated(seen)
         iteration = costs.iteration_s
         if costs.zero_s is None and iteration is not None:
-            costs = replace(costs, zero_s=(1 + SCORE_IN_ITERATIONS * self._is_scored) * iteration)
-        zero, usual = costs.zero_s or 0.0, None if iteration is None else STAGE_IN_ITERATIONS * iteration
+            costs = replace(costs, zero_s=iteration + self._scoring_s)
+        zero, usual = costs.zero_s or 0.0, None if iteration is None else self._stage_in_iterations * iteration
         if costs.stage_s is None and costs.first_s is not None:
-            usual = max(0.0, costs.first_s - zero) / FIRST_IN_STAGES
+            first = max(0.0, costs.first_s - zero)
+            usual = first / FIRST_IN_STAGES if usual is None else min(max(usual, first / MOST_FIRST_IN_STAGES), first)
         if costs.stage_s is None and usual is not None:
             costs = replace(costs, stage_s=zero + usual)
         if costs.first_s is None and costs.stage_s is not None:
@@ -191,18 +205,60 @@ class Pace:
 class Paces:
     """What the decodes since the program began have cost, by decoder, size of the scene and device."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._costs: dict[tuple[object, ...], Costs] = {}
 
     def of(self, recipe: Recipe, measurement: Measurement) -> Pace:
         """The pace of a decode that is about to begin; give it to `learn` when that has ended."""
         shape, is_scored = tuple(measurement.physics.scene_shape), measurement.reference is not None
         of = recipe.decoder, shape, is_scored, recipe.device, recipe.precision
-        return Pace(recipe.num_stages, is_scored=is_scored, before=self._costs.get(of), of=of)
+        return Pace(
+            recipe.num_stages,
+            step_name=recipe.step_name,
+            scoring_s=SCORE_S * math.prod(shape) if is_scored else 0.0,
+            before=self._costs.get(of),
+            of=of,
+            clock=self.clock,
+        )
 
     def learn(self, pace: Pace) -> None:
         """Keeps what a decode has cost."""
         self._costs[pace.of] = self._costs.get(pace.of, Costs()).updated(pace.seen)
+
+
+class Timed(QObject):
+    """The pace of the decodes of one part of the window, one after another, which goes on between two steps too."""
+
+    passed = Signal()  # a step, or time: there is something new to be said of `pace`
+
+    def __init__(self, paces: Paces, parent: QObject) -> None:
+        super().__init__(parent)
+        self._paces = paces
+        self.pace = Pace(0)  # of the decode that is to begin, runs or ran
+        self._ticks = QTimer(self, interval=TICK_MS)
+        self._ticks.timeout.connect(self.passed)
+
+    def expect(self, pace: Pace) -> None:
+        """Takes the pace of the next decode, which may have to wait."""
+        self.end()
+        self.pace = pace
+
+    def begin(self) -> None:
+        """That decode begins now."""
+        self.pace.begin()
+        self._ticks.start()
+        self.passed.emit()
+
+    def take(self, step: Step) -> None:
+        """Takes a step of it."""
+        self.pace.take(step)
+        self.passed.emit()
+
+    def end(self) -> None:
+        """It has ended, or nobody asks for it any more; what it has cost is kept."""
+        self._ticks.stop()
+        self._paces.learn(self.pace)
 
 
 def start_words(rows: Sequence[StageResult]) -> str:

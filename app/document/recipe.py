@@ -14,7 +14,9 @@ from lorun_engine.errors import LorunError
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.measurement import Measurement
 from lorun_engine.schema import Between, Iterations, Stages, Threads
+from lorun_engine.task import STAGE
 
+from ..quantities import plural
 from .decoders import Fit
 from .selection import Selection
 from .stage_store import StageStore
@@ -93,6 +95,12 @@ class Recipe:
     threads: Threads | None
     precision: str | None  # of the network; None where the decoder has none
     adapting: Adapting = WHOLE
+    step_name: str = STAGE  # of the decoder
+
+    @property
+    def length(self) -> str:
+        """As "60 iterations"."""
+        return plural(self.num_stages, self.step_name)
 
     @property
     def asked(self) -> Asked:
@@ -106,6 +114,7 @@ class Recipe:
             self.precision,
             scale=scale,
             ablated=ablated,
+            step_name=self.step_name,
         )
 
     @property

@@ -67,10 +67,14 @@ def write_figures(
     reference: np.ndarray | None,
     boxes: Sequence[Region],
     task: str,
+    step_name: str,
     protected: Sequence[Path],
 ) -> None:
-    """Writes PSNR and SSIM of every image, a stage each, in every box: one line for each of them."""
-    titles = ["box", "x", "y", "width", "height", "stage", "psnr_db", "ssim"]
+    """Writes PSNR and SSIM of every image, a stage each, in every box: one line for each of them.
+
+    `step_name` is what the decoder calls a stage.
+    """
+    titles = ["box", "x", "y", "width", "height", step_name, "psnr_db", "ssim"]
     write_table(path, titles, _scored(images, reference, boxes, task), protected=protected)
 
 

@@ -251,6 +251,7 @@ class Regions(QObject):
                 reference=measurement.reference,
                 boxes=[region for region in self.all if region.shape == "rectangle"],
                 task=measurement.task,
+                step_name=recipe.step_name,
                 protected=recipe.paths,
             )
         else:
@@ -261,7 +262,7 @@ class Regions(QObject):
                 images={end: image for end, pane in panes.items() if (image := self._image(pane)) is not None},
                 regions=self.all,
                 side=self.side,
-                of={"": f" in stage {stage} of {recipe.title}", " reference": ""},
+                of={"": f" in {recipe.step_name} {stage} of {recipe.title}", " reference": ""},
                 wavelengths_nm=measurement.wavelengths_nm,
                 protected=recipe.paths,
             )

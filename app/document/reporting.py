@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..job import Job
+from ..quantities import plural
 from ..resources import resource_path
 from .lanes import Lanes
 from .session import Session
+from .wording import shown_step
 
 REPORTED_LINES = 50  # of the log
 
@@ -19,7 +21,7 @@ def report_lines(session: Session) -> list[str]:
         lines += [
             f"{row.role or 'unused'}: {' x '.join(map(str, row.shape))} {row.dtype}" for row in session.role_table.rows
         ]
-    lines.append(f"decode: {state.state}, {state.done_stages} of {state.num_stages} stages")
+    lines.append(f"decode: {state.state}, {state.done_stages} of {plural(state.num_stages, shown_step(session))}")
     return [*lines, "", *list(session.lanes.logged)[-REPORTED_LINES:]]
 
 

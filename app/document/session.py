@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.decoding.kept import KeptStages
 from lorun_engine.errors import LorunError
@@ -27,7 +27,7 @@ from lorun_engine.task import DEFAULT, TASKS, Task
 from ..job import Job
 from ..kinds import RGB
 from ..problems import Problem, explain
-from ..quantities import duration
+from ..quantities import duration, plural
 from ..resources import resource_path
 from ..settings import RecentJob
 from .decoders import Choice, Decoders
@@ -35,13 +35,11 @@ from .decoding import as_asked, decoded
 from .lanes import Lanes
 from .memory import Memory
 from .opening import ALONE, Kept, Opened, is_built_in, open_files
-from .pace import Pace, Paces, Step, start_words
+from .pace import Paces, Step, Timed, start_words
 from .recipe import Recipe, Restoration, RestorationState, SetAside
 from .selection import MEASUREMENT, REFERENCE, Selection, default_panes, followed, fresh
 from .setup import Setup
 from .stage_store import StageStore
-
-TICK_MS = 500  # between two looks at the time that is left, while nothing is told
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Session(QObject):
     restoration_changed = Signal()
     stage_added = Signal(int)
     selection_changed = Signal()  # and nothing else
-    progressed = Signal()  # the decode, and time: see `pace`
+    progressed = Signal()  # the decode, and time: see `timed`
     cancelled = Signal()  # nothing is to be decoded any more, by whatever part
     put_aside = Signal(object)  # SetAside: a part that keeps anything of what was open puts it in
     taken_back = Signal(object)  # SetAside: and takes it out
@@ -86,9 +84,8 @@ class Session(QObject):
         self.stages = StageStore()
         self.kept_stages = KeptStages()  # of all decodes of the window; the worker alone uses it
         self.paces = Paces()
-        self.pace = Pace(0)  # of the decode that runs, or ran
-        self._ticks = QTimer(self, interval=TICK_MS)
-        self._ticks.timeout.connect(self.progressed)
+        self.timed = Timed(self.paces, self)  # the decode of what is open
+        self.timed.passed.connect(self.progressed)
         self.num_announced = 0  # stages that the signals have told of
         self.keeps_denoiser_input = False  # in decodes from now on: it doubles what is stored
         self.recipe: Recipe | None = None  # of the stages that are there
@@ -412,19 +409,17 @@ class Session(QObject):
         stages, recipe = StageStore(), setup.recipe(choice, self.paths, self.options)
         kept = self.keeps_denoiser_input
         work = partial(_decode, setup.decoders, choice, measurement, stages, recipe, kept, self.kept_stages)
-        pace = self.pace = self.paces.of(recipe, measurement)
+        self.timed.expect(self.paces.of(recipe, measurement))
         self._coming, self._before = (stages, recipe), self.restoration
         if not len(self.stages):
             self._take_coming()
         self.restoration = Restoration(
             "running", num_stages=setup.num_stages, started=time.monotonic(), keeps_denoiser_input=kept
         )
-        self.lanes.log(f"Decoding with {recipe.title}, {setup.num_stages} stages, on {setup.device}")
+        self.lanes.log(f"Decoding with {recipe.title}, {recipe.length}, on {setup.device}")
         job = Job(work, title=f"decoding {self.name}")
         self._decoding = job
         job.progressed.connect(lambda: self._take_step(job, job.progress))
-        for ended in (job.succeeded, job.cancelled, job.failed):
-            ended.connect(lambda: self.paces.learn(pace))
         job.succeeded.connect(lambda: self._decode_ended(job, "done"))
         job.cancelled.connect(lambda: self._decode_ended(job, "cancelled"))
         job.failed.connect(lambda: self._decode_ended(job, "failed"))
@@ -445,8 +440,7 @@ class Session(QObject):
     def _decode_began(self, job: Job) -> None:
         """What stood before it has ended; the time counts from here."""
         if job is self._decoding:
-            self.pace.begin()
-            self._ticks.start()
+            self.timed.begin()
             has_waited = bool(self.restoration.waits_for)
             self.restoration = replace(self.restoration, started=time.monotonic(), waits_for="")
             if has_waited:
@@ -456,8 +450,7 @@ class Session(QObject):
         """Announces every stage up to that of `step`; the mailbox may have skipped some."""
         if job is not self._decoding:
             return
-        self.pace.take(step)
-        self.progressed.emit()
+        self.timed.take(step)
         if step.stage >= 0:
             self._take_coming()
         for index in range(self.num_announced if step.stage >= 0 else 0, step.stage + 1):
@@ -476,7 +469,7 @@ class Session(QObject):
                 job, Step(time.monotonic(), len(stages) - 1, is_reused=stages.row(len(stages) - 1).is_reused)
             )
         self._decoding = None
-        self._ticks.stop()
+        self.timed.end()
         has_stages = self._coming is None and len(self.stages) > 0
         done, asked = self.restoration.done_stages if has_stages else 0, self.restoration.num_stages
         error, sentence = None, ""
@@ -484,7 +477,7 @@ class Session(QObject):
             problem = self.lanes.fail(job)
             error, sentence = job.error if isinstance(job.error, LorunError) else None, problem.sentence
         elif state == "cancelled":
-            sentence = f"Cancelled after stage {done} of {asked}." if has_stages else "Cancelled."
+            sentence = f"Cancelled after {self.timed.pace.step_name} {done} of {asked}." if has_stages else "Cancelled."
         elapsed = time.monotonic() - self.restoration.started
         ended = replace(self.restoration, seconds=elapsed, partial=has_stages and done < asked)
         if self._coming is not None:  # what was shown before is shown still
@@ -492,15 +485,15 @@ class Session(QObject):
         self.restoration = replace(ended, state=state, waits_for="", message=sentence, error=error)
         if state != "failed":
             start = start_words(stages.rows())
-            took = duration(self.restoration.seconds)
-            self.lanes.log(sentence or f"Decoded {asked} stages in {took}{f', {start}' if start else ''}")
+            took, steps = duration(self.restoration.seconds), plural(asked, self.timed.pace.step_name)
+            self.lanes.log(sentence or f"Decoded {steps} in {took}{f', {start}' if start else ''}")
         self.restoration_changed.emit()
         self.setup.look_at_devices()
 
     def forget_stages(self) -> None:
         """Drops the stages that are there; a decode still under way no longer counts."""
         self._decoding = None
-        self._ticks.stop()
+        self.timed.end()
         if self._coming is not None:
             self._coming[0].close()
             self._coming = None

@@ -298,7 +298,12 @@ class Setup(QObject):
             self.threads if self.device == "cpu" else None,
             self.precision if choice.has_weights else None,
             self.adapting,
+            choice.step_name,
         )
+
+    def recipe_as_it_is(self, choice: Choice, paths: tuple[Path, ...], options: OpenOptions) -> Recipe:
+        """The decode of these files with this decoder as it is, with its own number of stages."""
+        return replace(self.recipe(choice, paths, options), num_stages=choice.num_stages, adapting=WHOLE)
 
 
 # ---- in the worker thread ----------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ LIMIT_DISK_BYTES = 16 << 30
 class Result:
     """A decode that has ended, by its number; numbers are not used twice."""
 
-    title: str  # as "gap-tv · 60 stages"
+    title: str  # as "gap-tv · 60 iterations"
     number: int
 
 
@@ -138,7 +138,7 @@ class Shelf(QObject):
         if replace(wanted, device=shown.device, threads=shown.threads) == shown:
             return ""
         precision = "" if shown.precision in (None, wanted.precision) else f" in {shown.precision}"
-        return f"{shown.title}, {plural(shown.num_stages, 'stage')}{precision}"
+        return f"{shown.title}, {shown.length}{precision}"
 
     @property
     def num_on_disk(self) -> int:
@@ -288,8 +288,8 @@ class Shelf(QObject):
     # ---- room ----------------------------------------------------------------------------------------------------
 
     def _title(self, recipe: Recipe, num_stages: int) -> str:
-        """As "gap-tv · 60 stages", with a number behind it where that is taken already."""
-        title = f"{recipe.title} · {plural(num_stages, 'stage')}"
+        """As "gap-tv · 60 iterations", with a number behind it where that is taken already."""
+        title = f"{recipe.title} · {plural(num_stages, recipe.step_name)}"
         taken = {result.title for result in self._kept}
         return next(name for name in (title, *(f"{title} ({n})" for n in range(2, 10_000))) if name not in taken)
 

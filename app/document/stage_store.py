@@ -148,8 +148,8 @@ class StageStore:
             return self._opened_spill().write(image)
         except OSError as error:
             raise FileError(
-                f"The stages no longer fit into memory and the temporary folder {tempfile.gettempdir()} took no more "
-                f"({error.strerror or error}). Free disk space there or decode fewer stages."
+                f"The images no longer fit into memory and the temporary folder {tempfile.gettempdir()} took no more "
+                f"({error.strerror or error}). Free disk space there or decode in fewer steps."
             ) from error
 
     def _opened_spill(self) -> _Spill:

@@ -8,11 +8,13 @@ back with one click.
 from __future__ import annotations
 
 import tempfile
+import time
+from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -25,9 +27,14 @@ from lorun_engine.task import TASKS
 from ..job import Job
 from ..quantities import exact
 from .decoders import Choice, Decoders
+from .decoding import as_asked, decoded
 from .exports import MEASUREMENT_SUFFIXES, Exports
-from .recipe import Restoration, SetAside
+from .pace import Step, Timed
+from .recipe import Recipe, Restoration, SetAside
 from .session import Session
+
+if TYPE_CHECKING:
+    from lorun_engine.decoding.restore import StageResult
 
 Source = Literal["result", "reference", "file"]
 WhatIfState = Literal["idle", "simulating", "decoding", "comparing", "done", "failed"]
@@ -54,7 +61,7 @@ class Score:
     """How well one decoder did: `metrics` against the scene, and the relative residual."""
 
     decoder: str
-    num_stages: int
+    length: str  # as "60 iterations"
     residual: float
     metrics: Mapping[str, float]
 
@@ -71,6 +78,8 @@ class WhatIf(QObject):
         self.problem = ""
         self.scores: tuple[Score, ...] = ()
         self.waiting: tuple[str, ...] = ()  # decoders whose score is still to come
+        self.timed = Timed(session.paces, self)  # that of them which is decoded with
+        self._paced: Recipe | None = None
         self.aside: SetAside | None = None
         self.simulated: Measurement | None = None
         self.plan = Scenario()
@@ -227,32 +236,41 @@ class WhatIf(QObject):
         if recipe is None or measurement is None:
             return
         last = session.stages.row(len(session.stages) - 1)
-        self.scores = (Score(recipe.title, restoration.num_stages, last.residual, dict(last.metrics)),)
+        self.scores = (Score(recipe.title, recipe.length, last.residual, dict(last.metrics)),)
         others = [choice for choice in session.setup.plain_choices if choice.name != recipe.decoder]
-        self.waiting = tuple(choice.name for choice in others)
-        work = partial(_scores, session.setup.decoders, others, measurement, recipe.device)
+        plans = {c: session.setup.recipe_as_it_is(c, session.paths, session.options) for c in others}
+        self.waiting, self._paced = tuple(choice.name for choice in others), None
+        work = partial(_scores, session.setup.decoders, plans, measurement)
         job = session.lanes.run(work, doing="decoding without weights", then=self._compared, is_asked_for=True)
-        job.progressed.connect(lambda: self._take_scores(job))
+        job.progressed.connect(lambda: self._go_on(job, measurement))
         job.failed.connect(lambda: self._fail(job))
         job.cancelled.connect(lambda: self._fail(job))
         self._job, self.state = job, "comparing"
         self.changed.emit()
 
-    def _take_scores(self, job: Job) -> None:
-        if job is self._job and len(job.progress) >= len(self.scores):  # one more than before
-            named = {score.decoder for score in job.progress}
-            self.scores = (self.scores[0], *job.progress)
-            self.waiting = tuple(name for name in self.waiting if name not in named)
+    def _go_on(self, job: Job, measurement: Measurement) -> None:
+        if job is not self._job:
+            return
+        found, recipe, step = job.progress
+        if recipe != self._paced:
+            self._paced = recipe
+            self.timed.expect(self._session.paces.of(recipe, measurement))
+            self.timed.begin()
+            self.scores = (self.scores[0], *found)
+            self.waiting = self.waiting[self.waiting.index(recipe.decoder) :]
             self.changed.emit()
+        self.timed.take(step)
 
     def _compared(self, job: Job) -> None:
         if job is not self._job:
             return
         self._job, self.state = None, "done"
+        self.timed.end()
         self.scores, self.waiting = (self.scores[0], *job.result), ()
         self.changed.emit()
 
     def _cancel_job(self) -> None:
+        self.timed.end()
         if self._job is not None:
             self._job.cancel()
 
@@ -260,6 +278,7 @@ class WhatIf(QObject):
         if job is not self._job:
             return
         self._job, self.waiting = None, ()
+        self.timed.end()
         self.state, self.problem = "failed", "Cancelled." if job.error is None else str(job.error)
         self.changed.emit()
 
@@ -335,19 +354,22 @@ def _write(target: Path, measurement: Measurement, plan: Scenario, *, protected:
 
 
 def _scores(
-    decoders: Decoders, choices: list[Choice], measurement: Measurement, device: str
-) -> Generator[tuple[Score, ...], None, tuple[Score, ...]]:
-    """Yields the scores so far after every stage, and returns all of them; a decoder that does not fit is left out."""
-    from lorun_engine.decoding.restore import restore
+    decoders: Decoders, plans: Mapping[Choice, Recipe], measurement: Measurement
+) -> Generator[tuple[tuple[Score, ...], Recipe, Step], None, tuple[Score, ...]]:
+    """Yields the scores so far with every step and what it is of, and returns all scores.
 
+    A decoder that does not fit is left out.
+    """
     found: tuple[Score, ...] = ()
-    for choice in choices:
+    for choice, recipe in plans.items():
+        newest: deque[StageResult] = deque(maxlen=1)
+        yield found, recipe, Step(time.monotonic())
         try:
-            for stage in restore(decoders.open(choice), measurement, num_stages=choice.num_stages, device=device):
-                score = Score(choice.name, choice.num_stages, stage.residual, dict(stage.metrics))
-                yield found
+            decoder = as_asked(decoders.open(choice), recipe)
+            for step in decoded(decoder, measurement, recipe, newest.append):
+                yield found, recipe, step
         except LorunError:
             continue  # it is of no use here; the others are
-        found += (score,)
-        yield found
+        (last,) = newest
+        found += (Score(choice.name, recipe.length, last.residual, dict(last.metrics)),)
     return found

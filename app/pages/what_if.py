@@ -75,6 +75,8 @@ class WhatIfPage(Page):
             parts.setup.changed,
         ):
             changed.connect(self._show)
+        for passed in (parts.session.progressed, parts.what_if.timed.passed):
+            passed.connect(self._show_state)
         self._show()
 
     @property
@@ -209,13 +211,16 @@ class WhatIfPage(Page):
         self.start.setEnabled(is_busy or (is_free and self._parts.setup.choice is not None))
         self.base.setText(f"Back to {what_if.base_name}")
         self.base.setVisible(has_aside)
-        kept = f"{what_if.base_name} is kept as you left it, with stages, regions, results and steps to undo."
+        kept = f"{what_if.base_name} is kept as you left it, with images, regions, results and steps to undo."
         kept = kept if base is not None else ""
         set_look(self.kept, breakable(kept), "dim")
-        set_look(self.state, *self._state())
+        self._show_state()
         self._show_scores()
         self.look.setVisible(what_if.is_open and what_if.simulated is not None)
         self.save.setVisible(what_if.simulated is not None)
+
+    def _show_state(self) -> None:
+        set_look(self.state, *self._state())
 
     def _show_sources(self) -> None:
         known = [self.source.itemData(row) for row in range(self.source.count())]
@@ -249,10 +254,12 @@ class WhatIfPage(Page):
         if what_if.state == "simulating":
             return "Simulating the measurement…", "dim"
         if what_if.state == "decoding":
-            words = self._session.pace.state
+            words = self._session.timed.pace.state
             return f"Decoding it  ·  {words}" if restoration.is_busy else "Decoding it", "dim"
         if what_if.state == "comparing":
-            return f"Decoding it with {' and '.join(what_if.waiting)} to compare", "dim"
+            name, *later = what_if.waiting or ("",)
+            then = f", then with {' and '.join(later)}" if later else ""
+            return f"Decoding it with {name} to compare{then}  ·  {what_if.timed.pace.state}", "dim"
         if what_if.state == "failed":
             return what_if.problem, "warn"
         return "", "dim"
@@ -271,7 +278,7 @@ class WhatIfPage(Page):
         self.answer.setText(words)
         names = [name for name in HEADINGS if any(name in score.metrics for score in scores)]
         self.table.setVisible(bool(scores))
-        headings = ["Decoder", "Stages", *(HEADINGS[name] for name in names), "Residual"]
+        headings = ["Decoder", "Steps", *(HEADINGS[name] for name in names), "Residual"]
         self.table.setColumnCount(len(headings))
         self.table.setHorizontalHeaderLabels(headings)
         for column in range(1, len(headings)):  # above figures
@@ -280,7 +287,7 @@ class WhatIfPage(Page):
         self.table.setRowCount(len(scores))
         best = {name: _best(scores, name) for name in names}
         for row, score in enumerate(scores):
-            texts = [score.decoder, str(score.num_stages)]
+            texts = [score.decoder, score.length]
             texts += [DIGITS[name].format(score.metrics[name]) if name in score.metrics else "" for name in names]
             for column, text in enumerate([*texts, number(score.residual)]):
                 item = QTableWidgetItem(text)

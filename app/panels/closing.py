@@ -146,7 +146,7 @@ class Closing(QObject):
             self._parts.cancel_all()
             self._patience.start(self.patience_ms)
             if self._parts.is_busy:
-                self._window.statusBar().showMessage("Closing after the stage that is being computed…")
+                self._window.statusBar().showMessage("Closing after the step that is being computed…")
 
     @property
     def _is_over(self) -> bool:

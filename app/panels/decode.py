@@ -29,7 +29,7 @@ class DecodeCard(QWidget):
         self.progress.setTextVisible(False)
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
-        self.sentence.setToolTip(f"{meanings.TOOK}. {meanings.RESIDUAL}")
+        parts.wording.say(self, self.sentence.setToolTip, f"{meanings.TOOK}. {meanings.RESIDUAL}")
         self.sentence.setAccessibleDescription("State of the decode")
         self.on_cpu = QPushButton("Decode on the CPU")
         self.on_cpu.clicked.connect(self._decode_on_cpu)
@@ -68,7 +68,7 @@ class DecodeCard(QWidget):
         self.button.setEnabled(restoration.state == "running" or session.can_restore)
         self.progress.setVisible(restoration.is_busy)
         self.progress.setRange(0, 1000)
-        self.progress.setValue(round(1000 * session.pace.share) if restoration.is_busy else 0)
+        self.progress.setValue(round(1000 * session.timed.pace.share) if restoration.is_busy else 0)
         self.on_cpu.setVisible(isinstance(restoration.error, DeviceError) and self._parts.setup.device != "cpu")
         set_look(self.sentence, *self._state())
 
@@ -78,15 +78,15 @@ class DecodeCard(QWidget):
         if restoration.state == "running" and restoration.waits_for:
             return f"Begins after {restoration.waits_for}.", "dim"
         if restoration.state == "running":
-            return session.pace.state, "dim"
+            return session.timed.pace.state, "dim"
         if restoration.state == "cancelling":
-            return f"Stops after the {session.pace.part} that is being computed.", "dim"
+            return f"Stops after the {session.timed.pace.part} that is being computed.", "dim"
         if restoration.state == "done":
             last = session.stages.row(len(session.stages) - 1)
             took = duration(restoration.seconds)
             how = session.recipe.adapting.words
             reused = "  ·  start taken from the last decode" if session.stages.row(0).is_reused else ""
-            stages = plural(restoration.num_stages, "stage")
+            stages = plural(restoration.num_stages, session.recipe.step_name)
             return f"{stages}{how} in {took}{reused}  ·  residual {number(last.residual)}", "dim"
         if restoration.state in ("cancelled", "failed"):
             kept = f" {plural(len(session.stages), 'image')} kept, marked partial." if restoration.partial else ""

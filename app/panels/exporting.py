@@ -59,13 +59,14 @@ class ExportDialogs(QObject):
 
     def ask_stage(self) -> None:
         """The chosen stage as a cube."""
-        stage = self._parts.session.selection.stage
-        if path := self._ask(f"Export stage {stage} as a cube", f"_stage{stage}.h5", CUBE_SUFFIXES):
+        stage, name = self._parts.session.selection.stage, self._parts.wording.step_name
+        if path := self._ask(f"Export {name} {stage} as a cube", f"_{name}{stage}.h5", CUBE_SUFFIXES):
             self._parts.exports.export_cube(path, stage=stage)
 
     def ask_stages(self) -> None:
         """All stages in one file."""
-        if path := self._ask("Export all stages", "_stages.h5", STAGES_SUFFIXES):
+        name = self._parts.wording.step_name
+        if path := self._ask(f"Export all {name}s", f"_{name}s.h5", STAGES_SUFFIXES):
             self._parts.exports.export_stages(path)
 
     def ask_spectra(self) -> None:
@@ -88,7 +89,7 @@ class ExportDialogs(QObject):
             return
         shown = {"colour": "", "band": f"_band{session.selection.band + 1}"}
         shown = shown.get(session.selection.mode, f"_{session.selection.mode}")
-        suggested = self._suggested(f"_stage{session.selection.stage}{shown}.png")
+        suggested = self._suggested(f"_{self._parts.wording.step_name}{session.selection.stage}{shown}.png")
         if chosen := ask_picture_file(self._window, "Export picture", suggested, PICTURE_SUFFIXES):
             path, has_caption = chosen
             self._parts.exports.export_picture(path, drawn, has_caption=has_caption)

@@ -192,6 +192,7 @@ class FolderDock(QDockWidget):
         for changed in (self._folder.changed, self._decodes.changed, self._session.opened_changed, parts.setup.changed):
             changed.connect(self._show)
         self._folder.capture_changed.connect(self._show_one)
+        self._decodes.timed.passed.connect(self._show_progress)
         self.hide()
         self._show()
 
@@ -321,7 +322,7 @@ class FolderDock(QDockWidget):
 
     def _show(self) -> None:
         folder, decodes = self._folder, self._decodes
-        is_busy, progress = decodes.is_under_way, decodes.progress
+        is_busy = decodes.is_under_way
         self.list.setVisible(folder.path is not None)
         self.empty.setVisible(folder.path is None)
         self.side.setVisible(folder.path is not None)
@@ -334,13 +335,18 @@ class FolderDock(QDockWidget):
         if folder.is_surveying:
             self.bar.setRange(0, folder.num_files)
             self.bar.setValue(folder.num_seen)
-        else:  # a part of a capture counts too
-            self.bar.setRange(0, 1000 * progress.num_asked)
-            self.bar.setValue(round(1000 * (progress.num_ended + progress.share)))
-        set_look(self.sentence, *self._state())
+        self._show_progress()
         self._show_results()
         self._follow_open()
         self._show_chosen()
+
+    def _show_progress(self) -> None:
+        """How far it is, and the sentence below the bar; a part of a capture counts too."""
+        if not self._folder.is_surveying:
+            progress = self._decodes.progress
+            self.bar.setRange(0, 1000 * progress.num_asked)
+            self.bar.setValue(round(1000 * (progress.num_ended + progress.share)))
+        set_look(self.sentence, *self._state())
 
     def _show_buttons(self) -> None:
         decodes, is_busy = self._decodes, self._decodes.is_under_way

@@ -6,6 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from lorun_engine.decoding.execution import PRECISIONS
+from lorun_engine.task import STAGE
 
 from ..assembly import Parts
 from ..document.stage_store import LIMIT_BYTES
@@ -70,7 +71,6 @@ class ModelCard(QWidget):
         self.decoder.setAccessibleName("Decoder")
         self.decoder.setToolTip("What makes the result of the measurement; the best that fits is chosen")
         self.stages = QSpinBox()
-        self.stages.setAccessibleName("Number of stages")
         self.stages.setToolTip("How often the result is improved; more take longer, trained sets want their own number")
         self.stages.setRange(1, MOST_STAGES)
         self.stages.setKeyboardTracking(False)
@@ -99,6 +99,8 @@ class ModelCard(QWidget):
             label.setBuddy(field)
             grid.addWidget(label, row, 0)
             grid.addWidget(field, row, 1)
+            if field is self.stages:
+                self._stages_title = label
         self._precision_row = (label, self.precision)  # the last; only networks have one
         return grid
 
@@ -114,6 +116,9 @@ class ModelCard(QWidget):
         fill(self.precision, [(name, name) for name in PRECISIONS], setup.precision)
         for widget in self._precision_row:
             widget.setVisible(setup.choice is not None and setup.choice.has_weights)
+        step_name = STAGE if setup.choice is None else setup.choice.step_name
+        self._stages_title.setText(f"{step_name.capitalize()}s")
+        self.stages.setAccessibleName(f"Number of {step_name}s")
         with QSignalBlocker(self.stages):
             self.stages.setValue(max(1, setup.num_stages))
         for field in (self.decoder, self.stages, self.device, self.precision, self.strength):
@@ -146,15 +151,15 @@ class ModelCard(QWidget):
 
     def _cost(self) -> str:
         """How much room the stages take, where that is more than goes without saying."""
-        measurement, num_stages = self._session.measurement, self._setup.num_stages
-        if measurement is None or not num_stages:
+        measurement, choice, num_stages = self._session.measurement, self._setup.choice, self._setup.num_stages
+        if measurement is None or choice is None or not num_stages:
             return ""
         bands, height, width = measurement.physics.scene_shape
         num_bytes = 4 * bands * height * width * (num_stages + 1)
         if num_bytes < LIMIT_BYTES:
             return ""
         return (
-            f"{plural(num_stages, 'stage')} of {bands} × {height} × {width} take {gibibytes(num_bytes)}; "
+            f"{plural(num_stages, choice.step_name)} of {bands} × {height} × {width} take {gibibytes(num_bytes)}; "
             f"what exceeds {gibibytes(LIMIT_BYTES)} is kept on the disk."
         )
 

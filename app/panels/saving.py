@@ -39,8 +39,9 @@ class SavingCard(QWidget):
         top.addWidget(heading, 1)
         top.addWidget(self.show_file)
         column.addLayout(top)
-        self.cube, self.stages, self.spectra = QPushButton("Cube…"), QPushButton("Stages…"), QPushButton("Spectra…")
+        self.cube, self.stages, self.spectra = QPushButton("Cube…"), QPushButton(), QPushButton("Spectra…")
         self.picture, self.report = QPushButton("Picture…"), QPushButton("Report…")
+        parts.wording.say(self, self.stages.setText, "Stages…")
         verbs = {
             self.cube: (dialogs.ask_cube, "The last stage with its wavelengths"),
             self.stages: (dialogs.ask_stages, "The start and all stages in one HDF5 file"),
@@ -55,7 +56,8 @@ class SavingCard(QWidget):
         grid.setSpacing(theme.GRID)
         for number, (button, (verb, hint)) in enumerate(verbs.items()):
             button.clicked.connect(verb)
-            button.setToolTip(hint)
+            if hint:
+                parts.wording.say(self, button.setToolTip, hint)
             grid.addWidget(button, number // COLUMNS, number % COLUMNS)
         for place in range(COLUMNS):
             grid.setColumnStretch(place, 1)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..actions import ENTRIES, Entry
+from ..document.wording import Wording
 from ..widgets import theme
 
 FIRST_COLUMNS = (("File", "Edit"), ("View",))  # the menus of the first two columns; all others are in the last
@@ -90,7 +91,7 @@ class ShortcutsOverlay(QDialog):
     It scrolls where the screen is too small for it.
     """
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, wording: Wording) -> None:
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
         self.setModal(False)
@@ -101,7 +102,7 @@ class ShortcutsOverlay(QDialog):
         known = {menu for menus in FIRST_COLUMNS for menu in menus}
         others = tuple(menu for menu in _menus() if menu not in known)
         for menus in (*FIRST_COLUMNS, others):
-            columns.addLayout(_list_of(menus))
+            columns.addLayout(_list_of(menus, wording))
         self.area = QScrollArea()
         self.area.setWidget(frame)
         self.area.setWidgetResizable(True)
@@ -152,7 +153,7 @@ def _with_key(menu: str) -> list[Entry]:
     return [entry for entry in ENTRIES if entry.menu == menu and entry.key]
 
 
-def _list_of(menus: tuple[str, ...]) -> QGridLayout:
+def _list_of(menus: tuple[str, ...], wording: Wording) -> QGridLayout:
     """The shortcuts of some menus, one below the other."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(24)
@@ -164,7 +165,9 @@ def _list_of(menus: tuple[str, ...]) -> QGridLayout:
         grid.addWidget(heading, grid.rowCount(), 0)
         for entry in _with_key(menu):
             row = grid.rowCount()
-            grid.addWidget(QLabel(entry.text.removesuffix("…")), row, 0)
+            does = QLabel()
+            wording.say(does, does.setText, entry.text.removesuffix("…"))
+            grid.addWidget(does, row, 0)
             keys = QLabel(_keys(entry.key, "{}"))
             keys.setObjectName("dim")
             grid.addWidget(keys, row, 1)

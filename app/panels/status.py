@@ -34,7 +34,7 @@ class StatusBar(QStatusBar):
         self.cursor.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.result = QLabel()
         self.result.setAccessibleDescription("Last result")
-        self.result.setToolTip(meanings.TOOK)
+        parts.wording.say(self, self.result.setToolTip, meanings.TOOK)
         self.device = QLabel()
         self.device.setAccessibleDescription("Device and memory")
         self.device.setToolTip("What the next decode runs on, and how much of its memory is free in GiB")
@@ -131,7 +131,8 @@ class StatusBar(QStatusBar):
 
     def _name(self, pane: int) -> str:
         measured = self._session.kind.measured.lower()
-        return {MEASUREMENT: measured, REFERENCE: "reference", 0: "start"}.get(pane, f"stage {pane}")
+        named = {MEASUREMENT: measured, REFERENCE: "reference", 0: "start"}
+        return named.get(pane, f"{self._parts.wording.step_name} {pane}")
 
     def _show_result(self) -> None:
         session, restoration = self._session, self._session.restoration
@@ -144,10 +145,11 @@ class StatusBar(QStatusBar):
         free = "" if device is None or device.free_bytes is None else f"  ·  {gibibytes(device.free_bytes)} free"
         self.device.setText("" if device is None else f"    {device.title}{free}")
         how = "" if session.recipe is None else session.recipe.adapting.words
+        step_name = self._parts.wording.step_name
         texts = {
-            "running": f"Begins after {restoration.waits_for}" if restoration.waits_for else session.pace.state,
-            "done": f"Decoded {plural(restoration.num_stages, 'stage')}{how} in {duration(restoration.seconds)}",
-            "cancelled": f"Cancelled at stage {restoration.done_stages} of {restoration.num_stages}",
-            "failed": f"Failed after stage {restoration.done_stages} of {restoration.num_stages}",
+            "running": f"Begins after {restoration.waits_for}" if restoration.waits_for else session.timed.pace.state,
+            "done": f"Decoded {plural(restoration.num_stages, step_name)}{how} in {duration(restoration.seconds)}",
+            "cancelled": f"Cancelled at {step_name} {restoration.done_stages} of {restoration.num_stages}",
+            "failed": f"Failed after {step_name} {restoration.done_stages} of {restoration.num_stages}",
         }
         self.result.setText("Reading…" if session.is_opening else texts.get(restoration.state, ""))

@@ -193,7 +193,7 @@ class CentreView(QWidget):
             button = QPushButton(mode.capitalize())
             button.setCheckable(True)
             button.setProperty("mode", mode)
-            button.setToolTip(meanings.MODES[mode])
+            self._parts.wording.say(self, button.setToolTip, meanings.MODES[mode])
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
             button.clicked.connect(lambda _=False, mode=mode: self._parts.looking.set_mode(mode))
             self.mode_buttons.addButton(button)

@@ -44,6 +44,9 @@ class CompareView(QWidget):
         self._parts, self._session, self._comparing = parts, parts.session, parts.comparing
         self._pictures, self._maps, self._hub = pictures, maps, hub
         self.left, self.right = _side_box("Left side"), _side_box("Right side")
+        for box in (self.left, self.right):
+            words = f"{box.accessibleName()} of the comparison: a stage, a result, a decoder or the reference"
+            parts.wording.say(self, box.setToolTip, words)
         self.left.activated.connect(lambda _: self._comparing.choose(left=self.left.currentData()))
         self.right.activated.connect(lambda _: self._comparing.choose(right=self.right.currentData()))
         self.swap = QPushButton("Swap")
@@ -215,7 +218,8 @@ class CompareView(QWidget):
 
     def _side_title(self, side: Side) -> str:
         if side == CHOSEN:
-            return f"Chosen stage ({self._pictures.title(self._session.selection.stage).lower()})"
+            title = self._pictures.title(self._session.selection.stage)
+            return f"Chosen {self._parts.wording.step_name} ({title.lower()})"
         return self._pictures.title(side)
 
     def _heading(self) -> str:
@@ -285,7 +289,6 @@ class CompareView(QWidget):
 def _side_box(name: str) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
-    box.setToolTip(f"{name} of the comparison: a stage, a result, a decoder or the reference")
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(16)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

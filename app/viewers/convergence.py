@@ -11,7 +11,10 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
+from lorun_engine.task import STAGE
+
 from ..assembly import Parts
+from ..document.wording import Wording
 from ..quantities import number, plural
 from ..widgets import meanings, theme
 from ..widgets.labels import set_look
@@ -63,7 +66,7 @@ class ConvergenceView(Recolours, QWidget):
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts, self._session = parts, parts.session
-        self.plot = new_plot("stage", name="Relative residual and PSNR per stage")
+        self.plot = new_plot("stage", name="")
         self.plot.setMinimumHeight(110)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()
@@ -71,12 +74,10 @@ class ConvergenceView(Recolours, QWidget):
         self.residual = self.plot.plot(symbol="o", symbolSize=5)
         self._add_second_axis()
         self.plot.scene().sigMouseClicked.connect(self._choose_point)
-        self.figures = Figures()
+        self.figures = Figures(parts.wording)
         self.table = _Table(self.figures)
         self.rises = QLabel()
-        self.rises.setAccessibleDescription("Stages whose residual rises")
         self.rises.setWordWrap(True)
-        self.rises.setToolTip("A residual that falls from stage to stage is good; where it rises, look at that stage")
         self.table.selectionModel().currentRowChanged.connect(lambda index, _: self._choose(index.row()))
         frame, column = theme.card("Convergence")
         column.setSpacing(4)
@@ -89,7 +90,23 @@ class ConvergenceView(Recolours, QWidget):
         for changed in (parts.session.stage_added, parts.session.restoration_changed, parts.session.opened_changed):
             changed.connect(self.refresh)
         parts.session.selection_changed.connect(self._follow)
+        self._say()
         self.recolour()
+
+    def _say(self) -> None:
+        """Says everything about stages in the word of the decoder that is shown."""
+        bottom = self.plot.getPlotItem().getAxis("bottom")
+        falls = "A residual that falls from stage to stage is good; where it rises, look at that stage"
+        tip = "A row for each stage; a click chooses it, and its heading says what a figure means"
+        for take, sentence in (
+            (self.plot.setAccessibleName, "Relative residual and PSNR per stage"),
+            (bottom.setLabel, "stage"),
+            (self.rises.setAccessibleDescription, "Stages whose residual rises"),
+            (self.rises.setToolTip, falls),
+            (self.table.setAccessibleName, "Figures per stage"),
+            (self.table.setStatusTip, tip),
+        ):
+            self._parts.wording.say(self, take, sentence)
 
     def recolour(self) -> None:
         """Gives axes and curves their colours."""
@@ -109,7 +126,7 @@ class ConvergenceView(Recolours, QWidget):
         session = self._session
         rows = session.stages.rows()[: session.num_announced]
         self.figures.show(rows)
-        set_look(self.rises, rises_in_words(rows), "warn")
+        set_look(self.rises, rises_in_words(rows, self._parts.wording.step_name), "warn")
         stages = np.arange(len(rows))
         self.residual.setData(stages, np.array([row.residual for row in rows]))
         psnr = np.array([row.metrics.get("psnr", np.nan) for row in rows])
@@ -168,8 +185,9 @@ class ConvergenceView(Recolours, QWidget):
 class Figures(QAbstractTableModel):
     """The rows of the stages: residual, quality, parameters of the data step, seconds; only what there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, wording: Wording) -> None:
         super().__init__()
+        self._wording = wording
         self._rows: Sequence[StageResult] = ()
         self._rising: set[int] = set()
         self.names: list[str] = []
@@ -199,6 +217,10 @@ class Figures(QAbstractTableModel):
             return f"{value:.2g}" if value < 10 else f"{value:.0f}"
         return FORMATS[name].format(value) if name in FORMATS and value is not None else number(value)
 
+    def _hint(self, name: str) -> str | None:
+        """What a column holds."""
+        return self._wording.of(HINTS[name]) if name in HINTS else None
+
     def rowCount(self, parent: AnyIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
         return 0 if parent.isValid() else len(self._rows)
 
@@ -211,9 +233,10 @@ class Figures(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole and self.names[index.column()] == "residual":
-            return "Higher than in the stage before" if index.row() in self._rising else HINTS["residual"]
+            is_rising = index.row() in self._rising
+            return self._wording.of("Higher than in the stage before") if is_rising else HINTS["residual"]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return HINTS.get(self.names[index.column()])
+            return self._hint(self.names[index.column()])
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole):
@@ -222,7 +245,7 @@ class Figures(QAbstractTableModel):
             if role == Qt.ItemDataRole.DisplayRole:
                 return HEADINGS.get(name, name.replace("_", " "))
             if role == Qt.ItemDataRole.ToolTipRole:
-                return HINTS.get(name)
+                return self._hint(name)
             if role == Qt.ItemDataRole.TextAlignmentRole:
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -237,18 +260,18 @@ def rising(rows: Sequence[StageResult]) -> list[int]:
     return [index for index, row in enumerate(rows[2:], 2) if row.residual > highest[index - 1]]
 
 
-def rises_in_words(rows: Sequence[StageResult]) -> str:
-    """As "The residual rises in stages 2 and 4.", or nothing."""
+def rises_in_words(rows: Sequence[StageResult], step_name: str = STAGE) -> str:
+    """As "The residual rises in stages 2 and 4.", or nothing; `step_name` is what the decoder calls a stage."""
     stages = rising(rows)
     if not stages:
         return ""
     if len(stages) > MOST_NAMED:
-        return f"The residual rises in {len(stages)} of {plural(len(rows) - 1, 'stage')}: those with an arrow."
+        return f"The residual rises in {len(stages)} of {plural(len(rows) - 1, step_name)}: those with an arrow."
     *most, last = map(str, stages)
     if not most:
         ends = f"{number(rows[stages[0] - 1].residual)} to {number(rows[stages[0]].residual)}"
-        return f"The residual rises in stage {last}, from {ends}."
-    return f"The residual rises in stages {', '.join(most)} and {last}."
+        return f"The residual rises in {step_name} {last}, from {ends}."
+    return f"The residual rises in {step_name}s {', '.join(most)} and {last}."
 
 
 def _names(rows: Sequence[StageResult]) -> list[str]:
@@ -267,8 +290,6 @@ class _Table(QTableView):
 
     def __init__(self, figures: Figures) -> None:
         super().__init__()
-        self.setAccessibleName("Figures per stage")
-        self.setStatusTip("A row for each stage; a click chooses it, and its heading says what a figure means")
         self.setModel(figures)
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)  # Tab leaves the table

@@ -49,9 +49,11 @@ class ExposureButton(QPushButton):
         self.stretch = QComboBox()
         self.stretch.addItems(list(STRETCHES))
         self.stretch.setAccessibleName("Black and white of the pictures")
-        self.stretch.setToolTip(
+        parts.wording.say(
+            self,
+            self.stretch.setToolTip,
             "Percentiles of a picture that become black and white, of the newest stage where they are shared.\n"
-            "0 – 99.9 % keeps 0 black. 0 to 1 is meant for scenes: what a detector saw has percentiles then."
+            "0 – 99.9 % keeps 0 black. 0 to 1 is meant for scenes: what a detector saw has percentiles then.",
         )
         self.stretch.activated.connect(self._take_stretch)
         reach = round(MOST_STOPS / STEP)

@@ -15,6 +15,7 @@ from .. import render
 from ..assembly import Parts
 from ..document.comparing import fits_scene
 from ..document.selection import MEASUREMENT, REFERENCE
+from ..document.wording import Wording
 from ..quantities import duration, number, plural, size
 from ..widgets import meanings, theme
 from ..widgets.icons import SIDE, icon
@@ -151,7 +152,7 @@ class PaneGrid(QWidget):
 
     def _title(self, content: Pane | Change, *, is_result: bool = False) -> str:
         if isinstance(content, Change):
-            title, pane = f"Change in stage {content.stage}", content.stage
+            title, pane = self._pictures.title_of_change(content.stage), content.stage
         else:
             title, pane = self._pictures.title(content), content
             if is_result and isinstance(content, int) and content > 0:
@@ -252,7 +253,7 @@ class PaneGrid(QWidget):
         }
 
     def _new_card(self) -> PaneCard:
-        card = PaneCard(self.hub)
+        card = PaneCard(self.hub, self._parts.wording)
         card.setParent(self)
         card.expand_toggled.connect(lambda: self._toggle_layout(card.pane_id))
         card.close_requested.connect(lambda: self._close(card.pane_id))
@@ -292,16 +293,17 @@ class PaneCard(Recolours, QFrame):
     expand_toggled = Signal()
     close_requested = Signal()
 
-    def __init__(self, hub: ViewHub) -> None:
+    def __init__(self, hub: ViewHub, wording: Wording) -> None:
         super().__init__()
         self.setObjectName("card")
+        self._wording = wording
         self.pane_id = MEASUREMENT
         self.content: Pane | Change = MEASUREMENT
         self._is_chosen = self._is_expanded = False
         self.title = QLabel()
         self.title.setObjectName("heading")
         self.figures = FittingLabel()
-        self.figures.setStatusTip(meanings.PANE)
+        wording.say(self, self.figures.setStatusTip, meanings.PANE)
         self.value = ValueLabel()
         self.expand, self.close_button = _sign_button(), _sign_button()
         self.expand.clicked.connect(self.expand_toggled)
@@ -352,7 +354,8 @@ class PaneCard(Recolours, QFrame):
         self.pane.setAccessibleName(f"Picture of {title}: {', '.join(figures)}")
         self.expand.setVisible(is_expanded or not is_alone)
         self.close_button.setVisible(not is_alone and not is_expanded)
-        _name_button(self.expand, "Show the stages side by side" if is_expanded else f"Let {title} fill the centre")
+        side_by_side = self._wording.of("Show the stages side by side")
+        _name_button(self.expand, side_by_side if is_expanded else f"Let {title} fill the centre")
         _name_button(self.close_button, f"Take {title} away")
         if is_expanded != self._is_expanded:
             self._is_expanded = is_expanded

@@ -105,7 +105,7 @@ class LibraryPanel(QWidget):
         self.table.setVisible(bool(self.matches))
         self.table.setRowCount(len(self.matches))
         for row, match in enumerate(self.matches):
-            first = "not yet" if match.first_stage is None else title_of(match.first_stage).lower()
+            first = "not yet" if match.first_stage is None else title_of(self._parts.session, match.first_stage).lower()
             for column, words in enumerate((match.name, f"{match.degrees:.2f}°", first)):
                 item = QTableWidgetItem(words)
                 if column == 0:
@@ -124,7 +124,7 @@ class LibraryPanel(QWidget):
             return "Move over a picture or choose a region to compare its spectrum."
         if not self.matches:
             return f"No spectrum has an angle to that of {subject.title}: too few bands, or black."
-        of = subject.sides[0] if subject.sides else title_of(subject.stage).lower()
+        of = subject.sides[0] if subject.sides else title_of(self._parts.session, subject.stage).lower()
         return f"Nearest to {subject.title}, {of}. A click draws one beside it."
 
     def _toggle(self, row: int) -> None:

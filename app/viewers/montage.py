@@ -29,7 +29,7 @@ from .. import render
 from ..assembly import Parts
 from ..quantities import plural
 from ..widgets.theme import GRID, tokens
-from .pictures import Pictures, title_of
+from .pictures import Pictures
 
 PADDING = 12  # px
 LABEL = 18  # under a tile
@@ -203,9 +203,10 @@ class Montage(QFrame):
         self.setFocusProxy(self.tiles)
         self._title, self._words = QLabel(), QLabel()
         self._title.setObjectName("heading")
-        self._title.setToolTip("The stage whose bands these are")
+        parts.wording.say(self, self._title.setToolTip, "The stage whose bands these are")
         self._words.setObjectName("dim")
-        self._words.setToolTip("Every band of the chosen stage on one scale, from the shortest wavelength")
+        every = "Every band of the chosen stage on one scale, from the shortest wavelength"
+        parts.wording.say(self, self._words.setToolTip, every)
         self.tiles.setStatusTip("A click chooses a band, a double click shows it large")
         heading = QHBoxLayout()
         heading.setSpacing(2 * GRID)
@@ -218,7 +219,7 @@ class Montage(QFrame):
 
     def refresh(self) -> None:
         """Shows the selection."""
-        self._title.setText(title_of(self._session.selection.stage))
+        self._title.setText(self._pictures.title(self._session.selection.stage))
         bands = plural(self._pictures.num_bands, self._session.kind.band)
         self._words.setText(f"all {bands}  ·  click or arrow keys choose one, double click or Return shows it large")
         self.tiles.refresh()

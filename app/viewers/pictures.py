@@ -18,7 +18,9 @@ from .. import render
 from ..assembly import Parts
 from ..document.ruler import range_title
 from ..document.selection import MEASUREMENT, REFERENCE, Look
+from ..document.session import Session
 from ..document.shelf import Result
+from ..document.wording import shown_step
 from ..kinds import PERCENTILES, RGB, stretch_of
 from ..quantities import number
 from ..widgets.colours import to_image, viridis
@@ -41,13 +43,15 @@ class Seen:
 Pane = int | Seen | Result  # a stage, REFERENCE, MEASUREMENT, a denoiser's input, or the result of another decode
 
 
-def title_of(pane: Pane) -> str:
-    """What the pane of a stage, the reference, a denoiser's input or a result is called."""
+def title_of(session: Session, pane: Pane) -> str:
+    """What the pane of a stage, the reference, the measurement, a denoiser's input or a result is called."""
+    step_name = shown_step(session)
     if isinstance(pane, Seen):
-        return f"Input of stage {pane.stage}"
+        return f"Input of {step_name} {pane.stage}"
     if isinstance(pane, Result):
         return pane.title
-    return {REFERENCE: "Reference", 0: "Start"}.get(pane, f"Stage {pane}")
+    named = {REFERENCE: "Reference", MEASUREMENT: session.kind.measured, 0: "Start"}
+    return named.get(pane, f"{step_name.capitalize()} {pane}")
 
 
 class Pictures:
@@ -102,7 +106,11 @@ class Pictures:
 
     def title(self, pane: Pane) -> str:
         """What a pane is called."""
-        return self._session.kind.measured if pane == MEASUREMENT else title_of(pane)
+        return title_of(self._session, pane)
+
+    def title_of_change(self, stage: int) -> str:
+        """What the map of what a stage changed is called."""
+        return f"Change in {shown_step(self._session)} {stage}"
 
     def words_of_mean(self, pane: Pane) -> str:
         """As "500 – 560 nm" where a pane shows the mean over a range of bands, else nothing."""

@@ -157,7 +157,7 @@ class RegionPanel(Recolours, QWidget):
                 "spectra with one standard deviation."
             )
         if self._session.num_announced:
-            of = title_of(chosen_stage(self._session))
+            of = title_of(self._session, chosen_stage(self._session))
             if not is_photograph:
                 wavelengths_nm, band = self._session.measurement.wavelengths_nm, self._session.selection.band
                 of += f", band {band + 1}" if wavelengths_nm is None else f" at {wavelengths_nm[band]:.1f} nm"

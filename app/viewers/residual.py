@@ -154,7 +154,7 @@ class ResidualView(Recolours, QWidget):
         return plot
 
     def _figures(self, result: Remeasurement) -> str:
-        stage = title_of(self._session.selection.stage)
+        stage = title_of(self._session, self._session.selection.stage)
         spread, deviation = number(limit_of(planes(result.residual, self._is_blocks))), number(result.deviation)
         looks = "it is not white: detail that the decoder left out"
         if result.is_white or result.is_rounding:
@@ -298,7 +298,7 @@ def drawn_residual(parts: Parts) -> Drawn | None:
     limit = limit_of(rest)
     image = to_image(mapped(rest.mean(axis=0), (-limit, limit), blue_red()))
     ends = (f"−{number(limit)}", f"+{number(limit)}")
-    title = f"Residual y − Φx of {title_of(parts.session.selection.stage).lower()}"
+    title = f"Residual y − Φx of {title_of(parts.session, parts.session.selection.stage).lower()}"
     return Drawn(image, title, colours=blue_red(), ends=ends, is_scene=False)
 
 

@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lorun_engine.task import STAGE
+
 from ..assembly import Parts
 from ..document.comparing import Outcome
 from ..document.shelf import Result
@@ -50,6 +52,7 @@ class SetsCard(Recolours, QWidget):
         self.state = QLabel()
         self.state.setAccessibleDescription("State of the decoders")
         self.state.setWordWrap(True)
+        self._comparing.timed.passed.connect(self._show_progress)
         frame, column = theme.card("Several decoders on this measurement")
         self._rows = QWidget()
         self._rows.setObjectName("column")
@@ -109,7 +112,7 @@ class SetsCard(Recolours, QWidget):
             self.progress.setRange(0, 1000)
             self.progress.setValue(round(1000 * (done + share) / max(asked, 1)))
         if comparing.is_running and progress.is_cancelling:
-            part = "stage" if progress.pace is None else progress.pace.part
+            part = STAGE if progress.pace is None else progress.pace.part
             set_look(self.state, f"Stops after the {part} that is being computed.", "dim")
         elif comparing.is_running and done < asked:
             how_far = "" if progress.pace is None else f"  ·  {progress.pace.state}"

@@ -115,7 +115,7 @@ class Items(QAbstractListModel):
             return item.title
         figures = [f"residual {number(row.residual)}", duration(kept.restoration.seconds)]
         figures += [f"PSNR {row.metrics['psnr']:.2f} dB"] if "psnr" in row.metrics else []
-        partial = " (cancelled before the last stage)" if kept.restoration.partial else ""
+        partial = f" (cancelled before the last {kept.recipe.step_name})" if kept.restoration.partial else ""
         lines = [f"{item.title}{partial}", "  ·  ".join(figures), f"of {kept.recipe.paths[0].name}"]
         lines += ["on the disk"] if kept.stages.is_spilled else []
         return "\n".join([*lines, "Click shows it, Ctrl-click compares it with what is shown"])

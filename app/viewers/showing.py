@@ -39,7 +39,7 @@ def drawn_pane(pictures: Pictures, maps: Maps, content: Pane | MapKind) -> Drawn
 
 def _map_title(pictures: Pictures, content: MapKind) -> str:
     if isinstance(content, Change):
-        return f"Change in stage {content.stage}"
+        return pictures.title_of_change(content.stage)
     if isinstance(content, Difference):
         return f"{pictures.title(content.left)} − {pictures.title(content.right)}"
     return "Disagreement of the decoders"

@@ -62,7 +62,7 @@ class SideTabs(QWidget):
             button = QPushButton(title)
             button.setCheckable(True)
             button.setAccessibleName(f"Show {title.lower()}")
-            button.setToolTip(HINTS[title])
+            self._parts.wording.say(self, button.setToolTip, HINTS[title])
             button.clicked.connect(lambda _=False, title=title: self.show_card(title))
             group.addButton(button)
             self.buttons[title] = button

@@ -166,7 +166,7 @@ class SpectrumView(Recolours, QWidget):
         if self.subject is None:
             return None
         first = self.plot.getPlotItem().getAxis("bottom").labelText
-        stages = (f"stage {index}" for index in range(len(self.subject.curves)))
+        stages = (f"{self._parts.wording.step_name} {index}" for index in range(len(self.subject.curves)))
         curves = dict(zip(self.subject.sides or stages, self.subject.curves, strict=True))
         if self.subject.true is not None:
             curves["reference"] = self.subject.true
@@ -329,8 +329,8 @@ class SpectrumView(Recolours, QWidget):
             words.append(f"<span style='color:{colour}'>●</span> {self._parts.regions.title(region)}")
         self.where.setText("&nbsp;&nbsp; ".join(words))
         last = len(subject.curves) - 1
-        parts = [f"<b>━</b> {title_of(subject.stage).lower()}"]
-        parts += [f"━ last, stage {last}"] if last != subject.stage else []
+        parts = [f"<b>━</b> {title_of(self._session, subject.stage).lower()}"]
+        parts += [f"━ last, {self._parts.wording.step_name} {last}"] if last != subject.stage else []
         if subject.true is not None:
             parts.append("┅ reference" + self._away(subject.true, subject.curve))
         self.what.setText("&nbsp;&nbsp; ".join(parts))

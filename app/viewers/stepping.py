@@ -29,12 +29,8 @@ class SteppingCard(Recolours, QWidget):
         self.play.setCheckable(True)
         self.play.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.play.toggled.connect(self._toggle_play)
-        self.stage_slider, self.stage_label = _slider("Stage"), _figures("60 of 60")
-        for widget in (self.stage_slider, self.stage_label):
-            widget.setToolTip("The stage that is shown, 0 is the start; the last is usually the best")
+        self.stage_title, self.stage_slider, self.stage_label = _heading(""), _slider("Stage"), _figures("60 of 60")
         self.view = QComboBox()
-        self.view.setAccessibleName("What the panes show of the stages")
-        self.view.setToolTip("The pictures, what each stage changed (C), or what its denoiser saw (I)")
         self.view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         for view, words in VIEWS.items():
             self.view.addItem(words, view)
@@ -42,7 +38,6 @@ class SteppingCard(Recolours, QWidget):
         self.side_by_side = QPushButton("Side by side")
         self.side_by_side.setCheckable(True)
         self.side_by_side.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.side_by_side.setToolTip("Several stages in panes of their own, or one large picture (S)")
         self.side_by_side.clicked.connect(parts.looking.toggle_layout)
         self.band_title, self.band_slider = _heading("Band"), _slider("Band")
         self.band_label = _figures("28 of 28  ·  000.0 nm")
@@ -51,7 +46,7 @@ class SteppingCard(Recolours, QWidget):
         self.stage_slider.valueChanged.connect(parts.looking.select_stage)
         self.band_slider.valueChanged.connect(self._slide_band)
         self.strip = StageStrip(parts, pictures)
-        self.strip.setStatusTip("A click shows a stage, Ctrl-click adds or takes away its pane")
+        self._say()
         self._player = QTimer(self)
         self._player.timeout.connect(self._play_on)
         frame, column = theme.card("")
@@ -59,7 +54,7 @@ class SteppingCard(Recolours, QWidget):
         column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(4)
         column.addLayout(
-            _row(_heading("Stages"), self.play, self.stage_slider, self.stage_label, self.side_by_side, self.view)
+            _row(self.stage_title, self.play, self.stage_slider, self.stage_label, self.side_by_side, self.view)
         )
         column.addWidget(self.strip)
         column.addLayout(_row(self.band_title, self.band_slider, self.band_label))
@@ -68,6 +63,22 @@ class SteppingCard(Recolours, QWidget):
         whole.addWidget(frame)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.recolour()
+
+    def _say(self) -> None:
+        """Says everything about stages in the word of the decoder that is shown."""
+        shown = "The stage that is shown, 0 is the start; the last is usually the best"
+        for take, sentence in (
+            (self.stage_title.setText, "Stages"),
+            (self.stage_slider.setAccessibleName, "Stage"),
+            (self.stage_slider.setToolTip, shown),
+            (self.stage_label.setToolTip, shown),
+            (self.view.setAccessibleName, "What the panes show of the stages"),
+            (self.view.setToolTip, "The pictures, what each stage changed (C), or what its denoiser saw (I)"),
+            (self.side_by_side.setToolTip, "Several stages in panes of their own, or one large picture (S)"),
+            (self.strip.setStatusTip, "A click shows a stage, Ctrl-click adds or takes away its pane"),
+        ):
+            self._parts.wording.say(self, take, sentence)
+        self._parts.wording.changed.connect(self.recolour)
 
     def refresh(self) -> None:
         """Shows the selection."""
@@ -118,7 +129,7 @@ class SteppingCard(Recolours, QWidget):
     def recolour(self) -> None:
         """Draws the sign of the button that plays, and names it."""
         is_playing = self.play.isChecked()
-        words = "Pause" if is_playing else "Play the stages"
+        words = "Pause" if is_playing else self._parts.wording.of("Play the stages")
         self.play.setToolTip(words)
         self.play.setAccessibleName(words)
         self.play.setIcon(icon("pause", tokens().on_accent) if is_playing else icon("play", tokens().text))

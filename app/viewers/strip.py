@@ -21,9 +21,10 @@ from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QS
 from ..assembly import Parts
 from ..document.arranging import in_order
 from ..document.selection import REFERENCE
+from ..document.wording import shown_step
 from ..quantities import number
 from ..widgets.theme import GRID, tokens
-from .pictures import Pictures, title_of
+from .pictures import Pictures
 
 HEIGHT = 56  # px of a small picture; its width follows from its shape
 WIDTHS = (40, 112)
@@ -79,7 +80,7 @@ class Stages(QAbstractListModel):
             case Qt.ItemDataRole.DecorationRole:
                 return self._images.get(pane)
             case Qt.ItemDataRole.AccessibleTextRole:
-                return title_of(pane)
+                return self._pictures.title(pane)
             case Qt.ItemDataRole.ToolTipRole:
                 return self._hint(pane)
             case Qt.ItemDataRole.UserRole:
@@ -91,9 +92,10 @@ class Stages(QAbstractListModel):
             return "The true scene\nClick shows or hides its pane"
         row = self._session.stages.row(pane)
         keys = "Click shows it, Ctrl-click adds or takes away a pane"
-        told = "" if pane else f"What the first stage begins with{f': {row.method}' if row.method else ''}\n"
+        first = f"What the first {shown_step(self._session)} begins with"
+        told = "" if pane else f"{first}{f': {row.method}' if row.method else ''}\n"
         reused = "\nTaken from the last decode" if row.is_reused else ""
-        return f"{told}{title_of(pane)}, residual {number(row.residual)}{reused}\n{keys}"
+        return f"{told}{self._pictures.title(pane)}, residual {number(row.residual)}{reused}\n{keys}"
 
 
 def paint_small(painter: QPainter, place: QRectF, image: QImage | None, *, is_framed: bool) -> None:
@@ -161,7 +163,7 @@ class StageStrip(QListView):
         self.setSelectionMode(QListView.SelectionMode.MultiSelection)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setObjectName("bare")
-        self.setAccessibleName("Thumbnails of the stages")
+        parts.wording.say(self, self.setAccessibleName, "Thumbnails of the stages")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the pictures
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)

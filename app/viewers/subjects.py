@@ -9,7 +9,7 @@ import numpy as np
 from .. import render
 from ..assembly import Parts
 from ..document.regions import Region
-from ..document.selection import MEASUREMENT, REFERENCE
+from ..document.selection import REFERENCE
 from ..document.session import Session
 from .pictures import title_of
 
@@ -77,7 +77,7 @@ def _compared(parts: Parts, cursor: Pixel | None) -> Subject | None:
         times = height // image.shape[1]  # of a measurement with fewer pixels
         curve = pixel_curve(parts, image, (pixel[0] // times, pixel[1] // times))
         curves.append(curve.repeat(times) if parts.session.kind.is_photograph else curve)
-    names = tuple(parts.session.kind.measured if side == MEASUREMENT else title_of(side) for side in images)
+    names = tuple(title_of(parts.session, side) for side in images)
     return Subject(_words(cursor), tuple(curves), 0, _true(parts, pixel), names)
 
 

@@ -51,6 +51,7 @@ from ..io.folders import (
     survey_of,
     surveyed,
 )
+from ..io.quantities import plural
 from ..io.resolved import RoleRow
 from ..io.roles import role_rows
 from ..task import DEFAULT, TASKS
@@ -173,7 +174,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     tell(f"Decoding the built-in sample {sample.name} with {decoder.name} on the CPU")
     results = []
     num_stages = decoder.num_stages if args.stages is None else args.stages
-    for result in _with_progress(_restored(decoder, measurement, args), num_stages):
+    for result in _with_progress(_restored(decoder, measurement, args), num_stages, decoder.step_name):
         image = result.image
         results.append(result.without_images())
     write_cube(
@@ -188,7 +189,7 @@ def demo_command(args: argparse.Namespace, context: Context) -> int:
     _write_stage_table(folder / "stages.csv", results)
     report = _report(decoder, args, results, folder / "cube.h5", image.shape)
     figures = "".join(f", {name} {value:.3g}" for name, value in results[-1].metrics.items())
-    tell(f"{len(results) - 1} stages, relative residual {results[-1].residual:.3g}{figures}")
+    tell(f"{plural(len(results) - 1, decoder.step_name)}, relative residual {results[-1].residual:.3g}{figures}")
     if args.json:
         print_json(report, args)
     else:
@@ -332,7 +333,7 @@ def _restore_file(
         stages = None
         if args.save_stages:
             stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=protected))
-        for result in _with_progress(_restored(decoder, measurement, args), num_stages):
+        for result in _with_progress(_restored(decoder, measurement, args), num_stages, decoder.step_name):
             results.append(result.without_images())
             if args.report is not None:
                 reported.keep(result)
@@ -358,13 +359,16 @@ def _restored(
     return restore_steps(decoder, measurement, num_stages=args.stages, device=args.device, threads=args.threads)
 
 
-def _with_progress(steps: Iterator[StartStep | StageResult], num_stages: int) -> Iterator[StageResult]:
-    """The stages among `steps`, with a progress bar on stderr where that is a terminal, which names the start."""
+def _with_progress(steps: Iterator[StartStep | StageResult], num_stages: int, step_name: str) -> Iterator[StageResult]:
+    """The stages among `steps`, with a progress bar on stderr where that is a terminal, which names the start.
+
+    `step_name` is what the decoder calls a stage.
+    """
     from tqdm import tqdm
 
     from ..decoder import StartStep
 
-    with tqdm(total=num_stages + 1, unit="stage", file=sys.stderr, disable=None, leave=False) as bar:
+    with tqdm(total=num_stages + 1, unit=step_name, file=sys.stderr, disable=None, leave=False) as bar:
         for step in steps:
             if isinstance(step, StartStep):
                 bar.set_description_str(step.words)

@@ -143,7 +143,12 @@ def add_decoder(sub: argparse.ArgumentParser) -> None:
     """The flags that choose a decoder and how it is executed."""
     group = sub.add_argument_group("decoder and execution")
     group.add_argument("--adapter", metavar="NAME", help="adapter set or decoder without weights, e.g. gap-tv")
-    group.add_argument("--stages", type=one(Iterations), metavar="K")
+    group.add_argument(
+        "--stages",
+        type=one(Iterations),
+        metavar="K",
+        help="how many stages, or iterations of a decoder without weights",
+    )
     group.add_argument("--device", default="cpu", help="cpu, cuda:0, mps or auto (default cpu)")
     group.add_argument("--threads", type=one(Threads), metavar="N", help="CPU threads")
     group.add_argument("--adapter-scale", type=one(Factor), metavar="S", help="strength of the set: 0 is its backbone")
@@ -262,6 +267,7 @@ def asked_of(args: argparse.Namespace, decoder: Decoder, num_stages: int) -> Ask
         (args.path or PATHS[0]) if is_network else None,
         1.0 if args.adapter_scale is None else args.adapter_scale,
         tuple(args.ablate_stage),
+        decoder.step_name,
     )
 
 

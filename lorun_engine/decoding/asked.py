@@ -11,6 +11,7 @@ import numpy as np
 
 from ..io import OpenOptions, RoleTable
 from ..io.commands import as_words, camera_words, measured_row, resolved_options
+from ..task import STAGE
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Asked:
     path: str | None = None
     scale: float = 1.0
     ablated: tuple[int, ...] = ()
+    step_name: str = STAGE  # of the decoder
 
     @property
     def title(self) -> str:
@@ -78,7 +80,7 @@ class Asked:
             f"    decoder, measurement, num_stages={self.num_stages}, device={self.device!r}, threads={self.threads!r}",
             ")",
             "for stage in stages:  # 0 is the initial estimate",
-            '    print(f"stage {stage.index}: residual {stage.residual:.4g}")',
+            f'    print(f"{self.step_name} {{stage.index}}: residual {{stage.residual:.4g}}")',
             "cube = stage.image  # bands x height x width, float32",
             f"write_cube({output!r}, cube, wavelengths_nm=measurement.wavelengths_nm, attributes={{}})",
         ]

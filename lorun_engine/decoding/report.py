@@ -137,8 +137,8 @@ def _parts(report: Report) -> Iterator[str]:
     if report.places:
         yield element("h2", "Points and regions")
         yield from _places(report.places)
-    yield element("h2", "Stages")
-    yield _stage_table(report.stages)
+    yield element("h2", f"{report.asked.step_name.capitalize()}s")
+    yield _stage_table(report.stages, report.asked.step_name)
     yield element("h2", "Settings")
     yield table((("", "name"), ("", ""), ("", "dim")), list(_settings(report)))
     yield element("h2", "What was assumed and applied")
@@ -164,7 +164,8 @@ def _opening(report: Report) -> str:
     seconds = sum(stage.seconds for stage in report.stages)
     of = "" if done == report.asked.num_stages else f" of {report.asked.num_stages}: the result is partial"
     figures = "".join(f"  ·  {words}" for words in _figures(last.metrics))
-    return f"{plural(done, 'stage')}{of} in {duration(seconds)}  ·  residual {number(last.residual)}{figures}"
+    stages = plural(done, report.asked.step_name)
+    return f"{stages}{of} in {duration(seconds)}  ·  residual {number(last.residual)}{figures}"
 
 
 def _figures(metrics: Mapping[str, float]) -> list[str]:
@@ -183,18 +184,19 @@ def _with_unit(name: str, value: float) -> str:
 def _pictures(report: Report) -> Iterator[str]:
     """The result beside what was measured and the reference; some stages; some bands."""
     measurement, result, last = report.measurement, report.result, report.stages[-1].index
+    name = report.asked.step_name
     white = float(np.nanpercentile(result, 99.5))
 
     def seen(image: np.ndarray, side: int) -> np.ndarray:
         return _pixels(report, _shrunk(image, side), white)
 
-    yield picture(seen(result, _LARGE), f"Result, stage {last}{_colour_words(report)}", "main")
+    yield picture(seen(result, _LARGE), f"Result, {name} {last}{_colour_words(report)}", "main")
     besides = [picture(_measured(report), TASKS[measurement.task].measured)]
     if measurement.reference is not None:
         besides.append(picture(seen(measurement.reference, _SMALL), "Reference"))
     others = sorted(index for index in report.images if index != last)
     besides += [
-        picture(seen(report.images[index], _SMALL), f"Stage {index}" if index else "Start (stage 0)")
+        picture(seen(report.images[index], _SMALL), f"{name.capitalize()} {index}" if index else f"Start ({name} 0)")
         for index in others
     ]
     yield row(besides)
@@ -283,7 +285,7 @@ def _places(places: Sequence[Place]) -> Iterator[str]:
             yield table(heads, rows)
 
 
-def _stage_table(stages: Sequence[StageResult]) -> str:
+def _stage_table(stages: Sequence[StageResult], name: str) -> str:
     """A line for every stage, with its figures and the parameters of its data step."""
     metrics = list(stages[-1].metrics)
     parameters = list(dict.fromkeys(name for stage in stages for name in stage.parameters))
@@ -293,7 +295,7 @@ def _stage_table(stages: Sequence[StageResult]) -> str:
         known = {**stage.metrics, **stage.parameters}
         figures = [number(known.get(name)) for name in (*metrics, *parameters)]
         rows.append([_stage_name(stage), number(stage.residual), *figures, number(stage.seconds)])
-    return table([("stage", ""), *((title, "number") for title in titles)], rows)
+    return table([(name, ""), *((title, "number") for title in titles)], rows)
 
 
 def _stage_name(stage: StageResult) -> str:
@@ -316,7 +318,7 @@ def _settings(report: Report) -> Iterator[tuple[str, str, str]]:
     asked, reasons = report.asked, getattr(report.table.geometry, "reasons", {})
     unset = []
     yield "Decoder", asked.title, ""
-    yield "Stages", f"{report.stages[-1].index} of {asked.num_stages}", ""
+    yield f"{asked.step_name.capitalize()}s", f"{report.stages[-1].index} of {asked.num_stages}", ""
     for option in reading_of(report.table.task).OPTIONS:
         value, given = _value(report, option), getattr(report.options, option.field)
         reason = "as you said" if given not in (None, ()) else str(reasons.get(option.field, ""))
@@ -448,7 +450,7 @@ def _decoder_sentence(report: Report) -> str:
     asked, hashes = report.asked, report.made_by.hashes
     device = f"the CPU ({plural(_threads(asked), 'thread')})" if asked.device == "cpu" else report.device
     where = f"on {device} in {asked.precision or 'float32'}"
-    num_stages = plural(report.stages[-1].index, "stage")
+    num_stages = plural(report.stages[-1].index, asked.step_name)
     if not hashes:
         return f"It was decoded by {num_stages} of {asked.title}, which has no trained weights, {where}."
     named = [f"{name} {digest[:12]}" for name, digest in hashes.items()]

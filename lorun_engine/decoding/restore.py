@@ -112,8 +112,9 @@ def restore_steps(
             yield step
             continue
         if not math.isfinite(residual):
+            where = f"{decoder.step_name.capitalize()} {stage.index}"
             raise NumericalError(
-                f"Stage {stage.index} of {decoder.name} produced values that are not finite. "
+                f"{where} of {decoder.name} produced values that are not finite. "
                 "Check the mask and the input scale, or choose another decoder."
             )
         image, seen = _on_host(stage.image, scale), stage.denoiser_input if keep_denoiser_input else None
@@ -144,7 +145,7 @@ def _made_ready(decoder: Decoder, measurement: Measurement, num_stages: int | No
     decoder = decoder.fitted(measurement)
     stages_to_run = decoder.num_stages if num_stages is None else num_stages
     if stages_to_run < 1:
-        raise LorunError(f"{stages_to_run} stages were asked for; at least 1 was expected.")
+        raise LorunError(f"{stages_to_run} {decoder.step_name}s were asked for; at least 1 was expected.")
     if isinstance(decoder, Resumable):
         decoder.require(stages_to_run, measurement.physics)
     return decoder, stages_to_run

@@ -53,7 +53,7 @@ def write_cube(
 def require_cube_name(path: Path, *, num_bands: int | None = None, with_stages: bool = False) -> None:
     """Refuses a name that ends like no file that a cube of so many bands, or its stages, can be written to."""
     if with_stages and path.suffix.lower() not in HDF5_SUFFIXES:
-        raise FileError(f"{path.name} cannot hold stages; HDF5 can. Choose a name that ends in .h5.")
+        raise FileError(f"{path.name} cannot hold all images of a decode; HDF5 can. Choose a name that ends in .h5.")
     if path.suffix.lower() not in {**CUBE_FORMATS, **PICTURE_FORMATS}:
         raise FileError(
             f"{path.name} ends in {path.suffix or 'nothing'}; cubes are written as {', '.join(CUBE_FORMATS)}. "

@@ -38,7 +38,7 @@ from ..networks.unfolding import (
 )
 from ..physics import LinearPhysics
 from ..schema import read
-from ..task import TASKS
+from ..task import STAGE, TASKS
 from ..tasks.gap_tv import GapTv
 from .cards import Card, backbone_of, card_text, cards_in, content_hash, read_card, reason_against
 
@@ -60,6 +60,7 @@ class Model:
     card: Mapping[str, Any] = field(default_factory=dict)
     view: DenoiserView | None = None
     notes: tuple[str, ...] = ()
+    step_name: ClassVar[str] = STAGE
     citation: ClassVar[str] = CITATION
 
     @property

@@ -324,10 +324,11 @@ class UnfoldingNet:
             return Start(self._initial_image(y, physics, view))
         rounded = config.initial_iterations // ITERATIONS * ITERATIONS
         num_iterations = rounded if config.initial == "multiscale-tv" else config.initial_iterations
-        yield StartStep(method, 0, num_iterations)
+        cost = DENOISERS[config.denoiser].stage_in_iterations
+        yield StartStep(method, 0, num_iterations, cost)
         for iteration, newest in enumerate(self._estimates(y, physics, view)):
             estimate = newest
-            yield StartStep(method, iteration, num_iterations)
+            yield StartStep(method, iteration, num_iterations, cost)
         return estimate()
 
     def start_method(self, physics: LinearPhysics) -> str:

@@ -30,6 +30,7 @@ class GapTv:
     num_stages: int = 60
     name: str = "gap-tv"
     task: str = "cassi"
+    step_name: ClassVar[str] = "iteration"
     citation: ClassVar[str] = (
         "X. Yuan, “Generalized alternating projection based total variation minimization for compressive sensing,” "
         "in Proc. IEEE Int. Conf. on Image Processing, 2016."

@@ -68,6 +68,7 @@ class SubspaceTv:
     components: Tensor | None = field(default=None, compare=False)
     name: str = "subspace-tv"
     task: str = "cassi"
+    step_name: ClassVar[str] = "round"  # of several iterations
     citation: ClassVar[str] = (
         "A. Chambolle and T. Pock, “A first-order primal-dual algorithm for convex problems with applications to "
         "imaging,” J. Math. Imaging Vis. 40, 2011 (the iteration)."

@@ -32,6 +32,7 @@ class FakeDecoder:
     """
 
     task = "cassi"
+    step_name = "stage"
 
     def __init__(self, name: str = "fake", *, num_stages: int = 5) -> None:
         self.name, self.num_stages = name, num_stages
@@ -68,7 +69,7 @@ class FakeDecoders:
         self.decoders = {decoder.name: decoder for decoder in decoders}
 
     def choices(self) -> tuple[Choice, ...]:
-        return tuple(Choice(d.name, d.task, d.num_stages, False) for d in self.decoders.values())
+        return tuple(Choice(d.name, d.task, d.num_stages, False, step_name=d.step_name) for d in self.decoders.values())
 
     def open(self, choice: Choice) -> FakeDecoder:
         return self.decoders[choice.name]

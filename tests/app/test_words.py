@@ -29,19 +29,24 @@ def strings_of(window: MainWindow) -> Iterator[str]:
     for action in window.findChildren(QAction):
         yield from (action.text(), action.statusTip(), action.toolTip())
     for widget in window.findChildren(QWidget):
-        yield from (widget.toolTip(), widget.accessibleName(), widget.accessibleDescription())
-        if isinstance(widget, QLabel | QAbstractButton | QLineEdit):
-            yield widget.text()
-        if isinstance(widget, QLineEdit):
-            yield widget.placeholderText()
-        if isinstance(widget, QComboBox):
-            yield from (widget.itemText(index) for index in range(widget.count()))
-        if isinstance(widget, QTabWidget):
-            yield from (widget.tabText(index) for index in range(widget.count()))
-        if isinstance(widget, QDockWidget):
-            yield widget.windowTitle()
+        yield from said_by(widget)
     for bar in window.menuBar().actions():
         yield bar.text()
+
+
+def said_by(widget: QWidget) -> Iterator[str]:
+    """What one widget says, without what is in it."""
+    yield from (widget.toolTip(), widget.statusTip(), widget.accessibleName(), widget.accessibleDescription())
+    if isinstance(widget, QLabel | QAbstractButton | QLineEdit):
+        yield widget.text()
+    if isinstance(widget, QLineEdit):
+        yield widget.placeholderText()
+    if isinstance(widget, QComboBox):
+        yield from (widget.itemText(index) for index in range(widget.count()))
+    if isinstance(widget, QTabWidget):
+        yield from (widget.tabText(index) for index in range(widget.count()))
+    if isinstance(widget, QDockWidget):
+        yield widget.windowTitle()
 
 
 def require_words(window: MainWindow, state: str) -> None:

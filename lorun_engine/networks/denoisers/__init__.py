@@ -30,7 +30,8 @@ class Denoiser:
 
     `head` makes the state that stage 1 starts from of the first image; `tail` makes the last image of every stage's
     image and first entry of its state. Both are common to all stages. `parameters` names the denoiser's own parameters
-    that stand for a symbol of Eq. 5 to 8.
+    that stand for a symbol of Eq. 5 to 8. `stage_in_iterations` says how long a stage takes on a processor, in
+    iterations of the start that sets with this denoiser have, where that was measured.
     """
 
     config: type
@@ -38,11 +39,12 @@ class Denoiser:
     head: Callable[[Any], nn.Module] | None = None
     tail: Callable[[Any, int], nn.Module] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    stage_in_iterations: float | None = None
 
 
 DENOISERS: dict[str, Denoiser] = {
-    "spectral": Denoiser(SpectralConfig, SpectralDenoiser),
-    "unet": Denoiser(UNetConfig, UNet),
+    "spectral": Denoiser(SpectralConfig, SpectralDenoiser, stage_in_iterations=19.0),
+    "unet": Denoiser(UNetConfig, UNet, stage_in_iterations=3.5),
     "resunet": Denoiser(ResUNetConfig, ResUNet),
     "transformer": Denoiser(TransformerConfig, Transformer),
     "dual-path": Denoiser(

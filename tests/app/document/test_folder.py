@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -313,6 +314,19 @@ def test_the_time_that_is_left_follows_from_what_was_measured(qtbot, parts, fake
     gate.is_open.set()
     quiet(qtbot, parts)
     assert parts.decode_all.progress.num_ended == 3
+
+
+def test_the_time_that_is_left_goes_on_between_two_steps(qtbot, parts, fake, gate_type, show):
+    late, dock = [0.0], show(parts).folder_dock
+    parts.session.paces.clock = lambda: time.monotonic() + late[0]
+    fake.gate = gate = gate_type(at=3)
+    parts.decode_all.start()
+    qtbot.waitUntil(gate.is_reached.is_set)
+    qtbot.waitUntil(lambda: "Stage 2 of 5" in dock.sentence.text() and " min left" not in dock.sentence.text())
+    late[0] = 600.0  # the third stage takes long
+    qtbot.waitUntil(lambda: " min left" in dock.sentence.text() or " h " in dock.sentence.text())
+    gate.is_open.set()
+    quiet(qtbot, parts)
 
 
 def test_a_half_written_file_that_comes_is_decoded_once_it_is_whole(qtbot, parts, folder, fake):

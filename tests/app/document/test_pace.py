@@ -7,8 +7,9 @@ from itertools import accumulate
 from types import SimpleNamespace
 
 import pytest
+from PySide6.QtCore import QObject
 
-from app.document.pace import Costs, Pace, Paces, Step, start_words
+from app.document.pace import Costs, Pace, Paces, Step, Timed, start_words
 from app.document.recipe import Recipe
 from lorun_engine.decoder import StartStep
 from lorun_engine.io import OpenOptions
@@ -25,10 +26,10 @@ def run(iterations: list[float], stages: list[float], *, zero: float = 0.0, reus
     return told + [(Step(0, k, is_reused=k < reused), 0.0 if k < reused else s) for k, s in enumerate(costs)]
 
 
-def followed(steps: Run, num_stages: int, before: Costs | None = None, *, is_scored: bool = False) -> Pace:
+def followed(steps: Run, num_stages: int, before: Costs | None = None, *, scoring_s: float = 0.0) -> Pace:
     """Follows a run and asks often how much is left."""
     now = [100.0]
-    pace = Pace(num_stages, before=before, clock=lambda: now[0], is_scored=is_scored)
+    pace = Pace(num_stages, before=before, clock=lambda: now[0], scoring_s=scoring_s)
     now[0] = 103.0  # it has waited
     pace.begin()
     total, share = sum(seconds for _, seconds in steps), 0.0
@@ -53,7 +54,22 @@ def test_a_long_start_and_short_stages():
 
 
 def test_a_start_whose_images_are_scored():
-    followed(run(80 * [0.03], [0.55, 0.5, 0.5, 0.5], zero=0.4), 4, is_scored=True)
+    followed(run(80 * [0.03], [0.55, 0.5, 0.5, 0.5], zero=0.4), 4, scoring_s=0.35)
+
+
+@pytest.mark.parametrize("iteration", [0.005, 0.12])  # on a fast card, on a computer that has other things to do
+def test_a_score_takes_as_long_whatever_the_iterations_take(iteration):
+    stage = 0.35 + 3.5 * iteration
+    followed(run(80 * [iteration], 4 * [stage], zero=0.35 + iteration), 4, scoring_s=0.35)
+
+
+def test_a_network_whose_stages_are_said_to_take_long():
+    steps = run(60 * [0.4], 4 * [8.0], zero=0.4)
+    said = [
+        (replace(step, start=replace(step.start, stage_in_iterations=19.0)) if step.start else step, seconds)
+        for step, seconds in steps
+    ]
+    followed(said, 4)
 
 
 def test_a_decoder_of_iterations_without_a_start():
@@ -67,7 +83,7 @@ def test_a_start_that_was_kept_and_whose_stages_are_known_of_before():
     assert (pace.seen.first_s, pace.seen.stage_s) == (None, pytest.approx(0.1))
 
 
-@pytest.mark.parametrize("stages", [[1.7, 1, 1, 1, 1, 1], [2.0, *8 * [1.0]], 9 * [1.0]])
+@pytest.mark.parametrize("stages", [[1.7, 1, 1, 1, 1, 1], [1.7, *8 * [1.0]], 9 * [1.0], 4 * [1.0]])
 def test_a_first_stage_that_is_slower_or_is_not(stages):
     followed(run([], stages), len(stages))
 
@@ -89,6 +105,35 @@ def test_nothing_is_said_before_anything_is_known():
     assert known.seconds_left == pytest.approx(0.52)  # its start may be kept
 
 
+def test_time_left_counts_down_between_two_steps_of_one_decode_after_another(qtbot):
+    now, left = [100.0], []
+    recipe = Recipe((), OpenOptions(), "gap-tv", 6, "cpu", None, None, step_name="iteration")
+    measurement = SimpleNamespace(physics=SimpleNamespace(scene_shape=(4, 16, 14)), reference=None)
+    paces = Paces(lambda: now[0])
+    parent = QObject()
+    timed = Timed(paces, parent)
+    timed.passed.connect(lambda: left.append(timed.pace.seconds_left))
+    for is_known in (False, True):
+        timed.expect(paces.of(recipe, measurement))
+        now[0] += 50  # it waits
+        timed.begin()
+        assert (left[-1] is not None) == is_known
+        for stage in range(7):
+            now[0] += 10.0
+            timed.take(Step(now[0], stage))
+        assert timed.pace.words == "Iteration 6 of 6" and left[-1] == 0
+        timed.end()
+    timed.expect(paces.of(recipe, measurement))
+    timed.begin()
+    timed.take(Step(now[0], 0))
+    assert left[-1] == pytest.approx(60)
+    for seconds in (2, 4, 6):  # nothing is told meanwhile
+        now[0] += 2
+        with qtbot.waitSignal(timed.passed):
+            pass
+        assert left[-1] == pytest.approx(60 - seconds)
+
+
 def test_words_name_the_start_and_where_it_comes_from():
     now = [0.0]
     pace = Pace(4, clock=lambda: now[0])
@@ -97,7 +142,7 @@ def test_words_name_the_start_and_where_it_comes_from():
         pace.take(Step(now[0], start=StartStep("subspace TV", iteration, 80)))
     assert pace.words == "Start: subspace TV, iteration 34 of 80"
     assert (
-        pace.state == "Start: subspace TV, iteration 34 of 80  ·  34 s left"
+        pace.state == "Start: subspace TV, iteration 34 of 80  ·  33 s left"
     )  # 46 iterations, and four stages of the usual length
     pace = Pace(4)
     pace.take(Step(0, 0, is_reused=True))

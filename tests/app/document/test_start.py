@@ -155,7 +155,7 @@ def test_more_stages_and_a_comparison_take_what_is_there(qtbot, parts, gate):
     with qtbot.waitSignal(parts.lanes.idle):
         session.restore()
     assert [row.is_reused for row in session.stages.rows()] == [True, True, False, False]
-    assert session.pace.seconds_left == 0 and session.pace.share == 1
+    assert session.timed.pace.seconds_left == 0 and session.timed.pace.share == 1
     for name in parts.comparing.ticked:
         parts.comparing.tick(name, name == "other")
     with qtbot.waitSignal(parts.lanes.idle):

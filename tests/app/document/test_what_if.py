@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import h5py
@@ -59,7 +60,7 @@ def test_the_result_is_simulated_opened_and_decoded_with_itself_as_the_truth(qtb
     expected = base.physics.forward(_tensor(image))[0].numpy()
     np.testing.assert_allclose(decoded.session.measurement.y, expected, atol=1e-6)
     assert set(rows_of(shown)) == {"fake"}
-    assert rows_of(shown)["fake"][0] == "5"
+    assert rows_of(shown)["fake"][0] == "5 stages"
     assert shown.aside_card.isVisible() and "6 images" in shown.aside_card.sentence.text()
 
 
@@ -137,6 +138,29 @@ def test_opening_another_file_ends_the_decodes_that_were_to_be_compared(
     assert slow.computed[-1] == 3
 
 
+def test_the_decoders_to_compare_with_say_how_long_they_still_take_while_nothing_is_told(
+    qtbot, make_parts, fake, fake_decoder_type, gate_type, snapshot, window
+):
+    slow, late = fake_decoder_type("slow", num_stages=9), [0.0]
+    slow.step_name = "iteration"
+    parts = make_parts(fake, slow)
+    parts.session.paces.clock = lambda: time.monotonic() + late[0]
+    for verb in (lambda: parts.session.open([snapshot]), parts.session.restore):
+        with qtbot.waitSignal(parts.lanes.idle):
+            verb()
+    page = window(parts).what_if_page
+    slow.gate = gate_type(at=3)
+    parts.what_if.start(Scenario())
+    qtbot.waitUntil(slow.gate.is_reached.is_set)
+    words = "Decoding it with slow to compare  ·  Iteration 2 of 9  ·  "
+    qtbot.waitUntil(lambda: page.state.text().startswith(words))
+    late[0] = 600.0  # the third iteration takes long
+    qtbot.waitUntil(lambda: page.state.text().endswith(" h 0 min left") or "min left" in page.state.text())
+    with qtbot.waitSignal(parts.lanes.idle):
+        slow.gate.is_open.set()
+    assert rows_of(page.window())["slow"][0] == "9 iterations" and parts.what_if.timed.pace.seconds_left == 0
+
+
 def test_a_simulation_of_what_is_no_longer_open_is_dropped(qtbot, opened, gate_type, foreign, monkeypatch):
     held, measured = gate_type(at=0), what_if._measured
     monkeypatch.setattr(what_if, "_measured", lambda *arguments: (held(0), measured(*arguments))[1])
@@ -183,8 +207,9 @@ def test_the_engine_scores_the_decoders_without_weights(qtbot, make_parts, snaps
     page.electrons.setValue(500)
     page.seed.setValue(7)
     shown = simulated(qtbot, page.window())
-    stages, psnr, *_ = rows_of(shown)["subspace-tv"]
-    assert stages == "3" and float(psnr) == pytest.approx(parts.session.stages.row(3).metrics["psnr"], abs=0.01)
+    rounds, psnr, *_ = rows_of(shown)["subspace-tv"]
+    assert rounds == "3 rounds" and rows_of(shown)["gap-tv"][0] == "60 iterations"
+    assert float(psnr) == pytest.approx(parts.session.stages.row(3).metrics["psnr"], abs=0.01)
     clean = parts.session.measurement.physics.forward(_tensor(parts.session.measurement.reference))[0].numpy()
     assert 0 < np.abs(parts.session.measurement.y - clean).max() < 0.5 * clean.max()
     assert parts.session.measurement.input_scale == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -171,9 +172,10 @@ def test_one_result_is_compared_with_the_start_and_one_of_another_geometry_or_ca
 def test_the_card_of_the_decoders_stands_open_while_they_run_with_cancel_and_how_far_it_is(
     qtbot, make_parts, fake_decoder_type, gate_type, snapshot, show
 ):
-    slow = fake_decoder_type("slow", num_stages=9)
+    slow, late = fake_decoder_type("slow", num_stages=9), [0.0]
     slow.gate = gate_type(at=3)
     parts = make_parts(slow)
+    parts.session.paces.clock = lambda: time.monotonic() + late[0]
     with qtbot.waitSignal(parts.lanes.idle):
         parts.session.open([snapshot])
     window = show(parts)
@@ -185,6 +187,8 @@ def test_the_card_of_the_decoders_stands_open_while_they_run_with_cancel_and_how
     qtbot.waitUntil(lambda: parts.comparing.progress.pace is not None and parts.comparing.progress.pace.step.stage == 2)
     assert sets.isVisible() and sets.cancel.isVisible()
     assert sets.state.text().startswith("slow, 1 of 1  ·  Stage 2 of 9")
+    late[0] = 600.0  # the third stage takes long: the time that is left goes on
+    qtbot.waitUntil(lambda: " h " in sets.state.text() or " min left" in sets.state.text())
     qtbot.mouseClick(sets.cancel, Qt.MouseButton.LeftButton)
     with qtbot.waitSignal(parts.lanes.idle):
         slow.gate.is_open.set()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import scipy.io
+import tqdm
 
 from lorun_engine.cli import main
 from lorun_engine.decoding.restore import restore
@@ -213,6 +215,25 @@ def test_the_demo_writes_cube_picture_and_stage_table(tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["colour.png", "cube.h5", "stages.csv"]
     table = (tmp_path / "demo" / "stages.csv").read_text().splitlines()
     assert table[0].startswith("stage,residual,seconds") and len(table) == 5
+
+
+@pytest.mark.parametrize(("decoder", "step_name"), [("gap-tv", "iteration"), ("subspace-tv", "round")])
+def test_a_decoder_without_weights_is_said_to_have_no_stages(
+    snapshot, tmp_path, capsys, monkeypatch, decoder, step_name
+):
+    units: list[str] = []
+    bar = tqdm.tqdm
+    monkeypatch.setattr(tqdm, "tqdm", lambda **given: (units.append(given["unit"]), bar(**given))[1])
+    assert run("demo", "-o", tmp_path / "demo", "--adapter", decoder, "--stages", 2) == 0
+    said = capsys.readouterr().err
+    assert f"2 {step_name}s, relative residual" in said and "stage" not in said
+    page = tmp_path / "report.html"
+    out = tmp_path / "cube.h5"
+    assert run("restore", snapshot, "-o", out, "--adapter", decoder, "--stages", 2, "--report", page) == 0
+    assert "stage" not in capsys.readouterr().err and units == 2 * [step_name]
+    text = re.sub(r"<[^>]*>", " ", page.read_text(encoding="utf-8"))
+    assert f"decoded by 2 {step_name}s of {decoder}" in text
+    assert not re.search(r"(?<!--)\bstages?\b", text, re.IGNORECASE)  # but for the flag of the command
 
 
 def test_info_and_self_test_answer_in_json(capsys):

@@ -55,7 +55,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_decode(snapshot, no_deco
 
 def test_stages_are_kept_in_hdf5_alone(snapshot, no_decode, tmp_path, capsys):
     assert run("restore", snapshot, "-o", tmp_path / "o.mat", "--save-stages", "--adapter", "gap-tv") == 1
-    assert "cannot hold stages" in capsys.readouterr().err
+    assert "cannot hold all images of a decode" in capsys.readouterr().err
 
 
 def test_a_measurement_is_not_simulated_into_what_cannot_hold_it(snapshot, tmp_path, monkeypatch, capsys):

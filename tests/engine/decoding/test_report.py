@@ -178,7 +178,7 @@ def test_the_methods_paragraph_says_instrument_decoder_and_what_was_applied(tmp_
             "from the CASSI snapshot capture.npy",
             "mask.npy (mask) with bands: 4",
         ),
-        *("step (px per band): 2", "by 2 stages of gap-tv, which has no trained weights, on the CPU (1 thread)"),
+        *("step (px per band): 2", "by 2 iterations of gap-tv, which has no trained weights, on the CPU (1 thread)"),
         *("4095", "0.001", "||y - Phi x|| / ||y||"),
     ):
         assert part in text, part

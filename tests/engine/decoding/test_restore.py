@@ -31,6 +31,7 @@ class Scripted:
 
     name: str = "scripted"
     task: str = "cassi"
+    step_name: str = "stage"
     num_stages: int = 4
     scale: float = 2.0
     fails_at: int | None = None
@@ -155,6 +156,8 @@ def test_a_decoder_of_another_task_and_zero_stages_are_refused():
         next(restore(Scripted(task="sr"), measurement()))
     with pytest.raises(LorunError, match="at least 1"):
         next(restore(Scripted(), measurement(), num_stages=0))
+    with pytest.raises(LorunError, match="0 iterations were asked for"):
+        next(restore(GapTv(), measurement(), num_stages=0))
 
 
 @pytest.mark.parametrize("task", TASKS)
