@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, Qt
+from PySide6.QtCore import QAbstractItemModel, QAbstractListModel, QModelIndex, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractItemView, QWidget
 
@@ -44,7 +44,7 @@ def words_of(window: MainWindow) -> Iterator[str]:
 
 def items_of(model: QAbstractItemModel) -> Iterator[str]:
     """What the rows and headings of a list or a table say."""
-    for column in range(model.columnCount(QModelIndex())):
+    for column in range(1 if isinstance(model, QAbstractListModel) else model.columnCount(QModelIndex())):
         for role in ROLES:
             yield str(model.headerData(column, Qt.Orientation.Horizontal, role) or "")
             yield from (str(model.index(row, column).data(role) or "") for row in range(model.rowCount(QModelIndex())))
