@@ -112,9 +112,8 @@ def restore_steps(
             yield step
             continue
         if not math.isfinite(residual):
-            where = f"{decoder.step_name.capitalize()} {stage.index}"
             raise NumericalError(
-                f"{where} of {decoder.name} produced values that are not finite. "
+                f"{decoder.name} produced values that are not finite in {decoder.step_name} {stage.index}. "
                 "Check the mask and the input scale, or choose another decoder."
             )
         image, seen = _on_host(stage.image, scale), stage.denoiser_input if keep_denoiser_input else None
