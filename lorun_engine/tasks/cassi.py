@@ -29,7 +29,7 @@ from .camera import Camera
 from .noise import Noise
 from .withheld import random_share, random_start
 
-MEASURED_STEPS = (0.25, 4.0)  # pixels a band, at which sets trained at 2 serve as well (resources/help/results-cassi.md)
+MEASURED_STEPS = (0.25, 4.0)  # pixels a band, where sets trained at 2 serve as well (resources/help/results-cassi.md)
 
 
 class CassiPhysics(LinearPhysics):

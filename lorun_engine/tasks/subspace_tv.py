@@ -32,6 +32,7 @@ from ..decoder import Stage
 from ..errors import LorunError
 from ..measurement import Measurement
 from ..physics import LinearPhysics
+from ..task import STAGE
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
 from .mean_spectrum import mean_spectrum
@@ -68,7 +69,7 @@ class SubspaceTv:
     components: Tensor | None = field(default=None, compare=False)
     name: str = "subspace-tv"
     task: str = "cassi"
-    step_name: ClassVar[str] = "round"  # of several iterations
+    step_name: ClassVar[str] = STAGE  # of several iterations
     citation: ClassVar[str] = (
         "A. Chambolle and T. Pock, “A first-order primal-dual algorithm for convex problems with applications to "
         "imaging,” J. Math. Imaging Vis. 40, 2011 (the iteration)."

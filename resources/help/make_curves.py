@@ -1,4 +1,4 @@
-"""Draws the figures of results-training.md from trainings: python -m resources.help.make_curves LABEL=RUN [LABEL=RUN ...]
+"""Draws the figures of results-training.md: python -m resources.help.make_curves LABEL=RUN [LABEL=RUN ...]
 
 `training-curves.png`: the mean loss of every 50 steps and the validation PSNR over the steps of both phases, after
 Fig. 11 of the paper. `psnr-parameters.png`: the best validation PSNR over the numbers in the network, after Fig. 1.

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer
+from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QMessageBox
 
 from app.assembly import Parts
@@ -125,6 +126,12 @@ def qtbot(qtbot):
 
 
 _SEARCHED: dict[tuple, list] = {}  # the events of whole searches
+
+
+@pytest.fixture(autouse=True)
+def mouse_is_elsewhere(qapp):
+    """Where an earlier test left the mouse, what moves below it would be entered and left."""
+    QCursor.setPos(-100, -100)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ class SlowStart:
     name: str = "slow"
     task: str = "cassi"
     num_stages: int = 3
+    step_name: str = "stage"
     set_name: str = "a"
     computed: list = None
 

@@ -207,8 +207,8 @@ def test_the_engine_scores_the_decoders_without_weights(qtbot, make_parts, snaps
     page.electrons.setValue(500)
     page.seed.setValue(7)
     shown = simulated(qtbot, page.window())
-    rounds, psnr, *_ = rows_of(shown)["subspace-tv"]
-    assert rounds == "3 rounds" and rows_of(shown)["gap-tv"][0] == "60 iterations"
+    steps, psnr, *_ = rows_of(shown)["subspace-tv"]
+    assert steps == "3 stages" and rows_of(shown)["gap-tv"][0] == "60 iterations"
     assert float(psnr) == pytest.approx(parts.session.stages.row(3).metrics["psnr"], abs=0.01)
     clean = parts.session.measurement.physics.forward(_tensor(parts.session.measurement.reference))[0].numpy()
     assert 0 < np.abs(parts.session.measurement.y - clean).max() < 0.5 * clean.max()

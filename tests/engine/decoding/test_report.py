@@ -114,7 +114,7 @@ def test_the_figures_are_those_of_the_decode(snapshot, capsys):
     capsys.readouterr()
     page = reported(snapshot, "--adapter", "gap-tv", "--stages", 3, "--json")
     stages = json.loads(capsys.readouterr().out)["stages"]
-    titles = ["stage", "residual", "PSNR (dB)", "SSIM", "SAM (°)", "ERGAS", "seconds"]
+    titles = ["iteration", "residual", "PSNR (dB)", "SSIM", "SAM (°)", "ERGAS", "seconds"]
     first = page.cells.index(titles)
     rows = page.cells[first + 1 : first + 1 + len(stages)]
     names = ("residual", "psnr", "ssim", "sam", "ergas", "seconds")
