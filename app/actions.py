@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoCommand, QUndoGroup, QUndoStack
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
-from lorun_engine.io import OpenOptions
 from lorun_engine.task import DEFAULT, TASKS
 
 from .assembly import Parts
-from .document.recipe import WHOLE, SetAside
+from .document.recipe import WHOLE
 from .document.region import SHAPES, Shape
 from .document.selection import MODES, Mode, View
-from .document.session import Session
 
 Rule = Callable[[Parts], bool]
 
@@ -399,61 +397,3 @@ class Actions(QObject):
     def _update_soon(self) -> None:
         """Rules are read once when what is going on has come to rest: one change sends several signals."""
         self._timer.start()
-
-
-class Corrections(QUndoGroup):
-    """The steps that can be taken back: corrections of roles and geometry, and what others record.
-
-    A job that is set aside keeps its own.
-    """
-
-    def __init__(self, session: Session, parent: QObject) -> None:
-        super().__init__(parent)
-        self._session = session
-        self._paths = session.paths
-        self.steps = QUndoStack()
-        self._follow(self.steps)
-        session.opened_changed.connect(self._forget)
-        session.put_aside.connect(self._put_aside)
-        session.taken_back.connect(self._take_back)
-
-    def push(self, command: QUndoCommand) -> None:
-        """Does a step that can be taken back."""
-        self.steps.push(command)
-
-    def correct(self, options: OpenOptions, *, text: str) -> None:
-        """Corrects what is open to `options`; `text` names the step in the Edit menu."""
-        if self._session.paths and options != self._session.options:
-            self.push(_Correction(self._session, self._session.options, options, text))
-
-    def _forget(self) -> None:
-        """Steps that belong to other files cannot be taken back."""
-        if self._session.paths != self._paths:
-            self._paths = self._session.paths
-            self.steps.clear()
-
-    def _put_aside(self, aside: SetAside) -> None:
-        aside.keep(self, ("steps", "_paths"))
-        self._follow(QUndoStack())
-
-    def _take_back(self, aside: SetAside) -> None:
-        aside.give_back(self)
-        self._follow(self.steps)
-
-    def _follow(self, steps: QUndoStack) -> None:
-        self.steps = steps
-        if steps not in self.stacks():
-            self.addStack(steps)
-        steps.setActive()
-
-
-class _Correction(QUndoCommand):
-    def __init__(self, session: Session, before: OpenOptions, after: OpenOptions, text: str) -> None:
-        super().__init__(text)
-        self._session, self._before, self._after = session, before, after
-
-    def redo(self) -> None:
-        self._session.correct(self._after)
-
-    def undo(self) -> None:
-        self._session.correct(self._before)

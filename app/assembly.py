@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from .document.autosave import Autosave
 from .document.checking import Checking
 from .document.comparing import Comparing
+from .document.corrections import Corrections
 from .document.decode_all import DecodeAll
 from .document.decode_report import DecodeReport
 from .document.decoders import Decoders, LibraryDecoders
@@ -23,6 +24,7 @@ from .document.regions import Regions
 from .document.rivals import Rivals
 from .document.ruler import BandRuler
 from .document.session import Session
+from .document.session_beside import Beside
 from .document.session_files import SessionFiles
 from .document.setup import Setup
 from .document.shelf import Shelf
@@ -60,16 +62,23 @@ class Parts(QObject):
         self.session = Session(self.lanes, self.memory, self.setup, self)
         self.wording = Wording(self.session)
         self.looking = Looking(self.session)
+        self.corrections = Corrections(self.session)
         self.exports = Exports(self.session, library)
-        self.regions = Regions(self.session, self.exports)
-        self.ruler = BandRuler(self.looking)
+        self.regions = Regions(self.session, self.exports, self.corrections)
+        self.ruler = BandRuler(self.looking, self.corrections)
         self.checking = Checking(self.session)
         self.report = DecodeReport(self.session, self.exports, self.regions, self.checking)
         self.what_if = WhatIf(self.session, self.exports)
         self.shelf = Shelf(self.session)
         self.exports.images_written.connect(self.shelf.call_stages_safe)
         self.comparing = Comparing(self.session, self.shelf)
-        self.session_files = SessionFiles(self.looking, self.regions, self.shelf, self.comparing)
+        self.spectral_library = LibraryBeside(self.session)
+        self.folder = Folder(self.session)
+        self.decode_all = DecodeAll(self.session, self.folder)
+        self.beside = Beside(
+            self.corrections, self.regions, self.ruler, self.folder, self.decode_all, self.spectral_library
+        )
+        self.session_files = SessionFiles(self.looking, self.regions, self.shelf, self.comparing, self.beside)
         kept = None if state_folder is None else state_folder / "autosave"
         self.autosave = Autosave(self.session_files, self.shelf, kept)
         self.workshop = Workshop(self.session, library)
@@ -78,9 +87,6 @@ class Parts(QObject):
         self.training.kept.connect(self.workshop.refresh)
         self.probing = Probing(self.training)
         self.planning = Planning(self.session, self.probing)
-        self.spectral_library = LibraryBeside(self.session)
-        self.folder = Folder(self.session)
-        self.decode_all = DecodeAll(self.session, self.folder)
         self.preferences = Preferences(self.session, self.shelf, self.decode_all)
 
     @property

@@ -37,7 +37,7 @@ from lorun_engine.io import discard_unfinished
 from lorun_engine.library.sets import LibrarySet
 
 from . import problems
-from .actions import ENTRIES, SAMPLE_ENTRIES, Actions, Corrections
+from .actions import ENTRIES, SAMPLE_ENTRIES, Actions
 from .assembly import Parts
 from .document.recipe import WHOLE
 from .document.reporting import report_lines, run_self_test
@@ -110,8 +110,8 @@ class MainWindow(QMainWindow):
         self._is_painted = False
         self._wear_theme()
 
-        self.corrections = Corrections(parts.session, self)
-        self.measurement_card = MeasurementCard(parts, self.corrections)
+        self.corrections = parts.corrections
+        self.measurement_card = MeasurementCard(parts)
         self.model_card = ModelCard(parts)
         self.decode_card = DecodeCard(parts)
         self.check_card = CheckCard(parts)
@@ -131,8 +131,6 @@ class MainWindow(QMainWindow):
         self.spectrum = SpectrumView(parts)
         self.convergence = ConvergenceView(parts)
         self.side_tabs = SideTabs(parts, spectrum=self.spectrum, convergence=self.convergence)
-        parts.regions.record_on(self.corrections)
-        parts.ruler.record_on(self.corrections)
         self.log_dock = LogDock(parts)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.resizeDocks([self.log_dock], [LOG_HEIGHT], Qt.Orientation.Vertical)
@@ -141,12 +139,13 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.folder_dock)
         self.restoreState(QByteArray.fromHex(parts.memory.settings.docks.encode()))
         self.setStatusBar(StatusBar(parts))
-        self.session_dialogs = SessionDialogs(parts, self)
-        self.closing = Closing(parts, self, self.session_dialogs)
-        self.roles_page = RolesPage(parts, self.corrections, self)
+        self.roles_page = RolesPage(parts, self)
         self.shortcuts = ShortcutsOverlay(self, parts.wording)
         self.help: HelpWindow | None = None  # made when it is first wanted
         self._lay_out()
+        docks, undock = (self.log_dock, self.folder_dock), self.restoration.undock
+        self.session_dialogs = SessionDialogs(parts, self, cards=self.side_tabs, docks=docks, undock=undock)
+        self.closing = Closing(parts, self, self.session_dialogs)
 
         self.actions_ = Actions(parts, self._verbs(), self)
         self.roles_page.addAction(self.actions_["help"])  # its key works there too
@@ -445,7 +444,7 @@ class MainWindow(QMainWindow):
     def show_alignment(self) -> None:
         """Shows the page on which the mask is searched."""
         if self.alignment_page is None:
-            self.alignment_page = AlignmentPage(self.parts, self.corrections)
+            self.alignment_page = AlignmentPage(self.parts)
             self.alignment_page.closed.connect(lambda: self.show_page(None))
         self.show_page(self.alignment_page)
         self.alignment_page.setFocus()

@@ -40,8 +40,8 @@ class RecentJob:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The files that are no longer where they were."""
-        return tuple(path for path in self.paths if not Path(path).exists())
+        """The files that are no longer where they were, those that corrections name among them."""
+        return tuple(path for path in (*self.paths, *self.options.files) if not Path(path).exists())
 
     def relocated(self, folder: Path) -> RecentJob:
         """The same job with its missing files looked for by name in `folder`."""
@@ -51,7 +51,7 @@ class RecentJob:
     def moved(self, moved: Mapping[str, str]) -> RecentJob:
         """The same job with files that lie elsewhere now."""
         paths = tuple(moved.get(path, path) for path in self.paths)
-        return replace(self, paths=paths, options=options_moved(self.options, moved))
+        return replace(self, paths=paths, options=self.options.moved(moved))
 
 
 @dataclass(frozen=True)
@@ -166,13 +166,3 @@ def _recent(entry: Any) -> RecentJob:
     """A recent job; what is wrong in it is left out."""
     options = salvaged(OpenOptions, entry.pop("options", None) if isinstance(entry, dict) else None)
     return replace(salvaged(RecentJob, entry), options=options)
-
-
-def options_moved(options: OpenOptions, moved: Mapping[str, str]) -> OpenOptions:
-    """Corrections for files that lie elsewhere now."""
-    return replace(options, roles=tuple((_moved(selector, moved), role) for selector, role in options.roles))
-
-
-def _moved(selector: str, moved: Mapping[str, str]) -> str:
-    path, separator, key = selector.partition("::")
-    return moved.get(path, path) + separator + key

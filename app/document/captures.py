@@ -27,6 +27,7 @@ from lorun_engine.io.folders import (
 from lorun_engine.io.resolved import RoleRow
 from lorun_engine.io.roles import role_rows
 from lorun_engine.io.scales import FullScales
+from lorun_engine.schema import Seconds
 
 from .decoders import Choice, Decoders
 from .decoding import as_asked, decoded
@@ -56,7 +57,7 @@ class Capture:
     path: Path
     state: State = "waiting"
     is_asked: bool = False  # it is being decoded, or waits for that
-    seconds: float | None = None
+    seconds: Seconds | None = None
     sentence: str = ""  # why it failed
     result: Path | None = None  # where it lies, or will
 

@@ -106,6 +106,7 @@ class Comparing(QObject):
         self._measurement: Measurement | None = None
         self._job: Job | None = None
         self._known: tuple[Result, ...] = ()
+        self._coming_way: Way | None = None  # of a session, until its maps are made
         self._paced: Recipe | None = None
         self.timed = Timed(session.paces, self)  # the decoder that runs
         session.opened_changed.connect(self._forget_other_measurement)
@@ -191,6 +192,7 @@ class Comparing(QObject):
     def show(self, way: Way) -> None:
         """Compares in another way."""
         if way != "disagreement" or self.disagreement is not None:
+            self._coming_way = None
             self._take(replace(self.look, way=way, blinks=self.look.blinks and way == "blink"))
 
     def show_next(self) -> None:
@@ -226,10 +228,19 @@ class Comparing(QObject):
         """Shows the disagreement as spectral angle or as standard deviation."""
         self._take(replace(self.look, shows_angle=shows_angle))
 
-    def look_again(self, look: Look, way: Way) -> None:
-        """Takes a look of before, in its way where there is that."""
-        self._take(look)
-        self.show(way)
+    def look_again(self, look: Look, way: Way, *, ticked: Sequence[str] | None) -> None:
+        """Takes a look of before, in its way once there is that; None ticks what is ticked."""
+        if ticked is not None:
+            self.ticked = tuple(name for name in self._session.setup.decoder_names if name in ticked)
+        is_early = way == "disagreement" and self.disagreement is None
+        self._coming_way = way if is_early else None
+        self.look = look if is_early else replace(look, way=way)
+        self.changed.emit()
+
+    @property
+    def wanted_way(self) -> Way:
+        """The way that is shown, or will be once it can."""
+        return self._coming_way or self.look.way
 
     def _sides_in_use(self) -> tuple[Side | None, Side | None]:
         """The sides that were chosen, at first the last two results; one that is gone is the first but the other."""
@@ -368,6 +379,8 @@ class Comparing(QObject):
     def _take_disagreement(self, job: Job) -> None:
         if job.result.of == self.results:
             self.disagreement = job.result
+            if self._coming_way is not None:
+                self.look, self._coming_way = replace(self.look, way=self._coming_way), None
             self.changed.emit()
 
     def _forget_other_measurement(self) -> None:
@@ -402,6 +415,7 @@ class Comparing(QObject):
     def _begin_afresh(self) -> None:
         """Nothing is compared; a decode that was cancelled brings nothing any more."""
         self.disagreement, self.progress, self.look, self._known = None, ComparingProgress(), Look(), ()
+        self._coming_way = None
 
     def _tell_all(self) -> None:
         """Whether Decode is possible depends on this too."""

@@ -6,6 +6,7 @@ is: with the same mask and corrections, and the full scale that the folder share
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,7 @@ class Folder(QObject):
         self._polling: Job | None = None
         self._asked: Path | None = None  # the capture that is to be shown
         self._sent: Path | None = None  # that which the session is opening
+        self._is_known = False  # from a session, which says what is shown
 
     # ---- what is in it -------------------------------------------------------------------------------------------
 
@@ -108,8 +110,11 @@ class Folder(QObject):
         if is_here and session.measurement is not None and session.role_table is not None:
             self._kept = without_arrays(session.role_table)
 
-    def open(self, path: Path | str) -> None:
-        """Lists the captures of a folder, and shows the first unless one of them is open."""
+    def open(self, path: Path | str, *, known: Sequence[Capture] | None = None) -> None:
+        """Lists the captures of a folder, and shows the first unless one of them is open.
+
+        Where it is `known` what became of them, nothing else is shown, and it is listed at once.
+        """
         if self.num_left:
             left = f"{plural(self.num_left, 'capture')} of {self.title} {'is' if self.num_left == 1 else 'are'}"
             self._lanes.problem_raised.emit(
@@ -119,6 +124,9 @@ class Folder(QObject):
         self.close()
         self.path = Path(path).absolute()
         self._arrivals = Arrivals(self.path)
+        if known is not None:
+            self.captures, self._is_known = list(known), True
+            self._places = {capture.path: place for place, capture in enumerate(known)}
         self._keep()
         work = partial(survey_folder, self._arrivals, *self.understanding(), self._looks, self._decoder_names())
         job = self._lanes.run_look(work, doing=f"looking at the files of {self.title}", then=self._take_survey)
@@ -167,7 +175,7 @@ class Folder(QObject):
         self._list(listed)
         if not self.captures:
             self.notice = f"{self.title} holds no capture. Open a folder that holds some, with their mask."
-        elif self.index is None and self._asked is None:
+        elif self.index is None and self._asked is None and not self._is_known:
             self._asked = self.captures[0].path
         elif self.index is not None and self._is_scaled_otherwise():
             if len(self._session.stages) or self._session.restoration.is_busy:

@@ -12,7 +12,7 @@ import numpy as np
 from lorun_engine.errors import AmbiguousGeometry, LorunError, SeveralCaptures
 from lorun_engine.io import OpenOptions, RoleTable, inspect
 from lorun_engine.io.reading import reading_of
-from lorun_engine.io.scales import FullScales
+from lorun_engine.io.scales import OF_FOLDER, FullScales
 from lorun_engine.measurement import Measurement
 
 from ..resources import resource_path
@@ -99,6 +99,12 @@ def understood(
         if makes_sense and (table.problem is not None or together.task == keep.task):
             paths, table = more, together
     return paths, _for_files(options, paths), table
+
+
+def shared_scales_of(table: RoleTable | None) -> dict[str, float]:
+    """The full scales of integers that were taken from the other files of a folder, by the type of number."""
+    rows = () if table is None else table.rows
+    return {row.dtype: row.scale for row in rows if row.scale_reason.endswith(OF_FOLDER)}
 
 
 def is_built_in(paths: Sequence[Path]) -> bool:

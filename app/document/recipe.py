@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
-
-from PySide6.QtGui import QUndoCommand
+from typing import Annotated, Any, Literal
 
 from lorun_engine.decoding.asked import Asked, strength_words
 from lorun_engine.errors import LorunError
@@ -20,14 +18,6 @@ from ..quantities import plural
 from .decoders import Fit
 from .selection import Selection
 from .stage_store import StageStore
-
-
-class Steps(Protocol):
-    """Where steps that can be taken back are recorded, such as a QUndoStack."""
-
-    def push(self, command: QUndoCommand, /) -> None:
-        """Does a step and records it."""
-
 
 FULL = 100  # percent
 MOST_PERCENT = 150

@@ -21,11 +21,12 @@ from lorun_engine.measurement import Measurement
 from .. import render
 from ..job import Job
 from .exports import TABLE_SUFFIXES, Exports
-from .recipe import SetAside, Steps
+from .recipe import SetAside
 from .region import ON_PHOTOGRAPHS, SHAPES, Region, Shape, shape_words
 from .region_exports import score_box, write_curves, write_figures
 from .session import Session
 from .stage_store import StageStore
+from .steps import Placed, SavedStep, Step, Steps
 
 AT_ONCE = 300_000  # numbers that are measured while the user waits, in some 5 ms
 KEPT_BYTES = 32 << 20  # of what was measured
@@ -49,10 +50,10 @@ class Regions(QObject):
     changed = Signal()  # places, what was measured there, or which is chosen
     tool_changed = Signal()
 
-    def __init__(self, session: Session, exports: Exports) -> None:
+    def __init__(self, session: Session, exports: Exports, steps: Steps) -> None:
+        """Every change is one of the `steps`, so that it can be taken back."""
         super().__init__(session)
-        self._session, self._exports = session, exports
-        self._stack: Steps | None = None
+        self._session, self._exports, self._steps = session, exports, steps
         self._kept = render.Cache(KEPT_BYTES)
         self._wanted: set[Hashable] = set()  # what the worker measures
         self._measured_of: tuple[StageStore, Measurement | None] | None = None
@@ -64,10 +65,6 @@ class Regions(QObject):
         session.opened_changed.connect(self._forget_if_other)
         session.put_aside.connect(lambda aside: aside.keep(self, ("all", "chosen_number", "_belongs_to")))
         session.taken_back.connect(self._take_back)
-
-    def record_on(self, stack: Steps) -> None:
-        """Puts every change on `stack` from now on, so that it can be taken back."""
-        self._stack = stack
 
     # ---- verbs ---------------------------------------------------------------------------------------------------
 
@@ -278,11 +275,11 @@ class Regions(QObject):
         self.changed.emit()
 
     def _change(self, after: tuple[Region, ...], text: str, *, chosen: int | None, is_step: bool = False) -> None:
-        command = _Change(self, after, text, chosen=chosen, is_step=is_step)
-        if self._stack is None:
-            command.redo()
-        else:
-            self._stack.push(command)
+        self._steps.push(self.step(Placed(text, self.all, after, self.chosen_number, chosen, is_step)))
+
+    def step(self, value: Placed) -> Step:
+        """A change of the places that was made, or is to be."""
+        return _Change(self, value)
 
     def _fitted(self, region: Region) -> Region | None:
         """The region cut to the picture; None where no pixel is left of it."""
@@ -323,28 +320,31 @@ def _is_same(of: tuple[object, ...], other: tuple[object, ...] | None) -> bool:
     return other is not None and all(one is another for one, another in zip(of, other, strict=True))
 
 
-class _Change(QUndoCommand):
+class _Change(Step):
     """From some places to others; steps of the same region are taken back as one."""
 
-    def __init__(
-        self, regions: Regions, after: tuple[Region, ...], text: str, *, chosen: int | None, is_step: bool
-    ) -> None:
-        super().__init__(text)
-        self._regions, self._text, self._is_step = regions, text, is_step
-        self._before, self._chosen_before = regions.all, regions.chosen_number
-        self._after, self._chosen_after = after, chosen
+    def __init__(self, regions: Regions, value: Placed) -> None:
+        super().__init__(value.text)
+        self._regions, self._value = regions, value
 
-    def redo(self) -> None:
-        self._regions.show(self._after, chosen=self._chosen_after)
+    @property
+    def saved(self) -> SavedStep:
+        return SavedStep(placed=self._value)
 
-    def undo(self) -> None:
-        self._regions.show(self._before, chosen=self._chosen_before)
+    def do(self) -> None:
+        self._regions.show(self._value.after, chosen=self._value.chosen_after)
+
+    def take_back(self) -> None:
+        self._regions.show(self._value.before, chosen=self._value.chosen_before)
 
     def id(self) -> int:
         return 1
 
-    def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, _Change) or not (self._is_step and other._is_step and other._text == self._text):
+    def joins(self, later: QUndoCommand) -> bool:
+        own = self._value
+        if not isinstance(later, _Change) or not (
+            own.is_step and later._value.is_step and later._value.text == own.text
+        ):
             return False
-        self._after, self._chosen_after = other._after, other._chosen_after
+        self._value = replace(own, after=later._value.after, chosen_after=later._value.chosen_after)
         return True

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QUndoCommand
 
 from .looking import Looking
-from .recipe import Steps
-from .selection import Selection
+from .steps import Ranged, SavedStep, Step, Steps
 
 REACH = 2  # bands to either side of the one looked at, where a key lays the ruler down
 WORDS = "the range of bands"
@@ -29,14 +28,9 @@ def range_title(bands: Range, wavelengths_nm: np.ndarray | None, *, digits: int 
 class BandRuler(QObject):
     """Its verbs change the selection, and can be taken back."""
 
-    def __init__(self, looking: Looking) -> None:
+    def __init__(self, looking: Looking, steps: Steps) -> None:
         super().__init__(looking)
-        self._looking, self._session = looking, looking.session
-        self._stack: Steps | None = None
-
-    def record_on(self, stack: Steps) -> None:
-        """Puts every change on `stack` from now on, so that it can be taken back."""
-        self._stack = stack
+        self._looking, self._session, self._steps = looking, looking.session, steps
 
     @property
     def is_possible(self) -> bool:
@@ -49,7 +43,7 @@ class BandRuler(QObject):
         """The first and the last of the bands; None where single bands are shown."""
         return self._session.selection.band_range
 
-    def take(self, first: int, last: int, *, drag: Hashable = None) -> None:
+    def take(self, first: int, last: int, *, drag: str = "") -> None:
         """Shows the mean over these bands; what one `drag` does is taken back as one."""
         first, last = sorted(min(max(band, 0), self._num_bands - 1) for band in (first, last))
         if self.is_possible:
@@ -57,7 +51,7 @@ class BandRuler(QObject):
 
     def clear(self) -> None:
         """Shows single bands again."""
-        self._change(None, None)
+        self._change(None, "")
 
     def toggle(self) -> None:
         """Takes the bands around the one looked at, or shows that one again."""
@@ -87,33 +81,36 @@ class BandRuler(QObject):
         measurement = self._session.measurement
         return 0 if measurement is None else measurement.physics.scene_shape[0]
 
-    def _change(self, bands: Range | None, drag: Hashable) -> None:
+    def _change(self, bands: Range | None, drag: str) -> None:
         before = self._session.selection
         if bands == self.range and (bands is None or not before.in_colour):
             return
-        if self._stack is None:
-            self._looking.select_bands(bands)
-        else:
-            self._stack.push(_Change(self._looking, bands, drag))
+        self._steps.push(self.step(Ranged(before, bands, before.mode, drag)))
+
+    def step(self, value: Ranged) -> Step:
+        """A change of the range that was made, or is to be."""
+        return _Change(self._looking, value)
 
 
-class _Change(QUndoCommand):
+class _Change(Step):
     """From one range to another; the way back leads to the mode that was left for it, if it was."""
 
-    def __init__(self, looking: Looking, after: Range | None, drag: Hashable) -> None:
+    def __init__(self, looking: Looking, value: Ranged) -> None:
         super().__init__(WORDS)
-        self._looking, self._after, self._drag = looking, after, drag
-        self._before: Selection = looking.session.selection
-        self._mode_after = self._before.mode
+        self._looking, self._value = looking, value
 
-    def redo(self) -> None:
-        self._looking.select_bands(self._after)
-        self._mode_after = self._looking.session.selection.mode
+    @property
+    def saved(self) -> SavedStep:
+        return SavedStep(ranged=self._value)
 
-    def undo(self) -> None:
-        before, looking, session = self._before, self._looking, self._looking.session
+    def do(self) -> None:
+        self._looking.select_bands(self._value.after)
+        self._value = replace(self._value, mode_after=self._looking.session.selection.mode)
+
+    def take_back(self) -> None:
+        before, looking, session = self._value.before, self._looking, self._looking.session
         looking.select_bands(before.band_range)
-        if before.mode != self._mode_after == session.selection.mode:
+        if before.mode != self._value.mode_after == session.selection.mode:
             looking.set_mode(before.mode)
         elif before.in_colour and before.mode == session.selection.mode:
             looking.set_in_colour(True)
@@ -121,8 +118,9 @@ class _Change(QUndoCommand):
     def id(self) -> int:
         return 2
 
-    def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, _Change) or self._drag is None or self._drag != other._drag:
+    def joins(self, later: QUndoCommand) -> bool:
+        own = self._value
+        if not isinstance(later, _Change) or not own.drag or own.drag != later._value.drag:
             return False
-        self._after, self._mode_after = other._after, other._mode_after
+        self._value = replace(own, after=later._value.after, mode_after=later._value.mode_after)
         return True

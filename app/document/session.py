@@ -198,12 +198,21 @@ class Session(QObject):
         wanted = RecentJob((str(path),), OpenOptions(), self.setup.decoder_name, self.setup.num_stages or None)
         self._open((path,), OpenOptions(), keep=None, wanted=wanted, decode=True, before=before)
 
-    def open_recent(self, job: RecentJob, *, before: Callable[[], None] | None = None) -> None:
+    def open_recent(
+        self,
+        job: RecentJob,
+        *,
+        before: Callable[[], None] | None = None,
+        kept: Kept = Kept(),  # noqa: B008 - frozen
+        scales: FullScales | None = None,
+    ) -> None:
         """Opens the files of a recent job with its corrections, decoder and number of stages.
 
-        `before` is called once they are understood, while what was open is still there.
+        `before` is called once they are understood, while what was open is still there. `kept` was not said with them,
+        and `scales` are the full scales that they shared with others.
         """
-        self._open(tuple(map(Path, job.paths)), job.options, keep=None, wanted=job, before=before)
+        paths = tuple(map(Path, job.paths))
+        self._open(paths, job.options, keep=None, wanted=job, before=before, kept=kept, scales=scales)
 
     def relocate_recent(self, job: RecentJob, folder: Path) -> None:
         """Looks for the missing files of a recent job in `folder`, and opens the job if they are all there."""
@@ -308,6 +317,7 @@ class Session(QObject):
         before: Callable[[], None] | None = None,
         is_remembered: bool = True,
         kept: Kept = Kept(),  # noqa: B008 - frozen
+        scales: FullScales | None = None,
     ) -> None:
         if self.opens_otherwise(paths):
             return
@@ -316,7 +326,8 @@ class Session(QObject):
         self._asked = []
         names = ", ".join(path.name for path in paths)
         chosen = self.setup.wanted_name
-        name, scales = wanted.decoder if wanted else chosen, self.full_scales_of(paths[0])
+        name = wanted.decoder if wanted else chosen
+        scales = self.full_scales_of(paths[0]) if scales is None else scales
         work = partial(open_files, paths, options, keep, self.setup.decoders, name, scales)
         then = partial(self._opened, _Wish(wanted, chosen, decode, before, is_remembered, kept), paths)
         job = self.lanes.run_open(work, doing=f"opening {names}", then=then)

@@ -8,7 +8,7 @@ the session file, and then where they were.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -18,17 +18,20 @@ import numpy as np
 from lorun_engine.errors import FileError
 from lorun_engine.io import OpenOptions
 from lorun_engine.io.session_files import SavedSession
-from lorun_engine.schema import Among, Between, Entries, Number, Seconds, Share, Size, read
+from lorun_engine.schema import Among, Between, Entries, Number, Positive, Seconds, Share, Size, read
 
 from ..resources import resource_path
-from ..settings import RecentJob, options_moved
+from ..settings import RecentJob
 from .comparing import Way
+from .opening import Kept as KeptBeside
 from .opening import is_built_in
 from .recipe import Recipe, Restoration
 from .region import Region
 from .selection import Selection
+from .session_beside import SavedFolder, SavedLibrary, SavedWindow
 from .shelf import Kept
 from .stage_store import StageStore
+from .steps import MOST_STEPS, SavedStep
 
 SIDES = (1, 3, 5, 7, 9)  # of the squares whose mean stands for a point
 
@@ -63,11 +66,12 @@ class SavedResult:
     restoration: Restoration
     scene_shape: tuple[Size, Size, Size]
     seen: Mapping[str, str]
-    stages: Annotated[tuple[SavedStage, ...], Entries(2, 100_001)]
+    stages: Annotated[tuple[SavedStage, ...], Entries(1, 100_001)]
     hashes: Mapping[str, str] = field(default_factory=dict)  # what is known of its decoder
     citation: str = ""
     notes: tuple[str, ...] = ()
     is_safe: bool = False  # in a file of the user
+    is_loose: bool = False  # shown, but not on the shelf
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,26 @@ class SavedSide:
 
 @dataclass(frozen=True)
 class SavedLook:
-    """How two sides were compared."""
+    """How two sides were compared, and which decoders were ticked; None for all of them."""
 
     left: SavedSide | None = None
     right: SavedSide | None = None
     way: Way = "split"
     divider: Share = 0.5
     shows_angle: bool = False
+    shows_right: bool = False
+    blinks: bool = False
+    has_lens: bool = False
+    ticked: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class SavedDocument:
-    """All of a session; `files` are those that it speaks of, by where they were when it was saved."""
+    """All of a session; `files` are those that it speaks of, by where they were when it was saved.
+
+    `kept` goes with the measurement without having been said with it, and `full_scales` are those that it shared with
+    the other files of a folder, by the type of number. Of the `steps` the first `num_done` can be taken back.
+    """
 
     paths: Annotated[tuple[Path, ...], Entries(1, 1000)]
     options: OpenOptions
@@ -106,27 +118,53 @@ class SavedDocument:
     look: SavedLook = SavedLook()
     keeps_denoiser_input: bool = False
     saved_at: Seconds = 0.0  # since 1970
+    kept: KeptBeside = KeptBeside()
+    full_scales: Mapping[str, Positive] = field(default_factory=dict)
+    steps: Annotated[tuple[SavedStep, ...], Entries(0, MOST_STEPS)] = ()
+    num_done: Number = 0
+    folder: SavedFolder | None = None
+    library: SavedLibrary | None = None
+    window: SavedWindow | None = None
+    is_bare: bool = False  # no stages were shown
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The files and folders that it speaks of, as they are written there."""
+        every = [self.options, *(result.recipe.options for result in self.results)]
+        every += [self.following.options] if self.following is not None else []
+        for step in self.steps:
+            every += [step.corrected.before, step.corrected.after] if step.corrected is not None else []
+        named: list[Path | str | None] = [*self.paths, *(p for result in self.results for p in result.recipe.paths)]
+        named += [path for options in every for path in options.files]
+        named += [self.folder.path, self.folder.target] if self.folder is not None else []
+        named += [self.library.path] if self.library is not None else []
+        return tuple(dict.fromkeys(str(path) for path in named if path is not None))
+
+    def with_files(self, target: Path | None) -> SavedDocument:
+        """The same with where its files lie, seen from a session file that will be `target`.
+
+        Without one they are known by their paths.
+        """
+        return replace(self, files={place: _saved_file(Path(place), target) for place in self.places})
 
 
-def files_of(recipe_paths: Mapping[Path, None], target: Path | None) -> dict[str, SavedFile]:
-    """Where files lie, seen from a session file that will be `target`; without one they are known by their paths."""
-    found = {}
-    for path in recipe_paths:
-        relative = ""
-        if target is not None:
-            try:
-                relative = Path(os.path.relpath(path, target.absolute().parent)).as_posix()
-            except ValueError:  # on another drive
-                relative = ""
-        found[str(path)] = SavedFile(sample=path.name) if is_built_in([path]) else SavedFile(relative)
-    return found
+def _saved_file(path: Path, target: Path | None) -> SavedFile:
+    if is_built_in([path]):
+        return SavedFile(sample=path.name)
+    try:
+        return SavedFile("" if target is None else Path(os.path.relpath(path, target.absolute().parent)).as_posix())
+    except ValueError:  # on another drive
+        return SavedFile()
 
 
 def saved_result(
-    kept: Kept, number: int, *, is_safe: bool, names: dict[int, str], arrays: dict[str, np.ndarray]
+    kept: Kept, place: str, *, is_safe: bool, is_loose: bool, names: dict[int, str], arrays: dict[str, np.ndarray]
 ) -> SavedResult:
-    """A result as the document has it; `arrays` gets those of its own, `names` knows those that others have too."""
-    place, stages = f"results/{number}", kept.stages
+    """A result as the document has it, its arrays at a `place` of theirs.
+
+    `arrays` gets those of its own, `names` knows those that others have too.
+    """
+    stages = kept.stages
     seen = {}
     for role, array in kept.seen.items():
         seen[role] = names.setdefault(id(array), f"{place}/{role}.npy")
@@ -147,7 +185,8 @@ def saved_result(
     made_by: dict[str, Any] = {} if stages.made_by is None else asdict(stages.made_by)
     restoration = replace(kept.restoration, started=0.0, waits_for="", error=None)
     bands, height, width = kept.scene_shape
-    return SavedResult(kept.recipe, restoration, (bands, height, width), seen, tuple(rows), is_safe=is_safe, **made_by)
+    saved = SavedResult(kept.recipe, restoration, (bands, height, width), seen, tuple(rows), **made_by)
+    return replace(saved, is_safe=is_safe, is_loose=is_loose)
 
 
 @dataclass(frozen=True)
@@ -161,7 +200,7 @@ class Loaded:
 
     @property
     def job(self) -> RecentJob:
-        """What is to be opened, at the places where the files are."""
+        """What is to be opened, at the places where the files are now."""
         document, following = self.document, self.document.following
         decoder, num_stages = (None, None) if following is None else (following.decoder, following.num_stages)
         job = RecentJob(tuple(map(str, document.paths)), document.options, decoder, num_stages)
@@ -175,8 +214,42 @@ class Loaded:
     def recipe(self, recipe: Recipe) -> Recipe:
         """A recipe with its files where they are now."""
         moved = self.moved
-        paths = tuple(Path(moved.get(str(path), path)) for path in recipe.paths)
-        return replace(recipe, paths=paths, options=options_moved(recipe.options, moved))
+        return replace(recipe, paths=self._moved_paths(recipe.paths), options=recipe.options.moved(moved))
+
+    @property
+    def kept(self) -> KeptBeside:
+        """What went with the measurement without having been said with it."""
+        kept = self.document.kept
+        return KeptBeside(self._moved_paths(kept.files), kept.options.moved(self.moved))
+
+    @property
+    def steps(self) -> tuple[SavedStep, ...]:
+        """The history, with files where they are now."""
+        moved, steps = self.moved, []
+        for step in self.document.steps:
+            if (made := step.corrected) is not None:
+                made = replace(made, before=made.before.moved(moved), after=made.after.moved(moved))
+            steps.append(replace(step, corrected=made))
+        return tuple(steps)
+
+    @property
+    def folder(self) -> SavedFolder | None:
+        """The folder where it is now; results go beside their captures where the folder for them is not found."""
+        folder = self.document.folder
+        if folder is None:
+            return None
+        has_target = folder.target is not None and self.places.get(str(folder.target)) is not None
+        return (folder if has_target else replace(folder, target=None)).moved(self.moved)
+
+    @property
+    def library(self) -> SavedLibrary | None:
+        """The spectral library where it is now."""
+        library = self.document.library
+        return None if library is None else replace(library, path=self._moved_paths((library.path,))[0])
+
+    def _moved_paths(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        moved = self.moved
+        return tuple(Path(moved.get(str(path), path)) for path in paths)
 
     def relocated(self, folder: Path) -> Loaded:
         """The same with what was not found looked for by name in a folder."""
@@ -185,6 +258,10 @@ class Loaded:
             target = folder / self._name(before)
             if now is None and target.exists():
                 places[before] = target
+        listed = self.document.folder
+        if listed is not None and places.get(str(listed.path), listed.path) is None:  # its captures may have been found
+            inside = (now for before, now in places.items() if Path(before).parent == listed.path and now is not None)
+            places[str(listed.path)] = next((now.parent for now in inside), None)
         return replace(self, places=places)
 
     def _name(self, before: str) -> str:
@@ -220,7 +297,10 @@ def load(path: Path) -> Generator[int, None, Loaded]:
                     yield len(stages)
         places = {before: _found(before, file, path) for before, file in document.files.items()}
         is_whole = True
-        return Loaded(path, document, tuple(results), places)
+        loaded = Loaded(path, document, tuple(results), places)
+        if document.folder is not None:
+            loaded = replace(loaded, document=replace(document, folder=document.folder.without_gone(loaded.moved)))
+        return loaded
     finally:
         for kept in () if is_whole else results:
             kept.stages.close()
@@ -259,6 +339,8 @@ def _require_whole(document: SavedDocument, path: Path) -> None:
     """Refuses what speaks of files, results and regions that are not there."""
     paths = {*document.paths, *(path for result in document.results for path in result.recipe.paths)}
     numbers = [region.number for region in document.regions]
+    places = [step.placed for step in document.steps if step.placed is not None]
+    regions = [*document.regions, *(region for step in places for region in (*step.before, *step.after))]
     wrong = ""
     if missing := sorted(str(path) for path in paths if str(path) not in document.files):
         wrong = f"it does not say where {missing[0]} lies"
@@ -268,7 +350,7 @@ def _require_whole(document: SavedDocument, path: Path) -> None:
         wrong = "a result has not ended"
     elif any(not result.recipe.paths for result in document.results):
         wrong = "a result is of no file"
-    elif len(set(numbers)) != len(numbers) or any(not region.corners for region in document.regions):
+    elif len(set(numbers)) != len(numbers) or not all(region.corners for region in regions):
         wrong = "a region has no corners or the number of another"
     if wrong:
         raise FileError(f"{path.name} contradicts itself: {wrong}. {_REMEDY}")

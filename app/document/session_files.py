@@ -18,10 +18,13 @@ from ..problems import Problem
 from ..settings import RecentJob
 from .comparing import CHOSEN, Chosen, Comparing, Look, Side
 from .looking import Looking
+from .opening import shared_scales_of
 from .regions import Regions
 from .selection import fitting
-from .session_document import Loaded, SavedDocument, SavedLook, SavedSide, files_of, load, saved_result
-from .shelf import Result, Shelf
+from .session_beside import Beside
+from .session_document import Loaded, SavedDocument, SavedLook, SavedSide, load, saved_result
+from .shelf import Kept, Result, Shelf
+from .stage_store import StageStore
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class SessionFiles(QObject):
     missing = Signal(object)  # Loaded: files that it needs are not found; call `locate` or `give_up`
     opened = Signal(object)  # Loaded, once it is on the screen
 
-    def __init__(self, looking: Looking, regions: Regions, shelf: Shelf, comparing: Comparing) -> None:
+    def __init__(self, looking: Looking, regions: Regions, shelf: Shelf, comparing: Comparing, beside: Beside) -> None:
         super().__init__(looking)
         self._looking, self.session = looking, looking.session
-        self._regions, self._shelf, self._comparing = regions, shelf, comparing
+        self._regions, self._shelf, self._comparing, self._beside = regions, shelf, comparing, beside
         self.path: Path | None = None
         self._coming: Loaded | None = None  # until its measurement is open
-        self._taken: tuple[Loaded, tuple[Result, ...]] | None = None
+        self._taken: tuple[Loaded, tuple[Result | None, ...]] | None = None
+        self._loose_stages: StageStore | None = None  # that were saved without being on the shelf
+        self._loose_number = 0
         self.session.opens_otherwise = self._takes
         self.session.opened_changed.connect(self._go_on)
 
@@ -57,8 +62,11 @@ class SessionFiles(QObject):
     @property
     def can_save(self) -> bool:
         """Whether there is anything that another day could open: a simulation goes with the window."""
-        session = self.session
-        return bool(session.paths) and not session.simulated.intersection(session.paths[:1])
+        return bool(self.session.paths) and not self._is_simulated
+
+    @property
+    def _is_simulated(self) -> bool:
+        return bool(self.session.simulated.intersection(self.session.paths[:1]))
 
     def save(self, path: Path | str) -> None:
         """Writes a session file in a worker; its results are safe from then on."""
@@ -84,25 +92,31 @@ class SessionFiles(QObject):
         results = tuple(lasting if limit_bytes is None else self._within(lasting, limit_bytes))
         arrays: dict[str, np.ndarray] = {}
         names: dict[int, str] = {}
+        shown_last: list[tuple[str, Result | None, Kept]]
+        shown_last = [(f"results/{result.number}", result, every[result]) for result in results]
+        shown = results.index(shelf.shown) if shelf.shown in results else None
+        if (loose := self._loose()) is not None:
+            shown = len(shown_last)
+            shown_last.append((f"loose/{self._loose_number}", None, loose))
         following = None
         if setup.choice is not None and setup.num_stages:
             following = setup.recipe(setup.choice, session.paths, session.options)
-        paths = dict.fromkeys([*session.paths, *(path for result in results for path in every[result].recipe.paths)])
         document = SavedDocument(
             session.paths,
             session.options,
-            files_of(paths, target),
+            {},
             tuple(
                 saved_result(
-                    every[result],
-                    result.number,
-                    is_safe=target is not None or shelf.is_safe(result),
+                    kept,
+                    place,
+                    is_safe=target is not None or (result is not None and shelf.is_safe(result)),
+                    is_loose=result is None,
                     names=names,
                     arrays=arrays,
                 )
-                for result in results
+                for place, result, kept in shown_last
             ),
-            results.index(shelf.shown) if shelf.shown in results else None,
+            shown,
             following,
             session.selection,
             self._regions.all,
@@ -111,8 +125,25 @@ class SessionFiles(QObject):
             self._saved_look(results),
             session.keeps_denoiser_input,
             time.time(),
-        )
+            session.kept,
+            shared_scales_of(session.role_table),
+            **self._beside.saved(),
+            is_bare=not len(session.stages) and not session.restoration.is_busy,
+        ).with_files(target)
         return Content(document, arrays, results, len(lasting) - len(results))
+
+    def _loose(self) -> Kept | None:
+        """What is shown and does not lie on the shelf, such as a result that was taken from it; it has a number too."""
+        session = self.session
+        table, measurement, recipe = session.role_table, session.measurement, session.recipe
+        if not len(session.stages) or session.stages.is_kept or session.restoration.is_busy or self._is_simulated:
+            return None
+        if table is None or measurement is None or recipe is None:
+            return None
+        if session.stages is not self._loose_stages:
+            self._loose_stages, self._loose_number = session.stages, self._loose_number + 1
+        size = tuple(measurement.physics.scene_shape)
+        return Kept(session.stages, recipe, session.restoration, table.arrays, size)
 
     def _within(self, results: Sequence[Result], limit_bytes: int) -> list[Result]:
         """The newest results that take no more than so many bytes together."""
@@ -135,7 +166,9 @@ class SessionFiles(QObject):
                 return SavedSide(result=results.index(of)) if of in results else None
             return None if of is None else SavedSide(pane=of)
 
-        return SavedLook(side(look.left), side(look.right), look.way, look.divider, look.shows_angle)
+        left, right, ticked = side(look.left), side(look.right), self._comparing.ticked
+        flags = look.shows_angle, look.shows_right, look.blinks, look.has_lens
+        return SavedLook(left, right, self._comparing.wanted_way, look.divider, *flags, ticked)
 
     def _written(self, path: Path, results: Sequence[Result], _: Job) -> None:
         self.path = path
@@ -193,18 +226,27 @@ class SessionFiles(QObject):
         if self._coming is not None:
             self._coming.close()
         self._coming = loaded
-        self.session.open_recent(loaded.job, before=lambda: self._take(loaded))
+        self.session.open_recent(
+            loaded.job,
+            before=lambda: self._take(loaded),
+            kept=loaded.kept,
+            scales=loaded.document.full_scales,
+        )
 
     def _take(self, loaded: Loaded) -> None:
         """Its measurement was understood: its results go on the shelf before that is on the screen."""
         if loaded is not self._coming:
             return
         self._coming = None
-        every = [replace(kept, recipe=loaded.recipe(kept.recipe)) for kept in loaded.results]
-        results = self._shelf.take(every, shown=loaded.document.shown)
-        safe = (result.is_safe for result in loaded.document.results)
-        self._shelf.call_safe(result for result, is_safe in zip(results, safe, strict=True) if is_safe)
-        self._taken = loaded, results
+        saved, shown = loaded.document.results, loaded.document.shown
+        numbers = [number for number, result in enumerate(saved) if not result.is_loose]
+        every = [replace(loaded.results[n], recipe=loaded.recipe(loaded.results[n].recipe)) for n in numbers]
+        is_bare = loaded.document.is_bare or (shown is not None and saved[shown].is_loose)
+        shown = numbers.index(shown) if shown in numbers else None
+        taken = self._shelf.take(every, shown=shown, is_bare=is_bare)
+        self._shelf.call_safe(result for n, result in zip(numbers, taken, strict=True) if saved[n].is_safe)
+        by_number = dict(zip(numbers, taken, strict=True))
+        self._taken = loaded, tuple(by_number.get(number) for number in range(len(saved)))
 
     def _go_on(self) -> None:
         """The measurement is on the screen; then so is what was looked at."""
@@ -219,17 +261,31 @@ class SessionFiles(QObject):
         self.path = loaded.path if loaded.path.suffix.lower() == SUFFIX else None
         if self.path is not None:
             self.session.memory.remember_job(RecentJob((str(self.path),)))
+        self._show_loose(loaded)
         self._look_again(loaded, results)
-        if loaded.document.shown is not None and self._shelf.shown is None:
+        if loaded.document.shown is not None and not len(self.session.stages):
             names = self.session.name
             self._tell(f"{names} has changed since the session was saved: what was decoded of it is not shown with it.")
         self.opened.emit(loaded)
 
-    def _look_again(self, loaded: Loaded, results: Sequence[Result]) -> None:
+    def _show_loose(self, loaded: Loaded) -> None:
+        """Shows again what was shown without lying on the shelf."""
+        shown = loaded.document.shown
+        if shown is not None and loaded.document.results[shown].is_loose:
+            kept = loaded.results[shown]
+            self._shelf.show_loose(replace(kept, recipe=loaded.recipe(kept.recipe)))
+        for saved, kept in zip(loaded.document.results, loaded.results, strict=True):
+            if saved.is_loose and kept.stages is not self.session.stages:
+                kept.stages.close()
+
+    def _look_again(self, loaded: Loaded, results: Sequence[Result | None]) -> None:
         session, document = self.session, loaded.document
         if document.following is not None:
             session.setup.take(document.following)
         session.keeps_denoiser_input = document.keeps_denoiser_input
+        self._beside.restore_steps(loaded.steps, document.num_done)
+        self._beside.restore_folder(loaded.folder)
+        self._beside.restore_library(loaded.library)
         if session.measurement is None:
             return
         self._regions.set_side(document.side)
@@ -246,7 +302,7 @@ class SessionFiles(QObject):
             )
         )
 
-    def _compare_again(self, look: SavedLook, results: Sequence[Result]) -> None:
+    def _compare_again(self, look: SavedLook, results: Sequence[Result | None]) -> None:
         def side(saved: SavedSide | None) -> Side | None:
             if saved is None:
                 return None
@@ -254,8 +310,9 @@ class SessionFiles(QObject):
                 return results[saved.result] if saved.result < len(results) else None
             return CHOSEN if saved.pane is None else saved.pane
 
-        again = Look(side(look.left), side(look.right), "split", look.divider, shows_angle=look.shows_angle)
-        self._comparing.look_again(again, look.way)
+        flags = look.shows_right, look.blinks, look.shows_angle, look.has_lens
+        again = Look(side(look.left), side(look.right), "split", look.divider, *flags)
+        self._comparing.look_again(again, look.way, ticked=look.ticked)
 
 
 def _write(path: Path, content: Content) -> None:

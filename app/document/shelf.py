@@ -65,6 +65,8 @@ class Shelf(QObject):
         self._rows: dict[Result, StageResult] = {}  # small: those of dropped results may still be on the screen
         self._safe: set[Result] = set()  # that lie in a file of the user
         self._count = 0
+        self._loose: StageStore | None = None  # shown, and not to lie on the shelf (again)
+        self._is_bare = False  # a session that is being opened showed no stages
         self._wanted: Result | None = None  # to be shown once its capture is open again
         session.restoration_changed.connect(self._keep_decoded)
         session.opened_changed.connect(self._follow_document)
@@ -177,23 +179,20 @@ class Shelf(QObject):
         if session.role_table is None or measurement is None:
             raise ValueError("nothing is open that could have been decoded")
         kept = Kept(stages, recipe, restoration, session.role_table.arrays, tuple(measurement.physics.scene_shape))
-        same = [other for other, old in self._kept.items() if old.recipe == recipe and self._is_of_open(old)]
-        for other in same:
-            self._give_back(other)
+        self._give_way([kept])
         result = self._keep(kept)
         self._make_room()
         self.changed.emit()
         return result
 
-    def take(self, every: Sequence[Kept], *, shown: int | None) -> tuple[Result, ...]:
-        """Keeps results of another window, each in place of the same one; that of index `shown` is to be shown."""
-        results = []
-        for kept in every:
-            for other, old in tuple(self._kept.items()):
-                if old.recipe == kept.recipe and _are_same(old.seen, kept.seen):
-                    self._give_back(other)
-            results.append(self._keep(kept))
-        self._wanted = None if shown is None else results[shown]
+    def take(self, every: Sequence[Kept], *, shown: int | None, is_bare: bool) -> tuple[Result, ...]:
+        """Keeps results of another window, each in place of the same one; that of index `shown` is to be shown.
+
+        Where `is_bare` no stages are to be shown, although there may be some.
+        """
+        self._give_way(every)
+        results = [self._keep(kept) for kept in every]
+        self._wanted, self._is_bare = (None if shown is None else results[shown]), is_bare
         self._make_room()
         self.changed.emit()
         return tuple(results)
@@ -213,6 +212,13 @@ class Shelf(QObject):
                 RecentJob(tuple(map(str, recipe.paths)), recipe.options, recipe.decoder, recipe.num_stages)
             )
 
+    def show_loose(self, kept: Kept) -> None:
+        """Shows stages that do not lie on the shelf, where they are of what is open."""
+        if self._is_of_open(kept):
+            self._loose = kept.stages
+            self._session.show(kept.stages, kept.recipe, kept.restoration)
+            self.changed.emit()
+
     def use_settings(self, result: Result) -> None:
         """Takes the decoder, stages, strength and the rest of a result for the next decode."""
         kept = self._kept.get(result)
@@ -222,6 +228,7 @@ class Shelf(QObject):
     def drop(self, result: Result) -> None:
         """Takes a result away; its stages stay as long as they are shown."""
         if result in self._kept:
+            self._loose = self._kept[result].stages
             self._give_back(result)
             self.changed.emit()
 
@@ -240,6 +247,8 @@ class Shelf(QObject):
     def _keep_decoded(self) -> None:
         """A decode that has ended stays, also one that was cancelled after its first stage."""
         session, recipe = self._session, self._session.recipe
+        if session.stages is self._loose:
+            return
         has_ended = session.restoration.state in ("done", "cancelled", "failed")
         if has_ended and recipe is not None and not session.stages.is_kept and len(session.stages) > 1:
             self.add(session.stages, recipe, session.restoration)
@@ -249,16 +258,16 @@ class Shelf(QObject):
         session = self._session
         if session.measurement is None or session.is_opening:
             if session.measurement is None or session.problem is not None:
-                self._wanted = None
+                self._wanted, self._is_bare = None, False
             return
         self._drop_left_simulations()
         if len(session.stages) or session.restoration.is_busy:
             self.changed.emit()
             return
-        wanted, self._wanted = self._wanted, None
+        wanted, is_bare, self._wanted, self._is_bare = self._wanted, self._is_bare, None, False
         known = [result for result, kept in self._kept.items() if self._is_of_open(kept)]
         result = wanted if wanted in known else next(reversed(known), None)
-        if result is not None:
+        if result is not None and not is_bare:
             kept = self._kept[result]
             session.show(kept.stages, kept.recipe, kept.restoration)
         self.changed.emit()
@@ -292,6 +301,13 @@ class Shelf(QObject):
         title = f"{recipe.title} · {plural(num_stages, recipe.step_name)}"
         taken = {result.title for result in self._kept}
         return next(name for name in (title, *(f"{title} ({n})" for n in range(2, 10_000))) if name not in taken)
+
+    def _give_way(self, every: Sequence[Kept]) -> None:
+        """Takes away what was made in the same way of the same arrays as one of those that come."""
+        for kept in every:
+            for other, old in tuple(self._kept.items()):
+                if old.recipe == kept.recipe and _are_same(old.seen, kept.seen):
+                    self._give_back(other)
 
     def _give_back(self, result: Result) -> None:
         kept = self._kept.pop(result)

@@ -45,10 +45,14 @@ class LibraryBeside(QObject):
         self.shown: int | None = None  # the spectrum drawn beside the curves
         session.opened_changed.connect(self._resample)
 
-    def open(self, path: Path | str) -> None:
-        """Reads an ENVI library or a CSV table; one that cannot be read leaves the open one as it is."""
+    def open(self, path: Path | str, *, shown: int | None = None) -> None:
+        """Reads an ENVI library or a CSV table, and draws a spectrum of it where one is to be `shown`.
+
+        One that cannot be read leaves the open one as it is.
+        """
         path = Path(path)
-        job = self._session.lanes.run_aside(partial(read_library, path), doing=f"reading {path.name}", then=self._take)
+        then = partial(self._take, shown)
+        job = self._session.lanes.run_aside(partial(read_library, path), doing=f"reading {path.name}", then=then)
         self._reading = job
         job.failed.connect(lambda: self._refuse(job))
 
@@ -94,9 +98,10 @@ class LibraryBeside(QObject):
         mean = float(spectrum[is_shared].mean()) if is_shared.any() else 0.0
         return spectrum * (float(curve[is_shared].mean()) / mean) if mean > 0 else np.full_like(spectrum, np.nan)
 
-    def _take(self, job: Job) -> None:
+    def _take(self, shown: int | None, job: Job) -> None:
         if job is self._reading:
-            self._reading, self.library, self.shown = None, job.result, None
+            self._reading, self.library = None, job.result
+            self.shown = shown if shown is not None and shown < len(job.result.names) else None
             self._session.lanes.log(f"Opened the spectral library {job.result.path.name}")
             self._resample()
 

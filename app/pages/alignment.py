@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 
 from lorun_engine.instrument import SAME_SHIFT, SURE_OF_DIRECTION
 
-from ..actions import Corrections
 from ..assembly import Parts
 from ..document.checking import Found, Reach
 from ..widgets import theme
@@ -41,9 +40,9 @@ FLIPS = {"lr": "left to right", "ud": "upside down", "both": "by half a turn"}
 class AlignmentPage(Recolours, Page):
     """Searches, draws the criterion over the shifts, and says in sentences what was found."""
 
-    def __init__(self, parts: Parts, corrections: Corrections) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__("Where does the mask lie?", name="Alignment of the mask", help_page="alignment")
-        self._parts, self._session, self._corrections = parts, parts.session, corrections
+        self._parts, self._session, self._corrections = parts, parts.session, parts.corrections
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.search = QPushButton("Search")
         self.search.setObjectName("primary")
@@ -62,9 +61,9 @@ class AlignmentPage(Recolours, Page):
         self.apply = QPushButton("Apply")
         self.apply.clicked.connect(self._apply)
         self.undo = QPushButton("Undo")
-        self.undo.clicked.connect(corrections.undo)
-        self.undo.setEnabled(corrections.canUndo())
-        corrections.canUndoChanged.connect(self.undo.setEnabled)
+        self.undo.clicked.connect(self._corrections.undo)
+        self.undo.setEnabled(self._corrections.canUndo())
+        self._corrections.canUndoChanged.connect(self.undo.setEnabled)
         self._shown: Found | None = None
         self._lay_out()
         for changed in (

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBox
 from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.io.reading import reading_of
 
-from ..actions import Corrections
 from ..assembly import Parts
 from ..document.session import Session
 from ..quantities import breakable, plural, size
@@ -34,9 +33,9 @@ class MeasurementCard(QWidget):
     roles_requested = Signal()
     field_requested = Signal(str)  # of the roles page
 
-    def __init__(self, parts: Parts, corrections: Corrections) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._session, self._corrections = parts.session, corrections
+        self._session, self._corrections = parts.session, parts.corrections
         frame, self._column = theme.card("Measurement")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -46,7 +45,7 @@ class MeasurementCard(QWidget):
         self.geometry_.setObjectName("dim")
         self.files.setToolTip("The file that is decoded, its size in pixels and the type of its numbers")
         self.geometry_.setToolTip("What belongs to it: sizes in pixels, bands, and the step between bands in pixels")
-        self.misfit = Misfit(parts, corrections, most_solutions=MOST_SOLUTIONS)
+        self.misfit = Misfit(parts, most_solutions=MOST_SOLUTIONS)
         for label in (self.files, self.geometry_):
             label.setWordWrap(True)
             self._column.addWidget(label)
@@ -104,9 +103,9 @@ class MeasurementCard(QWidget):
 class Misfit(QWidget):
     """The amber sentence about files or geometry that do not fit, with one button for every way out."""
 
-    def __init__(self, parts: Parts, corrections: Corrections, *, most_solutions: int) -> None:
+    def __init__(self, parts: Parts, *, most_solutions: int) -> None:
         super().__init__()
-        self._session, self._corrections = parts.session, corrections
+        self._session, self._corrections = parts.session, parts.corrections
         self._most_solutions = most_solutions
         self.sentence = QLabel()
         self.sentence.setObjectName("warn")

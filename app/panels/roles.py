@@ -30,7 +30,6 @@ from lorun_engine.io.reading import reading_of
 from lorun_engine.io.roles import UNUSED
 from lorun_engine.task import DEFAULT
 
-from ..actions import Corrections
 from ..assembly import Parts
 from ..quantities import exact, number, size
 from ..widgets import theme
@@ -49,16 +48,16 @@ class RolesPage(QDialog):
 
     add_requested = Signal()
 
-    def __init__(self, parts: Parts, corrections: Corrections, parent: QWidget) -> None:
+    def __init__(self, parts: Parts, parent: QWidget) -> None:
         super().__init__(parent)
-        self._session, self._corrections = parts.session, corrections
+        self._session, self._corrections = parts.session, parts.corrections
         self.setWindowTitle("Roles and geometry")
         self.setModal(False)
         self.resize(1080, 760)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 16, 16, 16)
         outer.setSpacing(theme.GRID)
-        self.misfit = Misfit(parts, corrections, most_solutions=12)
+        self.misfit = Misfit(parts, most_solutions=12)
         outer.addWidget(self.misfit)
 
         frame, column = theme.card("What was found in the files")

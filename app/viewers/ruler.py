@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
@@ -27,7 +29,7 @@ class RulerOnPlot(QObject):
         self._is_dragging = False
         self._held: float | None = None  # where the end lies that stays while the other one is dragged
         self._moved_from: tuple[Range, int] | None = None  # the ruler, and the band at which it was taken
-        self._drag: object | None = None
+        self._drag = ""
         self.item = pg.LinearRegionItem(movable=False)
         self.item.setZValue(-2)
         self.item.hide()
@@ -78,7 +80,7 @@ class RulerOnPlot(QObject):
         if event.button() != Qt.MouseButton.LeftButton or not self._is_inside(position):
             return False
         bands = self._parts.ruler.range
-        self._pressed, self._drag, self._moved_from = position, object(), None
+        self._pressed, self._drag, self._moved_from = position, token_hex(8), None
         self._held = self._x(position)
         if bands is not None:
             low, high = self._ends(bands)

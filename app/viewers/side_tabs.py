@@ -47,7 +47,9 @@ class SideTabs(QWidget):
         return next(title for title, card in self._cards.items() if card is self._stack.currentWidget())
 
     def show_card(self, title: str) -> None:
-        """Shows the card of this title."""
+        """Shows the card of this title, where what is open has such a card."""
+        if title == "Library" and self._session.kind.is_photograph:
+            return
         self.buttons[title].setChecked(True)
         self._stack.setCurrentWidget(self._cards[title])
 

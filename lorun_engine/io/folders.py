@@ -13,6 +13,7 @@ from ..errors import FileError, LorunError
 from .readers import FoundArray, envi_data_of, head_of, is_envi_header, read
 from .resolved import RoleRow
 from .scales import IMAGES, FullScales, shared_scales
+from .session_files import SUFFIX as SESSION
 
 REST_S = 1.0  # for which a file has not changed before it is taken for whole
 MUTE_SUFFIXES = (".npy", ".png")  # of results that do not say what they are
@@ -68,6 +69,8 @@ class Look:
 
 def look(path: Path, rows_of: RowsOf) -> Look:
     """Looks into one file, whose arrays `rows_of` understands."""
+    if path.suffix.lower() == SESSION:
+        return Look(reason=f"{path.name} is a session of LoRun; it is not taken for input.")
     try:
         if _is_hdf5_result(path):  # without reading it
             return _a_result(path)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Annotated, Any
 
+from ..instrument import GALLERY
 from ..schema import Among, Finite, NotNegative, Place, Positive, Size
+from .wavelengths import WAVELENGTHS
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,36 @@ class OpenOptions:
     scale: Annotated[int, Among((2, 3, 4))] | None = None
     kernel: str | None = None
     border: Annotated[str, Among(("mirrored", "circular"))] | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that are named besides those of the measurement: of wavelengths and of a kernel."""
+        named = []
+        if self.wavelengths is not None and self.wavelengths not in WAVELENGTHS:
+            named.append(self.wavelengths)
+        if self.kernel is not None and self.kernel not in GALLERY:
+            named.append(file_and_number(self.kernel)[0])
+        return tuple(name for name in named if not PurePath(name).suffix[1:].isdigit() and PurePath(name).suffix)
+
+    def moved(self, moved: Mapping[str, str]) -> OpenOptions:
+        """The same for files that lie elsewhere now, by where they were."""
+        roles = []
+        for selector, role in self.roles:
+            path, separator, key = selector.partition("::")
+            roles.append((f"{moved.get(path, path)}{separator}{key}", role))
+        wavelengths, kernel = self.wavelengths, self.kernel
+        if wavelengths is not None:
+            wavelengths = moved.get(wavelengths, wavelengths)
+        if kernel is not None:
+            file, number = file_and_number(kernel)
+            kernel = f"{moved[file]}:{number}" if file in moved and number else moved.get(file, kernel)
+        return replace(self, roles=tuple(roles), wavelengths=wavelengths, kernel=kernel)
+
+
+def file_and_number(name: str) -> tuple[str, str]:
+    """The two of "FILE:N"; no number where none is said."""
+    file, _, number = name.rpartition(":")
+    return (file, number) if file and number.isdigit() else (name, "")
 
 
 NO_CORRECTIONS = OpenOptions()

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import FileError, GeometryError, by
 from ..instrument import BORDERS, GALLERY, SCIPY_MODES
 from ..measurement import Measurement
-from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option
+from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option, file_and_number
 from .readers import FoundArray, read
 from .resolved import Resolved, RoleRow, Said, kernel_image, require_numbers, stated_input_scale
 
@@ -256,9 +256,7 @@ def read_kernels(name: str) -> list[np.ndarray]:
     known = gallery()
     if name in known:
         return [known[name]]
-    file, _, number = name.rpartition(":")
-    if not (file and number.isdigit()):
-        file, number = name, ""
+    file, number = file_and_number(name)
     if not Path(file).is_file():
         raise FileError(
             f"The kernel {name!r} is neither in the gallery nor a file. Choose {', '.join(known)}, or FILE or FILE:N."

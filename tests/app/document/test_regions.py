@@ -26,9 +26,7 @@ HEIGHT, WIDTH = 16, 14
 
 @pytest.fixture
 def stack(decoded) -> QUndoStack:
-    stack = QUndoStack()
-    decoded.regions.record_on(stack)
-    return stack
+    return decoded.corrections.steps
 
 
 @pytest.fixture

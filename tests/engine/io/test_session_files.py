@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lorun_engine.errors import FileError, LorunError
+from lorun_engine.io.folders import surveyed
 from lorun_engine.io.session_files import (
     DOCUMENT,
     FORMAT,
@@ -186,3 +187,9 @@ def test_a_damaged_file_gives_a_sentence_or_the_numbers_that_were_written(sessio
         assert whole(session) == before
     except LorunError as error:
         assert str(error).endswith(".") and "Traceback" not in str(error)
+
+
+def test_a_session_that_lies_in_a_folder_of_captures_is_no_input(tmp_path):
+    write_session(tmp_path / "work.lorun", {"name": "one"}, {"results/1/stage_0.npy": np.ones((4, 16, 16), np.float32)})
+    survey = surveyed([tmp_path / "work.lorun"], lambda path: pytest.fail("it was read"))
+    assert survey.paths == () and "work.lorun is a session" in survey.left_out[0][1]
