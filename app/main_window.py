@@ -39,6 +39,7 @@ from lorun_engine.library.sets import LibrarySet
 from . import problems
 from .actions import ENTRIES, SAMPLE_ENTRIES, Actions
 from .assembly import Parts
+from .document.desktop import FilesAsked
 from .document.recipe import WHOLE
 from .document.reporting import report_lines, run_self_test
 from .document.workshop import weights_files
@@ -534,13 +535,16 @@ def run(files: list[Path], *, sample: str | None = None) -> int:
     parts = Parts(library=library_folders(), settings_path=settings_path(), state_folder=state_path())
     problems.install(parts.lanes.problem_raised.emit)
     window = MainWindow(parts)
+    desktop = FilesAsked(app)
+    desktop.asked.connect(window.open_dropped)
 
     def start() -> None:
         parts.setup.load_engine()
         parts.training.find_runs()
         parts.autosave.find()
-        parts.preferences.open_first(files, sample=sample)
-        if not files and sample is None:
+        asked = [*files, *desktop.begin()]
+        parts.preferences.open_first(asked, sample=sample)
+        if not asked and sample is None:
             window.tour.start_once()
 
     window.first_painted.connect(start)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.task import DEFAULT
 
+from ..job import Job
 from .decode_all import DecodeAll
+from .desktop import Desktop, desktop_here
 from .session import Session
 from .shelf import Shelf
 
@@ -18,9 +21,11 @@ class Preferences(QObject):
     """The choices that a start begins with."""
 
     theme_chosen = Signal()
+    desktop_told = Signal()
 
     def __init__(self, session: Session, shelf: Shelf, decode_all: DecodeAll) -> None:
         super().__init__(session)
+        self.desktop: Desktop = desktop_here()
         self._session, self._memory, self._setup = session, session.memory, session.setup
         self._shelf, self._decode_all = shelf, decode_all
         settings = self._memory.settings
@@ -62,6 +67,20 @@ class Preferences(QObject):
     def set_opens(self, what: str) -> None:
         """Opens "nothing", the "last" job or the "sample" at a start that names no files."""
         self._memory.prefer("opens", what)
+
+    def open_sessions(self, is_on: bool) -> None:
+        """Has a double click on a session file open this program, or takes that back; it is never done unasked."""
+        lanes, desktop = self._session.lanes, self.desktop
+        doing = "telling the desktop about session files"
+        work = desktop.register if is_on else desktop.forget
+        job = lanes.run_file(work, doing=doing, then=partial(self._told, is_on))
+        job.failed.connect(lambda: lanes.refuse(job))
+        job.failed.connect(self.desktop_told)
+
+    def _told(self, is_on: bool, _: Job) -> None:
+        opens = "opens" if is_on else "no longer opens"
+        self._session.lanes.log(f"A double click on a .lorun file {opens} LoRun")
+        self.desktop_told.emit()
 
     def open_first(self, files: Sequence[Path], *, sample: str | None) -> None:
         """Opens what a start was given: a built-in `sample`, which is decoded, or `files`; else what is preferred."""

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from lorun_engine.decoding.execution import PRECISIONS
 from lorun_engine.task import DEFAULT, TASKS
@@ -52,7 +62,7 @@ class PreferencesPage(Page):
             changed.connect(self._show)
         self._show()
 
-    def _cards(self) -> dict[str, tuple[tuple[str, QWidget, str], ...]]:
+    def _cards(self) -> dict[str, tuple[tuple[str, QWidget, str | QLabel], ...]]:
         """By the headings of the cards: name, field, and what it does."""
         return {
             "Look": (("Colours", self.theme, "Acts at once."),),
@@ -73,7 +83,10 @@ class PreferencesPage(Page):
                     "Older results of the shelf beyond it lie on the disk until the window closes. Acts at once.",
                 ),
             ),
-            "At the start": (("Open", self.opens, "From the next start, unless files are named."),),
+            "At the start": (
+                ("Open", self.opens, "From the next start, unless files are named."),
+                ("Session files", self.sessions, self.sessions_words),
+            ),
         }
 
     def _make_fields(self) -> None:
@@ -95,6 +108,10 @@ class PreferencesPage(Page):
         self.results.activated.connect(self._choose_results)
         self.shelf.valueChanged.connect(chosen.set_shelf_mib)
         self.opens.activated.connect(lambda _: chosen.set_opens(self.opens.currentData()))
+        self.sessions, self.sessions_words = QPushButton(), QLabel()
+        self.sessions.clicked.connect(self._tell_desktop)
+        chosen.desktop_told.connect(self._show_desktop)
+        self._show_desktop()
 
     def _choose_results(self, place: int) -> None:
         if place == self.results.count() - 1:
@@ -103,6 +120,20 @@ class PreferencesPage(Page):
         elif place == 0:
             self._preferences.set_results_folder(None)
         self._show()
+
+    def _tell_desktop(self) -> None:
+        self.sessions.setEnabled(False)  # until the desktop knows
+        self._preferences.open_sessions(not self._preferences.desktop.opens_sessions)
+
+    def _show_desktop(self) -> None:
+        """Whether a double click on a session file opens this program."""
+        desktop = self._preferences.desktop
+        is_on = desktop.opens_sessions
+        self.sessions.setText("Forget" if is_on else "Open .lorun files with LoRun")
+        self.sessions.setEnabled(not desktop.why_not)
+        words = "A double click on a .lorun file opens it here." if is_on else "A double click does not open them yet."
+        self.sessions_words.setText(desktop.why_not or words)
+        self.sessions.setAccessibleDescription(self.sessions_words.text())
 
     def _show(self) -> None:
         settings, devices = self._parts.memory.settings, self._parts.setup.devices
@@ -123,19 +154,19 @@ class PreferencesPage(Page):
                 box.setValue(value)
 
 
-def _card(title: str, rows: Sequence[tuple[str, QWidget, str]]) -> QFrame:
-    """A card with a row for each of (name, field, what it does)."""
+def _card(title: str, rows: Sequence[tuple[str, QWidget, str | QLabel]]) -> QFrame:
+    """A card with a row for each of (name, field, what it does); a label says of itself what changes."""
     frame, column = theme.card(title)
     grid = QGridLayout()
     grid.setHorizontalSpacing(12)
     grid.setVerticalSpacing(theme.GRID)
     for row, (name, field, words) in enumerate(rows):
-        label, hint = QLabel(name), QLabel(words)
+        label, hint = QLabel(name), QLabel(words) if isinstance(words, str) else words
         label.setBuddy(field)
         label.setFixedWidth(LABEL_WIDTH)
         field.setFixedWidth(FIELD_WIDTH)
         field.setAccessibleName(f"{title}: {name}")
-        field.setAccessibleDescription(words)
+        field.setAccessibleDescription(hint.text())
         hint.setObjectName("dim")
         hint.setWordWrap(True)
         hint.setFixedWidth(HINT_WIDTH)
