@@ -11,6 +11,7 @@ RGB = ("red", "green", "blue")
 # The percentiles that become black and white; without the first 0 is black. None shows 0 as black and 1 as white.
 Stretch = tuple[float | None, float] | None
 PERCENTILES = (None, 99.9)  # the stretch of cubes, whose unit is not known
+SAMPLES = (2.0, 98.0)  # that of samples of blocks, which have either sign
 MOST_STOPS = 4.0
 GAMMAS = (0.4, 2.5)
 

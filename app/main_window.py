@@ -255,7 +255,7 @@ class MainWindow(QMainWindow):
         parts.memory.changed.connect(self._show_recent)
         parts.lanes.problem_raised.connect(self.problem_bar.show_problem)
         parts.exports.announced.connect(self.statusBar().showMessage)
-        parts.decode_all.announced.connect(self.statusBar().showMessage)
+        parts.decode_all.announced.connect(lambda sentence: self.statusBar().showMessage(sentence, 8000))
         parts.session_files.announced.connect(self.statusBar().showMessage)
         parts.session_files.saved.connect(lambda path: self.statusBar().showMessage(f"Saved {path}", 8000))
         parts.exports.exported.connect(lambda path: self.statusBar().showMessage(f"Wrote {path}", 8000))

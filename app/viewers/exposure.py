@@ -83,7 +83,7 @@ class ExposureButton(QPushButton):
         self.stretch.setCurrentIndex(index)
         words = list(STRETCHES)[index] if index >= 0 else "Percentiles"
         whole = " · ".join(filter(None, [words, light.words]))
-        self.setText(words.partition(",")[0] if self.is_short else whole)
+        self.setText(words.partition(",")[0].rpartition("– ")[2] if self.is_short else whole)  # as "99.9 %"
         self.setAccessibleName(f"Brightness: {whole}")
         for slider, value in ((self.stops, light.stops / STEP), (self.gamma, light.gamma / GAMMA_STEP)):
             with QSignalBlocker(slider):

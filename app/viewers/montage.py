@@ -221,7 +221,7 @@ class Montage(QFrame):
         """Shows the selection."""
         self._title.setText(self._pictures.title(self._session.selection.stage))
         bands = plural(self._pictures.num_bands, self._session.kind.band)
-        self._words.setText(f"all {bands}  ·  click or arrow keys choose one, double click or Return shows it large")
+        self._words.setText(f"all {bands}  ·  a click chooses, Return enlarges")
         self.tiles.refresh()
 
     def sizeHint(self) -> QSize:

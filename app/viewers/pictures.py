@@ -21,7 +21,7 @@ from ..document.selection import MEASUREMENT, REFERENCE, Look
 from ..document.session import Session
 from ..document.shelf import Result
 from ..document.wording import shown_step
-from ..kinds import PERCENTILES, RGB, stretch_of
+from ..kinds import PERCENTILES, RGB, SAMPLES, stretch_of
 from ..quantities import number
 from ..widgets.colours import to_image, viridis
 from .making import Making
@@ -239,11 +239,12 @@ class Pictures:
 
         A shared stretch takes them from the newest stage for all panes in the unit of the scene. What a detector saw
         has a unit of its own: percentiles stand in for 0 to 1 there.
+        Of samples the first few, which are means of their block, dwarf all others.
         """
         selection = self._session.selection
         stretch = selection.stretch
         if not self._has_colours(pane):
-            stretch = stretch or PERCENTILES
+            stretch = SAMPLES if self._session.kind.measures == "blocks" else stretch or PERCENTILES
         elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
         if bands is None:
