@@ -21,7 +21,7 @@ from ..document.selection import MEASUREMENT, REFERENCE, Look
 from ..document.session import Session
 from ..document.shelf import Result
 from ..document.wording import shown_step
-from ..kinds import PERCENTILES, RGB, SAMPLES, stretch_of
+from ..kinds import PERCENTILES, RGB, SAMPLES, Stretch, stretch_of
 from ..quantities import number
 from ..widgets.colours import to_image, viridis
 from .making import Making
@@ -232,19 +232,19 @@ class Pictures:
             colour = render.shrunk(array, math.ceil(max(array.shape[1:]) / side))
         else:
             colour = render.linear_colour(render.thumbnail(array, side), self._rgb_weights())
-        return _coloured(colour, render.levels_of(colour, stretch_of(self._session.kind)), self._plain_bytes)
+        stretch = stretch_of(self._session.kind) if self._has_colours(pane) else self._stretch_of_samples(None)
+        return _coloured(colour, render.levels_of(colour, stretch), self._plain_bytes)
 
     def levels(self, pane: Pane, bands: tuple[int, int] | None) -> tuple[float, float]:
         """Black and white of a pane in the mean over some bands, or in colour with `bands` None.
 
         A shared stretch takes them from the newest stage for all panes in the unit of the scene. What a detector saw
         has a unit of its own: percentiles stand in for 0 to 1 there.
-        Of samples the first few, which are means of their block, dwarf all others.
         """
         selection = self._session.selection
         stretch = selection.stretch
         if not self._has_colours(pane):
-            stretch = SAMPLES if self._session.kind.measures == "blocks" else stretch or PERCENTILES
+            stretch = self._stretch_of_samples(stretch)
         elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
         if bands is None:
@@ -261,6 +261,10 @@ class Pictures:
     def _is_rgb(self) -> bool:
         """Whether what is open is a photograph in red, green and blue."""
         return self._session.kind.is_photograph and self.num_bands == len(RGB)
+
+    def _stretch_of_samples(self, chosen: Stretch) -> Stretch:
+        """Of what a detector saw; of samples the first few, which are means of their block, dwarf all others."""
+        return SAMPLES if self._session.kind.measures == "blocks" else chosen or PERCENTILES
 
     def _has_colours(self, pane: Pane) -> bool:
         """Whether a pane shows the bands of a scene: a stage, the reference, or a measurement that is a picture."""
