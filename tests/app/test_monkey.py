@@ -85,6 +85,7 @@ class Monkey:
         on_shelf = _on_shelf(parts)
         with self.qtbot.waitSignal(parts.session_files.saved, timeout=60_000):
             parts.session_files.save(path)
+        copied = shutil.copy(path, path.with_stem(f"copy{self.rng.random()}"))  # Save session writes to the other
         for _ in range(self.rng.randrange(12)):
             self.act(tricks)
         self.rest()
@@ -92,7 +93,7 @@ class Monkey:
         if target is self.beside:
             target.shelf.clear()
         with self.qtbot.waitSignal(target.session_files.opened, timeout=60_000):
-            target.session.open([path])
+            target.session.open([copied])
         self.rest(target)
         _assert_consistent(target)
         again = _on_shelf(target)
