@@ -1,4 +1,4 @@
-"""LoRun's engine: deep LoRA-unfolding restoration of CASSI, compressive-sensing and low-resolution images.
+"""LoRun's engine: deep LoRA-unfolding restoration of CASSI, compressive-sensing, low-resolution and dark images.
 
 The engine knows no Qt. Importing this package imports neither torch nor any file library; import the module you need:
 

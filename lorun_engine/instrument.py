@@ -1,11 +1,15 @@
-"""An instrument in words and numbers, without torch: dispersion, borders, and the names of kernels."""
+"""An instrument in words and numbers, without torch: dispersion, borders, the names of kernels, and light."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .errors import GeometryError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCIPY_MODES = {"circular": "wrap", "mirrored": "reflect"}  # of ndimage.convolve
 BORDERS = tuple(SCIPY_MODES)
@@ -18,6 +22,7 @@ GALLERY = (
     *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
     *("gaussian 3 x 1.5, 135 deg", "camera shake 1", "camera shake 2", "camera shake 3"),
 )
+RELIT_GAMMA = 0.25  # of the light L in what is shown of a reflectance R: R L^gamma
 LONGEST_SPREAD = 1_000_000  # pixels of a detector
 
 
@@ -75,3 +80,12 @@ class Dispersion:
     def detector_shape(self, height: int, width: int) -> tuple[int, int]:
         """The smallest detector (H', W') that sees all bands of an H x W scene."""
         return (height, width + self.span) if self.axis == "x" else (height + self.span, width)
+
+
+def relit(image: np.ndarray, light: np.ndarray, gamma: float) -> np.ndarray:
+    """R L^gamma, (C, H, W), of a picture that was relit at the usual gamma, and its light L, (1, H, W) above 0.
+
+    At gamma 0 it is the reflectance R, at 1 as dark as it was taken.
+    """
+    changed: np.ndarray = image * light ** (gamma - RELIT_GAMMA)
+    return changed.astype(image.dtype, copy=False)

@@ -52,6 +52,8 @@ class Physics(ABC):
     initial_method: str = "back-projection"  # what `initial` is called
     is_transposed: bool = False  # whether networks, which are trained on strips along rows, see its scenes transposed
     is_mirrored: bool = False  # whether they see them mirrored along the rows
+    has_diagonal_gram: bool = False  # whether Phi Phi^T is diagonal, or nearly, so that one can divide by it
+    num_lights: int = 0  # planes of an unknown behind those of its picture: 1 where the light is sought too
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -69,6 +71,30 @@ class Physics(ABC):
         """What the task offers a denoiser beside z: a (1 or B, C, H, W) map such as the mask, or None."""
         return None
 
+    def degradation(self) -> Tensor | None:
+        """What a hyper-parameter net sees of the degradation, (1 or B, 2): noise level and scale factor; or None."""
+        return None
+
+    def part(self, rows: Tensor) -> Self:
+        """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
+        return self
+
+    def with_sampling(self, sampling: Tensor) -> Self:
+        """The operator with another matrix (M, N), which may be one that is being learned; itself where it has none."""
+        return self
+
+    def picture(self, x: Tensor) -> Tensor:
+        """What is shown and scored of unknowns (B, C + `num_lights`, H, W): (B, C, H, W); scenes themselves."""
+        return x
+
+    def light(self, x: Tensor) -> Tensor | None:
+        """The light of unknowns, (B, 1, H, W); None where it is not sought."""
+        return None
+
+    def unknown(self, picture: Tensor, light: Tensor | None) -> Tensor:
+        """The unknowns (B, C + `num_lights`, H, W) that `picture` and `light` are of; None for scenes themselves."""
+        return picture
+
     def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
         """Why the set of this name, with its configuration and its learned matrix, does not serve; "" where it does."""
         return ""
@@ -80,16 +106,6 @@ class Physics(ABC):
 
 class LinearPhysics(Physics):
     """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
-
-    has_diagonal_gram: bool = False  # whether Phi Phi^T is diagonal, or nearly, so that one can divide by it
-
-    def degradation(self) -> Tensor | None:
-        """What a hyper-parameter net sees of the degradation, (1 or B, 2): noise level and scale factor; or None."""
-        return None
-
-    def part(self, rows: Tensor) -> Self:
-        """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
-        return self
 
     def joined(self, others: Sequence[Self]) -> Self:
         """The operator of a batch whose samples have `others`, itself the first; itself where all share it."""
@@ -118,10 +134,6 @@ class LinearPhysics(Physics):
     @abstractmethod
     def prox(self, z: Tensor, y: Tensor, mu: Tensor | float) -> Tensor:
         """argmin_x 1/2 ||Phi x - y||^2 + mu/2 ||x - z||^2, exactly (Eq. 9); mu > 0 is a number or (B, 1, 1, 1)."""
-
-    def with_sampling(self, sampling: Tensor) -> Self:
-        """The operator with another matrix (M, N), which may be one that is being learned; itself where it has none."""
-        return self
 
     def initial(self, y: Tensor) -> Tensor:
         """The estimate solvers start from, (B, C, H, W): Phi^T (y / D) with the diagonal D of `gram`."""

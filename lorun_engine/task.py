@@ -28,11 +28,13 @@ class Task:
     linear cubes of any bands. A measurement is a grey "plane", the samples of "blocks", or a "picture" with the
     channels of its scene. `untrained` and `trained` are the sentences of decoders that fit, `seen` says what the
     built-in sample holds. Where a few numbers (the `CHANGES` of its files) say all of an instrument, `new` is what one
-    adapts a set to and `given` how the numbers are called.
+    adapts a set to and `given` how the numbers are called. Where scenes were measured for real, `pairs` names the
+    folder with the measurements and the one beside it with the scenes, whose files have the same names.
 
     Parts: `files_at` is a `Reading` (see `io.reading`), `camera_at` a class of `Camera` (see `tasks.camera`),
     `decoders_at` the classes of the decoders without weights by name, the default first, `training_at` a `TaskData`
-    (see `training_data.dataset`), and `protocol_at` what scores an estimate (C, H, W) against the truth.
+    (see `training_data.dataset`), and `protocol_at` what scores an estimate (C, H, W) against the truth. Where pictures
+    of another task may be of this one, `offered_at` says so of the measurement (C, H, W) in a sentence, or "".
     """
 
     name: str
@@ -51,6 +53,8 @@ class Task:
     given: str = ""
     channels: tuple[int, ...] = ()
     measures: Literal["plane", "blocks", "picture"] = "plane"
+    pairs: tuple[str, str] | tuple[()] = ()
+    offered_at: Any = None
 
     @property
     def is_photograph(self) -> bool:
@@ -134,6 +138,26 @@ TASKS: dict[str, Task] = {
         given="a kernel and factor",
         channels=(1, 3),
         measures="picture",
+    ),
+    "lowlight": Task(
+        name="lowlight",
+        title="Low-light picture",
+        short="low light",
+        measured="As taken",
+        files_at="io.lowlight",
+        camera_at="tasks.lowlight:LowLightCamera",
+        decoders_at={"retinex": "tasks.lowlight:Retinex"},
+        training_at="training_data.lowlight",
+        protocol_at="decoding.metrics:score_relit",
+        seen="256 × 256 pixels in little light, with the bright picture",
+        untrained="Needs no training: takes any picture.",
+        trained="Fits: trained for low light.",
+        new="A new exposure",
+        given="an exposure and gamma",
+        channels=(1, 3),
+        measures="picture",
+        pairs=("low", "high"),
+        offered_at="io.lowlight:offered",
     ),
 }
 DEFAULT = "cassi"  # of commands and files that say nothing of their task

@@ -108,7 +108,8 @@ class Checking(QObject):
         self._stop_measuring()
         self._stop_judging()
         is_judged = session.kind.measures == "plane" and self.camera is None and not self.unjudged
-        work = partial(_measured, measurement, session.stages.image(stage), self.camera, is_judged)
+        seen = session.stages.image(stage), session.stages.light(stage)
+        work = partial(_measured, measurement, seen, self.camera, is_judged)
         then = partial(self._measured, measurement, session.stages, stage)
         job = session.lanes.run(work, doing="measuring the result again", then=then)
         job.progressed.connect(lambda: self._keep_early(job, stage))
@@ -329,17 +330,22 @@ def _as_found(alignment: Alignment, options: OpenOptions, measurement: Measureme
 
 
 def _measured(
-    measurement: Measurement, image: np.ndarray, camera: CameraVerdict | None, is_judged: bool
+    measurement: Measurement,
+    seen: tuple[np.ndarray, np.ndarray | None],
+    camera: CameraVerdict | None,
+    is_judged: bool,
 ) -> Generator[Remeasurement, None, tuple[Remeasurement, CameraVerdict | None, str, Alignment | None]]:
     """Yields the figures at once and returns them with the verdict on the camera, why there is none, and the search."""
     from lorun_engine.camera_checks.remeasure import remeasure
 
-    alignment, why_not = None, ""
-    early = remeasure(measurement, image, camera=camera, is_judged=False)
+    (image, light), alignment, why_not = seen, None, ""
+    early = remeasure(measurement, image, light=light, camera=camera, is_judged=False)
     yield early
     if is_judged:
         camera, why_not, alignment = yield from _judged(measurement, early)
-    result = remeasure(measurement, image, camera=camera, is_judged=False) if camera is not early.camera else early
+    if camera is early.camera:
+        return early, camera, why_not, alignment
+    result = remeasure(measurement, image, light=light, camera=camera, is_judged=False)
     return result, camera, why_not, alignment
 
 

@@ -54,6 +54,7 @@ class DecodeReport:
             made_by,
             tuple(session.stages.rows()),
             session.stages.image,
+            session.stages.light,
             titles.get(recipe.device, recipe.device),
             (checking.newest, checking.unjudged) if is_checked and checking.newest is not None else None,
         )
@@ -87,6 +88,7 @@ class _Known:
     made_by: MadeBy | None
     rows: tuple[StageResult, ...]
     image: Callable[[int], np.ndarray]
+    light: Callable[[int], np.ndarray | None]
     device: str
     verdict: tuple[Remeasurement, str] | None
 
@@ -97,7 +99,7 @@ def _write(known: _Known, places: Callable[[], list[Place]], path: Path) -> None
     from lorun_engine.decoding.report import MadeBy, Report, shown_stages, write_report
 
     recipe, last = known.recipe, len(known.rows) - 1
-    result, unjudged = known.verdict or checked(known.measurement, known.image(last))
+    result, unjudged = known.verdict or checked(known.measurement, known.image(last), light=known.light(last))
     command: Sequence[str] | str
     try:
         command = recipe.asked.command(recipe.options, known.table, output=output_name(recipe, known.table))

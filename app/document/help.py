@@ -11,7 +11,7 @@ from pathlib import Path
 FIRST = "index"  # from which all others are reached
 # In the order of the list; `shortcuts` is made from the table of actions, the others are files NAME.md.
 NAMES: tuple[str, ...] = (
-    *(FIRST, "cassi", "cs", "sr", "folder", "alignment", "looking", "compare"),
+    *(FIRST, "cassi", "cs", "sr", "lowlight", "folder", "alignment", "looking", "compare"),
     *("adapting", "adapters", "what-if", "saving", "equations", "shortcuts"),
     *("results", "results-cassi", "results-photographs", "results-training", "performance"),
 )

@@ -56,6 +56,7 @@ class SavedStage:
     metrics: Mapping[str, float] = field(default_factory=dict)
     denoiser_input: str | None = None
     method: str = ""
+    light: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,21 @@ def saved_result(
         name = None if before is None else f"{place}/input_{row.index}.npy"
         if name is not None and before is not None:
             arrays[name] = before
+        light, lit = stages.light(row.index), None
+        if light is not None:
+            lit = f"{place}/light_{row.index}.npy"
+            arrays[lit] = light
         figures = {key: {k: float(v) for k, v in getattr(row, key).items()} for key in ("parameters", "metrics")}
         rows.append(
             SavedStage(
-                image, row.residual, row.seconds, row.input_scale, **figures, denoiser_input=name, method=row.method
+                image,
+                row.residual,
+                row.seconds,
+                row.input_scale,
+                **figures,
+                denoiser_input=name,
+                method=row.method,
+                light=lit,
             )
         )
     made_by: dict[str, Any] = {} if stages.made_by is None else asdict(stages.made_by)
@@ -316,8 +328,10 @@ def _fill(stages: StageStore, result: SavedResult, saved: SavedSession) -> Itera
     for index, stage in enumerate(result.stages):
         names = [stage.image] if stage.denoiser_input is None else [stage.image, stage.denoiser_input]
         images = [saved.array(name) for name in names]
-        for name, image in zip(names, images, strict=True):
-            if image.shape != result.scene_shape or image.dtype != np.float32:
+        light = None if stage.light is None else saved.array(stage.light)
+        shapes = [result.scene_shape] * len(images) + [(1, *result.scene_shape[1:])]
+        for name, image, shape in zip([*names, stage.light], [*images, light], shapes, strict=True):
+            if image is not None and (image.shape != shape or image.dtype != np.float32):
                 raise FileError(f"{saved.path.name}: {name} is no image of its scene. {_REMEDY}")
         yield stages.append(
             StageResult(
@@ -330,6 +344,7 @@ def _fill(stages: StageStore, result: SavedResult, saved: SavedSession) -> Itera
                 dict(stage.parameters),
                 dict(stage.metrics),
                 stage.method,
+                light=light,
             )
         )
     stages.made_by = MadeBy(dict(result.hashes), result.citation, result.notes)

@@ -50,10 +50,12 @@ class StageStore:
         change = None if before is None else mean_change(result.image, before)
         image = self._kept(_copy(result.image))
         seen = None if result.denoiser_input is None else self._kept(_copy(result.denoiser_input))
+        light = None if result.light is None else self._kept(_copy(result.light))
         with self._lock:
             if not self._is_closed:
                 self._images.append(image)
                 self._inputs.append(seen)
+                self._lights.append(light)
                 self._changes.append(change)
                 self._rows.append(result.without_images())
             return len(self._rows) - 1
@@ -67,6 +69,11 @@ class StageStore:
         """(C, H, W) of what the denoiser of a stage saw, read-only; None where that was not kept."""
         with self._lock:
             return self._inputs[index]
+
+    def light(self, index: int) -> np.ndarray | None:
+        """(1, H, W) of the light that the image of a stage was relit by, read-only; None where none was sought."""
+        with self._lock:
+            return self._lights[index]
 
     def change(self, index: int) -> np.ndarray | None:
         """(H, W): the mean over bands of |x_k - x_(k-1)|; None for the first image, which changed nothing."""
@@ -94,7 +101,7 @@ class StageStore:
     def move_to_disk(self) -> None:
         """Writes what lies in memory to the disk; arrays handed out stay. Raises FileError where that has no room."""
         with self._lock:
-            places = [(held, n) for held in (self._images, self._inputs) for n in range(len(held))]
+            places = [(held, n) for held in (self._images, self._inputs, self._lights) for n in range(len(held))]
             is_closed = self._is_closed
         for held, n in () if is_closed else places:
             image = held[n]
@@ -128,6 +135,7 @@ class StageStore:
         self._rows: list[StageResult] = []
         self._images: list[np.ndarray] = []
         self._inputs: list[np.ndarray | None] = []
+        self._lights: list[np.ndarray | None] = []
         self._changes: list[np.ndarray | None] = []
         self._num_bytes = 0
 

@@ -156,11 +156,14 @@ def remeasure(
     measurement: Measurement,
     image: np.ndarray,
     *,
+    light: np.ndarray | None = None,
     num_bins: int = 101,
     camera: CameraVerdict | None = None,
     is_judged: bool = True,
 ) -> Remeasurement:
     """Measures `image` (C, H, W), in the unit of the measurement, again and compares.
+
+    Where it was relit, `light` (1, H, W) is that of its stage.
 
     The verdict on the camera does not depend on the image: give the one of `judge_camera` to look at several images,
     or leave it out with `is_judged`.
@@ -171,7 +174,8 @@ def remeasure(
             f"{' x '.join(map(str, measurement.physics.scene_shape))}. Choose the image decoded from this measurement."
         )
     seen = torch.tensor(image, dtype=torch.float32)[None]
-    phi_x = measurement.physics.forward(seen)[0].numpy()
+    lit = None if light is None else torch.tensor(light, dtype=torch.float32)[None]
+    phi_x = measurement.physics.forward(measurement.physics.unknown(seen, lit))[0].numpy()
     y = measurement.y.astype(np.float64)
     residual = y - phi_x
     spread = max(float(np.nanmax(np.abs(residual), initial=0.0)), float(np.finfo(np.float32).tiny))
@@ -195,12 +199,14 @@ def remeasure(
     )
 
 
-def checked(measurement: Measurement, image: np.ndarray) -> tuple[Remeasurement, str]:
-    """`image` measured again, with the verdict on the camera where the task has one, or why there is none."""
+def checked(
+    measurement: Measurement, image: np.ndarray, *, light: np.ndarray | None = None
+) -> tuple[Remeasurement, str]:
+    """`image` measured again, by its `light` where it was relit, and why there is no verdict on the camera, if so."""
     try:
-        return remeasure(measurement, image), ""
+        return remeasure(measurement, image, light=light), ""
     except LorunError as error:  # of the search: a capture may be too small for it
-        return remeasure(measurement, image, is_judged=False), str(error)
+        return remeasure(measurement, image, light=light, is_judged=False), str(error)
 
 
 def judge_camera(measurement: Measurement, *, alignment: Alignment | None = None) -> CameraVerdict:

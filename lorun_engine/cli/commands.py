@@ -24,6 +24,7 @@ import numpy as np
 from .. import __version__
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError, ModelError
+from ..instrument import RELIT_GAMMA, relit
 from ..io import (
     Geometry,
     OpenOptions,
@@ -54,6 +55,7 @@ from ..io.folders import (
 from ..io.quantities import plural
 from ..io.resolved import RoleRow
 from ..io.roles import role_rows
+from ..schema import NotNegative
 from ..task import DEFAULT, TASKS
 from . import scenes, training
 from .flags import (
@@ -321,6 +323,8 @@ def _restore_file(
     for note in measurement.notes:
         tell(note)
     require_meant(args, measurement.task)
+    if args.relight is not None and not measurement.physics.num_lights:
+        refuse(["--relight"], f"for {TASKS[measurement.task].short}")
     require_cube_name(output, num_bands=measurement.physics.scene_shape[0], with_stages=args.save_stages)
     made_folder(output.parent)
     require_place(output, protected=protected)
@@ -338,17 +342,23 @@ def _restore_file(
             if args.report is not None:
                 reported.keep(result)
             if stages is not None:
-                stages.add_stage(result.index, result.image)
+                stages.add_stage(result.index, _relit(result, args.relight))
+        image = _relit(result, args.relight)
         attributes = _cube_attributes(asked_of(args, decoder, num_stages).title, path.name, measurement, result)
         if stages is not None:
-            stages.finish(result.image, attributes=attributes)
+            stages.finish(image, attributes=attributes)
         else:
-            write_cube(output, result.image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=protected)
-    shape = result.image.shape
+            write_cube(output, image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=protected)
+    shape = image.shape
     if args.report is not None:
         reported.write(args, context, (table, options, measurement), decoder, results, output, protected=protected)
     tell(f"{output}: {' x '.join(map(str, (*shape[1:], shape[0])))}, relative residual {result.residual:.3g}")
     return {"input": str(path), **_report(decoder, args, results, output, shape)}
+
+
+def _relit(result: StageResult, gamma: float | None) -> np.ndarray:
+    """The image of a stage as it is to be written: by another gamma of its light where one is asked for."""
+    return result.image if gamma is None or result.light is None else relit(result.image, result.light, gamma)
 
 
 def _restored(
@@ -543,6 +553,12 @@ def _parser() -> argparse.ArgumentParser:
         "--watch",
         action="store_true",
         help="go on with what comes into the folder until interrupted; what is done stays",
+    )
+    sub.add_argument(
+        "--relight",
+        type=one(NotNegative),
+        metavar="GAMMA",
+        help=f"low light: write R L^GAMMA; 0 is the reflectance, 1 as dark as taken (default {RELIT_GAMMA:g})",
     )
     sub.add_argument("--save-stages", action="store_true", help="keep the initial estimate and every stage (HDF5)")
     add_geometry(sub)

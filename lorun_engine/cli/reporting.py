@@ -39,13 +39,14 @@ class Reported:
     def __init__(self, num_stages: int) -> None:
         self._num_stages = num_stages
         self._images: dict[int, np.ndarray] = {}
+        self._light: np.ndarray | None = None  # of the last one
 
     def keep(self, result: StageResult) -> None:
         """Keeps the image of a stage that the report shows."""
         from ..decoding.report import shown_stages
 
         if result.index in shown_stages(self._num_stages):
-            self._images[result.index] = result.image
+            self._images[result.index], self._light = result.image, result.light
 
     def write(
         self,
@@ -66,7 +67,7 @@ class Reported:
 
         table, options, measurement = opened
         asked = asked_of(args, decoder, self._num_stages)
-        result, unjudged = checked(measurement, self._images[stages[-1].index])
+        result, unjudged = checked(measurement, self._images[stages[-1].index], light=self._light)
         command: Sequence[str] | str
         try:
             named = replace(asked, decoder=args.adapter or asked.decoder)  # a file is named as one

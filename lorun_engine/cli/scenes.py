@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError, LorunError
-from ..io import WAVELENGTHS, open_scene, require_measurement_name, require_place, write_measurement
+from ..io import WAVELENGTHS, OpenOptions, open_scene, require_measurement_name, require_place, write_measurement
 from ..io.cassi_bands import named_wavelengths
 from ..io.folders import is_same, surveyed
-from ..io.reading import reading_of
+from ..io.pairs import measured_beside, pairs_in
+from ..io.reading import flag_of, reading_of
 from ..io.roles import scene_row
 from ..io.scales import FullScales, require_scene_scale
 from ..task import DEFAULT, TASKS
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ..decoder import Decoder
     from ..decoding.evaluate import Window, WindowScore
     from ..measurement import Measurement, Scene
+    from ..tasks.camera import Camera
 
 Measure = Callable[["Scene"], "Measurement"]
 
@@ -72,16 +74,18 @@ def run_simulate(args: argparse.Namespace, context: Context) -> int:
             raise LorunError(f"{decoder.name} has learned no sampling matrix. Leave --adapter out.")
     require_measurement_name(args.output)
     require_place(args.output, protected=inputs_of(args.scene, args))
-    measures = _measures(args, decoder=decoder)
-    if len(measures) != 1:
-        raise LorunError(f"{args.kernel} holds {len(measures)} kernels; one is simulated. Choose it, e.g. :1.")
+    cameras = list(_cameras(args, decoder=decoder).values())
+    if len(cameras) != 1:
+        raise LorunError(f"{args.kernel} holds {len(cameras)} kernels; one is simulated. Choose it, e.g. :1.")
     scene = _scene(args.scene, args, _opener(args, {}))
     try:
         require_scene_scale(scene, args.scene.name)
     except FileError as error:
         tell(str(error))  # a measurement of such a scene is one in its unit
-    measurement = next(iter(measures.values()))(scene)
-    noise = args.noise or "none"
+    measurement = cameras[0].measured(scene, seed=args.seed or 0)
+    noise = args.noise or str(cameras[0].summary()["noise"])
+    for note in measurement.notes:
+        tell(note)
     write_measurement(
         args.output,
         measurement,
@@ -118,10 +122,11 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     if args.protocol and TASKS[args.task].is_photograph:
         refuse(["--protocol"], f"for {TASKS[args.task].short}")
     decoder = _decoder(args, context)
-    measures = _measures(args, decoder=decoder)
+    pairs = {scene: taken for taken, scene in pairs_in(args.data, args.task)}
+    measures, noise = _measures(args, decoder, pairs)
     scores, num_failed, told = [], 0, set[str]()
     given = [file for file, _ in companions(args).values()]
-    paths = [path for path in files_in(args.data) if not any(is_same(path, file) for file in given)]
+    paths = list(pairs) or [path for path in files_in(args.data) if not any(is_same(path, file) for file in given)]
     survey = surveyed(paths, lambda path: [scene_row(path, open_options(args))[0]])
     opened = _opener(args, survey.full_scales)
     for _, reason in survey.left_out:
@@ -154,7 +159,7 @@ def run_evaluate(args: argparse.Namespace, context: Context) -> int:
         "task": args.task,
         "adapter": decoder.name,
         "protocol": args.protocol or (args.task if TASKS[args.task].is_photograph else "by source"),
-        "noise": args.noise or "none",
+        "noise": noise,
         "images": [_flat(result) for result in scores],
         "mean": mean,
     }
@@ -207,15 +212,33 @@ def _decoder(args: argparse.Namespace, context: Context) -> Decoder:
 # ---- how a scene is measured -------------------------------------------------------------------------------------
 
 
-def _measures(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[str, Measure]:
-    """label -> what measures a scene as the flags ask: one, or one per kernel of a file of kernels."""
+def _cameras(args: argparse.Namespace, *, decoder: Decoder | None) -> Mapping[str, Camera]:
+    """label -> the camera that the flags ask for: one, or one per kernel of a file of kernels."""
     from ..library.model import Model
 
     said = said_of(args, args.task, open_options(args))
     if isinstance(decoder, Model) and decoder.adapters.sampling is not None:
         said = replace(said, sampling=decoder.adapters.sampling.numpy())
-    cameras = reading_of(args.task).cameras(said)
-    return {label: partial(camera.measured, seed=args.seed or 0) for label, camera in cameras.items()}
+    return reading_of(args.task).cameras(said)
+
+
+def _measures(
+    args: argparse.Namespace, decoder: Decoder, pairs: Mapping[Path, Path]
+) -> tuple[Mapping[str, Measure], str]:
+    """label -> what measures a scene, and its noise in words; scenes of `pairs` have a real measurement each."""
+    if pairs:
+        said = [field for field in (*reading_of(args.task).OF_CAMERA, "noise") if getattr(args, field) is not None]
+        refuse([flag_of(field) for field in said], f"for the pairs in {args.data}")
+        return {"": partial(_taken, pairs=pairs, options=open_options(args))}, "as measured"
+    cameras = _cameras(args, decoder=decoder)
+    noise = args.noise or str(next(iter(cameras.values())).summary()["noise"])
+    return {label: partial(camera.measured, seed=args.seed or 0) for label, camera in cameras.items()}, noise
+
+
+def _taken(scene: Scene, *, pairs: Mapping[Path, Path], options: OpenOptions) -> Measurement:
+    """The real measurement of a scene of a folder of pairs."""
+    assert scene.path is not None
+    return measured_beside(pairs[scene.path], scene.path, options)
 
 
 # ---- which scenes ------------------------------------------------------------------------------------------------
@@ -284,4 +307,7 @@ def _means(scores: list[WindowScore]) -> dict[str, float]:
 
 def _line(name: str, metrics: Mapping[str, float]) -> str:
     text = f"{name:40s} {metrics['psnr']:6.2f} dB  SSIM {metrics['ssim']:.4f}"
-    return text + (f"  SAM {metrics['sam']:5.2f}°" if "sam" in metrics else "")
+    text += f"  SAM {metrics['sam']:5.2f}°" if "sam" in metrics else ""
+    if "matched_psnr" in metrics:
+        text += f"  mean matched: {metrics['matched_psnr']:6.2f} dB  SSIM {metrics['matched_ssim']:.4f}"
+    return text

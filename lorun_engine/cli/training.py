@@ -189,9 +189,8 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team: Team, 
         raise LorunError(f"{len(args.data)} paths were given with --data; a training from the start takes one folder.")
     recipe = _recipe(args, context)
     if TASKS[recipe.task].is_photograph:
-        refuse(
-            [f"--{name}" for name in ("mask", "photographs") if getattr(args, name)], f"for {TASKS[recipe.task].short}"
-        )
+        foreign = ("mask",) if TASKS[recipe.task].pairs else ("mask", "photographs")
+        refuse([f"--{name}" for name in foreign if getattr(args, name)], f"for {TASKS[recipe.task].short}")
     masks = [Path(mask) for mask in args.mask]
     material = find_material(args.data[0], task=recipe.task, masks=masks, photographs=args.photographs)
     phases = [phase for phase in recipe.phases if args.phase is None or _belongs(phase, args.phase)]

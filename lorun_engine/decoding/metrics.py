@@ -1,7 +1,8 @@
 """Quality figures of images in [0, 1] with their protocols stated: PSNR, SSIM, and for cubes SAM and ERGAS.
 
 Cubes are scored as the published CASSI tables are (PSNR per band with peak 1, averaged over bands), samples as the CS
-tables (luma, clipped, not rounded), low-resolution images as the SR tables (RGB, rounded to 8 bits, without a border).
+tables (luma, clipped, not rounded), low-resolution images as the SR tables (RGB, rounded to 8 bits, without a border),
+relit pictures as they are and after matching their mean, which is always named.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from scipy.ndimage import correlate1d, uniform_filter
 from ..errors import GeometryError, by
 from ..task import TASKS
 
-TITLES = {"psnr": "PSNR", "ssim": "SSIM", "sam": "SAM", "ergas": "ERGAS"}  # of the figures
-UNITS = {"psnr": "dB", "sam": "°"}
+TITLES = {  # of the figures
+    **{"psnr": "PSNR", "ssim": "SSIM", "sam": "SAM", "ergas": "ERGAS"},
+    **{"matched_psnr": "PSNR, mean matched", "matched_ssim": "SSIM, mean matched"},
+}
+UNITS = {"psnr": "dB", "sam": "°", "matched_psnr": "dB"}
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5  # Wang et al., IEEE TIP 2004: an 11 x 11 Gaussian window
 
 
@@ -57,6 +61,21 @@ def score_colour(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float
     """SR: PSNR over all channels jointly and the mean SSIM of the channels, of the estimate rounded to 8 bits."""
     estimate = np.round(estimate * 255) / 255
     return {"psnr": psnr(estimate, reference), "ssim": ssim(estimate, reference)}
+
+
+def score_relit(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """Low light: PSNR over all channels jointly and the mean SSIM of the channels, of the picture as it is; then both
+    of the picture times the factor that gives it the mean of the reference, clipped to 0..1.
+    """
+    mean = float(estimate.mean(dtype=np.float64))
+    matched = estimate * np.float32(reference.mean(dtype=np.float64) / mean) if mean > 0 else estimate
+    matched = matched.clip(0, 1)
+    return {
+        "psnr": psnr(estimate, reference),
+        "ssim": ssim(estimate, reference),
+        "matched_psnr": psnr(matched, reference),
+        "matched_ssim": ssim(matched, reference),
+    }
 
 
 def psnr(estimate: np.ndarray, reference: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from torch.linalg import vector_norm as norm
 from ..decoder import Decoder, Resumable, Stage, StartStep, scale_for
 from ..errors import DeviceError, LorunError, NumericalError
 from ..measurement import Measurement
+from ..physics import Physics
 from .device import threads_of
 from .kept import Conditions, Figures, KeptStages, keys_of
 from .metrics import score
@@ -31,7 +32,8 @@ class StageResult:
     engine's image divided by `input_scale`. `residual` is ||y - Phi x|| / ||y||. `parameters` are the data step's;
     `metrics` (psnr in dB, ssim, and sam in degrees for cubes) exist when the measurement has a reference. `method` is
     what the initial estimate is called where its decoder says so; `is_reused` that the stage was kept of an earlier
-    decode, and `seconds` what it took to take it from there.
+    decode, and `seconds` what it took to take it from there. `light` is L, (1, H, W), of a task that seeks the light
+    too: the image is relit by it (see `instrument.relit`), and the residual is that of R L.
     """
 
     index: int
@@ -44,10 +46,11 @@ class StageResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     method: str = ""
     is_reused: bool = False
+    light: np.ndarray | None = None
 
     def without_images(self) -> StageResult:
         """The figures alone; nothing of it keeps a cube in memory, as an empty view would."""
-        return replace(self, image=np.empty((0, 0, 0), np.float32), denoiser_input=None)
+        return replace(self, image=np.empty((0, 0, 0), np.float32), denoiser_input=None, light=None)
 
 
 def restore(
@@ -116,21 +119,11 @@ def restore_steps(
                 f"{decoder.name} produced values that are not finite in {decoder.step_name} {stage.index}. "
                 "Check the mask and the input scale, or choose another decoder."
             )
-        image, seen = _on_host(stage.image, scale), stage.denoiser_input if keep_denoiser_input else None
-        figures = known or Figures(residual, scored(image, measurement))
+        result = _shown(stage, physics, scale, keep_denoiser_input)
+        figures = known or Figures(residual, scored(result.image, measurement))
         kept.keep(keys, stage, figures)
-        yield StageResult(
-            index=stage.index,
-            image=image,
-            residual=residual,
-            seconds=seconds,
-            input_scale=scale,
-            denoiser_input=None if seen is None else _on_host(seen, scale),
-            parameters=dict(stage.parameters),
-            metrics=figures.metrics,
-            method=stage.method,
-            is_reused=known is not None,
-        )
+        is_reused = known is not None
+        yield replace(result, residual=residual, seconds=seconds, metrics=figures.metrics, is_reused=is_reused)
         seconds = 0.0
 
 
@@ -167,6 +160,22 @@ def _steps(
     del found  # what is kept may be dropped
     for stage in decoder.stages_after(reached, y, physics, num_stages=num_stages):
         yield stage, None
+
+
+def _shown(stage: Stage, physics: Physics, scale: float, keep_denoiser_input: bool) -> StageResult:
+    """A stage on the host, without its figures: what its denoiser saw where that is kept, its light where sought."""
+    seen, light = stage.denoiser_input if keep_denoiser_input else None, physics.light(stage.image)
+    return StageResult(
+        index=stage.index,
+        image=_on_host(physics.picture(stage.image), scale),
+        residual=math.nan,
+        seconds=0.0,
+        input_scale=scale,
+        denoiser_input=None if seen is None else _on_host(physics.picture(seen), scale),
+        parameters=dict(stage.parameters),
+        method=stage.method,
+        light=None if light is None else _on_host(light, 1.0),
+    )
 
 
 def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:

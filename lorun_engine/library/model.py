@@ -36,7 +36,7 @@ from ..networks.unfolding import (
     new_step_parameters,
     run_denoiser,
 )
-from ..physics import LinearPhysics
+from ..physics import Physics
 from ..schema import read
 from ..task import STAGE, TASKS
 from ..tasks.gap_tv import GapTv
@@ -119,8 +119,9 @@ class Model:
             if num_bands == self.net.config.channels:
                 return None, None, () if own is None else (self._band_assumption(own),)
             if TASKS[self.task].is_photograph and num_bands == 1:  # a grey picture through a network for colour
-                channels = self.net.config.channels
-                return torch.ones(channels, 1), torch.full((1, channels), 1 / channels), ()
+                channels, light = self.net.config.channels, torch.eye(measurement.physics.num_lights)
+                to, back = torch.ones(channels, 1), torch.full((1, channels), 1 / channels)
+                return torch.block_diag(to, light), torch.block_diag(back, light), ()
             raise ModelError(
                 f"The measurement has {num_bands} channels without wavelengths; {self.name} was trained on "
                 f"{self.net.config.channels}. Give --wavelengths, or choose another decoder."
@@ -146,14 +147,14 @@ class Model:
             f"{own[-1]:g} nm, in this order. Give --wavelengths if they are others or run the other way."
         )
 
-    def stages(self, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
+    def stages(self, y: Tensor, physics: Physics, *, num_stages: int) -> Iterator[Stage]:
         """Stage 0 (the initial estimate), then one Stage per stage, on the device of y."""
         self.require(num_stages, physics)
         start = returned(self.start(y, physics))
         yield start
         yield from self.stages_after(start, y, physics, num_stages=num_stages)
 
-    def require(self, num_stages: int, physics: LinearPhysics) -> None:
+    def require(self, num_stages: int, physics: Physics) -> None:
         """Raises a ModelError where the network cannot run so many stages, or not with this physics."""
         self.net.require(num_stages, physics)
 
@@ -174,12 +175,12 @@ class Model:
         way = net.precision, net.channels_last, net.denoise is not None
         return *shared, *way, own, adapters.scales[0]
 
-    def start(self, y: Tensor, physics: LinearPhysics) -> Generator[StartStep, None, Stage]:
+    def start(self, y: Tensor, physics: Physics) -> Generator[StartStep, None, Stage]:
         """Yields the iterations of the initial estimate; returns stage 0."""
         start = yield from self.net.to(y.device).starting(y, physics, view=self.view)
         return Stage(0, start.image, method=self.net.start_method(physics), passed_on=PassedOn(start))
 
-    def stages_after(self, reached: Stage, y: Tensor, physics: LinearPhysics, *, num_stages: int) -> Iterator[Stage]:
+    def stages_after(self, reached: Stage, y: Tensor, physics: Physics, *, num_stages: int) -> Iterator[Stage]:
         """The stages behind one that was reached, up to `num_stages`."""
         net, before = self.net.to(y.device), NetworkStage(reached.index, reached.image, reached.passed_on)
         for stage in net.stages_after(before, y, physics, num_stages=num_stages, view=self.view):

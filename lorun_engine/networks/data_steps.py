@@ -6,6 +6,7 @@
     primal-dual             z = x, and the denoiser steps along Phi^T d of a dual variable d      CPP-Net
     multiplicative          z = x SSO_alpha(rho Phi^T (Phi x - y)), never negative                SSO-PGA
     bounded-multiplicative  z = x times a sigmoid's factor, within [0, 1]                         after SSO-PGA
+    alternating             R, then L, each in closed form with multipliers: ADMM                 LLEMamba
     usrnet                  Eq. 9 with mu_k and the noise level from a hyper-parameter net        USRNet
     none                    z = x                                                                 Table VIII
 
@@ -18,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..physics import LinearPhysics
+from ..physics import LinearPhysics, Physics
 
 START = 0.5  # of the learned numbers rho, mu and lambda (Algorithm 1)
 _START_DELTA = 1e-3  # CPP-Net's
@@ -42,6 +43,16 @@ class Dual(NamedTuple):
     back_projection: Tensor
 
 
+class Split(NamedTuple):
+    """What ADMM remembers of a stage, (B, C + 1, H, W), the light last: the `solution` of its closed forms, what of it
+    the denoiser was given, and the `weights` (B, C + 1, 1, 1) of the pull towards the image before it.
+    """
+
+    solution: Tensor
+    given: Tensor
+    weights: Tensor
+
+
 @dataclass(frozen=True)
 class DataStep:
     """One kind of data step.
@@ -50,7 +61,8 @@ class DataStep:
     to where they start. A step of a `dual` variable, `(x, y, physics, *numbers, dual) -> Dual`, leaves the image to the
     denoiser. One that `divides` needs a diagonal Phi Phi^T. With `hyper_net` the numbers are not learned per stage but
     come from the hyper-parameter net, which needs a known degradation. One that `knows_noise` takes the variance of the
-    detector's noise after its numbers, or None.
+    detector's noise after its numbers, or None. One that `alternates` between a reflectance and its light gives z and
+    the `Split` it takes last, None at first.
     """
 
     function: Callable[..., Tensor]
@@ -59,14 +71,17 @@ class DataStep:
     dual: Callable[..., Dual] | None = None
     hyper_net: bool = False
     knows_noise: bool = False
+    alternates: bool = False
 
     @property
     def size(self) -> str | None:
         """The step size an estimator can give, "rho" or "mu"; None where there is none."""
         return next((name for name in ("rho", "mu") if name in self.numbers and not self.hyper_net), None)
 
-    def serves(self, physics: LinearPhysics) -> bool:
+    def serves(self, physics: Physics) -> bool:
         """Whether the operator has what this step needs."""
+        if bool(physics.num_lights) != self.alternates:
+            return False
         return (physics.has_diagonal_gram or not self.divides) and (
             not self.hyper_net or physics.degradation() is not None
         )
@@ -75,13 +90,16 @@ class DataStep:
         self,
         x: Tensor,
         y: Tensor,
-        physics: LinearPhysics,
+        physics: Physics,
         numbers: Mapping[str, Tensor],
-        dual: Dual | None,
+        dual: Dual | Split | None,
         variance: Tensor | None = None,
-    ) -> tuple[Tensor, Dual | None]:
-        """The z of a stage, (B, C, H, W), and the dual variable for the next one, None for most steps."""
+    ) -> tuple[Tensor, Dual | Split | None]:
+        """The z of a stage, (B, C, H, W), and what the step of the next one remembers, None for most steps."""
         own = [numbers[name] for name in self.numbers]
+        if self.alternates:
+            mu, nu = own
+            return alternating(x, y, physics, mu, nu, dual)
         if self.dual is not None:
             return x, self.dual(x, y, physics, *own, dual)
         noise = [variance] if self.knows_noise else []
@@ -153,6 +171,26 @@ def primal_dual(x: Tensor, y: Tensor, physics: LinearPhysics, delta: Tensor, dua
     return Dual(variable, x, physics.adjoint(variable) / unit)
 
 
+def alternating(x: Tensor, y: Tensor, physics: Any, mu: Tensor, nu: Tensor, before: Any) -> tuple[Tensor, Split]:
+    """One stage of ADMM for y = R L + n, with P = R and Q = L: x is (P, Q), what the denoisers made of the last z.
+
+    The multipliers Y become Y + w ((R, L) - (P, Q)); then R and L are the closed forms of the operator, pulled towards
+    (P, Q) - Y / w, and z = (R, L) + Y / w. The weights w are mu in units of the mean square of the light and |nu| in
+    those of the mean square of the reflectance, so that they mean the same for every exposure.
+    """
+    known = x if before is None else before.solution
+    light, channels = known[:, -1:], x.shape[1] - 1
+    strongest = known[:, :-1].square().sum(dim=1, keepdim=True).mean(dim=(2, 3), keepdim=True)
+    weight = mu * light.square().mean(dim=(1, 2, 3), keepdim=True)
+    weights = torch.cat([weight.expand(-1, channels, -1, -1), (nu.abs() + _SMALLEST_MU) * strongest], dim=1)
+    shift = 0 * x if before is None else before.weights * (before.given - x) / weights
+    pulled = x - shift
+    reflectance = physics.reflectance(y, light, pulled[:, :-1], weight)
+    solution = torch.cat([reflectance, physics.lit(y, reflectance, pulled[:, -1:], weights[:, -1:])], dim=1)
+    given = solution + shift
+    return given, Split(solution, given, weights)
+
+
 def unmoved(x: Tensor, y: Tensor, physics: LinearPhysics, *numbers: Tensor) -> Tensor:
     """x itself: a network without data steps, or one whose denoiser takes them."""
     return x
@@ -168,6 +206,7 @@ DATA_STEPS: dict[str, DataStep] = {
     "primal-dual": DataStep(unmoved, {"delta": _START_DELTA}, dual=primal_dual),
     "multiplicative": DataStep(multiplicative, {"rho": START, "alpha": 0.0}),
     "bounded-multiplicative": DataStep(bounded_multiplicative, {"rho": START, "slide": 0.0}),
+    "alternating": DataStep(unmoved, {"mu": START, "nu": START}, alternates=True),
     "usrnet": DataStep(half_quadratic, {"mu": START}, hyper_net=True),
     "none": DataStep(unmoved, {}),
 }

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..decoder import StartStep, returned
 from ..errors import ModelError
-from ..physics import LinearPhysics
+from ..physics import Physics, linear
 from ..schema import Between, Finite, NotNegative, Size, Stages, require
 from ..tasks.gap_tv import GapTv
 from ..tasks.subspace import from_coefficients, orthogonalised, subspace_basis, to_coefficients
@@ -29,6 +29,7 @@ from .data_steps import (
     START,
     DataStep,
     Dual,
+    Split,
     estimated_size,
     hyper_numbers,
     learned_numbers,
@@ -97,6 +98,11 @@ class NetworkConfig:
                 f"The data step {self.data_step} and the denoiser {self.denoiser} do not fit together: primal-dual "
                 "needs dual-path with the setting dual_branch, and that setting needs primal-dual."
             )
+        if self.step.alternates != (self.denoiser_sees == "light"):
+            raise ModelError(
+                f"The data step {self.data_step} and the denoiser {self.denoiser} do not fit together: alternating and "
+                "retinex need each other."
+            )
 
     @property
     def step(self) -> DataStep:
@@ -125,7 +131,7 @@ class NetworkConfig:
         """Whether the last image is made of those of all stages, so that no stage can be left out."""
         return DENOISERS[self.denoiser].tail is not None
 
-    def require(self, physics: LinearPhysics) -> None:
+    def require(self, physics: Physics) -> None:
         """Raises a ModelError where the data step does not serve the operator."""
         if physics.task and not self.step.serves(physics):
             others = ", ".join(name for name, step in DATA_STEPS.items() if step.serves(physics))
@@ -200,7 +206,7 @@ class PassedOn(NamedTuple):
     """All that passes from stage to stage beside the image."""
 
     start: Start
-    dual: Dual | None = None
+    dual: Dual | Split | None = None
     passage: Passage | None = None
 
 
@@ -272,7 +278,7 @@ class UnfoldingNet:
     def stages(
         self,
         y: Tensor,
-        physics: LinearPhysics,
+        physics: Physics,
         *,
         num_stages: int | None = None,
         view: DenoiserView | None = None,
@@ -294,7 +300,7 @@ class UnfoldingNet:
         self,
         reached: NetworkStage,
         y: Tensor,
-        physics: LinearPhysics,
+        physics: Physics,
         *,
         num_stages: int,
         view: DenoiserView | None = None,
@@ -310,12 +316,12 @@ class UnfoldingNet:
             passed_on = PassedOn(start, dual, passage)
             yield NetworkStage(stage, x, passed_on, denoiser_input=z, parameters=self._reported(numbers, stage))
 
-    def initial(self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None) -> Start:
+    def initial(self, y: Tensor, physics: Physics, *, view: DenoiserView | None = None) -> Start:
         """The estimate that stage 1 starts from, and the noise where it was found with it."""
         return returned(self.starting(y, physics, view=view))
 
     def starting(
-        self, y: Tensor, physics: LinearPhysics, *, view: DenoiserView | None = None
+        self, y: Tensor, physics: Physics, *, view: DenoiserView | None = None
     ) -> Generator[StartStep, None, Start]:
         """Yields what is to be done for the start, then every iteration that is done; returns the start."""
         config, method = self.config, self.start_method(physics)
@@ -331,7 +337,7 @@ class UnfoldingNet:
             yield StartStep(method, iteration, num_iterations, cost)
         return estimate()
 
-    def start_method(self, physics: LinearPhysics) -> str:
+    def start_method(self, physics: Physics) -> str:
         """What the start is called."""
         others = {"adjoint": physics.initial_method, "learned": "learned estimate"}
         return (others | ITERATIVE)[self.config.initial]
@@ -349,18 +355,18 @@ class UnfoldingNet:
         return config.initial, config.initial_iterations
 
     @torch.no_grad()
-    def _estimates(self, y: Tensor, physics: LinearPhysics, view: DenoiserView | None) -> Iterator[Callable[[], Start]]:
+    def _estimates(self, y: Tensor, physics: Physics, view: DenoiserView | None) -> Iterator[Callable[[], Start]]:
         """What makes a start of where an iterative method stands, at its beginning and after every iteration."""
         iterations, rank = self.config.initial_iterations, self.config.initial_rank
         if self.config.initial == "gap-tv":
-            for stage in GapTv().stages(y, physics, num_stages=iterations):
+            for stage in GapTv().stages(y, linear(physics), num_stages=iterations):
                 yield partial(Start, stage.image)
         elif self.config.initial == "subspace-tv":
-            for image in subspace_tv(y, physics, self._components(view), rank=rank, num_iterations=iterations):
+            for image in subspace_tv(y, linear(physics), self._components(view), rank=rank, num_iterations=iterations):
                 yield partial(_start_of, image)
         else:
             rounds = iterations // ITERATIONS
-            for solution in solutions(y, physics, self._components(view), num_rounds=rounds, rank=rank):
+            for solution in solutions(y, linear(physics), self._components(view), num_rounds=rounds, rank=rank):
                 yield partial(_start_of, solution.image, solution.variance)
 
     def _components(self, view: DenoiserView | None) -> Tensor:
@@ -370,11 +376,11 @@ class UnfoldingNet:
             return components
         return orthogonalised(components @ view.back.to(components).T)
 
-    def _initial_image(self, y: Tensor, physics: LinearPhysics, view: DenoiserView | None) -> Tensor:
+    def _initial_image(self, y: Tensor, physics: Physics, view: DenoiserView | None) -> Tensor:
         """An initial estimate that is made in one step."""
         if self.config.initial == "adjoint":
             return physics.initial(y)
-        views = physics.views(y * (2 / physics.scene_shape[0]))  # SSR: about half of the bands reach a pixel
+        views = linear(physics).views(y * (2 / physics.scene_shape[0]))  # SSR: about half of the bands reach a pixel
         mask = physics.conditioning()
         mask = torch.ones_like(views) if mask is None else mask.expand(len(views), -1, -1, -1)
         seen = (views, mask) if view is None else (view.seen(views), view.seen(mask))
@@ -429,7 +435,7 @@ class UnfoldingNet:
             return checkpoint(function, *arguments, use_reentrant=False)
         return function(*arguments)
 
-    def require(self, num_stages: int, physics: LinearPhysics) -> None:
+    def require(self, num_stages: int, physics: Physics) -> None:
         """Raises a ModelError where this network cannot run so many stages, or not with this physics."""
         config = self.config
         if num_stages > config.num_stages:
@@ -442,16 +448,18 @@ class UnfoldingNet:
         config.require(physics)
 
     def _conditioning(
-        self, physics: LinearPhysics, numbers: Mapping[str, Tensor], dual: Dual | None, start: Start
+        self, physics: Physics, numbers: Mapping[str, Tensor], dual: Dual | Split | None, start: Start
     ) -> Tensor | None:
         """What the denoiser sees beside z (see `denoisers`)."""
         if self.config.denoiser_sees == "noise":
             return noise_level(numbers)
         if self.config.denoiser_sees == "level":
             return (
-                start.image.new_zeros(1, 1, 1, 1) if start.variance is None else noise_level_of(start.variance, physics)
+                start.image.new_zeros(1, 1, 1, 1)
+                if start.variance is None
+                else noise_level_of(start.variance, linear(physics))
             )
-        return physics.conditioning() if dual is None else dual.back_projection
+        return dual.back_projection if isinstance(dual, Dual) else physics.conditioning()
 
     def _unmixed(self, image: Tensor) -> Tensor:
         """What of a start no mixture of the denoiser's components explains; it is kept in the image of every stage."""

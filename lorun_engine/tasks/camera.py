@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..measurement import Measurement, Scene
-from ..physics import LinearPhysics
+from ..physics import Physics
 from ..task import TASKS
 from .noise import Noise
 
@@ -37,11 +37,19 @@ class Camera(ABC):
         """What this camera sees of a scene; `sampling` stands in for a matrix that is being learned."""
 
     @abstractmethod
-    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> LinearPhysics:
+    def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> Physics:
         """The operator for a batch of crops (B, C, h, w), on their device.
 
         A share `other_masks` of the samples has another mask than the camera's.
         """
+
+    def taken(self, scenes: Tensor, physics: Physics, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """What it sees of a batch of scenes by its operator for them, and what of that is noise, where there is any."""
+        clean = physics.forward(scenes)
+        if self.noise is None:
+            return clean, None
+        y = torch.stack([self.noise.add_to(one, generator) for one in clean])
+        return y, y - clean
 
     @property
     def axis(self) -> str:

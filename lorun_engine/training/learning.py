@@ -11,7 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import DeviceError, LorunError, NumericalError
 from ..networks.unfolding import Start, UnfoldingNet
-from ..physics import LinearPhysics
+from ..physics import LinearPhysics, linear
 from ..training_data.dataset import Sample
 from .recipe import LOSSES
 from .selfsupervised import self_supervised_loss
@@ -61,17 +61,18 @@ def gradients(state: TrainingState, net: UnfoldingNet, sample: Sample) -> float:
 
 
 def _loss(state: TrainingState, net: UnfoldingNet, sample: Sample) -> Tensor:
-    """Eq. 13 on the last stage, plus the weighted losses of the stages before it."""
+    """Eq. 13 on the last stage, plus the weighted losses of the stages before it and its weighted residual."""
     if not sample.scene.shape[1]:
         return _loss_without_scenes(state, net, sample)
     config = state.recipe.training
     scene = _inner(sample.scene, sample.margin)
     start = None if sample.start is None else Start(sample.start, sample.variance)
-    images = [
-        _inner(stage.image, sample.margin)
-        for stage in net.stages(sample.y, sample.physics, view=state.view, start=start)
-    ]
+    unknowns = [stage.image for stage in net.stages(sample.y, sample.physics, view=state.view, start=start)]
+    images = [_inner(sample.physics.picture(unknown), sample.margin) for unknown in unknowns]
     loss = distance(images[-1], scene, config.loss)
+    if config.residual_weight:
+        rest = (sample.y - sample.physics.forward(unknowns[-1])).square().sum() / sample.y.square().sum()
+        loss = loss + config.residual_weight * rest
     for weight, image in zip(config.earlier_stages, images[-2:0:-1], strict=False):
         loss = loss + weight * distance(image, scene, config.loss)
     return loss
@@ -94,7 +95,7 @@ def _loss_without_scenes(state: TrainingState, net: UnfoldingNet, sample: Sample
     return self_supervised_loss(
         decode,
         sample.y,
-        sample.physics,
+        linear(sample.physics),
         state.generator,
         share=data.withheld,
         equivariance=data.equivariance,
@@ -107,10 +108,13 @@ def _warm_start_loss(state: TrainingState, net: UnfoldingNet, sample: Sample) ->
     batch, device = len(sample.scene), sample.scene.device
     share, level = torch.rand(2, batch, 1, 1, 1, device=device, generator=state.generator)
     noise = torch.randn(sample.scene.shape, device=device, generator=state.generator)
+    physics = sample.physics
     with torch.no_grad():
-        z = torch.lerp(sample.scene, net.initial(sample.y, sample.physics).image, share) + 0.1 * level**2 * noise
-    x, _ = net.denoised(z, sample.physics.conditioning(), None, 1)
-    return distance(x, sample.scene, state.recipe.training.loss)
+        start = net.initial(sample.y, physics).image
+        z = torch.lerp(physics.unknown(sample.scene, physics.light(start)), start, share)
+        z = z + F.pad(0.1 * level**2 * noise, (0, 0, 0, 0, 0, physics.num_lights))  # light has none
+    x, _ = net.denoised(z, physics.conditioning(), None, 1)
+    return distance(physics.picture(x), sample.scene, state.recipe.training.loss)
 
 
 def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:

@@ -47,7 +47,8 @@ class TrainingConfig:
     """How long, how fast and how carefully. Rates rise linearly and fall along a cosine to `final_rate` of the peak.
 
     `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier", "rmse" or "decibel", of the last stage;
-    `earlier_stages` weighs the losses of the stages before it, the latest first. A learned Phi takes the share
+    `earlier_stages` weighs the losses of the stages before it, the latest first, and `residual_weight` the squared
+    residual of the last stage, in units of the squared measurement. A learned Phi takes the share
     `sampling_rate` of the learning rate, as its entries are small, and the data steps' parameters the share
     `step_rate`. After `patience` validations without a better one, if not 0, a phase ends early. A training pauses
     after `piece_s` seconds, if not 0. The `precision` "auto" becomes what is quickest on the machine, and so do
@@ -70,6 +71,7 @@ class TrainingConfig:
     clip_norm: Positive = 1.0
     loss: Loss = "l2"
     earlier_stages: tuple[NotNegative, ...] = ()
+    residual_weight: NotNegative = 0.0
     seed: Seed = 0
     checkpoint_steps: Count = 200
     checkpoint_s: NotNegative = 15.0

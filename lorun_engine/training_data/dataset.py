@@ -15,7 +15,7 @@ from ..decoding.evaluate import Window
 from ..errors import FileError
 from ..measurement import Measurement, Scene
 from ..networks.lora import AdapterSet
-from ..physics import LinearPhysics
+from ..physics import Physics
 from ..task import DEFAULT, TASKS
 from .folders import CUBES, PICTURES, found_in, is_companion
 
@@ -27,7 +27,8 @@ class Material:
     """Where training material lies.
 
     CASSI: `cubes` with their share of the draws per pixel, `masks`, and folders with `spectra` and `photographs` that
-    compose scenes. CS and SR: `pictures`, and those for `validation`. `notes` say what was passed over.
+    compose scenes. CS and SR: `pictures`, and those for `validation`; low light: pairs among them, and folders with
+    `photographs` to darken. `notes` say what was passed over.
     """
 
     cubes: tuple[tuple[Path, float], ...] = ()
@@ -83,7 +84,11 @@ def find_material(
     """The training material of `folder`; what lies in a folder named `test` is never read."""
     if not folder.is_dir():
         raise FileError(f"{folder} is no folder. Give the folder with the training material.")
-    return _find_pictures(folder) if TASKS[task].is_photograph else _find_cubes(folder, masks, photographs)
+    return (
+        _find_pictures(folder, task, photographs)
+        if TASKS[task].is_photograph
+        else _find_cubes(folder, masks, photographs)
+    )
 
 
 def _find_cubes(folder: Path, masks: Sequence[Path], photographs: Sequence[Path]) -> Material:
@@ -105,8 +110,11 @@ def _find_cubes(folder: Path, masks: Sequence[Path], photographs: Sequence[Path]
     return Material(cubes, tuple(masks), spectra if spectra.is_dir() else None, tuple(photographs), notes=notes)
 
 
-def _find_pictures(folder: Path) -> Material:
-    """Its pictures, or those of its `train`; validated on `val` there or beside it, else on every tenth picture."""
+def _find_pictures(folder: Path, task: str, photographs: Sequence[Path]) -> Material:
+    """Its pictures, or those of its `train`; validated on `val` there or beside it, else on every tenth picture.
+
+    Of a task with pairs also photographs, those of `images/train` beside the folder unless others are named.
+    """
     train = folder / "train" if (folder / "train").is_dir() else folder
     found = found_in(train, PICTURES)
     pictures = [path for path in found.files if "test" not in path.relative_to(train).parts[:-1]]
@@ -118,7 +126,10 @@ def _find_pictures(folder: Path) -> Material:
         validation = tuple(pictures[9::10] or pictures[-1:])
     kept = set(validation)
     learned = tuple(path for path in pictures if path not in kept)
-    return Material(pictures=learned, validation=validation, notes=found.notes)
+    beside = folder.parent / "images" / "train"
+    if TASKS[task].pairs and not photographs and beside.is_dir() and beside != train:
+        photographs = [beside]
+    return Material(pictures=learned, validation=validation, photographs=tuple(photographs), notes=found.notes)
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ class Sample:
     """
 
     scene: Tensor
-    physics: LinearPhysics
+    physics: Physics
     y: Tensor
     noise: Tensor | None = None
     margin: int = 0
@@ -154,7 +165,7 @@ class Sample:
             for part in rows
         ]
 
-    def measured_with(self, physics: LinearPhysics) -> Self:
+    def measured_with(self, physics: Physics) -> Self:
         """The same scenes, with the same noise, by another operator, which may be one that is being learned."""
         y = physics.forward(self.scene)
         return replace(self, physics=physics, y=y if self.noise is None else y + self.noise)

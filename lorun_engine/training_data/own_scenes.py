@@ -73,11 +73,8 @@ class SceneSampler:
         height, width = self.camera.crop(self.data.crop)
         scene = self._scenes(height, width, generator)
         physics = self.camera.physics(scene, generator, other_masks=self.data.random_masks)
-        clean = physics.forward(scene)
-        if self.camera.noise is None:
-            return Sample(scene, physics, clean)
-        y = torch.stack([self.camera.noise.add_to(one, generator) for one in clean])
-        return Sample(scene, physics, y, noise=y - clean)
+        y, noise = self.camera.taken(scene, physics, generator)
+        return Sample(scene, physics, y, noise=noise)
 
     def to(self, device: torch.device | str) -> Self:
         """The same sampler on another device."""

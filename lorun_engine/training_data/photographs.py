@@ -21,7 +21,10 @@ from .folders import PICTURES, found_in
 
 @dataclass(frozen=True)
 class Photographs:
-    """Colour pictures of any sizes up to the largest: `pixels` (N, 3, H, W) uint8, `sizes` (N, 2) height and width."""
+    """Pictures of any sizes up to the largest: `pixels` (N, C, H, W) uint8, `sizes` (N, 2) height and width.
+
+    C is 3, or 6 where every one has another behind it, pixel by pixel.
+    """
 
     pixels: Tensor
     sizes: Tensor
@@ -39,9 +42,9 @@ class Photographs:
         zoom: tuple[float, float] = (1.0, 1.0),
         whole: float = 0.5,
     ) -> Tensor:
-        """(batch, 3, height, width) float32 in [0, 1]: see `random_frames`."""
+        """(batch, C, height, width) float32 in [0, 1]: see `random_frames`."""
         index = torch.randint(len(self), (batch,), device=self.pixels.device, generator=generator)
-        pictures = self.pixels[index].float() / 255  # (B, 3, H, W)
+        pictures = self.pixels[index].float() / 255  # (B, C, H, W)
         frames = random_frames(self.sizes[index], height, width, generator, zoom=zoom, whole=whole)
         return cut(pictures, frames).clamp(0, 1)
 
@@ -75,9 +78,14 @@ def read_photographs(
             photographs.append(torch.from_numpy(pixels[:height, :width].transpose(2, 0, 1).copy()))
     if not photographs:
         raise FileError(f"None of {len(paths)} pictures has at least {fewest[1]} x {fewest[0]} pixels. Give others.")
-    sizes = torch.tensor([photograph.shape[1:] for photograph in photographs])
+    return stacked(photographs)
+
+
+def stacked(pictures: Sequence[Tensor]) -> Photographs:
+    """Pictures (C, H, W) uint8 of different sizes as one."""
+    sizes = torch.tensor([picture.shape[1:] for picture in pictures])
     rows, columns = sizes.amax(dim=0).tolist()
-    padded = [F.pad(p, (0, columns - p.shape[2], 0, rows - p.shape[1])) for p in photographs]
+    padded = [F.pad(p, (0, columns - p.shape[2], 0, rows - p.shape[1])) for p in pictures]
     return Photographs(torch.stack(padded), sizes)
 
 

@@ -115,6 +115,29 @@ class SrData(_Checked):
 
 
 @dataclass(frozen=True)
+class LowLightData(_Checked):
+    """What a low-light sample is drawn from: crops (height x width), `batch` a step, zoomed by up to `zoom`.
+
+    A share `paired` of the samples is cut from pairs of a dark and a bright picture, the others from photographs that
+    are darkened: an exposure between `exposures`, a gamma between `gammas`, at least `fewest_electrons` at white and a
+    read noise of up to `largest_read_noise`, rounded to 8 bits. `validation` names pairs, by the stems of their files,
+    that are not learned from: those of whole scenes. Where none of them is there it is the last tenth of the pairs, in
+    the order of their names; without pairs the first `validation_photographs` of those kept back.
+    """
+
+    crop: tuple[Size, Size] = (128, 128)
+    batch: Batch = 4
+    zoom: tuple[Positive, Positive] = (1.0, 3.0)
+    paired: Share = 0.6
+    exposures: tuple[Positive, Positive] = (0.08, 0.4)
+    gammas: tuple[Positive, Positive] = (1.0, 2.2)
+    fewest_electrons: Positive = 500.0
+    largest_read_noise: NotNegative = 0.02
+    validation: tuple[str, ...] = ()
+    validation_photographs: Number = 4
+
+
+@dataclass(frozen=True)
 class LocalData(_Checked):
     """What a sample of an adaptation is drawn from.
 

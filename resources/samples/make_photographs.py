@@ -1,8 +1,8 @@
-"""Writes cs.h5 and sr.h5, the samples of the other tasks: python -m resources.samples.make_photographs
+"""Writes cs.h5, sr.h5 and lowlight.h5, the samples of the other tasks: python -m resources.samples.make_photographs
 
-Both are made of the still life of cassi.h5 in its colours under daylight: compressive samples of its luma at 25 % by
-the matrix that the shipped set cs-25 has learned, and a blurred picture of half its size. Nothing is measured, nothing
-is taken from elsewhere.
+All are made of the still life of cassi.h5 in its colours under daylight: compressive samples of its luma at 25 % by
+the matrix that the shipped set cs-25 has learned, a blurred picture of half its size, and a picture in too little light
+as the usual darkening makes it. Nothing is measured, nothing is taken from elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lorun_engine.library.model import load_model
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks import cs, sr
 from lorun_engine.tasks.kernels import gaussian_kernel
+from lorun_engine.tasks.lowlight import LowLightCamera
 
 SCALE, WIDTH = 2, 1.6
 
@@ -32,6 +33,8 @@ def main() -> None:
     learned = load_model(folder.parent / "weights" / "cs-25.safetensors").adapters.sampling
     write_measurement(folder / "cs.h5", cs.simulate(picture, learned.numpy()), attributes=origin)
     write_measurement(folder / "sr.h5", sr.simulate(picture, gaussian_kernel(WIDTH), SCALE), attributes=origin)
+    darkened = {"noise": "as stated", "source": origin["source"]}
+    write_measurement(folder / "lowlight.h5", LowLightCamera().measured(picture, seed=1), attributes=darkened)
 
 
 if __name__ == "__main__":

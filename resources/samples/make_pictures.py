@@ -1,7 +1,7 @@
 """Writes NAME.png beside every sample NAME.h5, the picture on its card: python -m resources.samples.make_pictures
 
-The picture shows the sample's reference (a cube under D65 for the CIE 1931 observer), or coarse pixels for the
-low-resolution one.
+The picture shows the sample's reference (a cube under D65 for the CIE 1931 observer), coarse pixels for the
+low-resolution one, and the dark half of the one in low light beside its bright half.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ def main() -> None:
         if measurement.task == "sr":  # every fourth pixel, to be seen as pixels
             coarse = np.round(measurement.y[:, ::4, ::4].transpose(1, 2, 0) * 255).astype(np.uint8)
             picture = coarse.repeat(8, axis=0).repeat(8, axis=1)
+        elif measurement.task == "lowlight":
+            halves = np.concatenate([measurement.y[..., :128], scene.image[..., 128:]], axis=-1)
+            picture = np.round(halves.transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
         elif scene.wavelengths_nm is None:  # a photograph
             picture = np.round(scene.image.transpose(1, 2, 0) * 255).astype(np.uint8).squeeze()
         else:

@@ -3,7 +3,7 @@
 A denoiser is a module `(z, conditioning, state) -> (x, state)`: z and x are (B, C, H, W), and sizes are free. Its
 frozen config rebuilds it and says in `sees` what `conditioning` is: "mask", what the task offers beside z, (1 or B, C,
 H, W), or None; "noise", the noise level of a stage, and "level", that of the capture, (1 or B, 1, 1, 1); "dual", the
-Phi^T d of the primal-dual step, (B, C, H, W).
+Phi^T d of the primal-dual step, (B, C, H, W); "light", none, but z and x have the light as one plane more.
 `state` is what a denoiser hands on to the next stage, None for most; a denoiser with a head has a named tuple.
 """
 
@@ -19,6 +19,7 @@ from ...errors import ModelError
 from ...schema import read
 from .dualpath import DualPath, DualPathConfig, DualPathHead, DualPathTail
 from .resunet import ResUNet, ResUNetConfig
+from .retinex import RetinexConfig, RetinexPriors
 from .spectral import SpectralConfig, SpectralDenoiser
 from .transformer import Transformer, TransformerConfig
 from .unet import UNet, UNetConfig
@@ -46,6 +47,7 @@ DENOISERS: dict[str, Denoiser] = {
     "spectral": Denoiser(SpectralConfig, SpectralDenoiser, stage_in_iterations=19.0),
     "unet": Denoiser(UNetConfig, UNet, stage_in_iterations=3.5),
     "resunet": Denoiser(ResUNetConfig, ResUNet),
+    "retinex": Denoiser(RetinexConfig, RetinexPriors),
     "transformer": Denoiser(TransformerConfig, Transformer),
     "dual-path": Denoiser(
         DualPathConfig, DualPath, DualPathHead, DualPathTail, parameters={"rho": "rho", "lambda": "threshold"}

@@ -18,6 +18,7 @@ from lorun_engine.tasks import cs, sr
 from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
 from lorun_engine.tasks.gap_tv import GapTv
 from lorun_engine.tasks.kernels import gaussian_kernel
+from lorun_engine.tasks.lowlight import LowLightCamera
 
 
 def measurement() -> Measurement:
@@ -167,6 +168,7 @@ def test_every_task_has_a_decoder_without_weights_that_yields_all_its_stages(tas
         "cassi": measurement,
         "cs": lambda: cs.simulate(picture, cs.random_sampling(25)),
         "sr": lambda: sr.simulate(picture, gaussian_kernel(1.0), 2),
+        "lowlight": lambda: LowLightCamera().measured(picture),
     }
     for name, decoder in TASKS[task].decoders.items():
         assert decoder.name == name and decoder.task == task

@@ -11,6 +11,7 @@ from lorun_engine.instrument import Dispersion
 from lorun_engine.networks.data_steps import (
     DATA_STEPS,
     Dual,
+    alternating,
     bounded_multiplicative,
     hyper_numbers,
     learned_numbers,
@@ -25,6 +26,7 @@ from lorun_engine.networks.lora import AdapterSet
 from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.physics import LinearPhysics
 from lorun_engine.tasks.cassi import CassiPhysics
+from lorun_engine.tasks.lowlight import LowLightPhysics
 from tests.engine.networks.operators import CircularBlur, OrthonormalBlocks, orthonormal_rows
 
 HEIGHT, WIDTH = 16, 24
@@ -173,6 +175,7 @@ SETTINGS = {
     "unet": {"widths": (4, 8)},
     "resunet": {"widths": (4, 6, 8), "depth": 1},
     "transformer": {"width": 4, "num_heads": 2},
+    "retinex": {"widths": (4, 8), "light_width": 4, "cell": 4},
     "dual-path": {"width": 8},
     "dual-path, dual branch": {"width": 8, "dual_branch": True},
 }
@@ -184,8 +187,10 @@ def test_every_denoiser_is_tried():
 
 def served(settings: str, data_step: str, task: str) -> bool:
     """Whether the denoiser and the step fit together, and the step serves the task."""
-    tasks = {"normalised-projection": {"cassi", "cs"}, "usrnet": {"sr"}}.get(data_step, set(OPERATORS))
-    return (data_step == "primal-dual") == ("dual branch" in settings) and task in tasks
+    tasks = {"normalised-projection": {"cassi", "cs"}, "usrnet": {"sr"}, "alternating": {"lowlight"}}
+    known = tasks.get(data_step, {"cassi", "cs", "sr"})
+    is_of_light = (data_step == "alternating") == (settings == "retinex")
+    return (data_step == "primal-dual") == ("dual branch" in settings) and is_of_light and task in known
 
 
 def network(settings: str, data_step: str, channels: int) -> UnfoldingNet:
@@ -196,12 +201,13 @@ def network(settings: str, data_step: str, channels: int) -> UnfoldingNet:
     return UnfoldingNet(config, Backbone(config), AdapterSet(2, steps))
 
 
-@TASKS
+@pytest.mark.parametrize("task", [*OPERATORS, "lowlight"])
 @pytest.mark.parametrize("data_step", DATA_STEPS)
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_every_denoiser_runs_with_every_data_step_on_every_task_or_is_refused(settings, data_step, task):
-    physics = OPERATORS[task]
-    y = physics.forward(scene(physics))
+    physics = {**OPERATORS, "lowlight": LowLightPhysics(3, (HEIGHT, WIDTH))}[task]
+    planes = (physics.scene_shape[0] + physics.num_lights, HEIGHT, WIDTH)
+    y = physics.forward(torch.rand(2, *planes, generator=torch.Generator().manual_seed(3)))
     if not served(settings, data_step, task):
         with pytest.raises(ModelError, match=f"data step {data_step}"):
             list(network(settings, data_step, physics.scene_shape[0]).stages(y, physics))
@@ -212,7 +218,7 @@ def test_every_denoiser_runs_with_every_data_step_on_every_task_or_is_refused(se
     stages = list(net.stages(y, physics))
     assert [stage.index for stage in stages] == [0, 1, 2]
     for stage in stages[1:]:
-        assert stage.image.shape == (2, *physics.scene_shape) and torch.isfinite(stage.image).all()
+        assert stage.image.shape == (2, *planes) and torch.isfinite(stage.image).all()
         assert stage.denoiser_input.shape == stage.image.shape
         reported = set(stage.parameters)
         assert DATA_STEPS[data_step].numbers.keys() <= reported
@@ -279,6 +285,7 @@ def test_what_a_denoiser_sees_is_told_by_its_settings():
         "unet": "mask",
         "resunet": "noise",
         "transformer": "mask",
+        "retinex": "light",
         "dual-path": "mask",
         "dual-path, dual branch": "dual",
     }
@@ -296,3 +303,40 @@ def test_the_weighted_step_is_the_minimum_with_the_noise_of_every_pixel():
     slope = physics.adjoint((physics.forward(z) - y) / (mu + 2 * variance)) + z - x
     torch.testing.assert_close(slope, torch.zeros_like(slope), atol=1e-12, rtol=0)
     assert torch.equal(weighted_half_quadratic(x, y, physics, mu, nu, None), physics.prox(x, y, mu))
+
+
+def test_the_alternating_step_is_admm_with_multipliers_for_the_reflectance_and_its_light():
+    generator = torch.Generator().manual_seed(9)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(2, *shape, 5, 6, generator=generator, dtype=torch.float64) + 0.1
+
+    physics, y = LowLightPhysics(3, (5, 6)), draw(3)
+    mu, nu = torch.full((1, 1, 1, 1), 0.7, dtype=torch.float64), torch.full((1, 1, 1, 1), 0.4, dtype=torch.float64)
+    start, multipliers = draw(4), torch.zeros(2, 4, 5, 6, dtype=torch.float64)
+    x, before, known = start, None, start
+    for _ in range(3):
+        unit = known[:, -1:].square().mean(dim=(1, 2, 3), keepdim=True)
+        strength = known[:, :-1].square().sum(dim=1, keepdim=True).mean(dim=(2, 3), keepdim=True)
+        weights = torch.cat([(mu * unit).expand(-1, 3, -1, -1), (nu + 1e-4) * strength], dim=1)
+        light = known[:, -1:]
+        r = (2 * light * y + weights[:, :3] * x[:, :3] - multipliers[:, :3]) / (2 * light**2 + weights[:, :3])
+        above = 2 * (r * y).sum(1, keepdim=True) + weights[:, 3:] * x[:, 3:] - multipliers[:, 3:]
+        known = torch.cat([r, above / (2 * (r**2).sum(1, keepdim=True) + weights[:, 3:])], dim=1)
+        z, before = alternating(x, y, physics, mu, nu, before)
+        torch.testing.assert_close(before.solution, known)
+        torch.testing.assert_close(z, known + multipliers / weights)
+        x = draw(4)  # what denoisers make of z
+        multipliers = multipliers + weights * (known - x)
+
+
+def test_the_alternating_step_alone_explains_the_picture():
+    physics = LowLightPhysics(3, (HEIGHT, WIDTH))
+    truth = torch.rand(1, 4, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)) + 0.05
+    y, before = physics.forward(truth), None
+    x = physics.initial(y) * 0.8 + 0.1
+    first = (physics.forward(x) - y).norm()
+    for _ in range(30):
+        z, before = alternating(x, y, physics, number(0.1), number(0.1), before)
+        x = before.solution
+    assert (physics.forward(x) - y).norm() < 0.01 * first
