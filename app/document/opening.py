@@ -14,6 +14,7 @@ from lorun_engine.io import OpenOptions, RoleTable, inspect
 from lorun_engine.io.reading import reading_of
 from lorun_engine.io.scales import OF_FOLDER, FullScales
 from lorun_engine.measurement import Measurement
+from lorun_engine.task import TASKS, Task
 
 from ..resources import resource_path
 from .decoders import Choice, Decoders, Fit, first_fit
@@ -39,6 +40,27 @@ class Kept:
         names = [field.name for field in fields(OpenOptions)]
         same = {name: getattr(options, name) for name in names if getattr(options, name) == getattr(self.options, name)}
         return Kept(tuple(path for path in self.files if path in paths), OpenOptions(**same))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Another task that a picture may be of, and the sentence that says why."""
+
+    task: Task
+    sentence: str
+
+
+def offer_of(table: RoleTable) -> Offer | None:
+    """What a picture that was opened may be besides; None where a file or the user has said what it is."""
+    y, row = table.array("measurement"), table.row("measurement")
+    if y is None or row is None or table.options.task or TASKS[table.task].measures != "picture":
+        return None
+    if "task" in row.found.attributes:
+        return None
+    for task in TASKS.values():
+        if task.offered_at is not None and task.name != table.task and (sentence := task.part(task.offered_at)(y)):
+            return Offer(task, sentence)
+    return None
 
 
 @dataclass(frozen=True)

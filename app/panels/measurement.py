@@ -13,6 +13,7 @@ from lorun_engine.io import OpenOptions, RoleTable
 from lorun_engine.io.reading import reading_of
 
 from ..assembly import Parts
+from ..document.opening import Offer, offer_of
 from ..document.session import Session
 from ..quantities import breakable, plural, size
 from ..widgets import theme
@@ -52,6 +53,13 @@ class MeasurementCard(QWidget):
         self.remarks = Remarks()
         self.remarks.requested.connect(self.field_requested)
         self._column.addWidget(self.remarks)
+        self.offered = QLabel()
+        self.offered.setWordWrap(True)
+        self.offered.setAccessibleDescription("What else the picture may be")
+        self.take_offer = _button("Open as another kind of picture", self._take_offer)
+        self._offer: Offer | None = None
+        self._column.addWidget(self.offered)
+        self._column.addWidget(self.take_offer)
         self.kept = QLabel()
         self.kept.setObjectName("warn")
         self.kept.setWordWrap(True)
@@ -90,6 +98,18 @@ class MeasurementCard(QWidget):
         self.kept.setText(breakable(kept_in_words(session.kept, session.paths[0].parent)) if session.paths else "")
         for widget in (self.kept, self.drop):
             widget.setVisible(bool(self.kept.text()))
+        self._offer = None if table is None else offer_of(table)
+        for widget in (self.offered, self.take_offer):
+            widget.setVisible(self._offer is not None)
+        if self._offer is not None:
+            self.offered.setText(self._offer.sentence)
+            self.take_offer.setText(f"Open as {self._offer.task.title.lower()}")
+
+    def _take_offer(self) -> None:
+        if self._offer is not None:
+            task = self._offer.task
+            options = replace(self._session.options, task=task.name, roles=())
+            self._corrections.correct(options, text=f"opening as {task.title.lower()}")
 
     def _drop(self) -> None:
         """Opens the measurement as if nothing had been open before, and nothing said of its folder."""
