@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..decoding.asked import Asked
 from ..decoding.execution import PATHS, PRECISIONS, why_not_compiled
@@ -20,7 +20,7 @@ from ..io.folders import files_of
 from ..io.options import COMMON, Option, numbers
 from ..io.reading import all_companions, all_fields, all_options, flag_of, reading_of
 from ..io.resolved import Said
-from ..schema import Factor, Iterations, Percent, Seed, Stages, Threads, hints_of, parsed, value_of
+from ..schema import Between, Factor, Iterations, Percent, Seed, Stages, Threads, hints_of, parsed, value_of
 from ..task import DEFAULT, TASKS
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def refuse(flags: Sequence[str], what: str) -> None:
 
 
 def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
-    hint = Percent if option.of_scenes else hints_of(OpenOptions)[option.field]
+    bounds = Percent if option.unit.strip() == "%" else Annotated[float, Between(option.least, option.most)]
+    hint = bounds if option.of_scenes else hints_of(OpenOptions)[option.field]
 
     def parse(text: str) -> Any:
         try:
@@ -217,7 +218,11 @@ def said_of(args: argparse.Namespace, task: str, options: OpenOptions) -> Said:
         options,
         {role: array for role, array in arrays.items() if array is not None},
         noise=noise_of(args),
-        ratio=getattr(args, "ratio", None),
+        words={
+            option.field: value
+            for option in reading_of(task).CHANGES
+            if option.of_scenes and (value := getattr(args, option.field, None)) is not None
+        },
         seed=args.seed or 0,
     )
 

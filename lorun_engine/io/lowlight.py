@@ -5,7 +5,7 @@ Loads no torch until a measurement is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -33,37 +33,28 @@ COMPANIONS: Mapping[str, str] = {}
 NUMBERS = ("exposure", "gamma", "electrons", "read_noise")  # of a darkening, as files of ours state them
 DARK = 0.2  # the mean of a picture below which it is offered as one in low light
 _SPARED = 4  # of so many rows and columns one is enough for a mean
-_FORM = "EXPOSURE,GAMMA,ELECTRONS,READ_NOISE"
 
 
-def _parsed(text: str) -> tuple[float, ...]:
-    try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        found = ()
-    if len(found) != len(NUMBERS):
-        raise ValueError(f"{text!r} was given; {_FORM} was expected, e.g. 0.25,1.6,2000,0.004")
-    return found
-
-
-def _number(name: str, title: str, *, least: float, most: float, usual: float) -> Option:
-    return Option(name, "", float, title, of_scenes=True, least=least, most=most, decimals=2, usual=usual)
-
-
-_written: Callable[[Any], str] = lambda values: ",".join(f"{value:g}" for value in values)  # noqa: E731
-OPTIONS = (
-    Option(
-        "darkening", "--darken", _parsed, "How it was darkened",
-        "exposure, gamma, electrons at white and read noise of a darkened picture", _FORM,
-        example="exposure, gamma, electrons, read noise", written=_written,
-    ),
-    *(INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY),
-)  # fmt: skip
+OPTIONS = (INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY)
 CHANGES = (
-    _number("exposure", "Exposure", least=0.01, most=1, usual=0.25),
-    _number("darkening_gamma", "Gamma of the darkening", least=0.5, most=5, usual=1.6),
-)
-OF_CAMERA = ("darkening",)
+    Option(
+        "exposure", "--exposure", float, "Exposure", "factor of a bright picture to the power of its gamma", "E",
+        of_scenes=True, least=0.001, most=1, decimals=3, usual=0.25,
+    ),
+    Option(
+        "darkening_gamma", "--darkening-gamma", float, "Gamma of the darkening",
+        "power that a bright picture is taken to", "G", of_scenes=True, least=0.1, most=5, decimals=2, usual=1.6,
+    ),
+    Option(
+        "electrons", "--electrons", float, "Electrons at white", "electrons of a pixel at white; 0: no shot noise", "N",
+        of_scenes=True, most=1e9, decimals=0, usual=2000,
+    ),
+    Option(
+        "read_noise", "--read-noise", float, "Read noise", "standard deviation of the read noise, on the 0..1 scale",
+        "S", of_scenes=True, most=1, decimals=4, usual=0.004,
+    ),
+)  # fmt: skip
+OF_CAMERA = tuple(option.field for option in CHANGES)
 
 
 @dataclass(frozen=True)
@@ -82,8 +73,8 @@ GEOMETRY = LowLightGeometry
 
 
 def claims(found: Sequence[FoundArray], options: OpenOptions) -> bool:
-    """Where a darkening was said; photographs alone are taken for low-resolution ones unless the task is named."""
-    return options.darkening is not None
+    """No: a photograph is taken for a low-resolution one unless the task is named."""
+    return False
 
 
 def offered(y: np.ndarray) -> str:
@@ -112,7 +103,7 @@ def by_shape(
 
 
 def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: OpenOptions, hints: None) -> Resolved:
-    """The picture (C, H, W), and how it was darkened: as the user says, else as a file of ours states.
+    """The picture (C, H, W), and how it was darkened, as far as a file of ours states it.
 
     Raises a GeometryError that says what is amiss.
     """
@@ -132,16 +123,14 @@ def resolve(rows: Sequence[RoleRow], arrays: Mapping[str, np.ndarray], options: 
             f"The reference {given['reference'].found.path.name} has the shape {by(arrays['reference'].shape)}; "
             f"{by(y.shape)} was expected. Choose the bright picture of this scene, or leave it out."
         )
-    darkening, reason = _darkening(row, options)
+    darkening, reason = _darkening(row)
     geometry = LowLightGeometry((y.shape[1], y.shape[2]), darkening, {"darkening": reason})
     input_scale = stated_input_scale(row, options)
     return Resolved(arrays, geometry, 1.0 if input_scale is None else input_scale, ())
 
 
-def _darkening(row: RoleRow, options: OpenOptions) -> tuple[tuple[float, ...] | None, str]:
+def _darkening(row: RoleRow) -> tuple[tuple[float, ...] | None, str]:
     """How the picture was darkened, and where that comes from."""
-    if options.darkening is not None:
-        return options.darkening, "as you said"
     stated = [row.found.attributes.get(name) for name in NUMBERS]
     numbers = tuple(float(value) for value in stated if isinstance(value, int | float | np.number))
     if "task" in row.found.attributes and len(numbers) == len(NUMBERS) and all(np.isfinite(numbers)):
@@ -177,8 +166,7 @@ def cameras(said: Said) -> Mapping[str, Camera]:
     """One camera in too little light: darkened as was said, else as is usual."""
     from ..tasks.lowlight import Darkening, LowLightCamera
 
-    numbers = said.options.darkening
-    return {"": LowLightCamera(said.noise, Darkening() if numbers is None else Darkening(*numbers))}
+    return {"": LowLightCamera(said.noise, Darkening()).changed(said.words)}
 
 
 def described(geometry: LowLightGeometry) -> str:

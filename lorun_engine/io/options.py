@@ -26,8 +26,7 @@ class OpenOptions:
 
     CS: `image_size` (height, width), `pixel_order` and `block_order` ("row" or "column") of foreign samples. SR: the
     factor `scale`, `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1), and how the scene goes on beyond
-    its `border`, "mirrored" or "circular". Low light: `darkening`, the exposure, gamma, electrons at white and read
-    noise that made a bright picture dark.
+    its `border`, "mirrored" or "circular".
     """
 
     task: str | None = None
@@ -54,7 +53,6 @@ class OpenOptions:
     scale: Annotated[int, Among((2, 3, 4))] | None = None
     kernel: str | None = None
     border: Annotated[str, Among(("mirrored", "circular"))] | None = None
-    darkening: tuple[Positive, Positive, NotNegative, NotNegative] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:

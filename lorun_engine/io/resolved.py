@@ -91,19 +91,25 @@ class Said:
     """What was said of an instrument that no measurement shows: to measure scenes with, or to adapt a set to.
 
     `arrays` are those of the files that were named, by role. Where a set is there, `task_config`, `channels` and the
-    `sampling` matrix (M, N) that it has learned are its own; it `adapts` where it is to learn the instrument. `ratio`
-    (percent) asks for a new matrix; what is drawn comes from `seed`.
+    `sampling` matrix (M, N) that it has learned are its own; it `adapts` where it is to learn the instrument. `words`
+    are those for scenes alone, by the fields of their options, such as the `ratio` (percent) of a new matrix; what is
+    drawn comes from `seed`.
     """
 
     options: OpenOptions = NO_CORRECTIONS
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     noise: Noise | None = None
-    ratio: float | None = None
+    words: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     task_config: Mapping[str, Any] = field(default_factory=dict)
     channels: int | None = None
     sampling: np.ndarray | None = None
     adapts: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """Of a new matrix, in percent."""
+        return self.words.get("ratio")
 
 
 def require_numbers(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:

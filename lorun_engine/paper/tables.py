@@ -169,7 +169,7 @@ def _measure(table: Table, column: Column, data: Path, decoder: Decoder) -> Call
             kernel=None if column.kernel is None else f"{_existing(data / KERNELS_FILE)}:{column.kernel}",
         ),
         {role: _companion(data, role, table.task) for role in set(COMPANIONS) & set(reading_of(table.task).COMPANIONS)},
-        ratio=column.ratio if own is None else None,
+        words={"ratio": column.ratio if own is None else None},
         sampling=None if own is None else own.cpu().numpy(),
     )
     (camera,) = reading_of(table.task).cameras(said).values()

@@ -176,14 +176,16 @@ class LowLightCamera(Camera):
         return y, y - clean
 
     def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
-        """With another `exposure` or `darkening_gamma`."""
+        """With another `exposure`, `darkening_gamma`, number of `electrons` or `read_noise`."""
         named = {name.removeprefix("darkening_"): float(value) for name, value in changes.items()}
         return replace(self, darkening=replace(self.darkening, **named))
 
     @property
     def shown(self) -> Mapping[str, Any]:
-        """Exposure and gamma."""
-        return {"exposure": self.darkening.exposure, "darkening_gamma": self.darkening.gamma}
+        """All four numbers."""
+        own = self.darkening
+        numbers = {"exposure": own.exposure, "darkening_gamma": own.gamma}
+        return {**numbers, "electrons": own.electrons, "read_noise": own.read_noise}
 
     def summary(self) -> dict[str, Any]:
         """The darkening, its noise among it."""

@@ -54,8 +54,9 @@ def pairs(tmp_path) -> Path:
 
 
 def test_a_photograph_is_darkened_as_the_file_states_and_restored(pairs, tmp_path, capsys):
-    words = ("--task", "lowlight", "--darken", "0.3,1.5,1000,0.01", "-o", tmp_path / "dark.h5", "--json")
-    assert run("simulate", pairs / "high" / "0.png", *words) == 0
+    words = ("--exposure", 0.3, "--darkening-gamma", 1.5, "--electrons", 1000, "--read-noise", 0.01)
+    told = ("--task", "lowlight", "-o", tmp_path / "dark.h5", "--json")
+    assert run("simulate", pairs / "high" / "0.png", *told, *words) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["noise"] == "1000 electrons at white, read noise 0.01"
     assert "exposure 0.3, gamma 1.5" in told.err
@@ -86,8 +87,8 @@ def test_pairs_are_scored_on_the_real_dark_pictures(pairs, tmp_path, capsys):
     found = json.loads(told.out)
     assert [image["name"] for image in found["images"]] == ["0", "1", "2"] and found["noise"] == "as measured"
     assert "mean matched" in told.err
-    assert run("evaluate", "--task", "lowlight", "--data", pairs, "--adapter", "retinex", "--darken", "1,1,0,0") == 1
-    assert "--darken means nothing for the pairs" in capsys.readouterr().err
+    assert run("evaluate", "--task", "lowlight", "--data", pairs, "--adapter", "retinex", "--exposure", 1) == 1
+    assert "--exposure means nothing for the pairs" in capsys.readouterr().err
     assert run("evaluate", "--task", "lowlight", "--data", pairs / "high", "--adapter", "retinex", "--json") == 0
     assert json.loads(capsys.readouterr().out)["noise"].startswith("2000 electrons")
 
