@@ -491,7 +491,7 @@ class MainWindow(QMainWindow):
         box.setWindowTitle("About LoRun")
         box.setText(f"LoRun {__version__}")
         box.setInformativeText(
-            "Decodes CASSI snapshots, compressive samples and low-resolution pictures, stage by stage.\n"
+            "Decodes CASSI snapshots, compressive samples, low-resolution and low-light pictures, stage by stage.\n"
             "MIT licence. Colour: CIE 1931 standard observer, D65."
         )
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -249,7 +249,7 @@ def _launcher_words(command: Sequence[str]) -> str:
     return f"""[Desktop Entry]
 Type=Application
 Name=LoRun
-Comment=Decodes spectral snapshots, compressive samples and low-resolution pictures
+Comment=Decodes spectral snapshots, compressive samples, low-resolution and low-light pictures
 Exec={_exec_line(command)}
 Icon=lorun
 Terminal=false

@@ -21,7 +21,7 @@ from .remarks import Remarks, kept_in_words, remarks
 
 MOST_SOLUTIONS = 4
 NOTHING_OPEN = (
-    "Nothing is open. Drop a snapshot and its mask, samples and their matrix, or a low-resolution picture "
+    "Nothing is open. Drop a snapshot and its mask, samples and their matrix, or a small or dark picture "
     "anywhere in this window."
 )
 

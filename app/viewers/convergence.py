@@ -30,6 +30,8 @@ HEADINGS = {
     "psnr": "PSNR",
     "ssim": "SSIM",
     "sam": "SAM",
+    "matched_psnr": "PSNR*",
+    "matched_ssim": "SSIM*",
     "mu": "μ",
     "nu": "ν",
     "rho": "ρ",
@@ -37,7 +39,7 @@ HEADINGS = {
     "noise_level": "noise",
     "seconds": "s",
 }
-FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}"}
+FORMATS = {"psnr": "{:.2f}", "ssim": "{:.3f}", "matched_psnr": "{:.2f}", "matched_ssim": "{:.3f}"}
 RISE = 1e-3  # of the residual; less is nothing to speak of
 ROUNDING = 1e-5  # residuals below it are those of float32
 MOST_NAMED = 4  # stages in one sentence
@@ -48,6 +50,8 @@ HINTS = {
     "stage": "Stage",
     "residual": meanings.RESIDUAL,
     "psnr": meanings.PSNR,
+    "matched_psnr": meanings.MATCHED.format(meanings.PSNR),
+    "matched_ssim": meanings.MATCHED.format(meanings.SSIM),
     "ssim": meanings.SSIM,
     "sam": meanings.SAM,
     "mu": "Penalty of the data step",

@@ -26,7 +26,7 @@ class EmptyState(QWidget):
         self.heading = QLabel()
         self.heading.setObjectName("title")
         hints = [
-            QLabel("A snapshot and its mask, samples and their matrix, or a low-resolution picture."),
+            QLabel("A snapshot and its mask, samples and their matrix, or a small or dark picture."),
             QLabel("MATLAB, HDF5, NumPy, TIFF, PNG or ENVI. Everything stays on this machine."),
         ]
         for hint in hints:

@@ -7,6 +7,7 @@ RESIDUAL = (
     "near the share of the noise is best"
 )
 PSNR = "PSNR: peak signal-to-noise ratio to the reference in dB, of cubes the mean over bands. High is good"
+MATCHED = "{}. *: once the picture was given the mean of the reference"
 SSIM = "SSIM: structural similarity to the reference, up to 1. High is good, 1 is the same picture"
 SAM = "SAM: mean angle between the spectra and those of the reference, in degrees. Low is good, 0 is the same shape"
 SECONDS = "Time in seconds for this stage; less is faster and says nothing of the quality"
