@@ -40,13 +40,14 @@ def test_the_rank_factor_sets_the_size_of_the_spectral_adapters(gamma, mebi):
 @pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("name", DENOISERS)
 def test_a_denoiser_keeps_the_shape_of_any_image_and_of_its_state(name, channels, size):
-    z = torch.rand(2, channels, *size)
+    num_lights = int(name == "retinex")  # it seeks the light too
+    z = torch.rand(2, channels + num_lights, *size)
     head, tail = build_ends(name, channels, {}, num_stages=1)
-    state = head and head(z)
-    x, after = build_denoiser(name, channels, {})(z, None, state)
+    state, denoiser = head and head(z), build_denoiser(name, channels, {})
+    x, after = denoiser(z, None, state)
     assert x.shape == z.shape and torch.isfinite(x).all()
     if tail is None:
-        assert state is None and after is None
+        assert state is None and denoiser(x, None, after)[0].shape == z.shape  # with what it recalls
     else:
         assert [part.shape for part in after] == [part.shape for part in state]
         assert tail((z, state[0], x, after[0])).shape == z.shape
