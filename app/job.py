@@ -115,6 +115,8 @@ class Job(QObject):
 class _Bench(QObject):
     """Lives in the worker thread; a queued signal brings it the number of the next job."""
 
+    left = Signal(int)  # the number of a job that this thread is done with
+
     def __init__(self, jobs: dict[int, Job]) -> None:
         super().__init__()
         self._jobs = jobs
@@ -122,6 +124,7 @@ class _Bench(QObject):
     @Slot(int)
     def work(self, number: int) -> None:
         self._jobs[number].run()
+        self.left.emit(number)
 
 
 class Worker(QObject):
@@ -134,12 +137,14 @@ class Worker(QObject):
         super().__init__(parent)
         collect_here()
         self._jobs: dict[int, Job] = {}
+        self._ended: dict[int, Job] = {}  # whose last signal the thread may still be about to have sent
         self._numbers = itertools.count()
         self._thread = QThread()
         self._thread.setObjectName("lorun-worker")
         self._bench = _Bench(self._jobs)
         self._bench.moveToThread(self._thread)
         self._given.connect(self._bench.work)
+        self._bench.left.connect(self._let_go)
         self._thread.start()
 
     def give(self, job: Job) -> Job:
@@ -174,9 +179,13 @@ class Worker(QObject):
         return False
 
     def _drop(self, number: int) -> None:
-        self._jobs.pop(number).deleteLater()  # with it go its connections, and what their slots hold on to
+        self._ended[number] = self._jobs.pop(number)
         if not self._jobs:
             self.idle.emit()
+
+    @Slot(int)
+    def _let_go(self, number: int) -> None:
+        self._ended.pop(number).deleteLater()  # with it go its connections, and what their slots hold on to
 
 
 def is_thread_left() -> bool:

@@ -7,7 +7,8 @@ import threading
 import h5py
 import numpy as np
 import pytest
-from PySide6.QtCore import QObject
+import shiboken6
+from PySide6.QtCore import QObject, QTimer
 
 from app.job import Job, Worker, is_thread_left
 
@@ -147,3 +148,24 @@ def test_garbage_that_a_job_makes_is_collected_in_the_gui_thread(qtbot, worker):
     more = [[] for _ in range(1000)]
     qtbot.waitUntil(lambda: threads == {threading.get_ident()})
     assert more
+
+
+def test_a_job_is_there_as_long_as_its_thread_is_in_it(qtbot, worker):
+    """Deleted while the thread was still sending its last signal, it once ended the program."""
+    gate, was_there = threading.Event(), []
+
+    class Lingering(Job):
+        def run(self) -> None:
+            super().run()
+            assert gate.wait(20)
+            was_there.append(shiboken6.isValid(self))
+
+    job = Lingering(lambda: None, title="lingering")
+    with qtbot.waitSignal(worker.idle):
+        worker.give(job)
+    turned = []
+    QTimer.singleShot(0, lambda: QTimer.singleShot(0, lambda: turned.append(True)))
+    qtbot.waitUntil(lambda: bool(turned))  # what is to be deleted would be by now
+    gate.set()
+    qtbot.waitUntil(lambda: not shiboken6.isValid(job))
+    assert was_there == [True]
