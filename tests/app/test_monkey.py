@@ -27,12 +27,13 @@ from app.main_window import MainWindow
 from app.pages import preferences
 from app.panels import exporting, sessions
 from app.panels import folder as folder_panel
+from lorun_engine.task import TASKS
 from tests.app.conftest import FakeDecoder
 
 NUM_ACTIONS = 500
 NUM_SAVED = 6  # about, of the actions
 # it ends the window, starts a process of its own, or takes long
-LEFT_OUT = ("quit", "adapt", "self_test", "about", "open_cassi_sample", "open_cs_sample", "open_sr_sample")
+LEFT_OUT = ("quit", "adapt", "self_test", "about", *(f"open_{task}_sample" for task in TASKS))
 
 
 class Random(FakeDecoder):
