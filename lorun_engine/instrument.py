@@ -22,6 +22,7 @@ GALLERY = (
     *("gaussian 2.5 x 1.2, 0 deg", "gaussian 2.5 x 1.2, 45 deg", "gaussian 2.5 x 1.2, 90 deg"),
     *("gaussian 3 x 1.5, 135 deg", "camera shake 1", "camera shake 2", "camera shake 3"),
 )
+DARKEST_LIGHT = 1 / 512  # that 8 bits can tell: half of their last step
 RELIT_GAMMA = 0.25  # of the light L in what is shown of a reflectance R: R L^gamma
 LONGEST_SPREAD = 1_000_000  # pixels of a detector
 

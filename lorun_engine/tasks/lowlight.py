@@ -21,13 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decoder import Stage, WithoutWeights
-from ..instrument import RELIT_GAMMA
+from ..instrument import DARKEST_LIGHT, RELIT_GAMMA
 from ..measurement import Measurement, Scene
 from ..physics import Physics
 from .camera import Camera
 from .noise import Noise
 
-DARKEST = 1 / 512  # of the light: half of the last step of 8 bits
 # of `retinex`, with a gamma of 0.25: mean PSNR on every second one of 68 training pairs 17.24 dB, matched in the mean
 # 19.03; a gamma of 0.2 gives 16.90, one of 0.3 16.72, and a mean over 17 x 17 pixels, taken twice, 16.95
 _RADIUS = 8  # pixels of the guided filter's window to every side
@@ -52,7 +51,7 @@ class LowLightPhysics(Physics):
 
     def initial(self, y: Tensor) -> Tensor:
         """The largest channel of y, smoothed but for its edges, as the light, and y divided by it."""
-        light = smooth_light(y).clamp(min=DARKEST)
+        light = smooth_light(y).clamp(min=DARKEST_LIGHT)
         return torch.cat([y / light, light], dim=1)
 
     def reflectance(self, y: Tensor, light: Tensor, pulled: Tensor, mu: Tensor | float) -> Tensor:
@@ -70,7 +69,7 @@ class LowLightPhysics(Physics):
 
     def light(self, x: Tensor) -> Tensor:
         """L, nowhere darker than 8 bits can tell."""
-        return x[:, -1:].clamp(min=DARKEST)
+        return x[:, -1:].clamp(min=DARKEST_LIGHT)
 
     def unknown(self, picture: Tensor, light: Tensor | None) -> Tensor:
         """R and L of a relit picture and its light; without one the picture is taken for the reflectance."""

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...instrument import DARKEST_LIGHT
 from ...schema import Entries, Size
 from .unet import UNet, UNetConfig
 
-_DARKEST = 1 / 512  # of the light
 _UNIT = 4.0  # the logarithm of light in these units lies about within -1.5..0
 
 
@@ -62,7 +62,7 @@ class RetinexPriors(nn.Module):
         self, z: Tensor, conditioning: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The reflectance and the light of z, (B, C + 1, H, W), and the features that the next stage recalls."""
-        logarithm = z[:, -1:].clamp(min=_DARKEST).log() / _UNIT
+        logarithm = z[:, -1:].clamp(min=DARKEST_LIGHT).log() / _UNIT
         light = self.light(z[:, :-1], logarithm)
         reflectance, state = self.reflectance(z[:, :-1], light, state)
         return torch.cat([reflectance, (light * _UNIT).exp()], dim=1), state
