@@ -142,12 +142,13 @@ class Pace:
         if step.stage >= 0:
             goes_on = len(self._stages) > 1 or self._stages[0][0] > 0  # a first stage is warmed up for
             this = costs.stage_s if goes_on else costs.first_s
-            slower = max(1.0, since / this) if this else 1.0
-            return this * slower - since + (self.num_stages - step.stage - 1) * costs.stage_s * slower
+            others = (self.num_stages - step.stage - 1) * costs.stage_s
+            overdue = max(1.0, since / this) if this else 1.0
+            return max(0.0, this - since) + others * math.sqrt(overdue)  # it is slower now, or was for a moment
         behind = (costs.zero_s or 0.0) + costs.first_s + later
         left = 0 if step.start is None else step.start.num_iterations - step.start.iteration
         if not left or costs.iteration_s is None:
-            return max(0.0, behind - since)
+            return max(costs.first_s + later, behind - since)
         return left * max(costs.iteration_s, since) - since + behind
 
     @property
@@ -185,9 +186,10 @@ class Pace:
     def _expected(self) -> Costs:
         """What everything costs: as it was seen, else as before at the speed of now, else as usual."""
         seen, before = self.seen, self._before
-        pairs = [(getattr(seen, part.name), getattr(before, part.name)) for part in reversed(fields(Costs))]
-        slower = next((now / then for now, then in pairs if now and then), 1.0)
-        costs = Costs(*(None if then is None else then * slower for _, then in reversed(pairs))).updated(seen)
+        steady = [(getattr(seen, name), getattr(before, name)) for name in ("stage_s", "first_s", "iteration_s")]
+        slower = next((now / then for now, then in steady if now and then), 1.0)
+        then = [getattr(before, part.name) for part in fields(Costs)]
+        costs = Costs(*(None if each is None else each * slower for each in then)).updated(seen)
         iteration = costs.iteration_s
         if costs.zero_s is None and iteration is not None:
             costs = replace(costs, zero_s=iteration + self._scoring_s)

@@ -97,6 +97,14 @@ def test_a_machine_that_becomes_twice_as_slow():
     followed(run([], [*6 * [0.3], *54 * [0.6]]), 60)
 
 
+def test_a_computer_that_is_busy_for_a_moment_at_the_end_of_the_start():
+    followed(run(60 * [0.03], [1.3, 1.0, 1.0, 1.0], zero=0.9), 4, before=Costs(0.03, 0.05, 1.3, 1.0))
+
+
+def test_a_computer_that_is_busy_for_a_moment_in_a_stage():
+    followed(run(60 * [0.03], [0.9, 0.7, 0.7, 1.25, *5 * [0.7]]), 9, before=Costs(0.03, 0.03, 0.9, 0.7))
+
+
 def test_nothing_is_said_before_anything_is_known():
     now = [0.0]
     pace = Pace(4, clock=lambda: now[0])
