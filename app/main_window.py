@@ -175,7 +175,7 @@ class MainWindow(QMainWindow):
         rows.setContentsMargins(theme.GRID, theme.GRID, theme.GRID, theme.GRID)
         rows.setSpacing(theme.GRID)
         columns = QHBoxLayout()
-        columns.setSpacing(2 * theme.GRID)
+        columns.setSpacing(theme.GRID)
         columns.addWidget(left)
         self.restoration = SideBySide(self.centre, self.spectrum, self.side_tabs, name="Spectra")
         self.restoration.restore(self.parts.memory.settings.columns)

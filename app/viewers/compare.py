@@ -176,7 +176,6 @@ class CompareView(QWidget):
         sides = QHBoxLayout()
         sides.setSpacing(GRID)
         sides.addWidget(self.left, 1)
-        sides.addWidget(self.swap)
         sides.addWidget(self.right, 1)
         frame, column = theme.card("")
         frame.setAccessibleName("Comparison")
@@ -188,7 +187,7 @@ class CompareView(QWidget):
         line.setSpacing(GRID)
         line.addWidget(self.words)
         line.addWidget(self.figures, 1)
-        for widget in (self.blinks, self.spread, self.bands, self.several):
+        for widget in (self.blinks, self.swap, self.spread, self.bands, self.several):
             line.addWidget(widget)
         column.addLayout(line)
         column.addWidget(self.why_not)

@@ -148,7 +148,7 @@ def card(title: str) -> tuple[QFrame, QVBoxLayout]:
 
 
 def column(*cards: QWidget, width: int) -> QScrollArea:
-    """Cards below each other, `width` pixels wide; they scroll where the window is low."""
+    """Cards below each other, `width` pixels wide, and GRID pixels for the bar that scrolls them in a low window."""
     body = QWidget()
     body.setObjectName("column")
     body.setMaximumWidth(width)  # nothing in a card may push its right edge out of sight
@@ -164,7 +164,7 @@ def column(*cards: QWidget, width: int) -> QScrollArea:
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFixedWidth(width)
+    area.setFixedWidth(width + GRID)
     return area
 
 
