@@ -83,6 +83,12 @@ def srgb_encode(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
+def srgb_decode(encoded: np.ndarray) -> np.ndarray:
+    """Linear values of sRGB-coded ones in [0, 1] (IEC 61966-2-1)."""
+    encoded = np.clip(encoded, 0.0, 1.0)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
 def to_srgb(
     cube: np.ndarray, wavelengths_nm: np.ndarray, table: ColourTable, *, white: float, illuminant: str = "D65"
 ) -> np.ndarray:

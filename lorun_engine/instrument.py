@@ -24,6 +24,8 @@ GALLERY = (
 )
 DARKEST_LIGHT = 1 / 512  # that 8 bits can tell: half of their last step
 RELIT_GAMMA = 0.25  # of the light L in what is shown of a reflectance R: R L^gamma
+# of cameras that take a guide: the centre and the standard deviation in nm of what every channel sees
+RESPONSES = {"rgb": ((605.0, 30.0), (540.0, 35.0), (460.0, 28.0)), "grey": ((550.0, 120.0),)}
 LONGEST_SPREAD = 1_000_000  # pixels of a detector
 
 
@@ -81,6 +83,14 @@ class Dispersion:
     def detector_shape(self, height: int, width: int) -> tuple[int, int]:
         """The smallest detector (H', W') that sees all bands of an H x W scene."""
         return (height, width + self.span) if self.axis == "x" else (height + self.span, width)
+
+
+def response_of(name: str, wavelengths_nm: np.ndarray) -> np.ndarray:
+    """The response (G, C) of the camera `name` of RESPONSES at the bands; rows sum to one, as for a grey scene."""
+    import numpy as np
+
+    curves = [np.exp(-(((wavelengths_nm - centre) / width) ** 2) / 2) for centre, width in RESPONSES[name]]
+    return np.stack([curve / curve.sum() for curve in curves])
 
 
 def relit(image: np.ndarray, light: np.ndarray, gamma: float) -> np.ndarray:

@@ -83,6 +83,14 @@ class Physics(ABC):
         """The operator with another matrix (M, N), which may be one that is being learned; itself where it has none."""
         return self
 
+    def agreed(self, x: Tensor) -> Tensor:
+        """Scenes brought to agree with what is known of them beside the measurement; themselves where nothing is."""
+        return x
+
+    def scaled(self, factor: float) -> Self:
+        """The operator for measurements times a factor; itself where it knows of no scene."""
+        return self
+
     def picture(self, x: Tensor) -> Tensor:
         """What is shown and scored of unknowns (B, C + `num_lights`, H, W): (B, C, H, W); scenes themselves."""
         return x

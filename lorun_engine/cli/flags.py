@@ -109,7 +109,7 @@ def refuse(flags: Sequence[str], what: str) -> None:
 
 def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
     bounds = Percent if option.unit.strip() == "%" else Annotated[float, Between(option.least, option.most)]
-    hint = bounds if option.of_scenes else hints_of(OpenOptions)[option.field]
+    hint = hints_of(OpenOptions)[option.field] if not option.of_scenes else str if option.choices else bounds
 
     def parse(text: str) -> Any:
         try:

@@ -92,7 +92,7 @@ def restore_steps(
     """
     decoder, stages_to_run = _made_ready(decoder, measurement, num_stages)
     scale = scale_for(decoder, measurement)
-    physics = measurement.physics.to(device)
+    physics = measurement.physics.scaled(scale).to(device)
     with threads_of(threads):
         y = torch.from_numpy(measurement.y)[None].to(device) * scale
         length = norm(y)

@@ -15,13 +15,15 @@ import numpy as np
 
 from ..errors import GeometryError, by
 from ..measurement import Measurement
+from . import cassi_options
 from .captures import is_longer
 from .cassi_bands import in_rising_order, named_wavelengths, with_wavelengths
 from .cassi_geometry import VALUES, Geometry, fitting, rising
 from .dark_level import estimated_dark_level
+from .guide import guide_words, with_guide
 from .light_beside import LIGHT_BESIDE, light_beside
 from .masks import is_shifted, moved, turned, unshifted
-from .options import CUBE_AXES, INPUT_SCALE, INTEGER_SCALE, KEY, OpenOptions, Option, numbers
+from .options import OpenOptions
 from .readers import FoundArray, is_wavelengths
 from .resolved import (
     SCENE_KEYS,
@@ -33,29 +35,10 @@ from .resolved import (
     stated_input_scale,
 )
 from .units import WAVELENGTH_KEYS
-from .wavelengths import WAVELENGTHS
 
 if TYPE_CHECKING:
     from ..tasks.camera import Camera
     from ..tasks.cassi import CassiPhysics
-
-
-def _quarter_turns(text: str) -> int:
-    """Quarter turns of the degrees 0, 90, 180 or 270."""
-    if text not in ("0", "90", "180", "270"):
-        raise ValueError(f"{text!r} was given; 0, 90, 180 or 270 was expected")
-    return int(text) // 90
-
-
-def _shift(text: str) -> tuple[float, float]:
-    """Two finite numbers written as Y,X, each of either sign."""
-    try:
-        y, x = (float(part) for part in text.split(","))
-    except ValueError:
-        y = x = math.nan
-    if not (math.isfinite(y) and math.isfinite(x)):
-        raise ValueError(f"{text!r} was given; Y,X in pixels was expected, e.g. 0.5,-2")
-    return y, x
 
 
 # role -> keys that public code and data sets use, in lower case
@@ -64,88 +47,29 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "mask": ("mask", "mask_3d", "mask_3d_shift", "masks", "coded_aperture"),
     "reference": SCENE_KEYS,
     "wavelengths": WAVELENGTH_KEYS,
+    "guide": ("guide", "rgb", "side_image"),
+    "response": ("response", "guide_response", "spectral_response"),
 }
 NUM_AXES: Mapping[str, tuple[int, ...]] = {
     "measurement": (2,),
     "mask": (2, 3),
     "reference": (2, 3),
     "wavelengths": (1,),
+    "guide": (2, 3),
+    "response": (1, 2),
 }
-FILE_WORDS: Mapping[str, tuple[str, ...]] = {"mask": ("mask",), "measurement": ("meas", "snapshot", "capture")}
+FILE_WORDS: Mapping[str, tuple[str, ...]] = {
+    "mask": ("mask",),
+    "guide": ("guide",),
+    "measurement": ("meas", "snapshot", "capture"),
+}
 AXES: Mapping[str, str] = {}  # no role has fixed axes
-COMPANIONS: Mapping[str, str] = {"mask": "the coded aperture"}
-_AXIS = Option(
-    "axis",
-    "--axis",
-    str,
-    "Dispersion axis",
-    "dispersion along columns (x) or rows (y)",
-    choices=(("columns (x)", "x"), ("rows (y)", "y")),
+COMPANIONS: Mapping[str, str] = {"mask": "the coded aperture", "guide": "a picture that a second camera took"}
+OPTIONS, CHANGES = cassi_options.OPTIONS, cassi_options.CHANGES
+OF_CAMERA = (
+    *("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "mask_shift"),
+    *("guide_response", "guide_camera", "guide_noise"),
 )
-_STEP = Option(
-    "step", "--step", float, "Step (px per band)", "dispersion in pixels a band, fractions allowed", "D",
-    most=20, decimals=3,
-)  # fmt: skip
-_DIRECTION = Option(
-    "direction",
-    "--direction",
-    str,
-    "Direction",
-    "longer wavelengths move right or down (+), or not (-); with a list of falling ones the shorter",
-    choices=(("right or down (+)", "+"), ("left or up (−)", "-")),
-)
-OPTIONS = (
-    Option("num_bands", "--bands", int, "Bands", metavar="N"),
-    _STEP,
-    _AXIS,
-    _DIRECTION,
-    Option("first_offset", "--first-offset", float, "First offset (px)", "pixels before the nearest band", "P"),
-    Option(
-        "wavelengths", "--wavelengths", str, "Wavelengths",
-        f"band centres in nm: a file or {', '.join(WAVELENGTHS)}", "FILE|NAME",
-        choices=tuple((name, name) for name in WAVELENGTHS), is_open=True,
-    ),
-    Option(
-        "flip", "--flip", str, "Flip the mask", "mirror the mask",
-        choices=(("left and right", "lr"), ("up and down", "ud")),
-    ),
-    Option(
-        "rotate", "--rotate", _quarter_turns, "Turn the mask", "turn the mask counter-clockwise", "0|90|180|270",
-        choices=(("90°", 1), ("180°", 2), ("270°", 3)), written=lambda turns: str(90 * turns),
-    ),
-    Option(
-        "mask_shift", "--mask-shift", _shift, "Move the mask (px)", "move the mask down and right, in pixels", "Y,X",
-        example="down, right",
-    ),
-    Option(
-        "crop", "--crop", numbers("Y,X,H,W", 4), "Crop the scene", "scene window to decode", "Y,X,H,W",
-        example="y, x, height, width",
-    ),
-    Option("dark_level", "--dark-level", float, "Dark level", "what the detector reads without light", "B"),
-    Option(
-        "light_beside", "--light-beside", str, "Light from beside",
-        "light from beside the field (default subtract)",
-        choices=tuple((word, word) for word in LIGHT_BESIDE),
-    ),
-    *(INPUT_SCALE, INTEGER_SCALE, CUBE_AXES, KEY),
-)  # fmt: skip
-CHANGES = (
-    _STEP,
-    _DIRECTION,
-    Option(
-        "density",
-        "",
-        float,
-        "A new random mask, open",
-        of_scenes=True,
-        unit=" %",
-        least=1,
-        most=99,
-        decimals=0,
-        usual=50,
-    ),
-)
-OF_CAMERA = ("num_bands", "step", "axis", "direction", "first_offset", "wavelengths", "flip", "rotate", "mask_shift")
 USUAL_BANDS = 28
 _SATURATED = 0.01  # of the pixels
 
@@ -197,6 +121,8 @@ def by_shape(
     for number in [n for n in free if len(shapes[n]) == 3]:
         if "mask" not in of_role and of_role.get("measurement") in (shapes[number][:2], shapes[number][1:]):
             give(number, "mask", "one pattern per band, as large as the snapshot")
+        elif "guide" not in of_role and _is_in_colours(shapes[number], of_role):
+            give(number, "guide", "a picture in colours, as large as the mask")
         elif "reference" not in of_role:
             give(number, "reference", "the only cube without another role")
     for number in [n for n in free if len(shapes[n]) == 1 and is_wavelengths(found[n].array)]:
@@ -230,6 +156,7 @@ def resolve(
     if "reference" in arrays and arrays["reference"].ndim == 2:
         arrays["reference"] = arrays["reference"][None]
     geometry = in_rising_order(geometry, given, arrays, notes)
+    geometry = with_guide(geometry, given, arrays, options, notes)
     _require_fitting_cubes(given, arrays, geometry)
     geometry = _with_dark_level(geometry, given["measurement"], arrays, options, notes)
     notes += _saturation(given["measurement"], arrays["measurement"])
@@ -262,7 +189,7 @@ def measurement(
         torch.from_numpy(arrays["mask"]), geometry.dispersion, detector_shape=(y.shape[0], y.shape[1])
     )
     wavelengths_nm = geometry.wavelengths_nm
-    return Measurement(
+    unguided = Measurement(
         task="cassi",
         y=y[None],
         physics=physics,
@@ -272,6 +199,17 @@ def measurement(
         dark_level=geometry.dark_level or 0.0,
         path=path,
         notes=notes,
+    )
+    if "guide" not in arrays:
+        return unguided
+    from ..tasks.guiding import guided
+
+    return guided(
+        unguided,
+        arrays["guide"],
+        arrays["response"],
+        shift=geometry.guide_shift,
+        is_scaled=geometry.guide_is_scaled,
     )
 
 
@@ -303,7 +241,8 @@ def cameras(said: Said) -> Mapping[str, Camera]:
     if is_turned and mask is not None and mask.ndim == 3:
         mask = np.ascontiguousarray(mask[::-1])
     wavelengths_nm = None if stated is None else np.asarray(geometry.wavelengths_nm, dtype=np.float64)
-    return {"": CassiCamera(said.noise, mask=mask, dispersion=geometry.dispersion, wavelengths_nm=wavelengths_nm)}
+    camera = CassiCamera(said.noise, mask=mask, dispersion=geometry.dispersion, wavelengths_nm=wavelengths_nm)
+    return {"": replace(camera, **guide_words(said, wavelengths_nm))}
 
 
 def described(geometry: Geometry) -> str:
@@ -330,7 +269,13 @@ def stored(measurement: Measurement) -> tuple[list[tuple[str, np.ndarray, str]],
     detector = physics.measurement_shape[1:]
     if detector != dispersion.detector_shape(*physics.scene_shape[1:]):
         attributes["detector_shape"] = detector
-    return [("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))], attributes
+    companions = [("mask", *((mask[0], "YX") if len(mask) == 1 else (mask, "CYX")))]
+    if physics.guide is not None:
+        companions += [
+            ("guide", physics.guide.picture[0].cpu().numpy(), "CYX"),
+            ("response", physics.guide.response.cpu().numpy(), ""),
+        ]
+    return companions, attributes
 
 
 # ---- what is known -----------------------------------------------------------------------------------------------
@@ -503,6 +448,12 @@ def _require_fitting_cubes(given: Mapping[str, RoleRow], arrays: Mapping[str, np
         )
 
 
+def _is_in_colours(shape: tuple[int, ...], of_role: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a cube has three channels of the size of the mask, whose own bands are not three."""
+    mask = of_role.get("mask", ())
+    return len(mask) == 2 and shape in ((*mask, 3), (3, *mask))
+
+
 def _require_light(given: Mapping[str, RoleRow], arrays: Mapping[str, np.ndarray]) -> None:
     """Refuses values that are no numbers, and what is black all over."""
     require_numbers(given, arrays)
@@ -530,7 +481,10 @@ def _cropped(
         )
     shear = geometry.dispersion.span
     more_y, more_x = (0, shear) if geometry.axis == "x" else (shear, 0)
-    cut = {role: array[..., y : y + height, x : x + width] for role, array in arrays.items() if role != "measurement"}
+    images = {role: array for role, array in arrays.items() if role not in ("measurement", "response")}
+    cut = {role: array[..., y : y + height, x : x + width] for role, array in images.items()}
+    if "response" in arrays:
+        cut["response"] = arrays["response"]
     cut["measurement"] = arrays["measurement"][y : y + height + more_y, x : x + width + more_x]
     if (width < full[1] and geometry.axis == "x") or (height < full[0] and geometry.axis == "y"):
         notes.append(

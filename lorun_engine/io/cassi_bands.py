@@ -88,6 +88,8 @@ def in_rising_order(
             arrays[role] = np.ascontiguousarray(arrays[role][np.argsort(own, kind="stable")])
         elif is_turned:
             arrays[role] = np.ascontiguousarray(arrays[role][::-1])
+    if is_turned and "response" in arrays:
+        arrays["response"] = np.ascontiguousarray(arrays["response"][..., ::-1])
     if geometry.wavelengths_nm is not None:
         require_rising(np.asarray(geometry.wavelengths_nm), "snapshot")
     return geometry

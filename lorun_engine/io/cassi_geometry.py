@@ -26,7 +26,9 @@ class Geometry:
     `dark_level` is what the detector reads without light, in the unit of the opened file, and `light_from_beside` the
     most that falls on a pixel from beside the field; both are subtracted. Where a `mask_shift` is given the place of
     the mask was measured: bands and step need not fit the detector's size any more. Nor need they where a file states
-    its `detector_shape` (H', W'), which is not the smallest that sees all bands then.
+    its `detector_shape` (H', W'), which is not the smallest that sees all bands then. `guide_response` names the
+    response of a guide ("" where a file holds it), None without one; `guide_shift` is what was said of its place, and
+    it `guide_is_scaled` where its numbers are in the unit of the scene.
     """
 
     num_bands: int | None = None
@@ -39,6 +41,9 @@ class Geometry:
     light_from_beside: float | None = None
     mask_shift: tuple[float, float] | None = None
     detector_shape: tuple[int, int] | None = None
+    guide_response: str | None = None
+    guide_shift: tuple[float, float] | None = None
+    guide_is_scaled: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from ..instrument import GALLERY
+from ..instrument import GALLERY, RESPONSES
 from ..schema import Among, Finite, NotNegative, Place, Positive, Size
 from .wavelengths import WAVELENGTHS
 
@@ -17,12 +17,14 @@ class OpenOptions:
     """Corrections; None (or empty) leaves the guess to the program.
 
     `roles` are (selector, role) pairs, a selector being "FILE" or "FILE::KEY" and a role "measurement", "mask",
-    "reference", "wavelengths" or "unused". `wavelengths` is a name of WAVELENGTHS or a file. `flip` ("lr", "ud") and
-    `rotate` (quarter turns counter-clockwise) act on the mask, then `mask_shift` (y, x) moves it down and right by
-    pixels or fractions of them; `crop` (y, x, height, width) picks a window of the scene. `cube_axes` names the axes of
-    a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by, `input_scale` the factor from the file's
-    unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads without light, after `integer_scale`;
-    `light_beside`, "subtract" or "keep", is for light that falls on its ends from beside the field of view.
+    "reference", "wavelengths", "guide" or "unused". `wavelengths` is a name of WAVELENGTHS or a file. `flip` ("lr",
+    "ud") and `rotate` (quarter turns counter-clockwise) act on the mask, then `mask_shift` (y, x) moves it down and
+    right by pixels or fractions of them; `crop` (y, x, height, width) picks a window of the scene. `cube_axes` names
+    the axes of a stored cube, e.g. "HWC". `integer_scale` is what integers are divided by, `input_scale` the factor
+    from the file's unit to the engine's 0..1 scale, `dark_level` what a CASSI detector reads without light, after
+    `integer_scale`; `light_beside`, "subtract" or "keep", is for light that falls on its ends from beside the field of
+    view. `guide_response` is a name of RESPONSES or a file, `guide_shift` (y, x) moves the guide down and right by
+    pixels, `guide_encoding` says whether its numbers are "linear" or "srgb".
 
     CS: `image_size` (height, width), `pixel_order` and `block_order` ("row" or "column") of foreign samples. SR: the
     factor `scale`, `kernel`, the name of one in the gallery or "FILE[:N]" (N from 1), and how the scene goes on beyond
@@ -47,6 +49,9 @@ class OpenOptions:
     integer_scale: Positive | None = None
     dark_level: Finite | None = None
     light_beside: Annotated[str, Among(("subtract", "keep"))] | None = None
+    guide_response: str | None = None
+    guide_shift: tuple[Finite, Finite] | None = None
+    guide_encoding: Annotated[str, Among(("linear", "srgb"))] | None = None
     image_size: tuple[Size, Size] | None = None
     pixel_order: Annotated[str, Among(("row", "column"))] | None = None
     block_order: Annotated[str, Among(("row", "column"))] | None = None
@@ -62,6 +67,8 @@ class OpenOptions:
             named.append(self.wavelengths)
         if self.kernel is not None and self.kernel not in GALLERY:
             named.append(file_and_number(self.kernel)[0])
+        if self.guide_response is not None and self.guide_response not in RESPONSES:
+            named.append(self.guide_response)
         return tuple(name for name in named if not PurePath(name).suffix[1:].isdigit() and PurePath(name).suffix)
 
     def moved(self, moved: Mapping[str, str]) -> OpenOptions:
@@ -76,7 +83,10 @@ class OpenOptions:
         if kernel is not None:
             file, number = file_and_number(kernel)
             kernel = f"{moved[file]}:{number}" if file in moved and number else moved.get(file, kernel)
-        return replace(self, roles=tuple(roles), wavelengths=wavelengths, kernel=kernel)
+        response = self.guide_response
+        if response is not None:
+            response = moved.get(response, response)
+        return replace(self, roles=tuple(roles), wavelengths=wavelengths, kernel=kernel, guide_response=response)
 
 
 def file_and_number(name: str) -> tuple[str, str]:

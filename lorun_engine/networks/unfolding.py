@@ -313,6 +313,7 @@ class UnfoldingNet:
             z, dual = self.config.step.moved(x, y, physics, numbers, dual, start.variance)
             conditioning = self._conditioning(physics, numbers, dual, start)
             x, passage = self._denoised_through(view, z, conditioning, passage, stage, unmixed)
+            x = physics.agreed(x)
             passed_on = PassedOn(start, dual, passage)
             yield NetworkStage(stage, x, passed_on, denoiser_input=z, parameters=self._reported(numbers, stage))
 

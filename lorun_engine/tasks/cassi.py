@@ -11,22 +11,23 @@ first_offset + (C - 1 - c) * step ("-"). A fractional offset splits a pixel betw
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import GeometryError, by
-from ..instrument import Dispersion
+from ..instrument import RESPONSES, Dispersion, response_of
 from ..measurement import Measurement, Scene
 from ..physics import LinearPhysics, Part, Withheld
 from .camera import Camera
+from .guide import LEAST_NOISE, Guide, joined
 from .noise import Noise
+from .shear import dispersed, gathered, neighbour, placed, solve_tridiagonal, split_offset
+from .subspace import shipped_components
 from .withheld import random_share, random_start
 
 MEASURED_STEPS = (0.25, 4.0)  # pixels a band, where sets trained at 2 serve as well (resources/help/results-cassi.md)
@@ -38,7 +39,8 @@ class CassiPhysics(LinearPhysics):
     `mask` is (H, W) or (C, H, W) for one camera, (B, 1 or C, H, W) for one mask a sample; real values, binary or grey.
     `detector_shape` is (H', W') where the capture is longer or shorter along the dispersion than the smallest detector
     that sees all bands; what falls beside it is lost. `seen` (1 or B, 1, H', W') is 0 at detector pixels that do not
-    count, such as dead ones and those withheld to be predicted, and 1 elsewhere.
+    count, such as dead ones and those withheld to be predicted, and 1 elsewhere. A `guide` is what a second camera saw
+    of the scene: decoders take it from the operator, measurements do not show it.
     """
 
     task = "cassi"
@@ -51,6 +53,7 @@ class CassiPhysics(LinearPhysics):
         *,
         detector_shape: tuple[int, int] | None = None,
         seen: Tensor | None = None,
+        guide: Guide | None = None,
     ) -> None:
         while mask.dim() < 4:
             mask = mask.unsqueeze(0)
@@ -69,13 +72,15 @@ class CassiPhysics(LinearPhysics):
         self.dispersion = dispersion
         self.scene_shape = (num_bands, height, width)
         self.measurement_shape = (1, *(detector_shape or dispersion.detector_shape(height, width)))
-        self.seen = seen
+        self.seen, self.guide = seen, guide
+        if guide is not None:
+            guide.require(self.scene_shape)
         self.is_transposed, self.is_mirrored = dispersion.axis == "y", dispersion.direction == "-"
         self._diagonal, self._off_diagonal = self._phi_phi_t()
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x: (B, C, H, W) to (B, 1, H', W')."""
-        return self.counted(_dispersed(self.mask * x, self.dispersion, self.measurement_shape[1:]))
+        return self.counted(dispersed(self.mask * x, self.dispersion, self.measurement_shape[1:]))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
@@ -83,13 +88,13 @@ class CassiPhysics(LinearPhysics):
 
     def views(self, y: Tensor) -> Tensor:
         """Every band's view of the detector without its mask: (B, 1, H', W') to (B, C, H, W)."""
-        return _gathered(self.counted(y), self.dispersion, self.scene_shape[1:])
+        return gathered(self.counted(y), self.dispersion, self.scene_shape[1:])
 
     def gram(self) -> Tensor:
         """(B, 1, H', W'): diag(PhiPhi^T) for whole offsets, else its row sums, which majorise it; dark pixels are 1."""
         if self._off_diagonal is None:
             return self._diagonal
-        return self._diagonal + self._off_diagonal + _moved(self._off_diagonal, self.dispersion.axis)
+        return self._diagonal + self._off_diagonal + neighbour(self._off_diagonal, self.dispersion.axis)
 
     def prox(self, z: Tensor, y: Tensor, mu: Tensor | float) -> Tensor:
         """z + Phi^T (Phi Phi^T + mu)^-1 (y - Phi z): Eq. 9 by the Woodbury identity.
@@ -100,7 +105,7 @@ class CassiPhysics(LinearPhysics):
         if self._off_diagonal is None:
             return z + self.adjoint(rest / (self._diagonal + mu))
         columns = -1 if self.dispersion.axis == "x" else -2
-        solved = _solve_tridiagonal(
+        solved = solve_tridiagonal(
             (self._diagonal + mu).movedim(columns, 0), self._off_diagonal.movedim(columns, 0), rest.movedim(columns, 0)
         )
         return z + self.adjoint(solved.movedim(0, columns))
@@ -110,34 +115,43 @@ class CassiPhysics(LinearPhysics):
         mask = self.mask.to(device=device, dtype=dtype or self.mask.dtype)
         if mask is self.mask:
             return self
-        return self._with(mask, None if self.seen is None else self.seen.to(mask))
+        moved = self._with(mask, None if self.seen is None else self.seen.to(mask))
+        return moved if self.guide is None else moved.guided_by(self.guide.to(device, dtype))
 
     def part(self, rows: Tensor) -> Self:
         """The cameras of some samples."""
         mask = self.mask if len(self.mask) == 1 else self.mask[rows]
         seen = self.seen if self.seen is None or len(self.seen) == 1 else self.seen[rows]
-        return self if mask is self.mask and seen is self.seen else self._with(mask, seen)
+        guide = None if self.guide is None else self.guide.part(rows)
+        if mask is self.mask and seen is self.seen and guide is self.guide:
+            return self
+        return self._with(mask, seen).guided_by(guide)
 
     def joined(self, others: Sequence[Self]) -> Self:
         """One camera a sample: masks as large as the first one's."""
         seen = None if self.seen is None else torch.cat([other.seen for other in others if other.seen is not None])
-        return self._with(torch.cat([other.mask for other in others]), seen)
+        guide = joined([other.guide for other in others])
+        return self._with(torch.cat([other.mask for other in others]), seen).guided_by(guide)
 
     def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
         """Lines across the dispersion; along it everything is kept, as a detector pixel holds bands of many places."""
         rows = -2 if self.dispersion.axis == "x" else -1
         total = self.scene_shape[rows]
         size = min(crop[0], total)
-        first = random_start(total - size, generator)
+        lines = (rows, random_start(total - size, generator), size)
+        return Part(y.narrow(*lines), self.lines(*lines), None if scene is None else scene.narrow(*lines))
+
+    def lines(self, axis: int, first: int, size: int) -> Self:
+        """The camera of `size` lines across the dispersion, whose axis is -2 or -1."""
         detector = list(self.measurement_shape[1:])
-        detector[rows] = size
-        physics = type(self)(
-            self.mask.narrow(rows, first, size),
+        detector[axis] = size
+        return type(self)(
+            self.mask.narrow(axis, first, size),
             self.dispersion,
             detector_shape=(detector[0], detector[1]),
-            seen=None if self.seen is None else self.seen.narrow(rows, first, size),
+            seen=None if self.seen is None else self.seen.narrow(axis, first, size),
+            guide=None if self.guide is None else self.guide.narrow(axis, first, size),
         )
-        return Part(y.narrow(rows, first, size), physics, None if scene is None else scene.narrow(rows, first, size))
 
     def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
         """Without a random share of the detector pixels, which the operator no longer sees."""
@@ -148,6 +162,20 @@ class CassiPhysics(LinearPhysics):
     def seeing(self, seen: Tensor) -> Self:
         """The same camera where only the detector pixels count at which `seen` is 1."""
         return self._with(self.mask, seen.to(self.mask))
+
+    def guided_by(self, guide: Guide | None) -> Self:
+        """The same camera with another guide beside it, or with none."""
+        return type(self)(
+            self.mask, self.dispersion, detector_shape=self.measurement_shape[1:], seen=self.seen, guide=guide
+        )
+
+    def agreed(self, x: Tensor) -> Tensor:
+        """Scenes that agree with the guide (see `guide`); themselves without one."""
+        return x if self.guide is None else self.guide.agreed(x)
+
+    def scaled(self, factor: float) -> Self:
+        """The camera for the scene times a factor."""
+        return self if self.guide is None else self.guided_by(self.guide.scaled(factor))
 
     def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
         """A dispersion step at which sets are no better than decoders without weights."""
@@ -160,21 +188,30 @@ class CassiPhysics(LinearPhysics):
         )
 
     def caution(self, name: str, task_config: Mapping[str, Any]) -> str:
-        """Another dispersion step."""
-        own, step = task_config.get("step"), self.dispersion.step
-        if own is None or step == own:
-            return ""
-        return (
-            f"{name} was trained at a dispersion step of {own:g} pixels a band; this camera has {step:g}. At other "
-            "steps sets kept what they gain over subspace-tv to within 0.6 dB; adapt it to this camera for more."
-        )
+        """Another dispersion step, or a guide that it does not know, or misses."""
+        own, step, guide = task_config.get("step"), self.dispersion.step, task_config.get("guide")
+        said = []
+        if own is not None and step != own:
+            said.append(
+                f"{name} was trained at a dispersion step of {own:g} pixels a band; this camera has {step:g}. At other "
+                "steps sets kept what they gain over subspace-tv to within 0.6 dB; adapt it to this camera for more."
+            )
+        if guide and self.guide is None:
+            said.append(f"{name} was trained with a guide beside the snapshot; here is none. Take another set.")
+        if self.guide is not None and not guide:
+            said.append(
+                f"{name} was trained without a guide. Its stages are brought to agree with this one; a set that knows "
+                "guides, or subspace-tv, makes more of it."
+            )
+        return " ".join(said)
 
     def conditioning(self) -> Tensor:
         """The unshifted mask, (1 or B, C, H, W)."""
         return self.mask.expand(-1, self.scene_shape[0], -1, -1)
 
     def _with(self, mask: Tensor, seen: Tensor | None) -> Self:
-        return type(self)(mask, self.dispersion, detector_shape=self.measurement_shape[1:], seen=seen)
+        detector = self.measurement_shape[1:]
+        return type(self)(mask, self.dispersion, detector_shape=detector, seen=seen, guide=self.guide)
 
     def counted(self, y: Tensor) -> Tensor:
         return y if self.seen is None else self.seen * y
@@ -187,13 +224,13 @@ class CassiPhysics(LinearPhysics):
         squared = (self.mask * self.mask).expand(-1, self.scene_shape[0], -1, -1)
         shape, dispersion = self.measurement_shape[1:], self.dispersion
         if dispersion.is_whole:
-            diagonal, off_diagonal = _dispersed(squared, dispersion, shape), None
+            diagonal, off_diagonal = dispersed(squared, dispersion, shape), None
         else:
-            splits = [_split(offset) for offset in dispersion.offsets]
-            diagonal = _place(squared, [(s, (1 - f) ** 2) for s, f in splits], dispersion.axis, shape) + _place(
+            splits = [split_offset(offset) for offset in dispersion.offsets]
+            diagonal = placed(squared, [(s, (1 - f) ** 2) for s, f in splits], dispersion.axis, shape) + placed(
                 squared, [(s + 1, f**2) for s, f in splits], dispersion.axis, shape
             )
-            off_diagonal = _place(squared, [(s, f * (1 - f)) for s, f in splits], dispersion.axis, shape)
+            off_diagonal = placed(squared, [(s, f * (1 - f)) for s, f in splits], dispersion.axis, shape)
             last = (..., slice(-1, None)) if dispersion.axis == "x" else (..., slice(-1, None), slice(None))
             off_diagonal[last] = 0  # the neighbour of the last detector pixel lies beside the detector
             if self.seen is not None:
@@ -207,7 +244,9 @@ class CassiPhysics(LinearPhysics):
 class CassiCamera(Camera):
     """`mask` (H, W) or (C, H, W), or None for any mask, and `wavelengths_nm` (C) of the bands, or None.
 
-    The `dispersion` is that of its bands; scenes of another number of bands are dispersed alike.
+    The `dispersion` is that of its bands; scenes of another number of bands are dispersed alike. It has a second camera
+    beside it where `guide` names the response of one, or `guide_response` (G, C) is there; the standard deviation of
+    that one's noise is `guide_noise`, on the 0..1 scale.
     """
 
     task: ClassVar[str] = "cassi"
@@ -215,32 +254,45 @@ class CassiCamera(Camera):
     dispersion: Dispersion = Dispersion(28)
     wavelengths_nm: np.ndarray | None = None
     density: float = 0.5  # the open share of a mask that is drawn
+    guide: str = ""  # a name of RESPONSES
+    guide_response: np.ndarray | None = None
+    guide_noise: float = LEAST_NOISE
 
     @classmethod
     def of(cls, measurement: Measurement, *, noise: Noise | None = None) -> Self:
         """Mask, dispersion and bands of a measurement."""
         physics = measurement.physics
         assert isinstance(physics, CassiPhysics)
-        mask = physics.mask[0].cpu().numpy()
-        return cls(
+        mask, guide = physics.mask[0].cpu().numpy(), physics.guide
+        camera = cls(
             noise,
             mask=mask[0] if len(mask) == 1 else mask,
             dispersion=physics.dispersion,
             wavelengths_nm=measurement.wavelengths_nm,
         )
+        if guide is None:
+            return camera
+        strength = float(guide.picture.square().mean().sqrt())
+        return replace(camera, guide_response=guide.response.cpu().numpy(), guide_noise=guide.noise * strength)
 
     def measured(self, scene: Scene, *, seed: int = 0, sampling: np.ndarray | None = None) -> Measurement:
         """A snapshot: a larger mask gives its top-left part; without one a random binary one is drawn from `seed`."""
         num_bands, height, width = scene.image.shape
         mask = random_mask(height, width, density=self.density, seed=seed) if self.mask is None else self.mask
         dispersion = replace(self.dispersion, num_bands=num_bands)
-        return simulate(scene, mask[..., :height, :width], dispersion, noise=self.noise, seed=seed)
+        found = simulate(scene, mask[..., :height, :width], dispersion, noise=self.noise, seed=seed)
+        generator = torch.Generator().manual_seed(seed + 1)
+        guide = self._guide(torch.from_numpy(scene.image)[None], scene.wavelengths_nm, generator)
+        physics = found.physics
+        assert isinstance(physics, CassiPhysics)
+        return found if guide is None else replace(found, physics=physics.guided_by(guide))
 
     def physics(self, scenes: Tensor, generator: torch.Generator, *, other_masks: float = 0.0) -> CassiPhysics:
         """Random parts of the mask as it stands, or random masks; the first band less than a pixel from the edge."""
         batch, _, height, width = scenes.shape
         near = replace(self.dispersion, first_offset=self.dispersion.first_offset % 1)
-        return CassiPhysics(self._masks(batch, height, width, generator, other_masks), near)
+        masks = self._masks(batch, height, width, generator, other_masks)
+        return CassiPhysics(masks, near, guide=self._guide(scenes, self.wavelengths_nm, generator))
 
     @property
     def axis(self) -> str:
@@ -260,13 +312,22 @@ class CassiCamera(Camera):
 
     @property
     def shown(self) -> Mapping[str, Any]:
-        """Step and direction."""
-        return {"step": self.dispersion.step, "direction": self.dispersion.direction}
+        """Step and direction, and the guide where it is a usual one, or none."""
+        shown = {"step": self.dispersion.step, "direction": self.dispersion.direction}
+        return shown if self.guide_response is not None else {**shown, "guide_camera": self.guide or "none"}
 
     def changed(self, changes: Mapping[str, Any], *, seed: int = 0) -> Self:
-        """With another `step` or `direction`, or with a new random mask of which `density` percent are open."""
+        """With another `step` or `direction`, another guide, or a new random mask of which `density` percent are open.
+
+        A guide is a `guide_camera`, a name of RESPONSES or "none", with a `guide_noise`.
+        """
         optics = {name: changes[name] for name in ("step", "direction") if name in changes}
         camera = replace(self, dispersion=replace(self.dispersion, **optics))
+        if "guide_camera" in changes:
+            name = changes["guide_camera"]
+            camera = replace(camera, guide="" if name == "none" else name, guide_response=None)
+        if "guide_noise" in changes:
+            camera = replace(camera, guide_noise=float(changes["guide_noise"]))
         if "density" not in changes:
             return camera
         return replace(camera, mask=None, density=changes["density"] / 100)
@@ -286,22 +347,52 @@ class CassiCamera(Camera):
     def known_to(self, task_config: Mapping[str, Any]) -> Camera | None:
         """Any mask and no noise, the set's own step along the rows."""
         dispersion = Dispersion(self.dispersion.num_bands, float(task_config.get("step", 2.0)))
-        return replace(self, noise=None, mask=None, dispersion=dispersion)
+        camera = replace(self, noise=None, mask=None, dispersion=dispersion)
+        return camera if task_config.get("guide") else replace(camera, guide="", guide_response=None)
 
     def task_config(self, known: Mapping[str, Any]) -> dict[str, Any]:
-        """With its own step."""
-        return {**known, "step": self.dispersion.step}
+        """With its own step and guide."""
+        other = {name: value for name, value in known.items() if name != "guide"}
+        return {**other, "step": self.dispersion.step, **({"guide": self._num_guides} if self._num_guides else {})}
 
     def summary(self) -> dict[str, Any]:
         """Dispersion, bands, and what tells its mask from others."""
         said = super().summary()
         said |= {name: value for name, value in asdict(self.dispersion).items() if name != "num_bands"}
         said |= {"bands": self.dispersion.num_bands, "mask": "random"}
+        if self._num_guides:
+            said["guide"] = f"{self._num_guides} channels"
         if self.mask is not None:
             said["mask"] = " x ".join(map(str, self.mask.shape))
             said["open_share"] = round(float((self.mask > 0.5 * self.mask.max()).mean()), 4)
             said["mask_hash"] = hashlib.sha256(np.ascontiguousarray(self.mask, dtype="<f4").tobytes()).hexdigest()
         return said
+
+    @property
+    def _num_guides(self) -> int:
+        """The channels of its guide; 0 without one."""
+        return len(RESPONSES.get(self.guide, ()) if self.guide_response is None else self.guide_response)
+
+    def _guide(self, scenes: Tensor, wavelengths_nm: np.ndarray | None, generator: torch.Generator) -> Guide | None:
+        """What the second camera sees of scenes (B, C, H, W)."""
+        if not self._num_guides:
+            return None
+        response = self.guide_response
+        if response is None:
+            known = wavelengths_nm if self.wavelengths_nm is None else self.wavelengths_nm
+            if known is None:
+                raise GeometryError(
+                    "The wavelengths of the bands are not known; the response of a guide needs them. Give "
+                    "--wavelengths."
+                )
+            response = response_of(self.guide, known)
+        components = shipped_components(wavelengths_nm, scenes.shape[1]).to(scenes)
+        guide = Guide(scenes[:, :0], torch.from_numpy(response).to(scenes), components)
+        clean = guide.seen(scenes)
+        noise = torch.randn(clean.shape, device=clean.device, generator=generator)
+        strength = float(clean.square().mean().sqrt().clamp(min=1e-6))
+        relative = max(LEAST_NOISE, self.guide_noise / strength)
+        return replace(guide, picture=clean + self.guide_noise * noise, noise=relative)
 
     def _masks(self, batch: int, height: int, width: int, generator: torch.Generator, other_masks: float) -> Tensor:
         """(B, 1 or C, h, w) parts of the mask, or random ones for a share of the samples."""
@@ -358,161 +449,3 @@ def _middle(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
 def random_mask(height: int, width: int, *, density: float = 0.5, seed: int = 0) -> np.ndarray:
     """A random binary (H, W) float32 mask in which a share `density` of the pixels is open."""
     return (np.random.default_rng(seed).random((height, width)) < density).astype(np.float32)
-
-
-class _Disperse(torch.autograd.Function):
-    """Sum of the bands, each at its offset: (B, C, H, W) to (B, 1, H', W'). Its gradient is `_Gather`."""
-
-    @staticmethod
-    def forward(ctx: Any, coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
-        ctx.dispersion, ctx.scene_shape = dispersion, tuple(coded.shape[-2:])
-        return disperse(coded, dispersion, detector_shape)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _gathered(gradient, ctx.dispersion, ctx.scene_shape), None, None
-
-
-class _Gather(torch.autograd.Function):
-    """Every band's view of the detector: (B, 1, H', W') to (B, C, H, W). Its gradient is `_Disperse`."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
-        ctx.dispersion, ctx.detector_shape = dispersion, tuple(y.shape[-2:])
-        return gather(y, dispersion, scene_shape)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _dispersed(gradient, ctx.dispersion, ctx.detector_shape), None, None
-
-
-def _dispersed(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
-    """`disperse` with a gradient that is quick too; torch gives `apply` no types."""
-    found: Tensor = _Disperse.apply(coded, dispersion, detector_shape)  # type: ignore[no-untyped-call]
-    return found
-
-
-def _gathered(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
-    """`gather` with a gradient that is quick too."""
-    found: Tensor = _Gather.apply(y, dispersion, scene_shape)  # type: ignore[no-untyped-call]
-    return found
-
-
-def disperse(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
-    """sum_c S_c(coded_c): (B, C, H, W) to (B, 1, H', W').
-
-    Whole offsets are written through one strided view of a zero buffer in which every band is moved by its offset.
-    """
-    height, width = coded.shape[-2:]
-    if not _fits_view(dispersion, (height, width), detector_shape):
-        return _place_split(coded, dispersion, detector_shape)
-    batch, num_bands = coded.shape[:2]
-    buffer = coded.new_zeros(batch, num_bands, *detector_shape)
-    unit = 1 if dispersion.axis == "x" else detector_shape[1]  # elements per pixel along the dispersion axis
-    offsets = [int(offset) for offset in dispersion.offsets]
-    band_stride = detector_shape[0] * detector_shape[1] + unit * (offsets[1] - offsets[0] if num_bands > 1 else 0)
-    moved = buffer.as_strided(
-        (batch, num_bands, height, width),
-        (buffer.stride(0), band_stride, detector_shape[1], 1),
-        unit * offsets[0],
-    )
-    moved.copy_(coded)
-    return buffer.sum(dim=1, keepdim=True)
-
-
-def gather(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
-    """S_c^T y for every band: (B, 1, H', W') to (B, C, H, W); for whole offsets a view without a copy."""
-    height, width = scene_shape
-    detector_shape = (y.shape[-2], y.shape[-1])
-    if not _fits_view(dispersion, scene_shape, detector_shape):
-        return _gather_split(y, dispersion, scene_shape)
-    y = y.contiguous()
-    unit = 1 if dispersion.axis == "x" else detector_shape[1]
-    bands = y.as_strided(
-        (y.shape[0], dispersion.num_bands, height, width),
-        (y.stride(0), unit * int(dispersion.step), detector_shape[1], 1),
-        y.storage_offset() + unit * int(min(dispersion.offsets)),
-    )
-    return bands if dispersion.direction == "+" else bands.flip(1)
-
-
-def _fits_view(dispersion: Dispersion, scene_shape: tuple[int, int], detector_shape: tuple[int, int]) -> bool:
-    """Whether all offsets are whole and every band lies inside the detector."""
-    axis = 1 if dispersion.axis == "x" else 0
-    return (
-        dispersion.is_whole
-        and min(dispersion.offsets) >= 0
-        and max(dispersion.offsets) + scene_shape[axis] <= detector_shape[axis]
-        and scene_shape[1 - axis] == detector_shape[1 - axis]
-    )
-
-
-def _split(offset: float) -> tuple[int, float]:
-    """A pixel moved by `offset` puts 1 - f of itself at the whole part and f one pixel further."""
-    whole = math.floor(offset)
-    return whole, offset - whole
-
-
-def _overlap(start: int, length: int, detector_length: int) -> tuple[slice, slice] | None:
-    """The parts of a band and of the detector that meet when the band begins at `start`; None if they do not."""
-    low, high = max(0, start), min(detector_length, start + length)
-    return (slice(low - start, high - start), slice(low, high)) if low < high else None
-
-
-def _along(axis: str, part: slice) -> tuple[Any, ...]:
-    return (..., part) if axis == "x" else (..., part, slice(None))
-
-
-def _place(coded: Tensor, starts: list[tuple[int, float]], axis: str, detector_shape: tuple[int, int]) -> Tensor:
-    """sum_c weight_c * (band c placed at start_c), cut to the detector: (B, C, H, W) to (B, 1, H', W')."""
-    detector = coded.new_zeros(coded.shape[0], 1, *detector_shape)
-    dimension = -1 if axis == "x" else -2
-    for band, (start, weight) in enumerate(starts):
-        parts = _overlap(start, coded.shape[dimension], detector.shape[dimension])
-        if weight and parts:
-            detector[_along(axis, parts[1])] += weight * coded[:, band : band + 1][_along(axis, parts[0])]
-    return detector
-
-
-def _place_split(coded: Tensor, dispersion: Dispersion, detector_shape: tuple[int, int]) -> Tensor:
-    splits = [_split(offset) for offset in dispersion.offsets]
-    whole = _place(coded, [(s, 1 - f) for s, f in splits], dispersion.axis, detector_shape)
-    return whole + _place(coded, [(s + 1, f) for s, f in splits], dispersion.axis, detector_shape)
-
-
-def _gather_split(y: Tensor, dispersion: Dispersion, scene_shape: tuple[int, int]) -> Tensor:
-    bands = y.new_zeros(y.shape[0], dispersion.num_bands, *scene_shape)
-    dimension = -1 if dispersion.axis == "x" else -2
-    for band, offset in enumerate(dispersion.offsets):
-        start, fraction = _split(offset)
-        for begin, weight in ((start, 1 - fraction), (start + 1, fraction)):
-            parts = _overlap(begin, bands.shape[dimension], y.shape[dimension])
-            if weight and parts:
-                bands[:, band : band + 1][_along(dispersion.axis, parts[0])] += (
-                    weight * y[_along(dispersion.axis, parts[1])]
-                )
-    return bands
-
-
-def _moved(off_diagonal: Tensor, axis: str) -> Tensor:
-    """Entry n - 1 at n: the coupling of every pixel to the one before it."""
-    if axis == "x":
-        return F.pad(off_diagonal, (1, 0))[..., :-1]
-    return F.pad(off_diagonal, (0, 0, 1, 0))[..., :-1, :]
-
-
-def _solve_tridiagonal(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
-    """Solves symmetric tridiagonal systems along dimension 0 by the Thomas algorithm; differentiable."""
-    length = right.shape[0]
-    ratios, values = list[Tensor](), list[Tensor]()
-    for n in range(length):
-        pivot, value = diagonal[n], right[n]
-        if n:
-            pivot = pivot - off_diagonal[n - 1] * ratios[-1]
-            value = value - off_diagonal[n - 1] * values[-1]
-        ratios.append(off_diagonal[n] / pivot)
-        values.append(value / pivot)
-    solution = [values[-1]]
-    for n in range(length - 2, -1, -1):
-        solution.append(values[n] - ratios[n] * solution[-1])
-    return torch.stack(solution[::-1])

@@ -62,7 +62,7 @@ class GapTv:
             phi_x = physics.forward(x)
             accumulated = accumulated + (y - phi_x)
             z = x + physics.adjoint((accumulated - phi_x) / gram)
-            x = denoise_tv_chambolle(z, self.weight, self.inner_iterations)
+            x = physics.agreed(denoise_tv_chambolle(z, self.weight, self.inner_iterations))
             yield Stage(index, x, denoiser_input=z)
 
 

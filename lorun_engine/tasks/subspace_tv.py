@@ -1,7 +1,8 @@
 """Subspace TV: a CASSI decoder that needs no trained weights, and the estimate that networks start from.
 
 The scene is x = s + B c: a constant spectrum s, which is what no mixture of components explains of the scene's mean
-spectrum (see `mean_spectrum`), and a mixture of a few spectral components (see `subspace`). Their pictures c are what
+spectrum (see `mean_spectrum`), and a mixture of a few spectral components (see `subspace`). Beside a guide s is what
+that tells of every pixel, and the components are those of what it leaves (see `guide`). Their pictures c are what
 minimises
 
     R(c) + mu / 2 * sum_n (Phi (s + B c) - y)_n^2 / v_n,
@@ -98,18 +99,18 @@ class SubspaceTv:
 class Solution(NamedTuple):
     """Where the solver stands: c (B, R, H, W), its dual variable (B, 1, H', W'), and the variance of the noise.
 
-    `basis` is (C, R), `constant` (B, C, 1, 1) the spectrum s that is the same in every pixel.
+    `basis` is (C, R), `known` (B, C, 1 or H, 1 or W) the part s that is no mixture of it.
     """
 
     coefficients: Tensor
     dual: Tensor
     basis: Tensor
     variance: Tensor
-    constant: Tensor
+    known: Tensor
 
     def image(self) -> Tensor:
         """The scene x = s + B c, (B, C, H, W)."""
-        return from_coefficients(self.coefficients, self.basis).add_(self.constant)
+        return from_coefficients(self.coefficients, self.basis).add_(self.known)
 
 
 @torch.no_grad()
@@ -130,25 +131,21 @@ def solutions(
     """
     if not isinstance(physics, CassiPhysics):
         raise LorunError(f"Subspace TV decodes CASSI snapshots; the operator of {physics.task} was given.")
-    rank = min(rank, len(components))
-    basis, amplitudes = subspace_basis(components, rank)
-    weights = (amplitudes[0] / amplitudes) ** _POWER
     gram = physics.gram()
     gram = gram + _LEAST_LIGHT * gram.mean(dim=(-2, -1), keepdim=True)
+    apart, basis, amplitudes, mean, level = _begun(y, physics, components, gram, rank)
+    weights = (amplitudes[0] / amplitudes) ** _POWER
     mixing = _Mixing(physics, basis)
     known, estimated, brightness = torch.ones_like(y), variance is None, local_mean(y)
     if variance is None:
         known = _kept(y)
         variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
-    spectrum, level, trust = mean_spectrum(y, physics, components, gram)
-    mean = spectrum @ basis  # (B, R)
-    constant = trust * (spectrum - mean @ basis.T)[:, :, None, None]
-    y = y - physics.forward(constant.expand(-1, -1, *physics.scene_shape[1:]))
+    y = y - physics.forward(apart.expand(-1, -1, *physics.scene_shape[1:]))
     least_step = _least_step(physics.mask, level)
-    c = (trust * mean[:, :, None, None]).expand(-1, -1, *physics.scene_shape[1:])
+    c = mean.expand(-1, -1, *physics.scene_shape[1:])
     c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
     p = torch.zeros_like(y)
-    yield Solution(c, p, basis, variance, constant)
+    yield Solution(c, p, basis, variance, apart)
     last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
     for index in range(num_rounds):
         if estimated and 0 < index <= last_estimate:
@@ -165,7 +162,33 @@ def solutions(
             moved = _shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
             c = c + _RELAXATION * (moved - c)
             p = p + _RELAXATION * (ahead - p)
-            yield Solution(c, p, basis, variance, constant)
+            yield Solution(c, p, basis, variance, apart)
+
+
+class _Begun(NamedTuple):
+    """What is known of a scene before its coefficients are sought: a part of it, (B, C, 1 or H, 1 or W), the basis and
+    the amplitudes of the components of the rest, its mean coefficients (B, R, 1, 1), and its level (B, 1, 1, 1).
+    """
+
+    known: Tensor
+    basis: Tensor
+    amplitudes: Tensor
+    mean: Tensor
+    level: Tensor
+
+
+def _begun(y: Tensor, physics: CassiPhysics, components: Tensor, gram: Tensor, rank: int) -> _Begun:
+    """What a guide tells of the scene, else its mean spectrum."""
+    if physics.guide is not None:
+        components, known = physics.guide.left(components), physics.guide.estimate(components)
+        basis, amplitudes = subspace_basis(components, min(rank, len(components)))
+        level = known.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        return _Begun(known, basis, amplitudes, known.new_zeros(1, basis.shape[1], 1, 1), level)
+    basis, amplitudes = subspace_basis(components, min(rank, len(components)))
+    spectrum, level, trust = mean_spectrum(y, physics, components, gram)
+    mean = spectrum @ basis  # (B, R)
+    known = trust * (spectrum - mean @ basis.T)[:, :, None, None]
+    return _Begun(known, basis, amplitudes, trust * mean[:, :, None, None], level)
 
 
 def _least_step(mask: Tensor, level: Tensor) -> Tensor:

@@ -216,8 +216,8 @@ def withheld_scores(model: Model, device: str, *, captures: Sequence[Measurement
 
     errors, known = [], []
     for capture in captures:
-        y = torch.from_numpy(capture.y)[None] * scale_for(model, capture)
-        physics = linear(capture.physics)
+        scale = scale_for(model, capture)
+        y, physics = torch.from_numpy(capture.y)[None] * scale, linear(capture.physics).scaled(scale)
         given, seen, hidden = withheld_for_scores(y, physics, share)
         fitted = model.fitted(capture)
         *_, last = fitted.stages(given.to(device), seen.to(device), num_stages=model.num_stages)

@@ -36,7 +36,7 @@ class CaptureSampler:
         for capture in captures:
             scale = scale_for(decoder, capture)
             y = torch.from_numpy(capture.y)[None] * scale
-            physics = linear(capture.physics)
+            physics = linear(capture.physics).scaled(scale)
             if scored_alone:
                 y, physics, _ = withheld_for_scores(y, physics, data.withheld)
             scene = None if capture.reference is None else torch.from_numpy(capture.reference)[None] * scale
