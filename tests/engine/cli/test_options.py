@@ -93,6 +93,8 @@ SAID: dict[str, list[str]] = {
         "border": ["circular", "mirrored"],
     },
     **{"exposure": ["0.1"], "darkening_gamma": ["2"], "electrons": ["100"], "read_noise": ["0.1"], "relight": ["0.5"]},
+    **{"guide": ["inputs/picture.png"], "guide_response": ["grey"], "guide_shift": ["1,0"], "guide_encoding": ["srgb"]},
+    **{"guide_camera": ["rgb"], "guide_noise": ["0.1"]},
     **{"mask": ["inputs/half.npy"], "sampling": ["matrix.npy"], "reference": ["other.npy"]},
     **{"noise": ["gaussian:0.1"], "seed": ["5"], "adapter": ["tiny"], "stages": ["1"], "device": ["cuda:7"]},
     **{"threads": ["3"], "adapter_scale": ["0.5"], "ablate_stage": ["1"], "precision": ["bfloat16"], "path": ["nhwc"]},

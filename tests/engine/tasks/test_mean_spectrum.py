@@ -73,7 +73,7 @@ def test_the_decoder_shows_a_line_that_its_components_lack(components, lamp):
     scene = of_one_colour(lamp, 48, 52)
     *_, last = solutions(physics.forward(scene), physics, components)
     assert (last.image() - scene).square().mean().sqrt() < 0.005
-    assert last.constant.abs().max() > 0.05  # the components alone could not have done it
+    assert last.known.abs().max() > 0.05  # the components alone could not have done it
 
 
 def test_pixels_that_do_not_count_change_nothing(components, lamp):
@@ -96,4 +96,4 @@ def test_a_constant_is_not_trusted_before_a_bright_thing_on_black(components, la
     *_, trust = mean_spectrum(y, physics, components, physics.gram())
     assert float(trust) == 0
     *_, last = solutions(y, physics, components, num_rounds=2)
-    assert not last.constant.any()
+    assert not last.known.any()
