@@ -85,6 +85,7 @@ class _TaskConfig:
 
     wavelengths_nm: Annotated[tuple[Positive, ...], Entries(1, 65_536)] | None = None
     step: NotNegative | None = None
+    guide: Number | None = None  # channels
     scales: tuple[Size, ...] | None = None
     ratio: Percent | None = None
     block_size: Size | None = None

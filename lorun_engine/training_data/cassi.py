@@ -27,6 +27,7 @@ from ..tasks.cassi import CassiCamera, CassiPhysics
 from ..tasks.noise import Noise
 from .composed_scenes import Composer, read_spectra
 from .dataset import Material, Sample, TrainingSet
+from .guides import GuideCameras
 from .photographs import cut, picture_files, random_frames, read_photographs
 from .settings import CassiData
 
@@ -47,6 +48,7 @@ class CassiSampler:
     shares: Tensor  # (N,)
     masks: tuple[Tensor, ...]  # (H, W) each
     composer: Composer | None
+    guides: GuideCameras | None = None
 
     def sample(self, generator: torch.Generator) -> Sample:
         """One batch; the generator lives on the sampler's device."""
@@ -63,7 +65,8 @@ class CassiSampler:
             draw = torch.rand(batch, 1, 1, 1, device=y.device, generator=generator)
             error = self.config.mask_error * (2 * draw - 1).clamp(min=0)
             mask = mask * (1 + error * torch.randn(mask.shape, device=y.device, generator=generator))
-        return Sample(scene, CassiPhysics(mask, dispersion), y)
+        guide = None if self.guides is None else self.guides.guide(scene, generator)
+        return Sample(scene, CassiPhysics(mask, dispersion, guide=guide), y)
 
     def to(self, device: torch.device | str) -> Self:
         """The same sampler on another device."""
@@ -78,6 +81,7 @@ class CassiSampler:
             shares=self.shares.to(device),
             masks=tuple(mask.to(device) for mask in self.masks),
             composer=composer,
+            guides=None if self.guides is None else self.guides.to(device),
         )
 
     def summary(self) -> Mapping[str, object]:
@@ -193,11 +197,16 @@ def training_set(material: Material, data: CassiData, *, bands: str, step: float
     mask = sampler.masks[0].numpy() if sampler.masks else None
     noises = [None, Noise("shot", data.validation_electrons)] if data.validation_electrons else [None]
 
+    camera = CassiCamera(
+        mask=mask, dispersion=Dispersion(len(wavelengths_nm), step), guide="rgb" if data.guided else ""
+    )
+
     def measured(scene: Scene, adapters: AdapterSet, *, noise: Noise | None) -> Measurement:
-        return CassiCamera(noise, mask=mask, dispersion=Dispersion(len(wavelengths_nm), step)).measured(scene)
+        return replace(camera, noise=noise).measured(scene)
 
     validation = [(windows, partial(measured, noise=noise)) for noise in noises]
-    return TrainingSet(sampler, validation, {"wavelengths_nm": list(WAVELENGTHS[bands]), "step": step})
+    config = camera.task_config({"wavelengths_nm": list(WAVELENGTHS[bands]), "step": step})
+    return TrainingSet(sampler, validation, config)
 
 
 def cassi_sampler(
@@ -232,7 +241,8 @@ def cassi_sampler(
     canvas, origins, sizes = _canvas([image for image, _ in training], config.crop)
     pixels = torch.tensor([image.shape[1] * image.shape[2] * share for image, share in training])
     masks = tuple(_pattern(path) for path in material.masks)
-    return CassiSampler(config, step, canvas, origins, sizes, pixels, masks, composer), windows
+    guides = GuideCameras.at(wavelengths_nm) if config.guided else None
+    return CassiSampler(config, step, canvas, origins, sizes, pixels, masks, composer, guides), windows
 
 
 def _read_cube(path: Path, wavelengths_nm: np.ndarray) -> Scene:

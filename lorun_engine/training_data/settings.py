@@ -39,7 +39,8 @@ class CassiData(_Checked):
     to `largest_sigma` (0..1 scale), `shot_share` at least `fewest_electrons` at the peak. For a share `displaced_share`
     the true mask lies up to `largest_shift` pixels beside the one that is told, blurred by (standard deviation) 0.1 to
     0.1 + `largest_blur` pixels. A share `other_steps` of the batches is dispersed by 1, 3 or 4 pixels a band instead of
-    the set's own step. Random binary masks are open for a share between `densities`.
+    the set's own step. Random binary masks are open for a share between `densities`. Where they are `guided`, a second
+    camera takes a guide of every scene.
     """
 
     crop: tuple[Size, Size] = (32, 256)
@@ -63,6 +64,7 @@ class CassiData(_Checked):
     photographs: Number = 400
     other_steps: Share = 0.0
     densities: tuple[Share, Share] = (0.3, 0.7)
+    guided: bool = False
 
 
 @dataclass(frozen=True)

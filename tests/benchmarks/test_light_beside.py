@@ -23,7 +23,8 @@ from lorun_engine.io import WAVELENGTHS, open_scene
 from lorun_engine.io.light_beside import light_beside
 from lorun_engine.library.model import open_decoder
 from lorun_engine.measurement import Measurement
-from lorun_engine.tasks.cassi import CassiPhysics, disperse, random_mask
+from lorun_engine.tasks.cassi import CassiPhysics, random_mask
+from lorun_engine.tasks.shear import disperse
 
 pytestmark = pytest.mark.benchmark
 

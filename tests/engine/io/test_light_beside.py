@@ -13,7 +13,8 @@ from lorun_engine.instrument import Dispersion
 from lorun_engine.io import OpenOptions, open_measurement
 from lorun_engine.io.dark_level import estimated_dark_level
 from lorun_engine.io.light_beside import light_beside
-from lorun_engine.tasks.cassi import disperse, random_mask
+from lorun_engine.tasks.cassi import random_mask
+from lorun_engine.tasks.shear import disperse
 from lorun_engine.tasks.gap_tv import GapTv
 
 BANDS, ROWS, FIELD, SPAN, BEFORE = 8, 96, 120, 14, 30
