@@ -14,8 +14,8 @@ from lorun_engine.io import OpenOptions, open_measurement
 from lorun_engine.io.dark_level import estimated_dark_level
 from lorun_engine.io.light_beside import light_beside
 from lorun_engine.tasks.cassi import random_mask
-from lorun_engine.tasks.shear import disperse
 from lorun_engine.tasks.gap_tv import GapTv
+from lorun_engine.tasks.shear import disperse
 
 BANDS, ROWS, FIELD, SPAN, BEFORE = 8, 96, 120, 14, 30
 CAMERAS = [Dispersion(BANDS, 2.0, axis=axis, direction=direction) for axis in "xy" for direction in "+-"]
