@@ -20,7 +20,7 @@ from ..resources import resource_path
 from .decoders import Choice, Decoders, Fit, first_fit
 
 # Roles that belong to one measurement; all others, such as the mask, stay with the instrument.
-OF_ONE_MEASUREMENT = {"measurement", "reference", "wavelengths"}
+OF_ONE_MEASUREMENT = {"measurement", "reference", "wavelengths", "guide", "response"}
 ALONE: FullScales = MappingProxyType({})  # of files that share no full scale with others
 
 

@@ -20,7 +20,7 @@ Preset = Literal["quick", "standard", "thorough"]
 
 PRESETS: tuple[Preset, ...] = ("quick", "standard", "thorough")
 RANDOM_MASKS = 0.5  # of the samples where a set learns new scenes: it goes on serving other cameras
-OF_CAPTURES = ("measurement", "reference", "wavelengths")  # roles that do not belong to the instrument
+OF_CAPTURES = ("measurement", "reference", "wavelengths", "guide")  # roles that do not belong to the instrument
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ class Geometry:
     most that falls on a pixel from beside the field; both are subtracted. Where a `mask_shift` is given the place of
     the mask was measured: bands and step need not fit the detector's size any more. Nor need they where a file states
     its `detector_shape` (H', W'), which is not the smallest that sees all bands then. `guide_response` names the
-    response of a guide ("" where a file holds it), None without one; `guide_shift` is what was said of its place, and
-    it `guide_is_scaled` where its numbers are in the unit of the scene.
+    response of a guide, None where a file holds it or there is no guide; `guide_shift` is what was said of its
+    place, and it `guide_is_scaled` where its numbers are in the unit of the scene.
     """
 
     num_bands: int | None = None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import LorunError
-from .options import OpenOptions
+from .options import COMMON, OpenOptions
 from .reading import all_companions, reading_of
 from .resolved import RoleRow
 from .roles import RoleTable
@@ -36,8 +36,8 @@ def _word_on_windows(word: str) -> str:
 def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence[str] | None = None) -> list[str]:
     """The flags that say what belongs to an open measurement and how it was understood.
 
-    `companions` are the roles whose files are named, None for all. Raises LorunError where the command line has no
-    words for them.
+    `companions` are the roles whose files are named, where only the instrument is of interest; None for all. Raises
+    LorunError where the command line has no words for them.
     """
     measured = measured_row(table)
     source = measured.found
@@ -55,7 +55,10 @@ def camera_words(options: OpenOptions, table: RoleTable, *, companions: Sequence
             words += [f"--{role}", str(row.found.path)]
     key = source.key if measured.selector in by_key else options.key
     said = {}
-    for option in reading_of(table.task).OPTIONS:
+    reading = reading_of(table.task)
+    for option in reading.OPTIONS:
+        if companions is not None and option not in COMMON and option.field not in reading.OF_CAMERA:
+            continue  # of this one capture
         value = getattr(options, option.field)
         if option.role is not None:  # what the geometry calls it may be a description
             value = value or _file_of(table, option.role, by_key)

@@ -128,13 +128,13 @@ def _encoding(row: RoleRow, options: OpenOptions) -> tuple[str, str]:
 
 def _response(
     channels: int, stored: np.ndarray | None, geometry: Geometry, options: OpenOptions
-) -> tuple[str, np.ndarray, str]:
+) -> tuple[str | None, np.ndarray, str]:
     """The name of the response where it has one, its numbers (G, C), and where they come from."""
     wavelengths_nm = None if geometry.wavelengths_nm is None else np.asarray(geometry.wavelengths_nm)
     if options.guide_response is not None:
         return options.guide_response, response_named(options.guide_response, wavelengths_nm), "as you said"
     if stored is not None:
-        return "", stored[None] if stored.ndim == 1 else stored, "stated in the file"
+        return None, stored[None] if stored.ndim == 1 else stored, "stated in the file"
     if channels not in _USUAL:
         raise GeometryError(
             f"The guide has {channels} channels, and no file states what they see. Give --guide-response, a table of a "

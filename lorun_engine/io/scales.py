@@ -36,7 +36,7 @@ def scale_of(
 ) -> tuple[float, str]:
     """What the stored numbers of an array are divided by, and why; a mask has a scale of its own."""
     is_whole, kind = entry.array.dtype.kind in "iu", TASKS[task]
-    if role in ("wavelengths", "sampling", "kernel"):
+    if role in ("wavelengths", "sampling", "kernel", "response"):
         return 1.0, f"a {'list' if role == 'wavelengths' else role + ' matrix'} is taken as it is"
     is_image = role in IMAGES
     is_picture = kind.measures == "picture" or (role == "scene" and kind.is_photograph)

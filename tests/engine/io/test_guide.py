@@ -15,6 +15,7 @@ from lorun_engine.colour import srgb_encode
 from lorun_engine.errors import GeometryError, LorunError
 from lorun_engine.instrument import response_of
 from lorun_engine.io import OpenOptions, inspect, open_measurement
+from lorun_engine.io.commands import camera_words, resolved_options
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.tasks.cassi import CassiCamera
 
@@ -201,3 +202,19 @@ def run_refused(*argv: object) -> bool:
         return run(*argv) != 0
     except SystemExit as ended:
         return ended.code != 0
+
+
+def test_commands_and_code_open_the_same_guide_and_trainings_leave_out_what_is_of_one_capture(capture, scene, tmp_path):
+    side = as_tiff(tmp_path, np.roll(picture(scene), (2, 0), axis=(0, 1)))
+    options = OpenOptions(guide_shift=(-2.0, 0.0), crop=(0, 0, 32, WIDTH))
+    table = inspect([capture, side], options)
+    words = camera_words(options, table)
+    assert words[words.index("--guide") + 1] == str(side)
+    assert words[words.index("--guide-response") + 1] == "rgb"
+    assert "--guide-shift=-2.0,0.0" in words and "--crop" in words
+    again = open_measurement([capture, side], resolved_options(options, table))
+    np.testing.assert_array_equal(guide_of(again), guide_of(table.measurement()))
+    instrument = camera_words(options, table, companions=("mask", "guide"))
+    assert "--guide" in instrument and "--step" in instrument
+    assert not any(word.startswith(("--crop", "--guide-shift")) for word in instrument)
+    assert run("restore", capture, *words, "--adapter", "subspace-tv", "--stages", 2, "-o", tmp_path / "o.h5") == 0
