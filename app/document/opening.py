@@ -12,6 +12,7 @@ import numpy as np
 from lorun_engine.errors import AmbiguousGeometry, LorunError, SeveralCaptures
 from lorun_engine.io import OpenOptions, RoleTable, inspect
 from lorun_engine.io.reading import reading_of
+from lorun_engine.io.roles import with_measurement
 from lorun_engine.io.scales import OF_FOLDER, FullScales
 from lorun_engine.measurement import Measurement
 from lorun_engine.task import TASKS, Task
@@ -98,7 +99,7 @@ def open_files(
     if table.problem is not None:
         return Opened(paths, options, table, None, table.problem)
     try:
-        measurement = table.measurement()
+        table, measurement = with_measurement(table)
     except LorunError as error:
         return Opened(paths, options, table, None, error)
     choices = [choice for choice in decoders.choices() if choice.task == measurement.task]

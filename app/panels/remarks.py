@@ -29,7 +29,10 @@ FIELDS: dict[str, Field] = {
 TASK_REASON = "from what the files state and hold; a grey picture can be any of them"
 NOT_KNOWN = "not known"
 TAGS = ("assumed", "estimated", "subtracted", NOT_KNOWN)  # words of reasons that the card repeats
-CHANGES = {"crop": "cropped", "flip": "mirrored", "rotate": "turned", "mask_shift": "moved"}  # by a correction
+CHANGES = {  # by a correction
+    **{"crop": "cropped", "flip": "mirrored", "rotate": "turned"},
+    **{"mask_shift": "moved", "guide_shift": "moved"},
+}
 DOUBTFUL = ("assumed", "estimated", NOT_KNOWN)
 
 

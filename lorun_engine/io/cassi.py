@@ -213,6 +213,15 @@ def measurement(
     )
 
 
+def told(geometry: Geometry, measurement: Measurement) -> Geometry:
+    """The geometry with the place of a guide, which only a decode shows."""
+    guide = cast("CassiPhysics", measurement.physics).guide
+    if guide is None or geometry.guide_shift is not None or not any(guide.moved):
+        return geometry
+    reasons = {**geometry.reasons, "guide_shift": "estimated: where it resembles what the snapshot shows most"}
+    return replace(geometry, guide_shift=guide.moved, reasons=reasons)
+
+
 def cameras(said: Said) -> Mapping[str, Camera]:
     """One camera: with the mask that was named, else with any; what else is left open is the set's, or usual."""
     from ..tasks.cassi import CassiCamera

@@ -43,6 +43,7 @@ class Geometry:
     detector_shape: tuple[int, int] | None = None
     guide_response: str | None = None
     guide_shift: tuple[float, float] | None = None
+    guide_encoding: str | None = None
     guide_is_scaled: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 

@@ -36,9 +36,7 @@ def with_guide(
         arrays.pop("response", None)
         asked = (options.guide_response, options.guide_shift, options.guide_encoding)
         if any(value is not None for value in asked):
-            raise GeometryError(
-                "Something was said of a guide, but no picture has this role. Add the picture, or leave it out."
-            )
+            notes.append("What was said of a guide has no effect: no picture has this role.")
         return geometry
     row, guide = given["guide"], arrays["guide"]
     guide = guide[None] if guide.ndim == 2 else guide
@@ -67,6 +65,7 @@ def with_guide(
         geometry,
         guide_response=named,
         guide_shift=options.guide_shift,
+        guide_encoding=encoding,
         guide_is_scaled="task" in row.found.attributes,
         reasons=reasons,
     )
@@ -123,7 +122,7 @@ def _encoding(row: RoleRow, options: OpenOptions) -> tuple[str, str]:
         return options.guide_encoding, "as you said"
     if row.found.path.suffix.lower() in _ENCODED and row.found.array.dtype == np.uint8:
         return "srgb", "assumed: pictures of 8 bits mostly are"
-    return "linear", "assumed: numbers are proportional to light"
+    return "linear", "numbers are taken to be proportional to light"
 
 
 def _response(

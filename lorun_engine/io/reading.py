@@ -68,6 +68,9 @@ class Reading(Protocol):
     ) -> Measurement:
         """The Measurement of resolved arrays; loads torch."""
 
+    def told(self, geometry: Any, measurement: Measurement) -> Any:
+        """The geometry with what became known of it when the measurement was made."""
+
     def cameras(self, said: Said) -> Mapping[str, Camera]:
         """The instruments that were described, by a label where there are several, else ""; loads torch."""
 

@@ -89,6 +89,13 @@ class RoleTable:
         )
 
 
+def with_measurement(table: RoleTable) -> tuple[RoleTable, Measurement]:
+    """The measurement, and the table with what became known when it was made; raises the problem where there is one."""
+    measurement = table.measurement()
+    geometry = reading_of(table.task).told(table.geometry, measurement)
+    return replace(table, geometry=geometry, notes=measurement.notes), measurement
+
+
 def inspect(
     paths: Sequence[Path | str],
     options: OpenOptions = NO_CORRECTIONS,

@@ -33,13 +33,15 @@ class Guide:
     """`picture` (1 or B, G, H, W) in the unit of the scene, `response` (G, C), rows that sum to one for a grey scene.
 
     `components` (R, C) are those of measured spectra (see `subspace`). `noise` is the standard deviation of the
-    picture's own noise and of what its response is wrong by, in units of the picture's root mean square.
+    picture's own noise and of what its response is wrong by, in units of the picture's root mean square. `moved` is by
+    how many pixels the file's picture was moved down and right.
     """
 
     picture: Tensor
     response: Tensor
     components: Tensor
     noise: float = LEAST_NOISE
+    moved: tuple[float, float] = (0.0, 0.0)
 
     def seen(self, x: Tensor) -> Tensor:
         """S x: scenes (B, C, H, W) to pictures (B, G, H, W)."""

@@ -64,9 +64,8 @@ def guided(
         )
     if not is_scaled:
         moved = moved * _gains(_lines(moved, lines), expected)
-    return replace(
-        measurement, physics=physics.guided_by(replace(guide, picture=moved, noise=noise_of(moved))), notes=tuple(notes)
-    )
+    guide = replace(guide, picture=moved, noise=noise_of(moved), moved=shift)
+    return replace(measurement, physics=physics.guided_by(guide), notes=tuple(notes))
 
 
 @torch.no_grad()

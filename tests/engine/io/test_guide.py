@@ -16,6 +16,7 @@ from lorun_engine.errors import GeometryError, LorunError
 from lorun_engine.instrument import response_of
 from lorun_engine.io import OpenOptions, inspect, open_measurement
 from lorun_engine.io.commands import camera_words, resolved_options
+from lorun_engine.io.roles import with_measurement
 from lorun_engine.measurement import Measurement, Scene
 from lorun_engine.tasks.cassi import CassiCamera
 
@@ -161,10 +162,10 @@ def test_a_guide_that_does_not_fit_is_refused_in_words(capture, scene, tmp_path,
         open_measurement([capture, side], OpenOptions(roles=((str(side), "guide"),)))
 
 
-def test_words_about_a_guide_that_is_not_there_are_refused(capture):
+def test_words_about_a_guide_that_is_not_there_are_said_to_have_no_effect(capture):
     for options in (OpenOptions(guide_response="rgb"), OpenOptions(guide_shift=(1.0, 0.0))):
-        with pytest.raises(GeometryError, match="no picture has this role"):
-            open_measurement([capture], options)
+        assert any("no picture has this role" in note for note in open_measurement([capture], options).notes)
+    assert not any("guide" in note for note in open_measurement([capture]).notes)
 
 
 def test_an_unknown_response_is_refused(capture, scene, tmp_path):
@@ -218,3 +219,15 @@ def test_commands_and_code_open_the_same_guide_and_trainings_leave_out_what_is_o
     assert "--guide" in instrument and "--step" in instrument
     assert not any(word.startswith(("--crop", "--guide-shift")) for word in instrument)
     assert run("restore", capture, *words, "--adapter", "subspace-tv", "--stages", 2, "-o", tmp_path / "o.h5") == 0
+
+
+def test_the_place_that_was_found_is_known_of_the_opened_files(capture, scene, tmp_path):
+    side = as_tiff(tmp_path, np.roll(picture(scene), (3, -2), axis=(0, 1)))
+    table, measured = with_measurement(inspect([capture, side]))
+    assert table.geometry.guide_shift == (-3.0, 2.0)
+    assert table.geometry.reasons["guide_shift"].startswith("estimated")
+    assert "--guide-shift=-3.0,2.0" in camera_words(table.options, table)
+    again = open_measurement([capture, side], resolved_options(table.options, table))
+    np.testing.assert_array_equal(guide_of(again), guide_of(measured))
+    level, _ = with_measurement(inspect([capture, as_tiff(tmp_path, picture(scene), "level.tif")]))
+    assert level.geometry.guide_shift is None
