@@ -106,30 +106,44 @@ class LibraryDecoders:
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
     """The first of `choices` that suits the measurement; where none does, the first one and why it does not.
 
-    Sets that were adapted to the very camera of the measurement come before all others.
+    Sets that were adapted to the very camera of the measurement come before all others, and those of which there is
+    nothing to say before those that serve with a remark.
     """
+    refused, remarked = None, None
+    made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
+    for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
+        if remarked is not None and not choice.has_weights:
+            break
+        try:
+            fit = _fit(decoders, choice, measurement, is_made_for=choice in made_for)
+        except LorunError as error:
+            refused = refused or Fit(False, str(error))
+            continue
+        if fit.is_sure or choice in made_for:
+            return choice, fit
+        remarked = remarked or (choice, fit)
+    if remarked is not None:
+        return remarked
+    sentence = f"Nothing that is installed decodes {TASKS[measurement.task].short} measurements. Add an adapter set."
+    return (choices[0] if choices else None), refused or Fit(False, sentence)
+
+
+def _fit(decoders: Decoders, choice: Choice, measurement: Measurement, *, is_made_for: bool) -> Fit:
+    """How a decoder suits the measurement; a LorunError where it does not."""
     from lorun_engine.library.model import Model
     from lorun_engine.tasks.camera import other_camera
 
-    kind, refused = TASKS[measurement.task], None
-    made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
-    for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
-        try:
-            fitted = decoders.open(choice).fitted(measurement)
-            if not choice.has_weights:
-                return choice, Fit(True, kind.untrained)
-            notes = fitted.notes if isinstance(fitted, Model) else ()
-            if choice in made_for:
-                return choice, Fit(True, " ".join(("Adapted to this very camera.", *notes)), not notes)
-            if isinstance(fitted, Model) and (others := other_camera(fitted.card, measurement)):
-                differ = f"{' and '.join(others)} {'differs' if len(others) == 1 else 'differ'}"
-                words = f"Adapted to a camera whose {differ} from this one's. It may serve less than a set for any."
-                return choice, Fit(True, " ".join((words, *notes)), False)
-            return choice, Fit(True, " ".join(notes) or kind.trained, not notes)
-        except LorunError as error:
-            refused = refused or Fit(False, str(error))
-    sentence = f"Nothing that is installed decodes {kind.short} measurements. Add an adapter set for them."
-    return (choices[0] if choices else None), refused or Fit(False, sentence)
+    kind, fitted = TASKS[measurement.task], decoders.open(choice).fitted(measurement)
+    if not choice.has_weights:
+        return Fit(True, kind.untrained)
+    notes = fitted.notes if isinstance(fitted, Model) else ()
+    if is_made_for:
+        return Fit(True, " ".join(("Adapted to this very camera.", *notes)), not notes)
+    if isinstance(fitted, Model) and (others := other_camera(fitted.card, measurement)):
+        differ = f"{' and '.join(others)} {'differs' if len(others) == 1 else 'differ'}"
+        words = f"Adapted to a camera whose {differ} from this one's. It may serve less than a set for any."
+        return Fit(True, " ".join((words, *notes)), False)
+    return Fit(True, " ".join(notes) or kind.trained, not notes)
 
 
 def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -> bool:

@@ -178,7 +178,9 @@ class CassiPhysics(LinearPhysics):
         return self if self.guide is None else self.guided_by(self.guide.scaled(factor))
 
     def misfit(self, name: str, task_config: Mapping[str, Any], sampling: Tensor | None) -> str:
-        """A dispersion step at which sets are no better than decoders without weights."""
+        """A dispersion step at which sets are no better than decoders without weights, or a guide that is missed."""
+        if self.guide is None and task_config.get("guide"):
+            return f"{name} was trained with a guide beside the snapshot; here is none. Add it, or take another set."
         own, step, (least, most) = task_config.get("step"), self.dispersion.step, MEASURED_STEPS
         if own is None or step == own or least <= step <= most:
             return ""
@@ -188,17 +190,14 @@ class CassiPhysics(LinearPhysics):
         )
 
     def caution(self, name: str, task_config: Mapping[str, Any]) -> str:
-        """Another dispersion step, or a guide that it does not know, or misses."""
-        own, step, guide = task_config.get("step"), self.dispersion.step, task_config.get("guide")
-        said = []
+        """Another dispersion step, or a guide that it does not know."""
+        own, step, said = task_config.get("step"), self.dispersion.step, []
         if own is not None and step != own:
             said.append(
                 f"{name} was trained at a dispersion step of {own:g} pixels a band; this camera has {step:g}. At other "
                 "steps sets kept what they gain over subspace-tv to within 0.6 dB; adapt it to this camera for more."
             )
-        if guide and self.guide is None:
-            said.append(f"{name} was trained with a guide beside the snapshot; here is none. Take another set.")
-        if self.guide is not None and not guide:
+        if self.guide is not None and not task_config.get("guide"):
             said.append(
                 f"{name} was trained without a guide. Its stages are brought to agree with this one; a set that knows "
                 "guides, or subspace-tv, makes more of it."

@@ -227,8 +227,9 @@ def test_sets_say_where_they_do_not_know_guides(measured):
     with_guide, without = measured.physics, measured.physics.guided_by(None)
     assert "trained without a guide" in with_guide.caution("any", {"step": 2.0})
     assert with_guide.caution("any", {"step": 2.0, "guide": 3}) == ""
-    assert "here is none" in without.caution("any", {"step": 2.0, "guide": 3})
-    assert without.caution("any", {"step": 2.0}) == ""
+    assert "here is none" in without.misfit("any", {"step": 2.0, "guide": 3}, None)
+    assert with_guide.misfit("any", {"step": 2.0, "guide": 3}, None) == ""
+    assert without.misfit("any", {"step": 2.0}, None) == without.caution("any", {"step": 2.0}) == ""
 
 
 # ---- where it lies -----------------------------------------------------------------------------------------------
