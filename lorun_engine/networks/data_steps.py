@@ -5,7 +5,6 @@
     normalised-projection   z = x + rho Phi^T [(y - Phi x) / phi]                                 SSR
     primal-dual             z = x, and the denoiser steps along Phi^T d of a dual variable d      CPP-Net
     multiplicative          z = x SSO_alpha(rho Phi^T (Phi x - y)), never negative                SSO-PGA
-    bounded-multiplicative  z = x times a sigmoid's factor, within [0, 1]                         after SSO-PGA
     alternating             R, then L, each in closed form with multipliers: ADMM                 LLEMamba
     usrnet                  Eq. 9 with mu_k and the noise level from a hyper-parameter net        USRNet
     none                    z = x                                                                 Table VIII
@@ -144,18 +143,6 @@ def multiplicative(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor, al
     return x * (2 * torch.sigmoid(-rho * gradient - alpha) + 2 * torch.sigmoid(alpha) - 1)
 
 
-def bounded_multiplicative(x: Tensor, y: Tensor, physics: LinearPhysics, rho: Tensor, slide: Tensor) -> Tensor:
-    """x clipped to [0, 1] times 1 + s (1 - x) t, where t in (-1, 1) falls with the gradient and s in (0, 1) slides.
-
-    t = 2 sigmoid(-2 rho g) - 1 with the gradient g of Eq. 5 in units of 1 / max(phi); s = sigmoid(slide). As
-    x^2 <= z <= 1 - (1 - x)^2, z stays in [0, 1]; to first order it is x - rho s x (1 - x) g, a descent. The idea of a
-    multiplicative sigmoid update with a sliding parameter is SSO-PGA's (Wang et al., arXiv 2510.23362).
-    """
-    x = x.clamp(0, 1)
-    turn = 2 * torch.sigmoid(-2 * rho * physics.gradient(x, y) / _largest(physics)) - 1
-    return x * (1 + torch.sigmoid(slide) * (1 - x) * turn)
-
-
 def primal_dual(x: Tensor, y: Tensor, physics: LinearPhysics, delta: Tensor, dual: Dual | None) -> Dual:
     """Chambolle and Pock's dual step d <- (d + delta (Phi (2 x - x') - y)) / (1 + delta), x' the image before x.
 
@@ -205,7 +192,6 @@ DATA_STEPS: dict[str, DataStep] = {
     "normalised-projection": DataStep(normalised_projection, {"rho": START}, divides=True),
     "primal-dual": DataStep(unmoved, {"delta": _START_DELTA}, dual=primal_dual),
     "multiplicative": DataStep(multiplicative, {"rho": START, "alpha": 0.0}),
-    "bounded-multiplicative": DataStep(bounded_multiplicative, {"rho": START, "slide": 0.0}),
     "alternating": DataStep(unmoved, {"mu": START, "nu": START}, alternates=True),
     "usrnet": DataStep(half_quadratic, {"mu": START}, hyper_net=True),
     "none": DataStep(unmoved, {}),

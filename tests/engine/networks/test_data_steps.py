@@ -12,7 +12,6 @@ from lorun_engine.networks.data_steps import (
     DATA_STEPS,
     Dual,
     alternating,
-    bounded_multiplicative,
     hyper_numbers,
     learned_numbers,
     multiplicative,
@@ -54,37 +53,6 @@ def scene(physics: LinearPhysics, seed: int = 3) -> Tensor:
 
 def number(value: float) -> Tensor:
     return torch.full((1, 1, 1, 1), value)
-
-
-@TASKS
-@pytest.mark.parametrize("slide", [-3.0, 0.0, 30.0])
-@pytest.mark.parametrize("rho", [-5.0, 0.5, 1e6])
-def test_the_bounded_multiplicative_step_never_leaves_zero_to_one(task, rho, slide):
-    physics = OPERATORS[task]
-    x = scene(physics)
-    x[:, :, :4], x[:, :, 4:8] = 0, 1
-    for y in (physics.forward(scene(physics, 4)), 100 * physics.forward(x), -physics.forward(x)):
-        z = bounded_multiplicative(x, y, physics, number(rho), number(slide))
-        assert z.min() >= 0 and z.max() <= 1
-        assert torch.equal(z[x == 0], x[x == 0])  # what a factor cannot move
-        beyond = bounded_multiplicative(3 * x - 1, y, physics, number(rho), number(slide))
-        torch.testing.assert_close(
-            beyond, bounded_multiplicative((3 * x - 1).clamp(0, 1), y, physics, number(rho), z.new_tensor(slide))
-        )
-
-
-@TASKS
-def test_a_small_bounded_multiplicative_step_descends_and_a_solution_stays(task):
-    physics = OPERATORS[task]
-    x, truth = scene(physics), scene(physics, 4)
-    y = physics.forward(truth)
-    unit = physics.gram().amax()
-    z = bounded_multiplicative(x, y, physics, number(1e-3), number(0.0))
-    expected = x - 1e-3 * 0.5 * x * (1 - x) * physics.gradient(x, y) / unit  # sigmoid(0) = 1/2 slides half the way
-    torch.testing.assert_close(z, expected, rtol=1e-5, atol=1e-6)
-    z = bounded_multiplicative(x, y, physics, number(1.0), number(0.0))
-    assert (physics.forward(z) - y).norm() < (physics.forward(x) - y).norm()
-    torch.testing.assert_close(bounded_multiplicative(truth, y, physics, number(0.5), number(0.0)), truth)
 
 
 @TASKS
