@@ -18,6 +18,7 @@ from torch import nn
 from ...errors import ModelError
 from ...schema import read
 from .dualpath import DualPath, DualPathConfig, DualPathHead, DualPathTail
+from .mamba import Mamba, MambaConfig
 from .resunet import ResUNet, ResUNetConfig
 from .retinex import RetinexConfig, RetinexPriors
 from .spectral import SpectralConfig, SpectralDenoiser
@@ -49,6 +50,7 @@ DENOISERS: dict[str, Denoiser] = {
     "resunet": Denoiser(ResUNetConfig, ResUNet),
     "retinex": Denoiser(RetinexConfig, RetinexPriors),
     "transformer": Denoiser(TransformerConfig, Transformer),
+    "mamba": Denoiser(MambaConfig, Mamba),
     "dual-path": Denoiser(
         DualPathConfig, DualPath, DualPathHead, DualPathTail, parameters={"rho": "rho", "lambda": "threshold"}
     ),

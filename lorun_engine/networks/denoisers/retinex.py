@@ -1,4 +1,5 @@
-"""The two priors of low light: a U-Net for the reflectance, guided by the light, and a small network for the light.
+"""The two priors of low light: a U-Net or a Mamba for the reflectance, guided by the light, and a small network for the
+light.
 
 The light is smooth, so its prior works on a grid of `cell` pixels and with what the whole picture has in common; what
 comes back is interpolated. Both see the light as its logarithm, in which a change of exposure is a shift.
@@ -7,14 +8,15 @@ comes back is interpolated. Both see the light as its logarithm, in which a chan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...instrument import DARKEST_LIGHT
-from ...schema import Entries, Size
+from ...schema import Depth, Entries, Size
+from .mamba import Mamba, MambaConfig
 from .unet import UNet, UNetConfig
 
 _UNIT = 4.0  # the logarithm of light in these units lies about within -1.5..0
@@ -22,8 +24,9 @@ _UNIT = 4.0  # the logarithm of light in these units lies about within -1.5..0
 
 @dataclass(frozen=True)
 class RetinexConfig:
-    """`channels` are those of the reflectance; `widths`, `patch` and `remembers` those of its U-Net (see `unet`).
+    """`channels` are those of the reflectance, whose `network` works on cells of `patch` x `patch` pixels.
 
+    `widths` and `remembers` are those of its U-Net (see `unet`), `width`, `depth` and `num_states` those of a `mamba`.
     The prior of the light has `light_width` features on a grid of cells of `cell` pixels a side.
     """
 
@@ -33,6 +36,10 @@ class RetinexConfig:
     remembers: bool = True
     light_width: Size = 32
     cell: Size = 16
+    network: Literal["unet", "mamba"] = "unet"
+    width: Size = 32
+    depth: Depth = 2
+    num_states: Size = 8
 
     @property
     def sees(self) -> str:
@@ -41,21 +48,12 @@ class RetinexConfig:
 
 
 class RetinexPriors(nn.Module):
-    """P of R and Q of L: z and x are (B, C + 1, H, W), the light last; the features of the U-Net are the state."""
+    """P of R and Q of L: z and x are (B, C + 1, H, W), the light last; the features of a U-Net are the state."""
 
     def __init__(self, config: RetinexConfig) -> None:
         super().__init__()
         self.config = config
-        self.reflectance = UNet(
-            UNetConfig(
-                config.channels,
-                widths=config.widths,
-                residual=True,
-                sees_mask=True,
-                patch=config.patch,
-                remembers=config.remembers,
-            )
-        )
+        self.reflectance = _guided(config)
         self.light = LightPrior(config.channels, config.light_width, config.cell)
 
     def forward(
@@ -66,6 +64,23 @@ class RetinexPriors(nn.Module):
         light = self.light(z[:, :-1], logarithm)
         reflectance, state = self.reflectance(z[:, :-1], light, state)
         return torch.cat([reflectance, (light * _UNIT).exp()], dim=1), state
+
+
+def _guided(config: RetinexConfig) -> UNet | Mamba:
+    """The network of the reflectance."""
+    channels, patch = config.channels, config.patch
+    if config.network == "mamba":
+        return Mamba(MambaConfig(channels, config.width, config.depth, config.num_states, patch, guided=True))
+    return UNet(
+        UNetConfig(
+            channels,
+            widths=config.widths,
+            residual=True,
+            sees_mask=True,
+            patch=patch,
+            remembers=config.remembers,
+        )
+    )
 
 
 class LightPrior(nn.Module):

@@ -137,13 +137,16 @@ def test_numbers_out_of_their_bounds_are_brought_back():
     assert float(numbers["mu"]) == pytest.approx(2, abs=1e-3) and float(numbers["lambda"]) == pytest.approx(0.3)
 
 
-# tiny versions of every denoiser; the dual-path one both ways
+# tiny versions of every denoiser; some in two ways
 SETTINGS = {
     "spectral": {},
     "unet": {"widths": (4, 8)},
     "resunet": {"widths": (4, 6, 8), "depth": 1},
     "transformer": {"width": 4, "num_heads": 2},
+    "mamba": {"width": 4, "depth": 1, "num_states": 2},
+    "mamba, guided": {"width": 4, "depth": 1, "num_states": 2, "guided": True},
     "retinex": {"widths": (4, 8), "light_width": 4, "cell": 4},
+    "retinex, mamba": {"network": "mamba", "width": 4, "depth": 1, "num_states": 2, "light_width": 4, "cell": 4},
     "dual-path": {"width": 8},
     "dual-path, dual branch": {"width": 8, "dual_branch": True},
 }
@@ -157,7 +160,7 @@ def served(settings: str, data_step: str, task: str) -> bool:
     """Whether the denoiser and the step fit together, and the step serves the task."""
     tasks = {"normalised-projection": {"cassi", "cs"}, "usrnet": {"sr"}, "alternating": {"lowlight"}}
     known = tasks.get(data_step, {"cassi", "cs", "sr"})
-    is_of_light = (data_step == "alternating") == (settings == "retinex")
+    is_of_light = (data_step == "alternating") == settings.startswith("retinex")
     return (data_step == "primal-dual") == ("dual branch" in settings) and is_of_light and task in known
 
 
@@ -253,7 +256,10 @@ def test_what_a_denoiser_sees_is_told_by_its_settings():
         "unet": "mask",
         "resunet": "noise",
         "transformer": "mask",
+        "mamba": "mask",
+        "mamba, guided": "mask",
         "retinex": "light",
+        "retinex, mamba": "light",
         "dual-path": "mask",
         "dual-path, dual branch": "dual",
     }

@@ -68,10 +68,12 @@ class Network:
 
 SMALL_UNET = {"widths": [16, 32]}
 SMALL_RESUNET = {"widths": [12, 16, 16, 16], "depth": 1}
+SMALL_MAMBA = {"width": 16, "depth": 1, "num_states": 4}
 FEW = (45, 15)  # of the networks whose steps take longest
 REQUIRED = [
     Network(cassi, "spectral", "half-quadratic", steps=FEW),
     Network(cassi, "unet", "half-quadratic", SMALL_UNET),
+    Network(cassi, "mamba", "half-quadratic", SMALL_MAMBA),
     Network(cs, "dual-path", "proximal-gradient", {"width": 8}, FEW),
     Network(cs, "dual-path", "primal-dual", {"width": 8, "dual_branch": True}, FEW),
     Network(cs, "unet", "proximal-gradient", SMALL_UNET),
