@@ -165,39 +165,45 @@ def _slopes(
     """Of all that `_scanned` takes: every state is computed again, and its recurrence run from the end."""
     of_v, of_delta, of_rates = torch.zeros_like(v), torch.zeros_like(v), torch.zeros_like(rates)
     of_b, of_c = torch.empty_like(b), torch.empty_like(c)
+    decays = torch.cat([torch.empty_like(v), torch.zeros_like(v[:1])])  # nothing comes back from behind the end
+    decay, ahead = decays[:-1], decays[1:]
+    own_h, own_of_h, product = (torch.empty_like(v) for _ in range(3))
     for n in range(rates.shape[1]):
         rate, b_n = rates[:, n, None], b[:, n, None]
-        decay = torch.exp(delta * rate)
-        h = _recurrence(decay, v * b_n)
-        of_c[:, n] = (slope * h).sum(dim=1)
-        of_h = _recurrence(decay.roll(-1, 0).flip(0), (slope * c[:, n, None]).flip(0)).flip(0)
-        of_b[:, n] = (of_h * v).sum(dim=1)
+        torch.mul(delta, rate, out=decay).exp_()
+        h = _recurrence(decay, torch.mul(v, b_n, out=own_h))
+        of_c[:, n] = torch.mul(slope, h, out=product).sum(dim=1)
+        of_h = _recurrence(ahead, torch.mul(slope, c[:, n, None], out=own_of_h), backwards=True)
+        of_b[:, n] = torch.mul(of_h, v, out=product).sum(dim=1)
         of_v.addcmul_(of_h, b_n)
-        of_exponent = of_h[1:] * decay[1:] * h[:-1]  # the first state decays from nothing
+        of_exponent = of_h[1:].mul_(decay[1:]).mul_(h[:-1])  # the first state decays from nothing
         of_delta[1:].addcmul_(of_exponent, rate)
-        of_rates[:, n] = (of_exponent * delta[1:]).sum(dim=(0, 2))
+        of_rates[:, n] = torch.mul(of_exponent, delta[1:], out=product[1:]).sum(dim=(0, 2))
     return of_v, of_delta, of_rates, of_b, of_c
 
 
-def _recurrence(decay: Tensor, h: Tensor) -> Tensor:
-    """h_t = decay_t h_(t-1) + h_t in place along the first axis: chunks in lockstep, then from each to the next.
+def _recurrence(decay: Tensor, h: Tensor, *, backwards: bool = False) -> Tensor:
+    """h_t = decay_t h_(t-1) + h_t in place along the first axis, or h_t = decay_t h_(t+1) + h_t.
 
-    There are as many chunks, up to the root of the length, as are needed to have enough to do at a time. All products
-    are of decays of at most 1.
+    It runs in chunks in lockstep, then from each to the next. There are as many, up to the root of the length, as are
+    needed to have enough to do at a time. All products are of decays of at most 1.
     """
     length = len(h)
     num_chunks = max(1, min(math.isqrt(length), _LANES // max(1, h[0].numel())))
     size = -(-length // num_chunks)
     if spare := -length % size:
         decay, h = (torch.cat([x, x.new_zeros(spare, *x.shape[1:])]) for x in (decay, h))
-    decay, h = decay.unflatten(0, (-1, size)), h.unflatten(0, (-1, size))
-    steps = h.unbind(1)
-    for before, own, factor in zip(steps, steps[1:], decay.unbind(1)[1:], strict=False):
+    decay, chunks = decay.unflatten(0, (-1, size)), h.unflatten(0, (-1, size))
+    order, last = (slice(None, None, -1), 0) if backwards else (slice(None), -1)
+    steps = chunks.unbind(1)[order]
+    for before, own, factor in zip(steps, steps[1:], decay.unbind(1)[order][1:], strict=False):
         own.addcmul_(factor, before)
-    if len(h) > 1:
-        for before, own, factors in zip(h, h[1:], decay.cumprod(dim=1)[1:], strict=False):
-            own.addcmul_(factors, before[-1])
-    return h.flatten(0, 1)[:length]
+    if len(chunks) > 1:
+        products = (decay.flip(1).cumprod(dim=1).flip(1) if backwards else decay.cumprod(dim=1)).unbind()[order]
+        each = chunks.unbind()[order]
+        for before, own, factors in zip(each, each[1:], products[1:], strict=False):
+            own.addcmul_(factors, before[last])
+    return h[:length]
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
