@@ -2,7 +2,7 @@
 
 R has the channels of the picture, L is one smooth plane for all of them (Retinex). Both are unknown: the pair, L behind
 the channels of R, is what decoders seek. What is shown is the picture relit, R L^gamma: at gamma 1 it is as dark as it
-was taken, at 0 the reflectance alone. The closed forms are those of LLEMamba's ADMM (Wang et al., arXiv 2406.01028),
+was taken, at 0 the reflectance alone. The closed forms are those of LLEMamba's ADMM (Zhang et al., arXiv 2406.01028),
 derived here: with a pull towards R' and L' of the weights mu / 2 and nu / 2
 
     R = argmin ||R L - y||^2 + mu/2 ||R - R'||^2 = (2 L y + mu R') / (2 L^2 + mu)

@@ -17,6 +17,8 @@ from .recipe import LOSSES
 from .selfsupervised import self_supervised_loss
 from .state import TrainingState
 
+_STRUCTURE = 0.2  # of 1 - SSIM in the loss "structural"
+
 
 def one_step(state: TrainingState, net: UnfoldingNet, sample: Sample, rate: float) -> float:
     """One update; the loss before it. A full device halves the parts a batch is computed in, until it fits."""
@@ -117,11 +119,25 @@ def _warm_start_loss(state: TrainingState, net: UnfoldingNet, sample: Sample) ->
     return distance(physics.picture(x), sample.scene, state.recipe.training.loss)
 
 
+def _similarity(estimate: Tensor, truth: Tensor) -> Tensor:
+    """The mean SSIM (Wang et al., IEEE TIP 2004) over windows of 7 x 7 pixels, for images between 0 and 1."""
+    means = [F.avg_pool2d(image, 7, stride=1) for image in (estimate, truth)]
+    product = means[0] * means[1]
+    squares = means[0].square() + means[1].square()
+    covariance = F.avg_pool2d(estimate * truth, 7, stride=1) - product
+    variances = F.avg_pool2d(estimate.square() + truth.square(), 7, stride=1) - squares
+    return ((2 * product + 1e-4) * (2 * covariance + 9e-4) / ((squares + 1e-4) * (variances + 9e-4))).mean()
+
+
 def distance(estimate: Tensor, truth: Tensor, loss: str) -> Tensor:
     """The mean loss between two (B, C, H, W) images: "l2" squared, "rmse" its root, "l1", "charbonnier", or "decibel".
 
     The last is the mean logarithm of the squared errors of every band of every sample: what the mean PSNR falls with.
+    "structural" is "charbonnier" with a share of 1 - SSIM, for pictures whose brightness is a guess: it asks for their
+    details.
     """
+    if loss == "structural":
+        return distance(estimate, truth, "charbonnier") + _STRUCTURE * (1 - _similarity(estimate, truth))
     if loss == "decibel":
         return (F.mse_loss(estimate, truth, reduction="none").mean(dim=(2, 3)) + 1e-6).log().mean()
     if loss == "l2":

@@ -30,7 +30,7 @@ from ..training_data.settings import LocalData
 from .toml import read_toml
 
 AUTO = "auto"  # the precision of a recipe that leaves precision, memory layout and threads to the machine
-Loss = Literal["l2", "l1", "charbonnier", "rmse", "decibel"]
+Loss = Literal["l2", "l1", "charbonnier", "rmse", "decibel", "structural"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LOSSES: tuple[str, ...] = get_args(Loss)
 Variant = Literal["lorun", "share", "block"]
@@ -46,10 +46,10 @@ VARIANTS = {
 class TrainingConfig:
     """How long, how fast and how carefully. Rates rise linearly and fall along a cosine to `final_rate` of the peak.
 
-    `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier", "rmse" or "decibel", of the last stage;
-    `earlier_stages` weighs the losses of the stages before it, the latest first, and `residual_weight` the squared
-    residual of the last stage, in units of the squared measurement. A learned Phi takes the share
-    `sampling_rate` of the learning rate, as its entries are small, and the data steps' parameters the share
+    `loss` is "l2" (Eq. 13, as a mean over pixels), "l1", "charbonnier", "rmse", "decibel" or "structural" (see
+    `learning`), of the last stage; `earlier_stages` weighs the losses of the stages before it, the latest first, and
+    `residual_weight` the squared residual of the last stage, in units of the squared measurement. A learned Phi takes
+    the share `sampling_rate` of the learning rate, as its entries are small, and the data steps' parameters the share
     `step_rate`. After `patience` validations without a better one, if not 0, a phase ends early. A training pauses
     after `piece_s` seconds, if not 0. The `precision` "auto" becomes what is quickest on the machine, and so do
     `channels_last` and, if 0, `threads` then (see `execution`). With a `pool_size` initial estimates are kept for so

@@ -362,6 +362,18 @@ def test_decibels_count_every_band_by_itself():
     assert decibels == pytest.approx((-20 - 40) / 2, abs=0.05)
 
 
+def test_the_structural_loss_asks_for_details_beside_the_values():
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+    truth = (0.5 + 0.3 * torch.sin(x) * torch.cos(y)).expand(1, 3, -1, -1)
+    flat, darker = truth.mean() + 0 * truth, 0.9 * truth
+    blurred = torch.nn.functional.avg_pool2d(truth, 3, stride=1, padding=1, count_include_pad=False)
+    assert float(distance(truth, truth, "structural")) == pytest.approx(1e-3, abs=1e-5)
+    for estimate, similar in ((flat, 0.05), (darker, 0.98)):
+        structure = distance(estimate, truth, "structural") - distance(estimate, truth, "charbonnier")
+        assert 1 - float(structure) / 0.2 == pytest.approx(similar, abs=0.05)
+    assert distance(darker, truth, "structural") < distance(blurred, truth, "structural")
+
+
 def test_unknown_settings_are_sentences(tmp_path):
     (tmp_path / "a.toml").write_text("[training]\nlearnig_rate = 1\n")
     with pytest.raises(FileError, match="unknown setting learnig_rate"):
