@@ -4,6 +4,7 @@ worth: the plan, or what is missing for one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lorun_engine.errors import LorunError
 from lorun_engine.io.commands import camera_words
 from lorun_engine.io.options import Option
 from lorun_engine.io.reading import reading_of
+from lorun_engine.schema import Between
 from lorun_engine.task import DEFAULT, TASKS
 
 from ..document.decoders import Choice
@@ -252,21 +254,22 @@ class Planning(QObject):
     def _given_problem(self) -> str:
         for option in self._options if self.answers.is_given else ():
             text = self.given_texts[option.field]
-            if not option.choices and not _is_within(text, option.most):
-                return f"The {option.field} {text!r} was given; a number above 0, up to {option.most:g}, was expected."
+            if not option.choices and not Between(option.least, option.most).holds(_number(text)):
+                said = f"{option.title}: {text!r} was given"
+                return f"{said}; a number from {option.least:g} to {option.most:g} was expected."
         return ""
 
     def _noise_problem(self) -> str:
         noise, level = self.answers.noise, self.answers.level
-        if not noise or (_is_within(level, float("inf")) and float(level) < float("inf")):
+        if not noise or Between(0, above=True).holds(_number(level)):
             return ""
         wanted = "electrons at the brightest pixel" if noise == "shot" else "a standard deviation"
         return f"The noise level {level!r} was given; {wanted} above 0 was expected."
 
 
-def _is_within(text: str, most: float) -> bool:
-    """Whether a text is a number above 0, up to `most`."""
+def _number(text: str) -> float:
+    """Of a text; NaN, which lies in no range, where it is none."""
     try:
-        return 0 < float(text) <= most
+        return float(text)
     except ValueError:
-        return False
+        return math.nan

@@ -272,7 +272,7 @@ def test_ratio_kernel_and_factor_are_those_of_the_measurement_or_given(qtbot, tm
     plan.given["cs"].editors["ratio"].setText("none")
     plan.given["cs"].editors["ratio"].editingFinished.emit()
     if task == "cs":
-        assert not plan.start.isEnabled() and "'none' was given; a number above 0" in plan.why_not.text()
+        assert not plan.start.isEnabled() and "'none' was given; a number from 0.2 to 100" in plan.why_not.text()
     plan.given["cs"].editors["ratio"].setText("40")
     plan.given["cs"].editors["ratio"].editingFinished.emit()
     plan.given["sr"].editors["kernel"].setCurrentText("gaussian 1.2")
