@@ -78,6 +78,10 @@ def _is_compared(parts: Parts) -> bool:
     return parts.session.selection.mode == "compare"
 
 
+def _is_relit(parts: Parts) -> bool:
+    return parts.relight.is_possible
+
+
 def _has_line(parts: Parts) -> bool:
     """Whether two pictures may meet in a line: those that are compared, or a photograph before and after."""
     is_before_and_after = parts.session.kind.measures == "picture" and parts.session.selection.layout == "single"
@@ -228,6 +232,12 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("montage", "View", "Montage", "3", _has_bands),
     Entry("residual", "View", "Residual", "4", _has_stages, "What the chosen stage leaves unexplained of the capture"),
     Entry("compare", "View", "Compare", "5", _is_open, "Two stages, results, decoders or the reference in one picture"),
+    Entry("reflectance", "View", "Reflectance", "6", _is_relit, "What a stage takes for the scene without its light"),
+    Entry("light", "View", "Light", "7", _is_relit, "What a stage takes for the light that fell on the scene"),
+    Entry("", "View", ""),
+    Entry("brighter", "View", "Relight brighter", "Ctrl+Up", _is_relit, "Take more of the low light away"),
+    Entry("darker", "View", "Relight darker", "Ctrl+Down", _is_relit, "Leave more of the light as it was taken"),
+    Entry("usual_light", "View", "Relight as usual", "Shift+L", _is_relit, "The gamma that figures are of"),
     Entry("", "View", ""),
     Entry("blink", "View", "Blink", "B", _has_two_sides, "Show the other of the two sides that are compared"),
     Entry("blink_on", "View", "Blink by itself", "Shift+B", _has_two_sides, "Show one side after the other, or stop"),

@@ -21,6 +21,7 @@ from .document.looking import Looking
 from .document.memory import Memory
 from .document.preferences import Preferences
 from .document.regions import Regions
+from .document.relight import Relight
 from .document.rivals import Rivals
 from .document.ruler import BandRuler
 from .document.session import Session
@@ -66,6 +67,7 @@ class Parts(QObject):
         self.exports = Exports(self.session, library)
         self.regions = Regions(self.session, self.exports, self.corrections)
         self.ruler = BandRuler(self.looking, self.corrections)
+        self.relight = Relight(self.session, self.corrections)
         self.checking = Checking(self.session)
         self.report = DecodeReport(self.session, self.exports, self.regions, self.checking)
         self.what_if = WhatIf(self.session, self.exports)
@@ -76,7 +78,13 @@ class Parts(QObject):
         self.folder = Folder(self.session)
         self.decode_all = DecodeAll(self.session, self.folder)
         self.beside = Beside(
-            self.corrections, self.regions, self.ruler, self.folder, self.decode_all, self.spectral_library
+            self.corrections,
+            self.regions,
+            self.ruler,
+            self.relight,
+            self.folder,
+            self.decode_all,
+            self.spectral_library,
         )
         self.session_files = SessionFiles(self.looking, self.regions, self.shelf, self.comparing, self.beside)
         kept = None if state_folder is None else state_folder / "autosave"

@@ -124,6 +124,7 @@ def linear_colour(cube: np.ndarray, weights: np.ndarray) -> np.ndarray:
     In this thread alone: a BLAS with threads of its own waits for cores while a decode keeps them busy.
     """
     num_bands, height, width = cube.shape
+    cube = np.asarray(cube)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
         colour: np.ndarray = np.einsum("cn,ck->kn", cube.reshape(num_bands, -1), weights)
     return colour.reshape(3, height, width)
@@ -132,14 +133,14 @@ def linear_colour(cube: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def shrunk(image: np.ndarray, factor: int) -> np.ndarray:
     """(..., H, W) at 1 / factor of its size: the mean of four pixels of every whole block of factor x factor."""
     if factor <= 1:
-        return image
+        return np.asarray(image)
     height, width = (length // factor * factor for length in image.shape[-2:])
-    half = factor // 2
-    blocks = image[..., :height, :width]
+    firsts, seconds = ((slice(first, length, factor) for length in (height, width)) for first in (0, factor // 2))
+    (y0, x0), (y1, x1) = firsts, seconds
     with np.errstate(invalid="ignore", over="ignore"):
-        total: np.ndarray = blocks[..., ::factor, ::factor] + blocks[..., half::factor, ::factor]
-        total += blocks[..., ::factor, half::factor]
-        total += blocks[..., half::factor, half::factor]
+        total: np.ndarray = image[..., y0, x0] + image[..., y1, x0]
+        total += image[..., y0, x1]
+        total += image[..., y1, x1]
         mean: np.ndarray = total * np.float32(0.25)
     return mean
 

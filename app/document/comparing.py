@@ -14,15 +14,17 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from lorun_engine.errors import LorunError
+from lorun_engine.instrument import RELIT_GAMMA
 
 from ..job import Job
 from .decoders import Choice, Decoders
 from .decoding import as_asked, decoded
 from .pace import Pace, Step, Timed
 from .recipe import Recipe, Restoration, SetAside
+from .relight import shown_stage
 from .selection import MEASUREMENT, REFERENCE
 from .session import Session
 from .shelf import Result, Shelf
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 256 << 20  # of results in memory; the others lie on the disk
 DIVIDER_STEP = 0.02  # of the width, per key
 BLINK_S = 0.6
+SETTLES_MS = 300  # after a gamma was changed
 
 Way = Literal["side by side", "split", "blink", "difference", "disagreement"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -105,7 +108,10 @@ class Comparing(QObject):
         self.disagreement: Disagreement | None = None
         self._measurement: Measurement | None = None
         self._job: Job | None = None
-        self._known: tuple[Result, ...] = ()
+        self._known: tuple[tuple[Result, ...], float] = ((), RELIT_GAMMA)  # and the gamma that they were relit by
+        self._settling = QTimer(self, singleShot=True, interval=SETTLES_MS)
+        self._settling.timeout.connect(self._results_changed)
+        session.selection_changed.connect(self._follow_light)
         self._coming_way: Way | None = None  # of a session, until its maps are made
         self._paced: Recipe | None = None
         self.timed = Timed(session.paces, self)  # the decoder that runs
@@ -166,7 +172,7 @@ class Comparing(QObject):
             return self._shelf.image(pane)
         if pane in (REFERENCE, MEASUREMENT):
             return session.measurement.reference if pane == REFERENCE else session.measurement.y
-        return session.stages.image(pane) if pane < len(session.stages) else None
+        return shown_stage(session, pane) if pane < len(session.stages) else None
 
     def why_not(self) -> str:
         """What stands in the way of a comparison, or of one with the newest result that is left out; or nothing."""
@@ -364,16 +370,17 @@ class Comparing(QObject):
 
     def _results_changed(self) -> None:
         """The maps of the disagreement are made in the worker; those of other results no longer count."""
-        of = self.results
+        of, gamma = self.results, self._session.selection.relight
         if self.disagreement is not None and self.disagreement.of != of:
             self.disagreement = None
             if self.look.way == "disagreement":
                 self.look = replace(self.look, way="split")
-        if len(of) > 1 and self.disagreement is None and of != self._known:
+        is_known = self.disagreement is not None and gamma == self._known[1]
+        if len(of) > 1 and not is_known and (of, gamma) != self._known:
             images = {result: image for result in of if (image := self._shelf.image(result)) is not None}
             work = partial(_disagreement, images, is_cube=not self._session.kind.is_photograph)
             self._session.lanes.run_look(work, doing="comparing the results", then=self._take_disagreement)
-        self._known = of
+        self._known = of, gamma
         self.changed.emit()
 
     def _take_disagreement(self, job: Job) -> None:
@@ -382,6 +389,11 @@ class Comparing(QObject):
             if self._coming_way is not None:
                 self.look, self._coming_way = replace(self.look, way=self._coming_way), None
             self.changed.emit()
+
+    def _follow_light(self) -> None:
+        """By another gamma results differ elsewhere; a slider that moves comes to rest first."""
+        if self._session.selection.relight != self._known[1]:
+            self._settling.start()
 
     def _forget_other_measurement(self) -> None:
         session = self._session
@@ -414,7 +426,8 @@ class Comparing(QObject):
 
     def _begin_afresh(self) -> None:
         """Nothing is compared; a decode that was cancelled brings nothing any more."""
-        self.disagreement, self.progress, self.look, self._known = None, ComparingProgress(), Look(), ()
+        self.disagreement, self.progress, self.look = None, ComparingProgress(), Look()
+        self._known = (), self._session.selection.relight
         self._coming_way = None
 
     def _tell_all(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lorun_engine.errors import LorunError
+from lorun_engine.instrument import relit
 from lorun_engine.io import RoleTable
 
 from .. import render
@@ -20,6 +21,7 @@ from .recipe import Recipe
 from .region import Region
 from .region_exports import score_box, where
 from .regions import Regions
+from .relight import asked_gamma, relit_stage
 from .session import Session
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class DecodeReport:
             tuple(session.stages.rows()),
             session.stages.image,
             session.stages.light,
+            asked_gamma(session),
             titles.get(recipe.device, recipe.device),
             (checking.newest, checking.unjudged) if is_checked and checking.newest is not None else None,
         )
@@ -65,7 +68,7 @@ class DecodeReport:
             stages={
                 f"{recipe.step_name} {index}": index for index in sorted({min(session.selection.stage, last), last})
             },
-            image=session.stages.image,
+            image=partial(relit_stage, session.stages, gamma=session.selection.relight),
             measurement=measurement,
             is_photograph=session.kind.is_photograph,
         )
@@ -89,8 +92,14 @@ class _Known:
     rows: tuple[StageResult, ...]
     image: Callable[[int], np.ndarray]
     light: Callable[[int], np.ndarray | None]
+    relight: float | None  # the gamma that is shown, None for the usual one
     device: str
     verdict: tuple[Remeasurement, str] | None
+
+    def shown(self, index: int) -> np.ndarray:
+        """(C, H, W) of a stage, relit as it is shown."""
+        image, light = self.image(index), self.light(index)
+        return image if light is None or self.relight is None else relit(image, light, self.relight)
 
 
 def _write(known: _Known, places: Callable[[], list[Place]], path: Path) -> None:
@@ -99,20 +108,21 @@ def _write(known: _Known, places: Callable[[], list[Place]], path: Path) -> None
     from lorun_engine.decoding.report import MadeBy, Report, shown_stages, write_report
 
     recipe, last = known.recipe, len(known.rows) - 1
+    asked = replace(recipe.asked, relight=known.relight)
     result, unjudged = known.verdict or checked(known.measurement, known.image(last), light=known.light(last))
     command: Sequence[str] | str
     try:
-        command = recipe.asked.command(recipe.options, known.table, output=output_name(recipe, known.table))
+        command = asked.command(recipe.options, known.table, output=output_name(recipe, known.table))
     except LorunError as error:
         command = str(error)
     report = Report(
         known.table,
         recipe.options,
         known.measurement,
-        recipe.asked,
+        asked,
         known.made_by or MadeBy(),
         known.rows,
-        {index: known.image(index) for index in shown_stages(last)},
+        {index: known.shown(index) for index in shown_stages(last)},
         result.look(unjudged),
         result.figure,
         known.device,

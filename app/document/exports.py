@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from lorun_engine.errors import FileError
+from lorun_engine.instrument import RELIT_GAMMA
 from lorun_engine.io import RoleTable, cube_file, write_cube, write_spectra_csv, write_table
 from lorun_engine.io.commands import command_line, measured_row
 
@@ -21,6 +23,7 @@ from .. import render
 from ..job import Job
 from .drawn import PICTURE_SUFFIXES, Drawn, write_picture
 from .recipe import Recipe
+from .relight import asked_gamma, relight_words, relit_stage, shown_stage
 from .session import Session
 from .stage_store import StageStore
 
@@ -53,12 +56,16 @@ class Exports(QObject):
         if recipe is None or measurement is None or not len(session.stages):
             return
         row = session.stages.row(len(session.stages) - 1 if stage is None else stage)
-        attributes = cube_attributes(recipe, measurement, row)
-        image, wavelengths_nm, inputs = session.stages.image(row.index), measurement.wavelengths_nm, recipe.paths
+        attributes = cube_attributes(recipe, measurement, row, relight=asked_gamma(session))
+        image, wavelengths_nm, inputs = shown_stage(session, row.index), measurement.wavelengths_nm, recipe.paths
         self.write(
             Path(path),
             lambda target: write_cube(
-                target, image, wavelengths_nm=wavelengths_nm, attributes=attributes, protected=inputs
+                target,
+                np.asarray(image),
+                wavelengths_nm=wavelengths_nm,
+                attributes=attributes,
+                protected=inputs,
             ),
             images_of=session.stages,
         )
@@ -73,7 +80,7 @@ class Exports(QObject):
         if pixel is None or recipe is None or measurement is None or not len(session.stages):
             return
         columns = {
-            f"{recipe.step_name}_{row.index}": partial(np.asarray, session.stages.image(row.index))
+            f"{recipe.step_name}_{row.index}": partial(np.asarray, shown_stage(session, row.index))
             for row in session.stages.rows()
         }
         if measurement.reference is not None:
@@ -81,7 +88,12 @@ class Exports(QObject):
         work: Callable[[Path], None]
         if session.kind.is_photograph:
             work = partial(
-                write_profiles, images=columns, row=pixel[0], side=side, decoder=recipe.title, protected=recipe.paths
+                write_profiles,
+                images=columns,
+                row=pixel[0],
+                side=side,
+                decoder=" ".join(filter(None, [recipe.title, relight_words(session)])),
+                protected=recipe.paths,
             )
         else:
             work = partial(
@@ -102,10 +114,12 @@ class Exports(QObject):
             return
         work = partial(
             write_stages,
-            image=session.stages.image,
+            image=partial(relit_stage, session.stages, gamma=session.selection.relight),
             num_images=len(session.stages),
             wavelengths_nm=measurement.wavelengths_nm,
-            attributes=cube_attributes(recipe, measurement, session.stages.row(len(session.stages) - 1)),
+            attributes=cube_attributes(
+                recipe, measurement, session.stages.row(len(session.stages) - 1), relight=asked_gamma(session)
+            ),
             protected=recipe.paths,
         )
         self.write(Path(path), work, images_of=session.stages)
@@ -115,7 +129,8 @@ class Exports(QObject):
         session, recipe = self._session, self._session.recipe
         if recipe is None:
             return
-        drawn = drawn.captioned(f"{session.name}  ·  {recipe.title}")
+        words = [session.name, recipe.title, relight_words(session)]
+        drawn = drawn.captioned("  ·  ".join(filter(None, words)))
         work = partial(write_picture, drawn=drawn, has_caption=has_caption, protected=recipe.paths)
         self.write(Path(path), work, suffixes=PICTURE_SUFFIXES)
 
@@ -125,7 +140,7 @@ class Exports(QObject):
         if session.measurement is None or table is None or choice is None:
             return None
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
-        return restore_command(recipe, table)
+        return restore_command(recipe, table, relight=asked_gamma(session))
 
     def script(self) -> str | None:
         """The Python script that does the decode again; None while nothing is open."""
@@ -134,7 +149,8 @@ class Exports(QObject):
             return None
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
         output = output_name(recipe, table)
-        return recipe.asked.script(recipe.paths, recipe.options, table, library=self._library, output=output)
+        asked = replace(recipe.asked, relight=asked_gamma(session))
+        return asked.script(recipe.paths, recipe.options, table, library=self._library, output=output)
 
     def temporary_picture(self, drawn: Drawn) -> Path:
         """A PNG of a picture that is dragged elsewhere; it goes with the window."""
@@ -180,13 +196,17 @@ class Exports(QObject):
         self.exported.emit(str(path))
 
 
-def cube_attributes(recipe: Recipe, measurement: Measurement, row: StageResult) -> dict[str, Any]:
-    """What a cube says of where it comes from."""
+def cube_attributes(
+    recipe: Recipe, measurement: Measurement, row: StageResult, *, relight: float | None = None
+) -> dict[str, Any]:
+    """What a cube says of where it comes from, and by which gamma it was relit, None for the usual one."""
+    lit = {"relight": RELIT_GAMMA if relight is None else relight} if measurement.physics.num_lights else {}
     return {
         "adapter": recipe.title,
         "source": recipe.paths[0].name if measurement.path is None else measurement.path.name,
         "intensity_scale": row.input_scale,
         "dark_level": measurement.dark_level,
+        **lit,
     }
 
 
@@ -258,13 +278,18 @@ def write_stages(
     """Writes the initial estimate and the stages behind it, each (C, H, W), into one file."""
     with cube_file(path, wavelengths_nm=wavelengths_nm, protected=protected) as file:
         for index in range(num_images):
-            file.add_stage(index, image(index))
-        file.finish(image(num_images - 1), attributes=attributes)
+            file.add_stage(index, np.asarray(image(index)))
+        file.finish(np.asarray(image(num_images - 1)), attributes=attributes)
 
 
-def restore_command(recipe: Recipe, table: RoleTable, *, platform: str = sys.platform) -> str:
-    """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device."""
-    words = recipe.asked.command(recipe.options, table, output=output_name(recipe, table))
+def restore_command(
+    recipe: Recipe, table: RoleTable, *, relight: float | None = None, platform: str = sys.platform
+) -> str:
+    """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
+
+    It writes what is relit by a gamma, None for the usual one.
+    """
+    words = replace(recipe.asked, relight=relight).command(recipe.options, table, output=output_name(recipe, table))
     return command_line(words, platform=platform)
 
 

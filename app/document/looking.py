@@ -8,7 +8,8 @@ from dataclasses import replace
 from PySide6.QtCore import QObject
 
 from ..kinds import GAMMAS, MOST_STOPS, Light, Stretch
-from .selection import Layout, Look, Mode, View
+from .relight import is_relit
+from .selection import OF_LIGHT, Layout, Look, Mode, View
 from .session import Session
 
 
@@ -97,7 +98,7 @@ class Looking(QObject):
     def toggle_layout(self) -> None:
         """One large picture, or panes side by side, also from a mode that has neither."""
         selection = self.session.selection
-        if selection.mode not in ("colour", "band"):
+        if selection.mode not in ("colour", "band", *OF_LIGHT):
             self.set_mode("colour" if selection.in_colour else "band")
             self.set_layout("grid")
         else:
@@ -113,11 +114,15 @@ class Looking(QObject):
             session.select(replace(session.selection, layout="single", alone=pane))
 
     def set_mode(self, mode: Mode) -> None:
-        """Shows colour, one band, all bands, or two sides compared; a grey photograph has no bands to tell apart."""
+        """Shows stages in colour, one band, all bands, what they leave, two sides, or the parts of what was relit.
+
+        A grey photograph has no bands to tell apart, and what was not relit no parts.
+        """
         session, selection = self.session, self.session.selection
         if session.kind.is_photograph and session.num_bands == 1 and mode in ("band", "montage"):
             mode = "colour"
-        in_colour = mode == "colour" if mode in ("colour", "band", "montage") else selection.in_colour
+        mode = "colour" if mode in OF_LIGHT and not is_relit(session) else mode
+        in_colour = selection.in_colour if mode in ("residual", "compare") else mode in ("colour", *OF_LIGHT)
         session.select(replace(selection, mode=mode, in_colour=in_colour))
 
     def set_in_colour(self, in_colour: bool) -> None:

@@ -24,6 +24,7 @@ from .exports import TABLE_SUFFIXES, Exports
 from .recipe import SetAside
 from .region import ON_PHOTOGRAPHS, SHAPES, Region, Shape, shape_words
 from .region_exports import score_box, write_curves, write_figures
+from .relight import relight_words, shown_stage
 from .session import Session
 from .stage_store import StageStore
 from .steps import Placed, SavedStep, Step, Steps
@@ -207,11 +208,12 @@ class Regions(QObject):
             return None
         if pane < 0:
             return session.measurement.reference
-        return session.stages.image(pane) if pane < len(session.stages) else None
+        return shown_stage(session, pane) if pane < len(session.stages) else None
 
     def _measured(self, key: Hashable, measure: Callable[[], T], *, num_values: float) -> T | None:
         """What was measured before, or is at once where that is quick; else None, and `changed` once it is known."""
         of = (self._session.stages, self._session.measurement)
+        key = (key, self._session.selection.relight)
         if not _is_same(of, self._measured_of):
             self._kept.clear()
             self._wanted.clear()
@@ -244,11 +246,11 @@ class Regions(QObject):
         if session.kind.is_photograph:
             work = partial(
                 write_figures,
-                images=[session.stages.image(index) for index in range(len(session.stages))],
+                images=[shown_stage(session, index) for index in range(len(session.stages))],
                 reference=measurement.reference,
                 boxes=[region for region in self.all if region.shape == "rectangle"],
                 task=measurement.task,
-                step_name=recipe.step_name,
+                step_name=" ".join(filter(None, [recipe.step_name, relight_words(session)])),
                 protected=recipe.paths,
             )
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from lorun_engine.instrument import RELIT_GAMMA
 from lorun_engine.task import Task
 
 from ..kinds import GAMMAS, MOST_STOPS, PERCENTILES, Light, Stretch, stretch_of
@@ -13,8 +14,9 @@ from ..kinds import GAMMAS, MOST_STOPS, PERCENTILES, Light, Stretch, stretch_of
 REFERENCE = -1  # the pane that shows the true scene
 MEASUREMENT = -2  # the pane that shows y
 
-Mode = Literal["colour", "band", "montage", "residual", "compare"]
+Mode = Literal["colour", "band", "montage", "residual", "compare", "reflectance", "light"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+OF_LIGHT: tuple[Mode, ...] = ("reflectance", "light")  # of results that hold one
 View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
 Layout = Literal["single", "grid"]  # one large picture, or panes side by side
 Look = Literal["grey", "own", "viridis"]  # of single bands; "own" is the colour of their wavelength
@@ -26,6 +28,7 @@ class Selection:
 
     `in_colour` says whether pictures have all bands or one: modes such as "compare" know both. `is_arranged` says that
     the user chose the panes. One large picture is of the chosen stage, or of the pane that stands `alone` for a while.
+    Where results hold a light L, they are shown as R L^`relight`.
     """
 
     stage: int = 0
@@ -43,6 +46,7 @@ class Selection:
     stretch: Stretch = PERCENTILES
     shared_stretch: bool = True
     light: Light = Light()
+    relight: float = RELIT_GAMMA
     follow_newest: bool = True
     is_arranged: bool = False
 
@@ -82,7 +86,13 @@ def followed(selection: Selection, newest: int, panes: tuple[int, ...]) -> Selec
 
 
 def fitting(
-    selection: Selection, instead: Selection, *, num_bands: int, size: tuple[int, int], has_pane: Callable[[int], bool]
+    selection: Selection,
+    instead: Selection,
+    *,
+    num_bands: int,
+    size: tuple[int, int],
+    has_pane: Callable[[int], bool],
+    has_light: bool,
 ) -> Selection:
     """`selection` as far as there is what it speaks of, `instead` for the rest."""
     panes = tuple(pane for pane in dict.fromkeys(selection.panes) if has_pane(pane))
@@ -91,6 +101,7 @@ def fitting(
         min(max(selection.light.stops, -MOST_STOPS), MOST_STOPS), min(max(selection.light.gamma, GAMMAS[0]), GAMMAS[1])
     )
     is_grey = num_bands == 1 and selection.mode in ("band", "montage")
+    is_plain = is_grey or (selection.mode in OF_LIGHT and not has_light)
     return replace(
         selection,
         stage=selection.stage if selection.stage >= 0 and has_pane(selection.stage) else instead.stage,
@@ -98,12 +109,13 @@ def fitting(
         pixel=pixel if pixel and all(0 <= place < most for place, most in zip(pixel, size, strict=True)) else None,
         panes=panes or instead.panes,
         alone=selection.alone if selection.alone in (REFERENCE, MEASUREMENT) and has_pane(selection.alone) else None,
-        mode="colour" if is_grey else selection.mode,
+        mode="colour" if is_plain else selection.mode,
         in_colour=selection.in_colour or is_grey,
         band_range=bands if bands and 0 <= bands[0] <= bands[1] < num_bands else None,
         composite=selection.composite if all(0 <= b < num_bands for b in selection.composite or ()) else None,
         stretch=selection.stretch if 0 <= (low or 0) < high <= 100 else instead.stretch,
         light=light if light.stops == light.stops and light.gamma == light.gamma else Light(),  # no NaN
+        relight=selection.relight if 0 <= selection.relight <= 1 else RELIT_GAMMA,
     )
 
 
@@ -113,6 +125,6 @@ def fresh(selection: Selection, kind: Task, *, before: Task, num_bands: int) -> 
     selection = replace(selection, composite=None, band_range=None, alone=None)  # other bands
     if kind.is_photograph != before.is_photograph:
         selection = replace(selection, stretch=stretch_of(kind), shared_stretch=True)
-    if selection.mode == "compare":  # of sides that are gone
+    if selection.mode in ("compare", *OF_LIGHT):  # of sides that are gone, or what only some results have
         selection = replace(selection, mode="colour" if selection.in_colour else "band")
     return replace(selection, mode="colour", in_colour=True) if kind.is_photograph else selection

@@ -17,6 +17,7 @@ from .decode_all import DecodeAll
 from .exports import CUBE_SUFFIXES
 from .folder import Folder
 from .regions import Regions
+from .relight import Relight
 from .ruler import BandRuler
 from .spectral_library import LibraryBeside
 from .steps import SavedStep, Step
@@ -79,12 +80,13 @@ class Beside(QObject):
         corrections: Corrections,
         regions: Regions,
         ruler: BandRuler,
+        relight: Relight,
         folder: Folder,
         decode_all: DecodeAll,
         library: LibraryBeside,
     ) -> None:
         super().__init__(corrections)
-        self._corrections, self._regions, self._ruler = corrections, regions, ruler
+        self._corrections, self._regions, self._ruler, self._relight = corrections, regions, ruler, relight
         self._folder, self._decode_all, self._library = folder, decode_all, library
         self.window: Callable[[], SavedWindow | None] = lambda: None
 
@@ -135,6 +137,8 @@ class Beside(QObject):
             return self._corrections.step(value.corrected)
         if value.placed is not None:
             return self._regions.step(value.placed)
+        if value.relit is not None:
+            return self._relight.step(value.relit)
         return None if value.ranged is None else self._ruler.step(value.ranged)
 
 

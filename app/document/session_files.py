@@ -20,6 +20,7 @@ from .comparing import CHOSEN, Chosen, Comparing, Look, Side
 from .looking import Looking
 from .opening import shared_scales_of
 from .regions import Regions
+from .relight import is_relit
 from .selection import fitting
 from .session_beside import Beside
 from .session_document import Loaded, SavedDocument, SavedLook, SavedSide, load, saved_result
@@ -299,6 +300,7 @@ class SessionFiles(QObject):
                 num_bands=session.num_bands,
                 size=(height, width),
                 has_pane=session.has_pane,
+                has_light=is_relit(session),
             )
         )
 

@@ -18,6 +18,7 @@ from ..quantities import plural
 from ..settings import SHELF_MIB, RecentJob
 from .opening import is_built_in
 from .recipe import Recipe, Restoration
+from .relight import relit_stage
 from .session import Session
 from .stage_store import StageStore
 
@@ -116,9 +117,9 @@ class Shelf(QObject):
         return self._kept.get(result)
 
     def image(self, result: Result) -> np.ndarray | None:
-        """(C, H, W) of its last stage, read-only; None once it was dropped."""
+        """(C, H, W) of its last stage as it is shown, read-only; None once it was dropped."""
         kept = self._kept.get(result)
-        return None if kept is None else kept.stages.image(kept.newest)
+        return None if kept is None else relit_stage(kept.stages, kept.newest, self._session.selection.relight)
 
     def row(self, result: Result) -> StageResult:
         """The figures of its last stage; its seconds are those of the whole decode."""

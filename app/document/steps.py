@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 from PySide6.QtGui import QUndoCommand
 
 from lorun_engine.io import OpenOptions
-from lorun_engine.schema import Entries, Number
+from lorun_engine.schema import Entries, Number, Share
 
 from .region import Region
 from .selection import Mode, Selection
@@ -53,12 +53,22 @@ class Ranged:
 
 
 @dataclass(frozen=True)
+class Relit:
+    """From one gamma of the light to another. Steps of the same `drag` are taken back as one."""
+
+    before: Share
+    after: Share
+    drag: str = ""
+
+
+@dataclass(frozen=True)
 class SavedStep:
     """A step as a session file holds it: one of these."""
 
     corrected: Corrected | None = None
     placed: Placed | None = None
     ranged: Ranged | None = None
+    relit: Relit | None = None
 
 
 class Step(QUndoCommand):

@@ -6,6 +6,7 @@ import numpy as np
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar
 
 from ..assembly import Parts
+from ..document.relight import seen_stage
 from ..document.ruler import range_title
 from ..document.selection import MEASUREMENT, REFERENCE
 from ..kinds import RGB
@@ -122,7 +123,7 @@ class StatusBar(QStatusBar):
         if pane in (MEASUREMENT, REFERENCE):
             image = session.snapshot if pane == MEASUREMENT else session.measurement.reference
         else:
-            image = session.stages.image(pane)
+            image = seen_stage(session, pane)
         if session.kind.is_photograph and len(image) == len(RGB) and not self._is_one_of_rgb:
             return " ".join(number(float(value)) for value in image[:, y, x])
         first, last = (0, 0) if len(image) == 1 else session.selection.bands

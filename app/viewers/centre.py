@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
 
 from ..assembly import Parts
 from ..document.drawn import Drawn
-from ..document.selection import MODES
+from ..document.relight import is_relit
+from ..document.selection import MODES, OF_LIGHT
 from ..widgets import meanings
 from ..widgets.theme import GRID
 from .compare import CompareView
@@ -102,6 +103,7 @@ class CentreView(QWidget):
             if button.is_short != (self.width() < SHORT_BELOW):
                 button.is_short = self.width() < SHORT_BELOW
                 button.refresh()
+        self._fit_modes()
 
     def refresh(self) -> None:
         """Shows what the session holds and selects."""
@@ -122,12 +124,14 @@ class CentreView(QWidget):
             if mode == "colour" and self.pictures.num_bands == 1:
                 button.setText("Picture")
             button.setChecked(mode == selection.mode)
-            button.setVisible(is_decoded and (self.pictures.num_bands > 1 or mode in ALWAYS))
+            is_there = is_relit(session) if mode in OF_LIGHT else self.pictures.num_bands > 1 or mode in ALWAYS
+            button.setVisible(is_decoded and is_there)
             if not is_decoded and selection.mode == "compare":  # results of several decoders, and the way back
                 button.setVisible(session.measurement is not None and mode in ("colour", "compare"))
                 button.setText(session.kind.measured if mode == "colour" else mode.capitalize())
+        self._fit_modes()
         self._refresh_words(is_decoded=is_decoded, shows_bands=shows_bands)
-        if is_decoded and selection.mode == "residual":  # it has levels of its own
+        if is_decoded and selection.mode in ("residual", "light"):  # they have levels of their own
             self.light.hide()
             self.exposure.hide()
         views = {"montage": self.montage, "residual": self.residual, "compare": self.compare}
@@ -140,6 +144,15 @@ class CentreView(QWidget):
         self._refresh_notice()
         self.stepping.setVisible(is_decoded)
         self.stepping.refresh()
+
+    def _fit_modes(self) -> None:
+        """Where there are many modes and little room, their buttons are narrow."""
+        is_tight = self.width() < SHORT_BELOW and is_relit(self._session)
+        for button in self.mode_buttons.buttons():
+            if bool(button.property("is_tight")) != is_tight:
+                button.setProperty("is_tight", is_tight)
+                button.style().polish(button)
+        self._bar.setSpacing(GRID // 2 if is_tight else GRID)
 
     def drawn(self) -> Drawn | None:
         """What is shown, at full size: the chosen stage, all its bands, its residual, or the comparison."""
@@ -186,7 +199,7 @@ class CentreView(QWidget):
     # ---- the bar above the panes ---------------------------------------------------------------------------------
 
     def _top_bar(self) -> QHBoxLayout:
-        bar = QHBoxLayout()
+        self._bar = bar = QHBoxLayout()
         bar.setSpacing(GRID)
         self.mode_buttons = QButtonGroup(self)
         for mode in MODES:

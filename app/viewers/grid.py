@@ -11,23 +11,27 @@ from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from lorun_engine.instrument import RELIT_GAMMA
+
 from .. import render
 from ..assembly import Parts
 from ..document.comparing import fits_scene
-from ..document.selection import MEASUREMENT, REFERENCE
+from ..document.relight import asked_gamma, is_relit
+from ..document.selection import MEASUREMENT, OF_LIGHT, REFERENCE
 from ..document.wording import Wording
 from ..quantities import duration, number, plural, size
 from ..widgets import meanings, theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Recolours, tokens
 from .dragging import make_draggable, picture_mime
-from .maps import Change, Maps, paint_bar, paint_legend
+from .maps import Change, LightMap, MapKind, Maps, paint_bar, paint_legend, title_of_light
 from .panes import ViewHub
-from .pictures import Pane, Pictures, Seen
+from .pictures import Pane, Pictures, Reflectance, Seen
 from .regions import RegionTools
 from .showing import drawn_pane
 from .split import SplitPane
 
+Content = Pane | MapKind
 FRAME = (54, 20)  # (height, width) in px of a card around its picture
 
 
@@ -85,7 +89,7 @@ class PaneGrid(QWidget):
                 is_expanded=is_single,
                 is_alone=len(shown) == 1,
             )
-            is_scene, is_map = pane != MEASUREMENT, isinstance(content, Change)
+            is_scene, is_map = pane != MEASUREMENT, isinstance(content, MapKind)
             draw = partial((self.maps if is_map else self._pictures).picture, content)
             if self._is_split(content, is_single=is_single):
                 scene, draw = self._session.measurement.physics.scene_shape[1:], self._pictures.drawing(MEASUREMENT)
@@ -114,7 +118,7 @@ class PaneGrid(QWidget):
         self._arrange()
 
     @property
-    def chosen_content(self) -> Pane | Change | None:
+    def chosen_content(self) -> Content | None:
         """What the pane of the chosen stage shows, or the first one there is."""
         cards = [card for card in self.cards if not card.isHidden()]
         chosen = [card for card in cards if card.pane_id == self._session.selection.stage]
@@ -125,11 +129,14 @@ class PaneGrid(QWidget):
         drawn = drawn_pane(self._pictures, self.maps, card.content)
         return None if drawn is None else picture_mime(drawn, self._parts.exports)
 
-    def _contents(self, pane: int) -> list[Pane | Change]:
-        """What stands for a pane in the view that is chosen; the start changed nothing and saw nothing."""
+    def _contents(self, pane: int) -> list[Content]:
+        """What stands for a pane in the mode and view that is chosen; the start changed nothing and saw nothing."""
         if self._pictures.size(pane) is None:
             return []
-        view = self._session.selection.view
+        selection = self._session.selection
+        view = selection.view
+        if selection.mode in OF_LIGHT and pane >= 0 and is_relit(self._session):
+            return [Reflectance(pane) if selection.mode == "reflectance" else LightMap(pane)]
         if pane < 1 or view == "image":
             return [pane]
         if view == "change":
@@ -137,10 +144,11 @@ class PaneGrid(QWidget):
         seen = Seen(pane)
         return [pane] if self._pictures.size(seen) is None else [seen, pane]
 
-    def _is_split(self, content: Pane | Change, *, is_single: bool) -> bool:
+    def _is_split(self, content: Content, *, is_single: bool) -> bool:
         """Whether the large picture of a stage stands beside what was measured, which is a picture of its scene."""
         measurement = self._session.measurement
-        if not is_single or isinstance(content, Change | Seen) or content < 0:
+        is_stage = isinstance(content, Reflectance) or (isinstance(content, int) and content >= 0)
+        if not is_single or not is_stage:
             return False
         is_picture = self._session.kind.measures == "picture"
         return is_picture and fits_scene(measurement.y.shape, measurement.physics.scene_shape)
@@ -150,7 +158,9 @@ class PaneGrid(QWidget):
         if any(card.pane.is_split for card in self.cards if not card.isHidden()):
             self.refresh()
 
-    def _title(self, content: Pane | Change, *, is_result: bool = False) -> str:
+    def _title(self, content: Content, *, is_result: bool = False) -> str:
+        if isinstance(content, LightMap):
+            return title_of_light(self._pictures, content.stage)
         if isinstance(content, Change):
             title, pane = self._pictures.title_of_change(content.stage), content.stage
         else:
@@ -162,14 +172,14 @@ class PaneGrid(QWidget):
 
     def _show_made(self) -> None:
         """Shows pictures that were made aside; the figures of maps come with them."""
-        if any(isinstance(card.content, Change) for card in self.cards if card.isVisible()):
+        if any(isinstance(card.content, MapKind) for card in self.cards if card.isVisible()):
             self.refresh()
         for card in self.cards:
             card.pane.update()
 
-    def _legend(self, content: Pane | Change) -> Callable[[QPainter, QRectF], None] | None:
+    def _legend(self, content: Content) -> Callable[[QPainter, QRectF], None] | None:
         """What paints the colours of a map, or of single bands, with their numbers; colours have none."""
-        if isinstance(content, Change):
+        if isinstance(content, MapKind):
             return partial(self._paint_legend, content)
         is_plain = content == MEASUREMENT and self._session.kind.measures != "picture"
         bands = None if is_plain else self._pictures.bands_in(content)
@@ -179,7 +189,7 @@ class PaneGrid(QWidget):
         low, high = self._pictures.levels(content, bands)
         paint_bar(painter, place, (number(low), number(high)), self._pictures.colours_of(content))
 
-    def _paint_legend(self, content: Change, painter: QPainter, place: QRectF) -> None:
+    def _paint_legend(self, content: MapKind, painter: QPainter, place: QRectF) -> None:
         ends = self.maps.range(content)
         if ends is not None:
             paint_legend(painter, place, ends)
@@ -191,19 +201,22 @@ class PaneGrid(QWidget):
             if not card.isHidden():
                 card.set_value("" if pixel is None else self._value(card.content, pixel))
 
-    def _value(self, content: Pane | Change, pixel: tuple[int, int]) -> str:
-        if isinstance(content, Change):
+    def _value(self, content: Content, pixel: tuple[int, int]) -> str:
+        if isinstance(content, MapKind):
             return number(self.maps.value(content, pixel))
         return self._pictures.value(content, pixel)
 
-    def _figures(self, pane: Pane | Change) -> list[str]:
-        if isinstance(pane, Change):
+    def _figures(self, pane: Content) -> list[str]:
+        if isinstance(pane, MapKind):
             ends, plane = self.maps.range(pane), self.maps.plane(pane)
             if ends is None:
                 return []
             is_known = np.isfinite(plane)
             mean = number(float(plane.mean(where=is_known))) if is_known.any() else "not finite"
-            return [f"mean {mean}", f"|x − before| from {ends.sentence}"]
+            what = "L" if isinstance(pane, LightMap) else "|x − before|"
+            return [f"mean {mean}", f"{what} from {ends.sentence}"]
+        if isinstance(pane, Reflectance):
+            return ["R = what is left without the light"]
         if isinstance(pane, Seen):
             return ["what its denoiser saw"]
         if pane == MEASUREMENT:
@@ -211,7 +224,8 @@ class PaneGrid(QWidget):
         if pane == REFERENCE:
             return ["the true scene"]
         row = self._session.stages.row(pane)
-        quality = [f"{row.metrics['psnr']:.1f} dB"] if "psnr" in row.metrics else []
+        usual = "" if asked_gamma(self._session) is None else f" at γ {RELIT_GAMMA:g}"
+        quality = [f"{row.metrics['psnr']:.1f} dB{usual}"] if "psnr" in row.metrics else []
         return [f"residual {number(row.residual)}", *quality, duration(row.seconds)]
 
     def _figures_of_measurement(self) -> list[str]:
@@ -298,7 +312,7 @@ class PaneCard(Recolours, QFrame):
         self.setObjectName("card")
         self._wording = wording
         self.pane_id = MEASUREMENT
-        self.content: Pane | Change = MEASUREMENT
+        self.content: Content = MEASUREMENT
         self._is_chosen = self._is_expanded = False
         self.title = QLabel()
         self.title.setObjectName("heading")
@@ -339,7 +353,7 @@ class PaneCard(Recolours, QFrame):
     def describe(
         self,
         pane: int,
-        content: Pane | Change,
+        content: Content,
         title: str,
         figures: list[str],
         *,

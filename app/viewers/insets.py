@@ -11,7 +11,7 @@ from ..document.regions import Region, Regions
 from ..document.session import MEASUREMENT, REFERENCE
 from .maps import MapKind
 from .panes import ImagePane
-from .pictures import Pictures
+from .pictures import Pictures, Reflectance
 
 SHARE = 0.4  # of the pane's sides that an inset fills
 MARGIN = 4  # px
@@ -99,7 +99,7 @@ def paint_insets(
         for ink, thickness in (("#ffffff", 4), (colour, 2)):
             painter.setPen(QPen(QColor(ink), thickness))
             painter.drawRect(place)
-        is_restored = shows not in (REFERENCE, MEASUREMENT) and not isinstance(shows, MapKind)
+        is_restored = shows not in (REFERENCE, MEASUREMENT) and not isinstance(shows, MapKind | Reflectance)
         compared = pictures.array(shows) if is_restored else None
         if compared is not None and (figures := regions.figures(box, shows, compared)):
             _paint_words(painter, place, figures_words(figures))

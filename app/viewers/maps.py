@@ -1,4 +1,4 @@
-"""Maps of numbers over the scene: what a stage changed, how two images differ, where several disagree.
+"""Maps of numbers over the scene: the light, what a stage changed, how two images differ, where several disagree.
 
 Magnitudes go through a perceptual map from 0, signed differences through a diverging one with equal ends; what is not
 a number has a colour of its own. Over all bands a map is the mean of the bands' maps, of one band it is that band's.
@@ -16,7 +16,9 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from .. import render
 from ..assembly import Parts
 from ..document.comparing import band_deviation
+from ..document.relight import asked_gamma
 from ..document.shelf import Result
+from ..document.stage_store import mean_change
 from ..quantities import number
 from ..widgets.colours import NAN_COLOUR, blue_red, mapped, to_image, viridis
 from ..widgets.theme import tokens
@@ -50,7 +52,14 @@ class Spread:
     is_angle: bool
 
 
-MapKind = Change | Difference | Spread
+@dataclass(frozen=True)
+class LightMap:
+    """The pane that shows the light of a stage, for all stages on the scale from 0 to its most in any of them."""
+
+    stage: int
+
+
+MapKind = Change | Difference | Spread | LightMap
 Bands = tuple[int, int]  # the first and the last
 
 
@@ -89,8 +98,13 @@ class Maps:
     def plane(self, kind: MapKind) -> np.ndarray | None:
         """(H, W) of a map as the selection asks for it; None where something that it needs is not there."""
         self._start_afresh_if_other()
-        make = {Change: self._change, Difference: self._difference, Spread: self._spread}[type(kind)]
-        if isinstance(kind, Change) and self._bands is None:
+        make = {
+            Change: self._change,
+            Difference: self._difference,
+            Spread: self._spread,
+            LightMap: self._light,
+        }[type(kind)]
+        if isinstance(kind, LightMap) or (isinstance(kind, Change) and self._bands is None and not self._is_relit):
             return make(kind)  # made with the stage
         key = (kind, self._bands)
         plane = None if key in self._planes else make(kind)
@@ -99,11 +113,13 @@ class Maps:
         return self._planes.get(key, lambda: plane, lambda plane: plane.nbytes)
 
     def range(self, kind: MapKind) -> Range | None:
-        """The ends of the colours; what stages changed has the same for all of them with a shared contrast."""
+        """The ends of the colours; the light, and what stages changed with a shared contrast, have the same for all."""
         plane = self.plane(kind)
         if plane is None:
             return None
         bands = self._bands
+        if isinstance(kind, LightMap):
+            return Range(0.0, max(self._most_light(stage) for stage in range(self._pictures.num_stages)))
         if isinstance(kind, Change) and self._session.selection.shared_stretch:
             if bands is not None and bands[0] != bands[1]:
                 bands = None  # the change of all bands, whose maps are there already, stands in for that of several
@@ -135,10 +151,30 @@ class Maps:
     def _change(self, kind: Change) -> np.ndarray | None:
         if not 0 < kind.stage < self._pictures.num_stages:
             return None
+        if self._bands is None and self._is_relit:
+            images = (self._pictures.array(stage) for stage in (kind.stage, kind.stage - 1))
+            return mean_change(*map(np.asarray, images))
         if self._bands is None:
             return self._session.stages.change(kind.stage)
         planes = [self._pictures.plane(stage, self._bands) for stage in (kind.stage, kind.stage - 1)]
         return None if any(plane is None for plane in planes) else _magnitude(*planes)
+
+    def _light(self, kind: LightMap) -> np.ndarray | None:
+        stages = self._session.stages
+        light = stages.light(kind.stage) if 0 <= kind.stage < self._pictures.num_stages else None
+        return None if light is None else light[0]
+
+    def _most_light(self, stage: int) -> float:
+        key = (LightMap(stage), None)
+        if key not in self._highs:
+            light = self._light(LightMap(stage))
+            self._highs[key] = 0.0 if light is None else float(light.max())
+        return self._highs[key]
+
+    @property
+    def _is_relit(self) -> bool:
+        """Whether stages are shown by another gamma of their light than the usual one."""
+        return asked_gamma(self._session) is not None
 
     def _difference(self, kind: Difference) -> np.ndarray | None:
         left, right = self._side(kind.left), self._side(kind.right)
@@ -169,11 +205,16 @@ class Maps:
         """The end of a map's colours, from a part of its pixels."""
         key = (kind, bands)
         if key not in self._highs:
-            if isinstance(kind, Change) and bands is None:
+            if isinstance(kind, Change) and bands is None and self._is_relit:
+                few = (
+                    render.thumbnail(self._pictures.array(kind.stage - offset), math.isqrt(render.MOST_SAMPLES))
+                    for offset in (0, 1)
+                )
+                sample = mean_change(*few)
+            elif isinstance(kind, Change) and bands is None:
                 sample = _sampled(self._session.stages.change(kind.stage))
             elif isinstance(kind, Change) and bands[0] == bands[1]:
-                stages = self._session.stages
-                planes = (stages.image(kind.stage - offset)[bands[0]] for offset in (0, 1))
+                planes = (self._pictures.array(kind.stage - offset)[bands[0]] for offset in (0, 1))
                 sample = _magnitude(*(_sampled(plane) for plane in planes))
             else:
                 sample = np.abs(_sampled(self.plane(kind)))
@@ -189,12 +230,18 @@ class Maps:
         return bool(self._highs[key])
 
     def _start_afresh_if_other(self) -> None:
-        of = (self._session.measurement, self._session.stages)
+        gamma, disagreement = self._session.selection.relight, self._parts.comparing.disagreement
+        of = (self._session.measurement, self._session.stages, gamma, disagreement)
         if not self._of or any(one is not other for one, other in zip(of, self._of, strict=True)):
             self._planes.clear()
             self._images.clear()
             self._highs.clear()
             self._of = of
+
+
+def title_of_light(pictures: Pictures, stage: int) -> str:
+    """What the map of the light of a stage is called."""
+    return f"Light, {pictures.title(stage).lower()}"
 
 
 def paint_legend(painter: QPainter, place: QRectF, ends: Range) -> None:

@@ -16,6 +16,7 @@ from PySide6.QtGui import QImage
 
 from .. import render
 from ..assembly import Parts
+from ..document.relight import RelitImage, relit_stage, shown_stage
 from ..document.ruler import range_title
 from ..document.selection import MEASUREMENT, REFERENCE, Look
 from ..document.session import Session
@@ -29,6 +30,7 @@ from .making import Making
 IMAGE_BYTES = 96 << 20  # of rendered pictures
 LINEAR_BYTES = 160 << 20  # of linear colour at the size shown: 60 stages of 660 x 660 in a quarter of a screen
 COARSE = 128  # pixels along the longer side of what stands in for a picture
+COST_OF_LIGHT = 8  # of a number that is relit, in numbers that are added
 SHRUNK_FIRST = 4  # from this factor on it is quicker to shrink all bands than to make their colours at full size
 LOOKS: dict[Look, str] = {"grey": "Grey", "own": "In its own colour", "viridis": "Viridis"}  # of single bands
 
@@ -40,14 +42,24 @@ class Seen:
     stage: int
 
 
-Pane = int | Seen | Result  # a stage, REFERENCE, MEASUREMENT, a denoiser's input, or the result of another decode
+@dataclass(frozen=True)
+class Reflectance:
+    """The pane that shows the reflectance of a stage, whose light was sought too."""
+
+    stage: int
+
+
+# a stage, REFERENCE, MEASUREMENT, a denoiser's input, a reflectance, or the result of another decode
+Pane = int | Seen | Reflectance | Result
 
 
 def title_of(session: Session, pane: Pane) -> str:
-    """What the pane of a stage, the reference, the measurement, a denoiser's input or a result is called."""
+    """What the pane of a stage or a part of it, the reference, the measurement or a result is called."""
     step_name = shown_step(session)
     if isinstance(pane, Seen):
         return f"Input of {step_name} {pane.stage}"
+    if isinstance(pane, Reflectance):
+        return f"Reflectance, {title_of(session, pane.stage).lower()}"
     if isinstance(pane, Result):
         return pane.title
     named = {REFERENCE: "Reference", MEASUREMENT: session.kind.measured, 0: "Start"}
@@ -134,7 +146,7 @@ class Pictures:
             return number(float(array[first : last + 1, y, x].mean()))
 
     def array(self, pane: Pane) -> np.ndarray | None:
-        """(C, H, W) of what a pane shows; None where it is not there."""
+        """(C, H, W) of what a pane shows, which may be a `RelitImage`; None where it is not there."""
         session = self._session
         if pane == MEASUREMENT:
             return session.snapshot
@@ -146,7 +158,9 @@ class Pictures:
             return session.stages.denoiser_input(pane.stage) if pane.stage < len(session.stages) else None
         if pane == REFERENCE:
             return session.measurement.reference
-        return session.stages.image(pane) if pane < len(session.stages) else None
+        if isinstance(pane, Reflectance):
+            return relit_stage(session.stages, pane.stage, 0.0) if pane.stage < len(session.stages) else None
+        return shown_stage(session, pane) if pane < len(session.stages) else None
 
     def size(self, pane: Pane) -> tuple[int, int] | None:
         """(height, width) of the picture of a pane."""
@@ -206,8 +220,10 @@ class Pictures:
         if array is None or bands[0] == bands[1]:
             return None if array is None else array[bands[0]]
         make = partial(render.mean_of_bands, array, bands)
-        cost = (bands[1] - bands[0] + 1) * array[0].size
-        return self.making.get(self._linear, ("mean", pane, bands), make, lambda plane: plane.nbytes, cost=cost)
+        cost = (bands[1] - bands[0] + 1) * array.size / len(array)
+        return self.making.get(
+            self._linear, ("mean", self._lit(pane), bands), make, lambda plane: plane.nbytes, cost=cost
+        )
 
     def tile(self, pane: Pane, band: int, factor: int) -> QImage | None:
         """One band of a pane for the montage; with a shared stretch all bands have the same levels."""
@@ -216,9 +232,9 @@ class Pictures:
         if array is None:
             return None
         if selection.shared_stretch:
-            levels = self._levels_once((pane, "bands", selection.stretch), lambda: array)
+            levels = self._levels_once((self._lit(pane), "bands", selection.stretch), lambda: array)
         else:
-            levels = self._levels_once((pane, (band, band), selection.stretch), lambda: array[band])
+            levels = self._levels_once((self._lit(pane), (band, band), selection.stretch), lambda: array[band])
         levels = render.exposed(levels, selection.light.stops)
         return self._mean_of_bands(pane, (band, band), factor, levels)
 
@@ -248,14 +264,19 @@ class Pictures:
         elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
         if bands is None:
-            levels = self._levels_once((pane, "colour", stretch), lambda: self._colour_sample(pane))
+            levels = self._levels_once((self._lit(pane), "colour", stretch), lambda: self._colour_sample(pane))
             return render.exposed(levels, selection.light.stops)
 
         def sample() -> np.ndarray:
             is_single = bands[0] == bands[1]
             return render.mean_of_bands(self.array(pane) if is_single else self._some(pane), bands)
 
-        return render.exposed(self._levels_once((pane, bands, stretch), sample), selection.light.stops)
+        return render.exposed(self._levels_once((self._lit(pane), bands, stretch), sample), selection.light.stops)
+
+    def _lit(self, pane: Pane) -> tuple[Pane, float | None]:
+        """What tells the pictures of a pane apart: it may be relit by several gammas."""
+        array = self.array(pane)
+        return pane, array.gamma if isinstance(array, RelitImage) else None
 
     @property
     def _is_rgb(self) -> bool:
@@ -276,7 +297,7 @@ class Pictures:
         look = self.look if self._has_colours(pane) else "grey"
         colours = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}[look]()
         gamma = self._session.selection.light.gamma
-        key = (pane, bands, factor, levels, look, gamma)
+        key = (self._lit(pane), bands, factor, levels, look, gamma)
         plane = None if key in self._images else self.plane(pane, bands)
         if plane is not None or key in self._images:
             make = partial(_in_grey, plane, factor, levels, colours, gamma)
@@ -295,7 +316,7 @@ class Pictures:
         return render.wavelength_map(float(np.mean(self.wavelengths_nm[list(bands)])))
 
     def _in_colour(self, pane: Pane, factor: int, levels: tuple[float, float]) -> QImage | None:
-        key, in_bytes = (pane, factor, levels, self._session.selection.light.gamma), self._bytes
+        key, in_bytes = (self._lit(pane), factor, levels, self._session.selection.light.gamma), self._bytes
         colour = None if key in self._images else self._colour(pane, factor)
         if colour is not None or key in self._images:
             make = partial(_coloured, colour, levels, in_bytes)
@@ -314,6 +335,9 @@ class Pictures:
         A photograph is left as it is coded.
         """
         array = self.array(pane)
+        if isinstance(array, RelitImage):
+            make, cost = partial(render.shrunk, array, factor), COST_OF_LIGHT * array.size / max(factor / 2, 1) ** 2
+            return self.making.get(self._linear, (self._lit(pane), factor), make, lambda relit: relit.nbytes, cost=cost)
         if self._session.kind.is_photograph:
             return render.shrunk(array, factor)
         make = partial(_linear_colour, array, self._rgb_weights(), factor)
@@ -347,7 +371,7 @@ class Pictures:
 
     def _colour_sample(self, pane: Pane) -> np.ndarray:
         if self._session.kind.is_photograph:
-            return self.array(pane)
+            return self._some(pane) if isinstance(self.array(pane), RelitImage) else self.array(pane)
         return render.linear_colour(self._some(pane), self._rgb_weights())
 
     def _some(self, pane: Pane) -> np.ndarray:

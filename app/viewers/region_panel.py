@@ -26,6 +26,7 @@ from lorun_engine.io.spectra import spectral_angles
 
 from ..assembly import Parts
 from ..document.regions import SHAPES, Region, Shape, shape_words
+from ..document.relight import shown_stage
 from ..document.selection import REFERENCE
 from ..quantities import exact
 from ..widgets import theme
@@ -215,7 +216,7 @@ class RegionPanel(Recolours, QWidget):
         if session.kind.is_photograph:
             if not regions.has_reference:
                 return [str(region.pixels(regions.size)[1].size) if region.shape == "rectangle" else NO_NUMBER]
-            image = session.stages.image(stage)
+            image = shown_stage(session, stage)
             figures = regions.figures(region, stage, image) if region.shape == "rectangle" else None
             names = ("psnr", ".2f"), ("ssim", ".3f")
             return [NO_NUMBER if figures is None else _number(figures[name], places) for name, places in names]

@@ -14,6 +14,8 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSi
 from .. import render
 from ..assembly import Parts
 from ..document.drawn import Drawn
+from ..document.relight import is_relit
+from ..document.session import Session
 from ..kinds import RGB
 from ..quantities import number
 from ..widgets import meanings, theme
@@ -43,7 +45,7 @@ class ResidualView(Recolours, QWidget):
         self._parts, self._session, self._drawn = parts, parts.session, None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Residual of the result")
-        self.images = [_Image(name) for name in ("Measurement y", "Φx of the result", "Residual y − Φx")]
+        self.images = [_Image(name) for name in ("Measurement y", "", "")]
         for image in self.images[1:]:
             image.box.setXLink(self.images[0].box)
             image.box.setYLink(self.images[0].box)
@@ -81,6 +83,9 @@ class ResidualView(Recolours, QWidget):
         """Shows the stage that is looked at; nothing is drawn while nobody sees it."""
         if not self.isVisible():
             return
+        model = _model(self._session)
+        self.images[1].set_name(f"{model} of the result")
+        self.images[2].set_name(f"Residual y − {model}")
         checking = self._parts.checking
         result = checking.shown
         if result is None:
@@ -259,10 +264,10 @@ class _Image(QWidget):
     def __init__(self, title: str) -> None:
         super().__init__()
         pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
-        self.title = QLabel(title)
+        self.title = QLabel()
         self.title.setObjectName("heading")
         self.view = pg.GraphicsView()
-        self.view.setAccessibleName(title)
+        self.set_name(title)
         self.view.setFrameShape(pg.GraphicsView.Shape.NoFrame)
         self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, border=None)
@@ -275,6 +280,11 @@ class _Image(QWidget):
         column.setSpacing(theme.GRID // 2)
         column.addWidget(self.title)
         column.addWidget(self.view, 1)
+
+    def set_name(self, name: str) -> None:
+        """What it is a picture of."""
+        self.title.setText(name)
+        self.view.setAccessibleName(name)
 
     def show_bytes(self, picture: np.ndarray) -> None:
         """(H, W) or (H, W, 3) uint8; samples of blocks, much wider than high or the reverse, fill their place."""
@@ -298,8 +308,13 @@ def drawn_residual(parts: Parts) -> Drawn | None:
     limit = limit_of(rest)
     image = to_image(mapped(rest.mean(axis=0), (-limit, limit), blue_red()))
     ends = (f"−{number(limit)}", f"+{number(limit)}")
-    title = f"Residual y − Φx of {title_of(parts.session, parts.session.selection.stage).lower()}"
+    title = f"Residual y − {_model(parts.session)} of {title_of(parts.session, parts.session.selection.stage).lower()}"
     return Drawn(image, title, colours=blue_red(), ends=ends, is_scene=False)
+
+
+def _model(session: Session) -> str:
+    """How the camera sees a result, in the signs of the equations."""
+    return "R × L" if is_relit(session) else "Φx"
 
 
 def planes(image: np.ndarray, is_blocks: bool) -> np.ndarray:

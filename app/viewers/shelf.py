@@ -52,6 +52,7 @@ class Items(QAbstractListModel):
         super().__init__()
         self._parts, self._session, self._shelf, self._pictures = parts, parts.session, parts.shelf, pictures
         self._images: dict[Item, QImage] = {}
+        self._gamma = self._session.selection.relight  # that they were relit by
         self._of = self._session.role_table
         self.items: list[Item] = []
 
@@ -67,8 +68,9 @@ class Items(QAbstractListModel):
             self._images = {item: image for item, image in self._images.items() if item in items}
             self.endResetModel()
         here = {None, *self._shelf.comparable}
+        is_relit, self._gamma = self._gamma != self._session.selection.relight, self._session.selection.relight
         for item in self.items:
-            if item in here and item not in self._images:
+            if item in here and (item not in self._images or (is_relit and item is not None)):
                 image = self._measured(side) if item is None else self._pictures.thumbnail(item, side)
                 if image is not None:
                     self._images[item] = image

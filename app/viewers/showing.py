@@ -9,7 +9,7 @@ from ..document.drawn import Drawn
 from ..document.selection import MEASUREMENT
 from ..quantities import number
 from ..widgets.colours import blue_red, viridis
-from .maps import Change, Difference, MapKind, Maps, Spread
+from .maps import Change, Difference, LightMap, MapKind, Maps, title_of_light
 from .pictures import Pane, Pictures
 
 SIDES_GAP = 8  # px at the size of the pictures
@@ -19,7 +19,7 @@ MONTAGE_GAP, MONTAGE_LABEL = 8, 20  # px at the size of the bands
 def drawn_pane(pictures: Pictures, maps: Maps, content: Pane | MapKind) -> Drawn | None:
     """The picture of a pane or a map as it is shown; None where there is nothing."""
     with pictures.making.at_once():
-        if isinstance(content, Change | Difference | Spread):
+        if isinstance(content, MapKind):
             image, ends = maps.picture(content), maps.range(content)
             if image is None or ends is None:
                 return None
@@ -40,6 +40,8 @@ def drawn_pane(pictures: Pictures, maps: Maps, content: Pane | MapKind) -> Drawn
 def _map_title(pictures: Pictures, content: MapKind) -> str:
     if isinstance(content, Change):
         return pictures.title_of_change(content.stage)
+    if isinstance(content, LightMap):
+        return title_of_light(pictures, content.stage)
     if isinstance(content, Difference):
         return f"{pictures.title(content.left)} − {pictures.title(content.right)}"
     return "Disagreement of the decoders"

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSize
 from lorun_engine.io.spectra import spectral_angles
 
 from ..assembly import Parts
+from ..document.relight import shown_stage
 from ..document.ruler import range_title
 from ..widgets import theme
 from ..widgets.plots import new_plot, paint_plot, pen
@@ -118,6 +119,9 @@ class SpectrumView(Recolours, QWidget):
     def _follow(self) -> None:
         """Draws what is looked at; of another band no more than where it is."""
         before, self._selection = self._selection, self._session.selection
+        is_relit = before != self._selection == replace(before, relight=self._selection.relight)
+        if is_relit and self.subject is None:
+            return  # there are no curves
         if replace(before, band=self._selection.band, band_range=self._selection.band_range) != self._selection:
             self.refresh()
         elif self._session.num_announced:
@@ -151,7 +155,7 @@ class SpectrumView(Recolours, QWidget):
             fans[self.fan] = subject.curves
         is_elsewhere = self._cursor is not None or region is not None
         if not subject.sides and pinned is not None and is_elsewhere:  # its chosen stage alone
-            image = session.stages.image(subject.stage)
+            image = shown_stage(session, subject.stage)
             fans[self.places[0]] = (pixel_curve(self._parts, image, pinned),)
         elif not subject.sides and pinned is not None:
             fans[self.places[0]] = subject.curves

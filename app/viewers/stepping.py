@@ -6,10 +6,12 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from ..assembly import Parts
+from ..document.selection import OF_LIGHT
 from ..widgets import theme
 from ..widgets.icons import SIDE, icon
 from ..widgets.theme import GRID, Recolours, tokens
 from .pictures import Pictures
+from .relight import RelightRow
 from .strip import StageStrip
 
 VIEWS = {"image": "Images", "change": "Where it changed", "input": "Denoiser's input"}
@@ -43,6 +45,7 @@ class SteppingCard(Recolours, QWidget):
         self.band_label = _figures("28 of 28  ·  000.0 nm")
         for slider in (self.band_slider, self.band_label):
             slider.setToolTip("The band that is shown alone, by its number and its wavelength in nm")
+        self.relight = RelightRow(parts)
         self.stage_slider.valueChanged.connect(parts.looking.select_stage)
         self.band_slider.valueChanged.connect(self._slide_band)
         self.strip = StageStrip(parts, pictures)
@@ -57,7 +60,9 @@ class SteppingCard(Recolours, QWidget):
             _row(self.stage_title, self.play, self.stage_slider, self.stage_label, self.side_by_side, self.view)
         )
         column.addWidget(self.strip)
-        column.addLayout(_row(self.band_title, self.band_slider, self.band_label))
+        last = _row(self.band_title, self.band_slider, self.band_label)
+        last.addWidget(self.relight, 2)
+        column.addLayout(last)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(frame)
@@ -90,7 +95,7 @@ class SteppingCard(Recolours, QWidget):
         self.stage_label.setText(f"{selection.stage} of {max(last, self._session.restoration.num_stages)}")
         self.view.setCurrentIndex(self.view.findData(selection.view))
         self.view.setVisible(selection.mode in ("colour", "band"))
-        self.side_by_side.setVisible(num_stages > 1 and selection.mode in ("colour", "band"))
+        self.side_by_side.setVisible(num_stages > 1 and selection.mode in ("colour", "band", *OF_LIGHT))
         self.side_by_side.setChecked(selection.layout == "grid")
         band = self._session.kind.band.capitalize()
         self.band_title.setText(band)
@@ -101,6 +106,7 @@ class SteppingCard(Recolours, QWidget):
         self.band_label.setText(f"{which} of {num_bands}  ·  {self._pictures.bands_title(selection.bands)}")
         for widget in (self.band_title, self.band_slider, self.band_label):
             widget.setVisible(num_bands > 1)
+        self.relight.refresh()
         self.strip.refresh()
 
     def _slide_band(self, band: int) -> None:

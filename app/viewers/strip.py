@@ -30,6 +30,7 @@ HEIGHT = 56  # px of a small picture; its width follows from its shape
 WIDTHS = (40, 112)
 LABEL = 18
 EDGE = 3
+SETTLES_MS = 100  # between two pictures that are relit while a slider moves
 BAR = 8  # height of the scroll bar
 PANE = Qt.ItemDataRole.UserRole
 Index = QModelIndex | QPersistentModelIndex
@@ -43,12 +44,22 @@ class Stages(QAbstractListModel):
         self._session, self._pictures = parts.session, pictures
         self._of = parts.session.stages
         self._images: dict[int, QImage] = {}
+        self._gammas: dict[int, float] = {}  # of the light that they were relit by
         self.panes: list[int] = []
 
     @property
     def missing(self) -> list[int]:
         """The pictures still to be made."""
-        return [pane for pane in self.panes if pane not in self._images]
+        return [pane for pane in self.panes if self._gammas.get(pane) != self._gamma]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every pane has a picture, which may be relit anew."""
+        return all(pane in self._images for pane in self.panes)
+
+    @property
+    def _gamma(self) -> float:
+        return self._session.selection.relight
 
     def refresh(self) -> None:
         """Takes up the stages that are there."""
@@ -59,13 +70,14 @@ class Stages(QAbstractListModel):
             if self._session.stages is not self._of:
                 self._of = self._session.stages
                 self._images.clear()
+                self._gammas.clear()
             self.panes = panes
             self.endResetModel()
 
     def make(self, pane: int, side: int) -> None:
         """Makes the picture of a pane, `side` px along its longer side."""
         if (image := self._pictures.thumbnail(pane, side)) is not None:
-            self._images[pane] = image
+            self._images[pane], self._gammas[pane] = image, self._gamma
             place = self.index(self.panes.index(pane))
             self.dataChanged.emit(place, place, [Qt.ItemDataRole.DecorationRole])
 
@@ -190,7 +202,7 @@ class StageStrip(QListView):
             self._stage = self.chosen
             self._make_current(self.stages.index(self.chosen))
         if self.stages.missing and not self._timer.isActive():
-            self._timer.start(0)
+            self._timer.start(SETTLES_MS if self.stages.is_complete else 0)
         self.viewport().update()
 
     def place(self, pane: int) -> QRect:

@@ -9,6 +9,7 @@ import numpy as np
 from .. import render
 from ..assembly import Parts
 from ..document.regions import Region
+from ..document.relight import shown_stage
 from ..document.selection import REFERENCE
 from ..document.session import Session
 from .pictures import title_of
@@ -61,7 +62,7 @@ def subject_of(parts: Parts, cursor: Pixel | None) -> Subject | None:
     pixel = cursor or session.selection.pixel
     if pixel is None:
         return None
-    curves = tuple(pixel_curve(parts, session.stages.image(index), pixel) for index in stages)
+    curves = tuple(pixel_curve(parts, shown_stage(session, index), pixel) for index in stages)
     return Subject(_words(cursor), curves, chosen_stage(session), _true(parts, pixel))
 
 
@@ -105,7 +106,7 @@ def region_curve(parts: Parts, region: Region, pane: int) -> tuple[np.ndarray, n
     """
     session = parts.session
     if session.kind.is_photograph:
-        image = session.measurement.reference if pane == REFERENCE else session.stages.image(pane)
+        image = session.measurement.reference if pane == REFERENCE else shown_stage(session, pane)
         top, _, bottom, _ = region.bounds
         return (
             None if image is None else (render.line_profile(image, int((top + bottom) / 2), parts.regions.side), None)

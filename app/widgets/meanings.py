@@ -29,6 +29,8 @@ MODES = {
     "montage": "All bands of the chosen stage at once (3)",
     "residual": "What the chosen stage leaves unexplained of the capture: good is noise without structure (4)",
     "compare": "Two stages, results, decoders or the reference in one picture (5)",
+    "reflectance": "What the chosen stage takes for the scene without its light, R (6)",
+    "light": "What the chosen stage takes for the light that fell on the scene, L: one number a pixel (7)",
 }
 WAYS = {
     "side by side": "Both sides beside each other, moved and zoomed together",

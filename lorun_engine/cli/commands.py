@@ -24,7 +24,7 @@ import numpy as np
 from .. import __version__
 from ..decoding.execution import PATHS, PRECISIONS
 from ..errors import FileError, LorunError, ModelError
-from ..instrument import RELIT_GAMMA, relit
+from ..instrument import RELIT_GAMMA
 from ..io import (
     Geometry,
     OpenOptions,
@@ -340,11 +340,12 @@ def _restore_file(
         for result in _with_progress(_restored(decoder, measurement, args), num_stages, decoder.step_name):
             results.append(result.without_images())
             if args.report is not None:
-                reported.keep(result)
+                reported.keep(result, relight=args.relight)
             if stages is not None:
-                stages.add_stage(result.index, _relit(result, args.relight))
-        image = _relit(result, args.relight)
-        attributes = _cube_attributes(asked_of(args, decoder, num_stages).title, path.name, measurement, result)
+                stages.add_stage(result.index, result.relit(args.relight))
+        image = result.relit(args.relight)
+        title = asked_of(args, decoder, num_stages).title
+        attributes = _cube_attributes(title, path.name, measurement, result, args.relight)
         if stages is not None:
             stages.finish(image, attributes=attributes)
         else:
@@ -354,11 +355,6 @@ def _restore_file(
         reported.write(args, context, (table, options, measurement), decoder, results, output, protected=protected)
     tell(f"{output}: {' x '.join(map(str, (*shape[1:], shape[0])))}, relative residual {result.residual:.3g}")
     return {"input": str(path), **_report(decoder, args, results, output, shape)}
-
-
-def _relit(result: StageResult, gamma: float | None) -> np.ndarray:
-    """The image of a stage as it is to be written: by another gamma of its light where one is asked for."""
-    return result.image if gamma is None or result.light is None else relit(result.image, result.light, gamma)
 
 
 def _restored(
@@ -388,9 +384,12 @@ def _with_progress(steps: Iterator[StartStep | StageResult], num_stages: int, st
             bar.update()
 
 
-def _cube_attributes(adapter: str, source: str, measurement: Measurement, result: StageResult) -> dict[str, Any]:
+def _cube_attributes(
+    adapter: str, source: str, measurement: Measurement, result: StageResult, relight: float | None = None
+) -> dict[str, Any]:
     scales = {"intensity_scale": result.input_scale, "dark_level": measurement.dark_level}
-    return {"adapter": adapter, "source": source, **scales}
+    lit = {"relight": RELIT_GAMMA if relight is None else relight} if measurement.physics.num_lights else {}
+    return {"adapter": adapter, "source": source, **scales, **lit}
 
 
 def _report(

@@ -273,6 +273,7 @@ def asked_of(args: argparse.Namespace, decoder: Decoder, num_stages: int) -> Ask
         1.0 if args.adapter_scale is None else args.adapter_scale,
         tuple(args.ablate_stage),
         decoder.step_name,
+        getattr(args, "relight", None),
     )
 
 

@@ -39,14 +39,16 @@ class Reported:
     def __init__(self, num_stages: int) -> None:
         self._num_stages = num_stages
         self._images: dict[int, np.ndarray] = {}
-        self._light: np.ndarray | None = None  # of the last one
+        self._image: np.ndarray | None = None  # of the last one, and its light
+        self._light: np.ndarray | None = None
 
-    def keep(self, result: StageResult) -> None:
-        """Keeps the image of a stage that the report shows."""
+    def keep(self, result: StageResult, *, relight: float | None) -> None:
+        """Keeps the image of a stage that the report shows, relit by a gamma where one is asked for."""
         from ..decoding.report import shown_stages
 
         if result.index in shown_stages(self._num_stages):
-            self._images[result.index], self._light = result.image, result.light
+            self._image, self._light = result.image, result.light
+            self._images[result.index] = result.relit(relight)
 
     def write(
         self,
@@ -67,7 +69,8 @@ class Reported:
 
         table, options, measurement = opened
         asked = asked_of(args, decoder, self._num_stages)
-        result, unjudged = checked(measurement, self._images[stages[-1].index], light=self._light)
+        assert self._image is not None
+        result, unjudged = checked(measurement, self._image, light=self._light)
         command: Sequence[str] | str
         try:
             named = replace(asked, decoder=args.adapter or asked.decoder)  # a file is named as one

@@ -18,7 +18,8 @@ from ..task import STAGE
 class Asked:
     """Decoder and how it was run; `precision` and `path` are None where the decoder has no network.
 
-    `scale` multiplies the differences of its set, which are none in the `ablated` stages.
+    `scale` multiplies the differences of its set, which are none in the `ablated` stages. What is written is relit by
+    the gamma `relight`; None stands for the usual one, and for results that hold no light.
     """
 
     decoder: str
@@ -30,6 +31,7 @@ class Asked:
     scale: float = 1.0
     ablated: tuple[int, ...] = ()
     step_name: str = STAGE  # of the decoder
+    relight: float | None = None
 
     @property
     def title(self) -> str:
@@ -49,6 +51,7 @@ class Asked:
             "--precision": self.precision,
             "--path": self.path,
             "--adapter-scale": None if self.scale == 1 else self.scale,
+            "--relight": self.relight,
         }
         words = ["lorun", "restore", str(measured_row(table).found.path), "-o", output]
         words += [*camera_words(options, table), *as_words(flags)]
@@ -65,6 +68,10 @@ class Asked:
             "from lorun_engine.io import OpenOptions, open_measurement, write_cube",
             "from lorun_engine.library.model import open_decoder",
         ]
+        cube = "stage.image"
+        if self.relight is not None:
+            imports.insert(1, "from lorun_engine.instrument import relit")
+            cube = f"relit(stage.image, stage.light, {self.relight!r})"
         library = library if self.precision is not None else ()
         if library:
             imports.insert(0, "from pathlib import Path\n")
@@ -81,7 +88,7 @@ class Asked:
             ")",
             "for stage in stages:  # 0 is the initial estimate",
             f'    print(f"{self.step_name} {{stage.index}}: residual {{stage.residual:.4g}}")',
-            "cube = stage.image  # bands x height x width, float32",
+            f"cube = {cube}  # bands x height x width, float32",
             f"write_cube({output!r}, cube, wavelengths_nm=measurement.wavelengths_nm, attributes={{}})",
         ]
         return "\n".join(lines) + "\n"

@@ -21,6 +21,7 @@ from .. import __version__
 from ..colour import ColourTable, false_colour_bands, to_srgb
 from ..decoder import Decoder
 from ..errors import FileError, LorunError, by
+from ..instrument import RELIT_GAMMA
 from ..io import OpenOptions, RoleTable, replacing
 from ..io.commands import command_line
 from ..io.html_page import Line, colour_look, curves, element, page, picture, row, table
@@ -319,6 +320,10 @@ def _settings(report: Report) -> Iterator[tuple[str, str, str]]:
     unset = []
     yield "Decoder", asked.title, ""
     yield f"{asked.step_name.capitalize()}s", f"{report.stages[-1].index} of {asked.num_stages}", ""
+    if report.measurement.physics.num_lights:
+        said = f"as you said; figures are those of gamma {RELIT_GAMMA:g}"
+        gamma, reason = (RELIT_GAMMA, "as is usual") if asked.relight is None else (asked.relight, said)
+        yield "Relit by gamma", f"{gamma:g}", reason
     for option in reading_of(report.table.task).OPTIONS:
         value, given = _value(report, option), getattr(report.options, option.field)
         reason = "as you said" if given not in (None, ()) else str(reasons.get(option.field, ""))

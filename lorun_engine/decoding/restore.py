@@ -15,6 +15,7 @@ from torch.linalg import vector_norm as norm
 
 from ..decoder import Decoder, Resumable, Stage, StartStep, scale_for
 from ..errors import DeviceError, LorunError, NumericalError
+from ..instrument import relit
 from ..measurement import Measurement
 from ..physics import Physics
 from .device import threads_of
@@ -51,6 +52,10 @@ class StageResult:
     def without_images(self) -> StageResult:
         """The figures alone; nothing of it keeps a cube in memory, as an empty view would."""
         return replace(self, image=np.empty((0, 0, 0), np.float32), denoiser_input=None, light=None)
+
+    def relit(self, gamma: float | None) -> np.ndarray:
+        """The image by another gamma of its light; itself where none is asked for, or it has no light."""
+        return self.image if gamma is None or self.light is None else relit(self.image, self.light, gamma)
 
 
 def restore(
