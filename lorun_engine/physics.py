@@ -34,7 +34,7 @@ class Part(NamedTuple):
     """
 
     y: Tensor
-    physics: LinearPhysics
+    physics: Physics
     scene: Tensor | None
     margin: int = 0
 
@@ -79,6 +79,14 @@ class Physics(ABC):
         """The operator of some samples of its batch, by their numbers (N,); itself where all samples share it."""
         return self
 
+    def joined(self, others: Sequence[Self]) -> Self:
+        """The operator of a batch whose samples have `others`, itself the first; itself where all share it."""
+        return self
+
+    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
+        """A random part of a measurement (1, C', H', W') of about `crop` scene pixels; all of it where none is cut."""
+        return Part(y, self, scene)
+
     def with_sampling(self, sampling: Tensor) -> Self:
         """The operator with another matrix (M, N), which may be one that is being learned; itself where it has none."""
         return self
@@ -114,14 +122,6 @@ class Physics(ABC):
 
 class LinearPhysics(Physics):
     """A linear map Phi from scenes (B, C, H, W) to measurements (B, C', H', W')."""
-
-    def joined(self, others: Sequence[Self]) -> Self:
-        """The operator of a batch whose samples have `others`, itself the first; itself where all share it."""
-        return self
-
-    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
-        """A random part of a measurement (1, C', H', W') of about `crop` scene pixels; all of it where none is cut."""
-        return Part(y, self, scene)
 
     def withheld(self, y: Tensor, share: float, generator: torch.Generator) -> Withheld:
         """The measurement without a random share of its values; a LorunError where the task cannot spare any."""

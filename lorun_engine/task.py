@@ -29,7 +29,8 @@ class Task:
     channels of its scene. `untrained` and `trained` are the sentences of decoders that fit, `seen` says what the
     built-in sample holds. Where a few numbers (the `CHANGES` of its files) say all of an instrument, `new` is what one
     adapts a set to and `given` how the numbers are called. Where scenes were measured for real, `pairs` names the
-    folder with the measurements and the one beside it with the scenes, whose files have the same names.
+    folder with the measurements and the one beside it with the scenes, whose files have the same names. `learns_alone`
+    says that its sets can be adapted by measurements alone, without any scene.
 
     Parts: `files_at` is a `Reading` (see `io.reading`), `camera_at` a class of `Camera` (see `tasks.camera`),
     `decoders_at` the classes of the decoders without weights by name, the default first, `training_at` a `TaskData`
@@ -54,6 +55,7 @@ class Task:
     channels: tuple[int, ...] = ()
     measures: Literal["plane", "blocks", "picture"] = "plane"
     pairs: tuple[str, str] | tuple[()] = ()
+    learns_alone: bool = True
     offered_at: Any = None
 
     @property
@@ -157,6 +159,7 @@ TASKS: dict[str, Task] = {
         channels=(1, 3),
         measures="picture",
         pairs=("low", "high"),
+        learns_alone=False,
         offered_at="io.lowlight:offered",
     ),
 }

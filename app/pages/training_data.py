@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from ..assembly import Parts
 from ..panels.files import ask_open_files
-from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile, summary
+from ..training.scenes import SUFFIXES, THUMBNAIL, DataFile
 from ..widgets import theme
 from ..widgets.colours import to_image
 from ..widgets.keys import claim
@@ -108,7 +108,7 @@ class DataList(QWidget):
         for row, file in enumerate(material.files):
             _show_row(self.table, row, file)
         if material.is_looking:
-            set_look(self.sentence, f"Looking at file {len(material.files)} of {len(material.paths)}…", "dim")
+            set_look(self.sentence, f"Looking at file {len(material.files)} of {material.num_wanted}…", "dim")
         elif material.is_checking:
             set_look(self.sentence, "Looking for files…", "dim")
         elif material.nothing_in:
@@ -117,7 +117,7 @@ class DataList(QWidget):
             set_look(self.sentence, f"There is no file to learn from in {names}. Known are {known}.", "warn")
         elif material.paths:
             serves = any(file.serves for file in material.files)
-            set_look(self.sentence, summary(material.files), "dim" if serves else "warn")
+            set_look(self.sentence, material.summary, "dim" if serves else "warn")
         else:
             set_look(self.sentence, "", "dim")
         self._show_buttons()

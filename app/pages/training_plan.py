@@ -253,12 +253,13 @@ class PlanPanel(QWidget):
         _fill(self.starting_set, [choice.name for choice in planning.choices], answers.starting_set)
         self.aims.options["degradation"].show_title(self._task_words(lambda task: task.new) or AIMS["degradation"][0])
         self.aims.show_only(planning.aims)
+        self.routes.show_only(planning.routes)
         for row, value in ((self.aims, answers.aim), (self.routes, answers.route), (self.lengths, answers.preset)):
             row.choose(value)
         self._show_camera()
         self._show_noise()
         self.title.setPlaceholderText(planning.suggested_title)
-        self.data.show_hint(HINTS[answers.route])
+        self.data.show_hint(HINTS[answers.route] + self._task_words(_words_of_pairs))
         self._show_state()
 
     def _task_words(self, words_of: Callable[[Task], str]) -> str:
@@ -363,6 +364,14 @@ class PlanPanel(QWidget):
             set_look(self.verdict, f"A short trial on this computer measures how long it takes…{so_far}", "dim")
         else:
             set_look(self.verdict, self._parts.probing.trouble, "warn")
+
+
+def _words_of_pairs(task: Task) -> str:
+    """What a folder with pairs of a task looks like, as another sentence; nothing where it has none."""
+    if not task.pairs:
+        return ""
+    measured, scenes = task.pairs
+    return f" A folder that holds {measured} and {scenes} has pairs: measurements and their scenes of the same names."
 
 
 def _takes(cost: Cost | None, *, is_measuring: bool) -> str:

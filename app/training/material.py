@@ -8,10 +8,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from lorun_engine.io.pairs import scene_beside, without_scenes
+
 from ..document.lanes import Lanes
 from ..job import Job
 from ..quantities import plural
-from .scenes import DataFile, Use, Wanted, checked, files_among
+from .scenes import DataFile, Use, Wanted, checked, files_among, summary
 
 
 class Material(QObject):
@@ -44,6 +46,18 @@ class Material(QObject):
         """The files of one use, "learn" or "check"."""
         return tuple(file.path for file in self.files if file.use == use)
 
+    @property
+    def num_wanted(self) -> int:
+        """How many files there are to be looked at; the scenes of pairs go with their measurements."""
+        wanted = self._wanted
+        is_plain = wanted is None or wanted.route == "scenes"
+        return len(self.paths if is_plain else without_scenes(self.paths, wanted.task))
+
+    @property
+    def summary(self) -> str:
+        """What the list comes to, in words."""
+        return "" if self._wanted is None else summary(self.files, self._wanted.task)
+
     def set_wanted(self, wanted: Wanted | None) -> None:
         """Says what the training asks of its files; those of the list are looked at again where that is new."""
         if wanted != self._wanted:
@@ -62,8 +76,10 @@ class Material(QObject):
         self.changed.emit()
 
     def remove(self, paths: Sequence[Path]) -> None:
-        """Takes files off the list; nothing is deleted."""
-        left = tuple(path for path in self.paths if path not in paths)
+        """Takes files off the list, with the scenes of pairs; nothing is deleted."""
+        task = "" if self._wanted is None else self._wanted.task
+        gone = {*paths, *(scene_beside(path, task) for path in paths if task)}
+        left = tuple(path for path in self.paths if path not in gone)
         if left != self.paths:
             self.paths = left
             self._check()

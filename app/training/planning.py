@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from lorun_engine.errors import LorunError
 from lorun_engine.io.commands import camera_words
 from lorun_engine.io.options import Option
+from lorun_engine.io.pairs import pairs_among
 from lorun_engine.io.reading import reading_of
 from lorun_engine.schema import Between
 from lorun_engine.task import DEFAULT, TASKS
@@ -67,10 +68,12 @@ class Planning(QObject):
         super().__init__(session)
         self._session, self._probing = session, probing
         self._noise_from: tuple[Path, ...] | None = None  # the files that the noise was taken from
+        self._had_pairs = False
         self.answers = Answers()
         self.material = Material(session.lanes, self)
         for changed in (session.opened_changed, session.setup.changed):
             changed.connect(self._follow)
+        self.material.changed.connect(self._follow_pairs)
         self.material.changed.connect(self.changed)
         self._follow()
 
@@ -105,10 +108,18 @@ class Planning(QObject):
             self.answers = replace(self.answers, noise=noise if is_known else "", level=level if is_known else "")
         self._settle()
 
+    def _follow_pairs(self) -> None:
+        """Pairs among the files are taken for what they are, once; who wants their scenes alone says so afterwards."""
+        has_pairs, had_pairs = self.has_pairs, self._had_pairs
+        self._had_pairs = has_pairs
+        if has_pairs and not had_pairs and self.answers.route == "scenes":
+            self.take(replace(self.answers, route="pairs"))
+
     def _settle(self) -> None:
         is_given = self.answers.is_given and bool(self._options)
         aim = self.answers.aim if self.answers.aim in self.aims else self.aims[0]
-        self.answers = replace(self.answers, is_given=is_given, aim=aim)
+        route = self.answers.route if self.answers.route in self.routes else self.routes[0]
+        self.answers = replace(self.answers, is_given=is_given, aim=aim, route=route)
         self.material.set_wanted(self._wanted())
         self.changed.emit()
 
@@ -140,6 +151,22 @@ class Planning(QObject):
         table = self._session.role_table
         task = self.task or (DEFAULT if table is None else table.task)
         return ("degradation" if TASKS[task].given else "camera", "scenes")
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What a set of the task can learn from."""
+        is_alone = self.task is None or TASKS[self.task].learns_alone
+        return ("scenes", "pairs", "captures") if is_alone else ("scenes", "pairs")
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether both folders of pairs are among the files."""
+        return self.task is not None and bool(pairs_among(self.material.paths, self.task))
+
+    @property
+    def _brings_camera(self) -> bool:
+        """Whether the files themselves say how they were measured."""
+        return self.answers.route == "pairs" and self.has_pairs
 
     @property
     def is_camera_open(self) -> bool:
@@ -197,7 +224,7 @@ class Planning(QObject):
             learn=self.material.used("learn"),
             check=self.material.used("check"),
             camera=tuple(self._camera_words()),
-            capture=() if answers.is_given else capture_of(self._session.role_table),
+            capture=capture_of(self._session.role_table) if self.is_camera_open and not answers.is_given else (),
             noise=self.noise_text if answers.route == "scenes" else "",
             preset=answers.preset,
             device=self._session.setup.device,
@@ -220,7 +247,7 @@ class Planning(QObject):
         if self.task is None:
             kind = "" if session.role_table is None else f" for {session.kind.short} measurements"
             return f"There is no adapter set{kind} to start from. Import one into the library first."
-        if not self.is_camera_open and not answers.is_given:
+        if not self.is_camera_open and not answers.is_given and not self._brings_camera:
             return f"Open a {TASKS[self.task].short} measurement of your camera first."
         try:
             self._camera_words()
@@ -236,6 +263,8 @@ class Planning(QObject):
     def _camera_words(self) -> list[str]:
         """The flags that say how the instrument measures."""
         session, answers = self._session, self.answers
+        if self._brings_camera:
+            return []
         if not answers.is_given:
             companions = tuple(reading_of(self.task).COMPANIONS)
             return camera_words(session.options, session.role_table, companions=companions)
@@ -252,7 +281,7 @@ class Planning(QObject):
         return {option.field: self.answers.given.get(option.field, option.start).strip() for option in self._options}
 
     def _given_problem(self) -> str:
-        for option in self._options if self.answers.is_given else ():
+        for option in self._options if self.answers.is_given and not self._brings_camera else ():
             text = self.given_texts[option.field]
             if not option.choices and not Between(option.least, option.most).holds(_number(text)):
                 said = f"{option.title}: {text!r} was given"

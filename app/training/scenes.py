@@ -14,9 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from lorun_engine.errors import LorunError
+from lorun_engine.errors import FileError, LorunError
 from lorun_engine.instrument import RANGE_SLACK_NM
 from lorun_engine.io import OpenOptions, inspect, open_scene
+from lorun_engine.io.pairs import counted, measured_beside, scene_beside, without_scenes
 from lorun_engine.measurement import Measurement
 from lorun_engine.task import TASKS
 
@@ -59,6 +60,7 @@ class DataFile:
     digest: str = ""
     look: np.ndarray | None = None
     num_bytes: int = 0  # of a scene in memory
+    is_pair: bool = False  # with the scene that lies beside it
 
     @property
     def serves(self) -> bool:
@@ -78,7 +80,7 @@ def files_among(paths: Iterable[Path]) -> list[Path]:
 def checked(paths: Sequence[Path], wanted: Wanted) -> Iterator[tuple[DataFile, ...]]:
     """Looks at the files one after the other; yields all of them so far, and at the end with their use settled."""
     files: list[DataFile] = []
-    for path in paths:
+    for path in paths if wanted.route == "scenes" else without_scenes(paths, wanted.task):
         files.append(_without_twin(_looked_at(path, wanted), files))
         yield tuple(files)
     files = _with_share(split(files))
@@ -102,8 +104,8 @@ def split(files: Sequence[DataFile]) -> list[DataFile]:
     return [replace(file, use="check") if index in withheld else file for index, file in enumerate(files)]
 
 
-def summary(files: Sequence[DataFile]) -> str:
-    """The list in one sentence."""
+def summary(files: Sequence[DataFile], task: str) -> str:
+    """The list of a task in one sentence, and how many of its files are pairs in another."""
     learn, check, out = (sum(file.use == use for file in files) for use in ("learn", "check", "out"))
     if not learn:
         return "No file here serves this training yet."
@@ -111,7 +113,8 @@ def summary(files: Sequence[DataFile]) -> str:
     words.append(f"{check} withheld to check the result" if check else "a part of it is withheld to check the result")
     if out:
         words.append(f"{out} left out")
-    return ", ".join(words) + "."
+    pairs = counted(sum(file.is_pair and file.serves for file in files), task)
+    return f"{', '.join(words)}. {pairs}".strip()
 
 
 def _with_share(files: Sequence[DataFile]) -> list[DataFile]:
@@ -136,6 +139,8 @@ def _looked_at(path: Path, wanted: Wanted) -> DataFile:
 
 
 def _scene(path: Path, wanted: Wanted) -> DataFile:
+    if (brighter := scene_beside(path, wanted.task)) is not None:
+        raise FileError(f"It is the measurement of a pair; its scene {_inner(brighter)} is learned from in its place.")
     scene = open_scene(path)
     image, wavelengths_nm = scene.image, scene.wavelengths_nm
     look, digest = _look(image.mean(axis=0)), _digest(image)
@@ -165,10 +170,15 @@ def _num_channels(own: int, wanted: Wanted) -> int:
 def _capture(path: Path, wanted: Wanted) -> DataFile:
     """A measurement, read with the mask and the geometry of the open one where it brings none itself."""
     options = replace(wanted.options, task=wanted.task)
-    table = inspect([path], options)
-    if table.problem is not None and wanted.companions:
-        table = inspect([path, *wanted.companions], options)
-    measurement: Measurement = table.measurement()
+    beside = scene_beside(path, wanted.task)
+    measurement: Measurement
+    if beside is not None:
+        measurement = measured_beside(path, beside, options)
+    else:
+        table = inspect([path], options)
+        if table.problem is not None and wanted.companions:
+            table = inspect([path, *wanted.companions], options)
+        measurement = table.measurement()
     look, digest = _look(measurement.y.mean(axis=0)), _digest(measurement.y)
     if wanted.route == "pairs" and measurement.reference is None:
         refusal = "It holds no reference beside its measurement. Use it as a measurement alone, or add its reference."
@@ -176,7 +186,14 @@ def _capture(path: Path, wanted: Wanted) -> DataFile:
     words = f"{size(measurement.y.shape[1:])} values, decodes to {size(measurement.physics.scene_shape)}"
     if measurement.reference is not None and wanted.route == "captures":
         words += "; its reference is used to check only"
-    return DataFile(path, "learn", words, digest, look)
+    if beside is not None:
+        words = f"{size(measurement.y.shape[1:])} px; its scene is {_inner(beside)}"
+    return DataFile(path, "learn", words, digest, look, is_pair=beside is not None)
+
+
+def _inner(path: Path) -> str:
+    """A file with its folder, as "high/3.png"."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _refused_size(image: np.ndarray) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from lorun_engine.io.options import Option
 
@@ -71,7 +71,10 @@ class ChangeField:
 
 
 class GivenFields(QWidget):
-    """The few values that describe an instrument in place of an open one, beside each other, as texts of flags."""
+    """The few values that describe an instrument in place of an open one, beside each other, as texts of flags.
+
+    Several numbers have their names above them.
+    """
 
     edited = Signal(str, str, bool)  # the field of the option, its text, whether it is still being typed
     committed = Signal()  # what was being typed stands
@@ -81,12 +84,23 @@ class GivenFields(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         self.editors: dict[str, QLineEdit | QComboBox] = {}
+        is_named = sum(not option.choices for option in options) > 1
         for option in options:
             editor = self._list(option) if option.choices else self._text(option, texts[option.field])
             editor.setAccessibleName(option.title)
             editor.setToolTip(option.help or "")
             self.editors[option.field] = editor
-            line.addWidget(editor, 0, Qt.AlignmentFlag.AlignVCenter)
+            if is_named:
+                name = QLabel(option.title)
+                name.setBuddy(editor)
+                name.setObjectName("dim")
+                column = QVBoxLayout()
+                column.setSpacing(2)
+                column.addWidget(name)
+                column.addWidget(editor)
+                line.addLayout(column)
+            else:
+                line.addWidget(editor, 0, Qt.AlignmentFlag.AlignVCenter)
 
     def _list(self, option: Option) -> QComboBox:
         box = QComboBox()

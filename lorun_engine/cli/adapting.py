@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LorunError
 from ..io import OpenOptions, open_measurement
+from ..io.pairs import pairs_among, without_scenes
 from ..io.reading import reading_of
 from ..library.sets import find_set
 from ..schema import Count, Share
-from ..task import TASKS
+from ..task import DEFAULT, TASKS
 from .flags import Context, companions, noise_of, one, open_options, refuse, require_meant, said_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ def configure_adapting(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that only an adaptation has."""
     group = parser.add_argument_group("adapting a set to a camera")
     group.add_argument("--adapt", metavar="SET", help="start from this set and train only its adapters")
-    group.add_argument("--route", choices=("scenes", "pairs", "captures"), help="what they hold (default scenes)")
+    group.add_argument(
+        "--route",
+        choices=("scenes", "pairs", "captures"),
+        help="what they hold (default scenes, or pairs where both of their folders are given)",
+    )
     group.add_argument("--check", type=one(Path), nargs="+", action="extend", default=[], help="withheld files")
     group.add_argument(
         "--like", "--preview", type=one(Path), nargs="+", action="extend", default=[], metavar="FILE",
@@ -56,17 +61,21 @@ def adaptation_of(args: argparse.Namespace, context: Context) -> tuple[Adaptatio
     from ..training_data.folders import found_among
     from ..training_data.own_files import OwnFiles, examined
 
-    args.route = args.route or "scenes"
     card = find_set(args.adapt, context.library)
+    learn, check = found_among(args.data or []), found_among(args.check)
+    args.route = args.route or ("pairs" if pairs_among(learn.files, card.task) else "scenes")
     if args.task not in (None, card.task):
         raise LorunError(f"{card.name} is a set for {card.task}; --task {args.task} was asked for. Choose another set.")
+    if args.route == "captures" and not TASKS[card.task].learns_alone:
+        raise LorunError(
+            f"Sets for {TASKS[card.task].short} cannot learn from measurements alone. Give scenes or pairs."
+        )
     _require_heeded(args, card)
     options = replace(_options(args), task=card.task)
     given = companions(_one_mask(args))
     like = open_measurement(args.like, options) if args.like else None
     camera = _camera(args, options, card, like)
     own = tuple(path for path, _ in given.values())
-    learn, check = found_among(args.data or []), found_among(args.check)
     reading = OwnFiles(args.route, camera, options, own or tuple(args.like[1:]))
     if not learn.files and not args.check:
         learn = replace(_built_in(args, context, card), notes=learn.notes)
@@ -152,7 +161,7 @@ def _first_capture(args: argparse.Namespace, options: OpenOptions) -> Measuremen
     from ..training_data.folders import found_among
 
     own, reasons = [file for file, _ in companions(_one_mask(args)).values()], []
-    for path in found_among(args.data).files:
+    for path in without_scenes(found_among(args.data).files, options.task or DEFAULT):
         try:
             return open_measurement([path, *own], options)
         except LorunError as error:

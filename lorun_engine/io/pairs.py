@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from ..measurement import Measurement
 from ..task import TASKS
 from .folders import files_of
 from .options import OpenOptions
 from .roles import open_measurement
+from .scales import FullScales
 
 
 def pairs_among(paths: Iterable[Path], task: str) -> list[tuple[Path, Path]]:
@@ -31,7 +33,32 @@ def pairs_in(folder: Path, task: str) -> list[tuple[Path, Path]]:
     return pairs_among((path for inner in folders for path in files_of(inner)), task)
 
 
-def measured_beside(path: Path, scene: Path, options: OpenOptions) -> Measurement:
+def scene_beside(path: Path, task: str) -> Path | None:
+    """The scene of a measurement in the task's folder of measurements; None where there is none of its name."""
+    if not (named := TASKS[task].pairs) or path.parent.name != named[0]:
+        return None
+    scene = path.parent.parent / named[1] / path.name
+    return scene if scene.is_file() else None
+
+
+def without_scenes(paths: Sequence[Path], task: str) -> tuple[Path, ...]:
+    """The files but for the scenes of measurements among them, which go with those."""
+    scenes = {scene for path in paths if (scene := scene_beside(path, task)) is not None}
+    return tuple(path for path in paths if path not in scenes)
+
+
+def counted(num_pairs: int, task: str) -> str:
+    """As "12 pairs: a measurement in low with the scene of its name in high."; nothing where there are none."""
+    if not num_pairs or not (named := TASKS[task].pairs):
+        return ""
+    measured, scenes = named
+    pairs = "1 pair" if num_pairs == 1 else f"{num_pairs} pairs"
+    return f"{pairs}: a measurement in {measured} with the scene of its name in {scenes}."
+
+
+def measured_beside(
+    path: Path, scene: Path, options: OpenOptions, *, full_scales: FullScales = MappingProxyType({})
+) -> Measurement:
     """The real measurement of a scene, which is its reference."""
     roles = ((str(path), "measurement"), (str(scene), "reference"))
-    return open_measurement([path, scene], replace(options, roles=roles))
+    return open_measurement([path, scene], replace(options, roles=roles), full_scales=full_scales)

@@ -23,9 +23,10 @@ from torch import Tensor
 from ..decoder import Stage, WithoutWeights
 from ..instrument import DARKEST_LIGHT, RELIT_GAMMA
 from ..measurement import Measurement, Scene
-from ..physics import Physics
+from ..physics import Part, Physics
 from .camera import Camera
 from .noise import Noise
+from .withheld import random_start
 
 # of `retinex`, with a gamma of 0.25: mean PSNR on every second one of 68 training pairs 17.24 dB, matched in the mean
 # 19.03; a gamma of 0.2 gives 16.90, one of 0.3 16.72, and a mean over 17 x 17 pixels, taken twice, 16.95
@@ -62,6 +63,14 @@ class LowLightPhysics(Physics):
         """(2 sum_c R_c y_c + nu L') / (2 sum_c R_c^2 + nu), (B, 1, H, W), of R (B, C, H, W) and the L' of the pull."""
         explained = 2 * (reflectance * y).sum(dim=1, keepdim=True)
         return (explained + nu * pulled) / (2 * reflectance.square().sum(dim=1, keepdim=True) + nu)
+
+    def random_part(self, y: Tensor, scene: Tensor | None, crop: tuple[int, int], generator: torch.Generator) -> Part:
+        """A window of the picture."""
+        height, width = (min(wanted, total) for wanted, total in zip(crop, y.shape[-2:], strict=True))
+        top, left = (random_start(t - u, generator) for t, u in zip(y.shape[-2:], (height, width), strict=True))
+        place = (..., slice(top, top + height), slice(left, left + width))
+        physics = type(self)(y.shape[1], (height, width), self.darkening)
+        return Part(y[place], physics, None if scene is None else scene[place])
 
     def picture(self, x: Tensor) -> Tensor:
         """The picture relit: R L^gamma at the usual gamma."""

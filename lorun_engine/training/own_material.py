@@ -69,15 +69,20 @@ class LocalMaterial:
     def listing(self) -> list[dict[str, object]]:
         """Name, size and SHA-256 of every file as it is now."""
         listed = []
-        for file in self.files:
-            entry = {"name": file.path.name, "bytes": file.path.stat().st_size, "sha256": file_hash(file.path)}
-            listed.append(entry)
+        for path in self._own:
+            listed.append({"name": path.name, "bytes": path.stat().st_size, "sha256": file_hash(path)})
         return listed
+
+    @property
+    def _own(self) -> tuple[Path, ...]:
+        """The files, each with the scene beside it where they are pairs."""
+        every = ((file.path, self.reading.beside(file.path)) for file in self.files)
+        return tuple(path for pair in every for path in pair if path is not None)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files that it needs beside those in its folder."""
-        return (*(file.path for file in self.files), *self.companions, *self.preview)
+        return (*self._own, *self.companions, *self.preview)
 
     def moved_to(self, places: Sequence[Path]) -> LocalMaterial:
         """The same with every file that is not where it was found among `places`: by its content, others by name."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..decoder import Decoder, scale_for
 from ..measurement import Measurement
-from ..physics import LinearPhysics, linear
+from ..physics import Physics, linear
 from ..tasks.withheld import withheld_for_scores
 from .dataset import Sample
 from .settings import LocalData
@@ -22,7 +22,7 @@ class CaptureSampler:
     """Parts of measurements `ys` (C', H', W') with their operators, and the scenes where they are known."""
 
     data: LocalData
-    captures: tuple[tuple[Tensor, LinearPhysics, Tensor | None], ...]  # y, physics, scene
+    captures: tuple[tuple[Tensor, Physics, Tensor | None], ...]  # y, physics, scene
 
     @classmethod
     def of(
@@ -36,9 +36,9 @@ class CaptureSampler:
         for capture in captures:
             scale = scale_for(decoder, capture)
             y = torch.from_numpy(capture.y)[None] * scale
-            physics = linear(capture.physics).scaled(scale)
+            physics = capture.physics.scaled(scale)
             if scored_alone:
-                y, physics, _ = withheld_for_scores(y, physics, data.withheld)
+                y, physics, _ = withheld_for_scores(y, linear(physics), data.withheld)
             scene = None if capture.reference is None else torch.from_numpy(capture.reference)[None] * scale
             found.append((y, physics, scene))
         return cls(data, tuple(found))

@@ -14,6 +14,7 @@ from ..decoding.evaluate import at_wavelengths_near
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, inspect, open_scene
 from ..io.folders import surveyed
+from ..io.pairs import counted, measured_beside, scene_beside, without_scenes
 from ..io.resolved import RoleRow
 from ..io.roles import role_rows, scene_row
 from ..io.scales import FullScales, require_scene_scale
@@ -80,7 +81,8 @@ class OwnFiles:
         """What a file holds, before anything is known of the others."""
         if self.route == "scenes":
             return [self.by(scene_row, path)[0]]
-        return role_rows([path, *self.companions], self.options)
+        beside = self.beside(path)
+        return role_rows([path, *(() if beside is None else (beside,)), *self.companions], self.options)
 
     def by(self, reader: Callable[..., _T], path: Path) -> _T:
         """What `open_scene` or `scene_row` gives for a file, with all that is known of the scenes."""
@@ -92,6 +94,10 @@ class OwnFiles:
             field=None if mask is None else (mask.shape[-2], mask.shape[-1]),
             full_scales=self.full_scales,
         )
+
+    def beside(self, path: Path) -> Path | None:
+        """The scene that lies beside a measurement as its pair; None where it is a file of its own."""
+        return None if self.route == "scenes" else scene_beside(path, self.camera.task)
 
     def scene(self, file: LocalFile) -> Scene:
         """The scene of a file at the camera's bands, or the part of it that is used."""
@@ -111,6 +117,9 @@ def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles, *,
 
     Raises a FileError when no file serves.
     """
+    task = reading.camera.task
+    if reading.route != "scenes":
+        learn, check = (without_scenes(paths, task) for paths in (learn, check))
     survey = surveyed([*learn, *check], reading.rows)
     reading = replace(reading, full_scales=survey.full_scales)
     skipped, kept = list(survey.left_out), set(survey.paths)
@@ -135,6 +144,8 @@ def examined(learn: Sequence[Path], check: Sequence[Path], reading: OwnFiles, *,
         contents[content] = path
         notes += [note] if note else []
         files.append(LocalFile(path, use, path.stat().st_size, file_hash(path), note=note))
+    num_pairs = sum(reading.beside(file.path) is not None for file in files)
+    notes += [counted(num_pairs, task)] if num_pairs else []
     if not files:
         reasons = " ".join(reason for _, reason in skipped[:2])
         raise FileError(f"None of {len(skipped)} files can be trained on. {reasons}".strip())
@@ -156,6 +167,8 @@ def share_in_memory(num_bytes: int) -> float:
 def scene_for(path: Path, reading: OwnFiles) -> tuple[Scene, str]:
     """The scene of a file as the camera needs it, and what was done to it; a LorunError says why it does not serve."""
     camera, note = reading.camera, ""
+    if (brighter := scene_beside(path, camera.task)) is not None:
+        raise FileError(f"{path} is the measurement of a pair; its scene {brighter} is learned from in its place.")
     scene = reading.by(open_scene, path)
     low, high = float(scene.image.min()), float(scene.image.max())
     if min(scene.image.shape[1:]) < _LEAST_SIDE:
@@ -181,6 +194,8 @@ def scene_for(path: Path, reading: OwnFiles) -> tuple[Scene, str]:
 def capture_of(path: Path, reading: OwnFiles) -> Measurement:
     """The measurement of a file; where it lacks its mask or matrix, with the companions."""
     options = replace(reading.options, task=reading.camera.task)
+    if (scene := reading.beside(path)) is not None:
+        return measured_beside(path, scene, options, full_scales=reading.full_scales)
     table = inspect([path], options, full_scales=reading.full_scales)
     if table.problem is not None and reading.companions:
         table = inspect([path, *reading.companions], options, full_scales=reading.full_scales)

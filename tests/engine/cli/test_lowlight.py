@@ -9,11 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lorun_engine.cli import main
 from lorun_engine.io import OpenOptions, inspect, open_measurement
 from lorun_engine.io.lowlight import offered
+from lorun_engine.io.pairs import measured_beside
 from lorun_engine.training.recipe import recipe_from
 from lorun_engine.training.train import resume, train
 from lorun_engine.training_data.dataset import find_material
@@ -124,6 +126,30 @@ def test_a_set_is_trained_and_adapted_and_decodes_grey_pictures_too(pairs, tmp_p
     adapted = tmp_path / "adapted"
     assert run("train", "--adapt", found, "--data", pairs / "high", *words, "--out", adapted) == 0
     assert (adapted / "adapters.safetensors").is_file()
+    capsys.readouterr()
+    words, paired = words[2:-2], tmp_path / "paired"  # what the folder holds is seen
+    assert run("train", "--adapt", found, "--data", pairs, *words, "--out", paired) == 0
+    assert "3 pairs: a measurement in low with the scene of its name in high." in capsys.readouterr().err
+    plan = json.loads((paired / "data.json").read_text())
+    assert plan["route"] == "pairs"
+    assert [(Path(file["path"]).parent.name, file["use"]) for file in plan["files"]] == [
+        ("low", "learn"),
+        ("low", "learn"),
+        ("low", "check"),
+    ]
+    assert run("train", "--adapt", found, "--data", pairs, "--route", "captures", "--out", tmp_path / "alone") == 1
+    assert "Sets for low light cannot learn from measurements alone" in capsys.readouterr().err
+    assert run("train", "--adapt", found, "--data", pairs, "--route", "scenes", *words, "--out", tmp_path / "own") == 0
+    assert "is the measurement of a pair; its scene" in capsys.readouterr().err
+
+
+def test_a_window_of_a_pair_is_one_of_its_scene(pairs):
+    capture = measured_beside(pairs / "low" / "1.png", pairs / "high" / "1.png", OpenOptions(task="lowlight"))
+    y, scene = torch.from_numpy(capture.y)[None], torch.from_numpy(capture.reference)[None]
+    part = capture.physics.random_part(y, scene, (16, 999), torch.Generator().manual_seed(2))
+    assert part.y.shape == part.scene.shape == (1, 3, 16, 64) and part.physics.scene_shape == (3, 16, 64)
+    top = next(row for row in range(33) if torch.equal(y[:, :, row : row + 16], part.y))
+    torch.testing.assert_close(part.scene, scene[:, :, top : top + 16])
 
 
 def test_a_resumed_training_goes_on_as_an_unbroken_one(pairs, tmp_path):

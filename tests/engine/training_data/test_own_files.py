@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lorun_engine.errors import FileError
 from lorun_engine.instrument import Dispersion
 from lorun_engine.io import OpenOptions, write_cube
 from lorun_engine.tasks.cassi import CassiCamera
+from lorun_engine.tasks.lowlight import LowLightCamera
+from lorun_engine.training_data.folders import found_among
 from lorun_engine.training_data.own_files import LocalFile, OwnFiles, examined, scene_for
 
 CUBE = np.random.default_rng(0).random((18, 20, 24)).astype(np.float32)
@@ -48,6 +51,41 @@ def test_captures_are_divided_by_one_full_scale(tmp_path):
     assert _highest(alone, paths) == pytest.approx([bright, dim * 4095 / 1023], rel=2e-3)
     said = replace(shared, options=OpenOptions(num_bands=18, integer_scale=1000.0))
     assert _highest(said, paths) == pytest.approx([bright * 4.095, dim * 4.095], rel=2e-3)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Five pairs of 16 bits: what is dark would be of 12 bits by itself."""
+    rng = np.random.default_rng(3)
+    for number in range(5):
+        bright = rng.integers(30_000, 65_535, (20, 24))
+        for name, divisor in (("low", 16), ("high", 1)):
+            (tmp_path / "pairs" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray((bright // divisor).astype(np.uint16)).save(tmp_path / "pairs" / name / f"{number}.png")
+    (tmp_path / "pairs" / "high" / "2.png").unlink()
+    return found_among([tmp_path / "pairs"]).files
+
+
+def test_pairs_of_two_folders_are_counted_and_share_a_full_scale(pairs):
+    reading = OwnFiles("pairs", LowLightCamera(), OpenOptions(task="lowlight"))
+    found = examined(pairs, [], reading)
+    assert [(file.path.parent.name, file.path.name) for file in found.files] == [
+        ("low", f"{n}.png") for n in (0, 1, 3, 4)
+    ]
+    ((left_out, reason),) = found.skipped
+    assert (
+        left_out.parent.name == "low" and left_out.name == "2.png" and "no reference beside its measurement" in reason
+    )
+    assert found.notes == ("4 pairs: a measurement in low with the scene of its name in high.",)
+    capture = replace(reading, full_scales=found.full_scales).capture(found.files[0])
+    assert capture.y.max() * 16 == pytest.approx(capture.reference.max(), rel=1e-3) and capture.reference.max() > 0.9
+
+
+def test_of_pairs_the_scenes_alone_are_learned_from_where_scenes_are_asked_for(pairs):
+    found = examined(pairs, [], OwnFiles("scenes", LowLightCamera(), OpenOptions(task="lowlight")))
+    assert {file.path.parent.name for file in found.files if file.path.name != "2.png"} == {"high"}
+    reasons = [reason for path, reason in found.skipped if path.parent.name == "low"]
+    assert len(reasons) == 4 and all("is learned from in its place" in reason for reason in reasons)
 
 
 def _highest(reading: OwnFiles, paths) -> list[float]:
