@@ -24,6 +24,7 @@ from ..job import Job
 from .drawn import PICTURE_SUFFIXES, Drawn, write_picture
 from .recipe import Recipe
 from .relight import asked_gamma, relight_words, relit_stage, shown_stage
+from .selection import NOT_RELIT
 from .session import Session
 from .stage_store import StageStore
 
@@ -129,7 +130,8 @@ class Exports(QObject):
         session, recipe = self._session, self._session.recipe
         if recipe is None:
             return
-        words = [session.name, recipe.title, relight_words(session)]
+        lit = "" if session.selection.mode in NOT_RELIT else relight_words(session)
+        words = [session.name, recipe.title, lit]
         drawn = drawn.captioned("  ·  ".join(filter(None, words)))
         work = partial(write_picture, drawn=drawn, has_caption=has_caption, protected=recipe.paths)
         self.write(Path(path), work, suffixes=PICTURE_SUFFIXES)

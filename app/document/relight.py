@@ -18,6 +18,7 @@ from .steps import Relit, SavedStep, Step, Steps
 STEP = 0.05  # of the gamma, per key
 DIGITS = 2  # behind the point of a gamma
 WORDS = "the light"
+KEYS = "keys"  # the drag of all that they do in a row
 
 
 class RelitImage:
@@ -104,7 +105,7 @@ class Relight(QObject):
 
     def brighten(self, steps: int) -> None:
         """Gives back more of the light by keys, or less below 0."""
-        self.take(self.gamma - steps * STEP, drag="keys")
+        self.take(self.gamma - steps * STEP, drag=KEYS)
 
     def reset(self) -> None:
         """Shows the usual gamma."""

@@ -17,6 +17,7 @@ MEASUREMENT = -2  # the pane that shows y
 Mode = Literal["colour", "band", "montage", "residual", "compare", "reflectance", "light"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 OF_LIGHT: tuple[Mode, ...] = ("reflectance", "light")  # of results that hold one
+NOT_RELIT: tuple[Mode, ...] = ("residual", *OF_LIGHT)  # that look alike by any gamma of the light
 View = Literal["image", "change", "input"]  # of the panes of stages; see viewers.maps
 Layout = Literal["single", "grid"]  # one large picture, or panes side by side
 Look = Literal["grey", "own", "viridis"]  # of single bands; "own" is the colour of their wavelength

@@ -34,6 +34,7 @@ from .shelf import ShelfView
 from .showing import drawn_montage, drawn_pane, drawn_side_by_side, drawn_split
 from .stepping import SteppingCard
 
+OF_MANY = 90  # px more that the modes of what was relit take
 SHORT_BELOW = 690  # px of width: the words of buttons are short
 ALWAYS = ("colour", "residual", "compare")  # modes of pictures with a single band too
 
@@ -99,11 +100,7 @@ class CentreView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        for button in (self.light, self.exposure):
-            if button.is_short != (self.width() < SHORT_BELOW):
-                button.is_short = self.width() < SHORT_BELOW
-                button.refresh()
-        self._fit_modes()
+        self._fit_bar()
 
     def refresh(self) -> None:
         """Shows what the session holds and selects."""
@@ -129,7 +126,7 @@ class CentreView(QWidget):
             if not is_decoded and selection.mode == "compare":  # results of several decoders, and the way back
                 button.setVisible(session.measurement is not None and mode in ("colour", "compare"))
                 button.setText(session.kind.measured if mode == "colour" else mode.capitalize())
-        self._fit_modes()
+        self._fit_bar()
         self._refresh_words(is_decoded=is_decoded, shows_bands=shows_bands)
         if is_decoded and selection.mode in ("residual", "light"):  # they have levels of their own
             self.light.hide()
@@ -145,14 +142,21 @@ class CentreView(QWidget):
         self.stepping.setVisible(is_decoded)
         self.stepping.refresh()
 
-    def _fit_modes(self) -> None:
-        """Where there are many modes and little room, their buttons are narrow."""
-        is_tight = self.width() < SHORT_BELOW and is_relit(self._session)
+    def _fit_bar(self) -> None:
+        """Where there is little room words are short, and the buttons of many modes are narrow."""
+        has_many = is_relit(self._session)
+        is_short = self.width() < SHORT_BELOW + has_many * OF_MANY
+        for button in (self.light, self.exposure):
+            if button.is_short != is_short:
+                button.is_short = is_short
+                button.refresh()
         for button in self.mode_buttons.buttons():
-            if bool(button.property("is_tight")) != is_tight:
-                button.setProperty("is_tight", is_tight)
+            if button.property("mode") == "reflectance":
+                button.setText("Refl." if self.width() < SHORT_BELOW else "Reflectance")
+            if bool(button.property("is_tight")) != (has_many and is_short):
+                button.setProperty("is_tight", has_many and is_short)
                 button.style().polish(button)
-        self._bar.setSpacing(GRID // 2 if is_tight else GRID)
+        self._bar.setSpacing(GRID // 2 if has_many and is_short else GRID)
 
     def drawn(self) -> Drawn | None:
         """What is shown, at full size: the chosen stage, all its bands, its residual, or the comparison."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -22,7 +23,7 @@ from ..document.stage_store import mean_change
 from ..quantities import number
 from ..widgets.colours import NAN_COLOUR, blue_red, mapped, to_image, viridis
 from ..widgets.theme import tokens
-from .pictures import Pane, Pictures
+from .pictures import COST_OF_LIGHT, Pane, Pictures
 
 PERCENTILE = 99.5  # of the magnitudes: the end of the colours, so that single pixels do not darken the rest
 PLANE_BYTES, IMAGE_BYTES = 64 << 20, 48 << 20
@@ -152,8 +153,9 @@ class Maps:
         if not 0 < kind.stage < self._pictures.num_stages:
             return None
         if self._bands is None and self._is_relit:
-            images = (self._pictures.array(stage) for stage in (kind.stage, kind.stage - 1))
-            return mean_change(*map(np.asarray, images))
+            images = [self._pictures.array(stage) for stage in (kind.stage, kind.stage - 1)]
+            make, cost = partial(mean_change, *images), 2 * COST_OF_LIGHT * images[0].size
+            return self._pictures.making.get(self._planes, (kind, None), make, lambda plane: plane.nbytes, cost=cost)
         if self._bands is None:
             return self._session.stages.change(kind.stage)
         planes = [self._pictures.plane(stage, self._bands) for stage in (kind.stage, kind.stage - 1)]

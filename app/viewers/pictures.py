@@ -217,12 +217,13 @@ class Pictures:
         """(H, W) of a band, or the mean over several, which may still be in the making."""
         self._start_afresh_if_other()
         array = self.array(pane)
-        if array is None or bands[0] == bands[1]:
+        is_lit = isinstance(array, RelitImage)
+        if array is None or (bands[0] == bands[1] and not is_lit):
             return None if array is None else array[bands[0]]
         make = partial(render.mean_of_bands, array, bands)
-        cost = (bands[1] - bands[0] + 1) * array.size / len(array)
+        cost = (bands[1] - bands[0] + 1) * array.size / len(array) * (COST_OF_LIGHT if is_lit else 1)
         return self.making.get(
-            self._linear, ("mean", self._lit(pane), bands), make, lambda plane: plane.nbytes, cost=cost
+            self._linear, ("mean", _lit(pane, self.array(pane)), bands), make, lambda plane: plane.nbytes, cost=cost
         )
 
     def tile(self, pane: Pane, band: int, factor: int) -> QImage | None:
@@ -232,9 +233,11 @@ class Pictures:
         if array is None:
             return None
         if selection.shared_stretch:
-            levels = self._levels_once((self._lit(pane), "bands", selection.stretch), lambda: array)
+            levels = self._levels_once((_lit(pane, self.array(pane)), "bands", selection.stretch), lambda: array)
         else:
-            levels = self._levels_once((self._lit(pane), (band, band), selection.stretch), lambda: array[band])
+            levels = self._levels_once(
+                (_lit(pane, self.array(pane)), (band, band), selection.stretch), lambda: self._numbers(pane)[band]
+            )
         levels = render.exposed(levels, selection.light.stops)
         return self._mean_of_bands(pane, (band, band), factor, levels)
 
@@ -264,19 +267,18 @@ class Pictures:
         elif selection.shared_stretch and self.num_stages:
             pane = self.num_stages - 1
         if bands is None:
-            levels = self._levels_once((self._lit(pane), "colour", stretch), lambda: self._colour_sample(pane))
+            levels = self._levels_once(
+                (_lit(pane, self.array(pane)), "colour", stretch), lambda: self._colour_sample(pane)
+            )
             return render.exposed(levels, selection.light.stops)
 
         def sample() -> np.ndarray:
             is_single = bands[0] == bands[1]
-            return render.mean_of_bands(self.array(pane) if is_single else self._some(pane), bands)
+            return render.mean_of_bands(self._numbers(pane) if is_single else self._some(pane), bands)
 
-        return render.exposed(self._levels_once((self._lit(pane), bands, stretch), sample), selection.light.stops)
-
-    def _lit(self, pane: Pane) -> tuple[Pane, float | None]:
-        """What tells the pictures of a pane apart: it may be relit by several gammas."""
-        array = self.array(pane)
-        return pane, array.gamma if isinstance(array, RelitImage) else None
+        return render.exposed(
+            self._levels_once((_lit(pane, self.array(pane)), bands, stretch), sample), selection.light.stops
+        )
 
     @property
     def _is_rgb(self) -> bool:
@@ -297,7 +299,7 @@ class Pictures:
         look = self.look if self._has_colours(pane) else "grey"
         colours = {"grey": lambda: None, "viridis": viridis, "own": lambda: self._own_colour(bands)}[look]()
         gamma = self._session.selection.light.gamma
-        key = (self._lit(pane), bands, factor, levels, look, gamma)
+        key = (_lit(pane, self.array(pane)), bands, factor, levels, look, gamma)
         plane = None if key in self._images else self.plane(pane, bands)
         if plane is not None or key in self._images:
             make = partial(_in_grey, plane, factor, levels, colours, gamma)
@@ -316,7 +318,7 @@ class Pictures:
         return render.wavelength_map(float(np.mean(self.wavelengths_nm[list(bands)])))
 
     def _in_colour(self, pane: Pane, factor: int, levels: tuple[float, float]) -> QImage | None:
-        key, in_bytes = (self._lit(pane), factor, levels, self._session.selection.light.gamma), self._bytes
+        key, in_bytes = (_lit(pane, self.array(pane)), factor, levels, self._session.selection.light.gamma), self._bytes
         colour = None if key in self._images else self._colour(pane, factor)
         if colour is not None or key in self._images:
             make = partial(_coloured, colour, levels, in_bytes)
@@ -337,7 +339,9 @@ class Pictures:
         array = self.array(pane)
         if isinstance(array, RelitImage):
             make, cost = partial(render.shrunk, array, factor), COST_OF_LIGHT * array.size / max(factor / 2, 1) ** 2
-            return self.making.get(self._linear, (self._lit(pane), factor), make, lambda relit: relit.nbytes, cost=cost)
+            return self.making.get(
+                self._linear, (_lit(pane, self.array(pane)), factor), make, lambda relit: relit.nbytes, cost=cost
+            )
         if self._session.kind.is_photograph:
             return render.shrunk(array, factor)
         make = partial(_linear_colour, array, self._rgb_weights(), factor)
@@ -371,12 +375,17 @@ class Pictures:
 
     def _colour_sample(self, pane: Pane) -> np.ndarray:
         if self._session.kind.is_photograph:
-            return self._some(pane) if isinstance(self.array(pane), RelitImage) else self.array(pane)
+            return self._numbers(pane)
         return render.linear_colour(self._some(pane), self._rgb_weights())
 
     def _some(self, pane: Pane) -> np.ndarray:
         """As many pixels of a pane as levels are taken from."""
         return render.thumbnail(self.array(pane), math.isqrt(render.MOST_SAMPLES // 3))
+
+    def _numbers(self, pane: Pane) -> np.ndarray:
+        """What the levels of a pane are taken from: all that it shows, or some where that would have to be relit."""
+        array = self.array(pane)
+        return self._some(pane) if isinstance(array, RelitImage) else array
 
     def _rgb_weights(self) -> np.ndarray:
         if self._weights is None:
@@ -399,6 +408,11 @@ class Pictures:
             self._linear.clear()
             self._levels.clear()
             self._weights, self._of = None, of
+
+
+def _lit(pane: Pane, array: np.ndarray | None) -> tuple[Pane, float | None]:
+    """What tells the pictures of a pane apart: its array may be relit by several gammas."""
+    return pane, array.gamma if isinstance(array, RelitImage) else None
 
 
 def _in_grey(

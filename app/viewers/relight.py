@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
 
 from lorun_engine.instrument import RELIT_GAMMA
 
 from ..assembly import Parts
-from ..document.selection import OF_LIGHT
+from ..document.relight import KEYS
+from ..document.selection import NOT_RELIT
 from ..widgets import theme
 from ..widgets.theme import GRID
 
-WITHOUT = ("residual", *OF_LIGHT)  # modes that show nothing relit
 STEPS = 100  # of the slider, from dark as taken to the reflectance alone
 
 
@@ -21,7 +23,7 @@ class RelightRow(QWidget):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._relight, self._session, self._drags = parts.relight, parts.session, 0
+        self._relight, self._session, self._drag = parts.relight, parts.session, ""
         title = QLabel("Relight")
         title.setObjectName("heading")
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -58,7 +60,7 @@ class RelightRow(QWidget):
     def refresh(self) -> None:
         """Shows the gamma where there is a light."""
         self.setVisible(self._relight.is_possible)
-        self.setEnabled(self._session.selection.mode not in WITHOUT)
+        self.setEnabled(self._session.selection.mode not in NOT_RELIT)
         gamma = self._relight.gamma
         with QSignalBlocker(self.slider):
             self.slider.setValue(round(STEPS * (1 - gamma)))
@@ -69,8 +71,7 @@ class RelightRow(QWidget):
         self.usual.setEnabled(gamma != RELIT_GAMMA)
 
     def _begin(self) -> None:
-        self._drags += 1
+        self._drag = token_hex(8)
 
     def _take(self, value: int) -> None:
-        drag = f"drag {self._drags}" if self.slider.isSliderDown() else "keys"
-        self._relight.take(1 - value / STEPS, drag=drag)
+        self._relight.take(1 - value / STEPS, drag=self._drag if self.slider.isSliderDown() else KEYS)

@@ -220,8 +220,7 @@ def _style_sheet(theme: Theme) -> str:
     QLabel#note {{ color: {theme.accent}; }}
     QPushButton {{ background: {theme.card}; border: 1px solid {theme.line}; border-radius: 6px;
         padding: 4px 12px; min-height: 20px; }}
-    QPushButton[is_tight="true"] {{ padding: 4px 5px; }}
-    QPushButton:hover {{ background: {hover}; }}
+    QPushButton:hover {{ background: {hover}; }} QPushButton[is_tight="true"] {{ padding: 4px; }}
     QPushButton:pressed {{ background: {theme.line}; }}
     QPushButton:focus {{ border-color: {theme.accent}; }}
     QPushButton:checked {{ background: {theme.accent}; border-color: {theme.accent}; color: {theme.on_accent}; }}

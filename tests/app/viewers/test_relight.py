@@ -154,6 +154,21 @@ def test_thumbnails_maps_curves_and_montages_follow_the_light(qtbot, lit, show):
     lit.shelf.clear()
 
 
+def test_a_large_picture_is_relit_aside(qtbot, lit, show, monkeypatch):
+    centre = show(lit).centre
+    making, grid = centre.pictures.making, centre.grid
+    monkeypatch.setattr("app.viewers.making.AT_ONCE", 0)
+    making._begin_turn()  # from now on nothing is small
+    with qtbot.waitSignal(making.made):
+        lit.relight.take(0.0)
+    qtbot.waitUntil(lambda: centre.pictures.picture(STAGES).pixelColor(9, 9).lightness() == 204)
+    lit.looking.set_view("change")
+    lit.relight.take(1.0)
+    qtbot.waitUntil(lambda: grid.maps.plane(grid.cards[0].content) is not None)
+    np.testing.assert_allclose(grid.maps.plane(grid.cards[0].content)[0, 0], 0.8 * (0.4 / 3 - 0.4 / 4), rtol=1e-4)
+    lit.shelf.clear()
+
+
 def test_there_is_a_reflectance_and_a_light_of_every_stage(qtbot, lit, show):
     window = show(lit)
     centre = window.centre

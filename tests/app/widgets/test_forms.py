@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from PySide6.QtWidgets import QLabel
 
 from app.panels.remarks import FIELDS
 from app.quantities import breakable, duration, number
 from app.widgets.forms import Field, Form, Found, parse, text_of
+from app.widgets.options import GivenFields
 from lorun_engine.io import OpenOptions
+from lorun_engine.io.reading import reading_of
 
 
 @pytest.mark.parametrize(
@@ -121,3 +124,13 @@ def test_a_value_that_nobody_touches_keeps_all_its_digits(qtbot, value):
     form.editors["step"].line.editingFinished.emit()  # as a field does when the focus leaves it
     assert not edits and float(form.editors["step"].line.text()) == value
     assert text_of(2.0) == "2" and text_of(1.5) == "1.5"
+
+
+@pytest.mark.parametrize(("task", "names"), [("cs", 0), ("sr", 0), ("lowlight", 4)])
+def test_several_numbers_beside_each_other_have_their_names_above_them(qtbot, task, names):
+    options = reading_of(task).CHANGES
+    given = GivenFields(options, {option.field: option.start for option in options})
+    qtbot.addWidget(given)
+    labels = given.findChildren(QLabel)
+    assert [label.text() for label in labels] == [option.title for option in options][:names]
+    assert all(label.buddy() is editor for label, editor in zip(labels, given.editors.values(), strict=False))

@@ -79,6 +79,11 @@ def test_the_gamma_of_the_light_acts_on_what_is_written(pairs, tmp_path, capsys)
     )
     with h5py.File(tmp_path / "dark.h5") as file, Image.open(pairs / "low" / "0.png") as taken:
         np.testing.assert_allclose(file["cube"][:], np.asarray(taken) / 255, atol=1e-5)
+        assert file["cube"].attrs["relight"] == 1
+    words = ("--relight", 0.6, "--report", tmp_path / "report.html", "-o", tmp_path / "some.h5")
+    assert run("restore", pairs / "low" / "0.png", "--task", "lowlight", *words) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "--relight 0.6" in page and "Relit by gamma" in page and "figures are those of gamma 0.25" in page
     assert run("restore", pairs / "low" / "0.png", "--relight", 1, "-o", tmp_path / "large.h5") == 1
     assert "--relight means nothing for SR" in capsys.readouterr().err
 
