@@ -24,7 +24,7 @@ from ..instrument import RESPONSES, Dispersion, response_of
 from ..measurement import Measurement, Scene
 from ..physics import LinearPhysics, Part, Withheld
 from .camera import Camera
-from .guide import LEAST_NOISE, Guide, joined
+from .guide import Guide, joined
 from .noise import Noise
 from .shear import dispersed, gathered, neighbour, placed, solve_tridiagonal, split_offset
 from .subspace import shipped_components
@@ -255,7 +255,7 @@ class CassiCamera(Camera):
     density: float = 0.5  # the open share of a mask that is drawn
     guide: str = ""  # a name of RESPONSES
     guide_response: np.ndarray | None = None
-    guide_noise: float = LEAST_NOISE
+    guide_noise: float = 0.002
 
     @classmethod
     def of(cls, measurement: Measurement, *, noise: Noise | None = None) -> Self:
@@ -271,8 +271,7 @@ class CassiCamera(Camera):
         )
         if guide is None:
             return camera
-        strength = float(guide.picture.square().mean().sqrt())
-        return replace(camera, guide_response=guide.response.cpu().numpy(), guide_noise=guide.noise * strength)
+        return replace(camera, guide_response=guide.response.cpu().numpy(), guide_noise=guide.noise)
 
     def measured(self, scene: Scene, *, seed: int = 0, sampling: np.ndarray | None = None) -> Measurement:
         """A snapshot: a larger mask gives its top-left part; without one a random binary one is drawn from `seed`."""
@@ -389,9 +388,7 @@ class CassiCamera(Camera):
         guide = Guide(scenes[:, :0], torch.from_numpy(response).to(scenes), components)
         clean = guide.seen(scenes)
         noise = torch.randn(clean.shape, device=clean.device, generator=generator)
-        strength = float(clean.square().mean().sqrt().clamp(min=1e-6))
-        relative = max(LEAST_NOISE, self.guide_noise / strength)
-        return replace(guide, picture=clean + self.guide_noise * noise, noise=relative)
+        return replace(guide, picture=clean + self.guide_noise * noise, noise=self.guide_noise)
 
     def _masks(self, batch: int, height: int, width: int, generator: torch.Generator, other_masks: float) -> Tensor:
         """(B, 1 or C, h, w) parts of the mask, or random ones for a share of the samples."""

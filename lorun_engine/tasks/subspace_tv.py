@@ -36,6 +36,7 @@ from ..physics import LinearPhysics
 from ..task import STAGE
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
+from .haar import shrunk
 from .mean_spectrum import mean_spectrum
 from .noise import local_mean
 from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
@@ -43,8 +44,6 @@ from .subspace import from_coefficients, shipped_components, subspace_basis, to_
 RANK = 8
 ITERATIONS = 5  # a stage
 _STRENGTH = 3.0  # mu, in units of 1 / the scene's 0..1 scale
-_SCALES = 4
-_NEXT = 0.25  # times the threshold, from one scale to the next, where noise halves
 _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed more
 _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
@@ -159,7 +158,7 @@ def solutions(
         thresholds = step.flatten(1) * weights  # (B, R)
         for _ in range(ITERATIONS):
             ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
-            moved = _shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
+            moved = shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
             c = c + _RELAXATION * (moved - c)
             p = p + _RELAXATION * (ahead - p)
             yield Solution(c, p, basis, variance, apart)
@@ -297,49 +296,3 @@ class _Mixing:
         y = F.pad(y, (self.first, max(0, self.detector_length - self.first - y.shape[-1])))
         y = y[..., : self.detector_length]
         return self.physics.counted(y if self.along_rows else y.transpose(-2, -1))
-
-
-def _shrunk(c: Tensor, thresholds: Tensor) -> Tensor:
-    """W^T shrink(W c) for every picture of c (B, R, H, W), with its own threshold (B, R) for the finest details."""
-    margin = 2**_SCALES - 1
-    pictures = F.pad(c.flatten(0, 1), (margin,) * 4, mode="replicate")
-    shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
-    inner = slice(margin, -margin)
-    limits = (2 * thresholds).flatten().tolist()
-    # one picture at a time: its details stay in the cache
-    for picture, target, limit in zip(pictures, shrunk.flatten(0, 1), limits, strict=True):
-        torch.sub(picture[inner, inner], _beyond(picture, limit, 0)[inner, inner], alpha=1 / 16, out=target)
-    return shrunk
-
-
-def _beyond(picture: Tensor, limit: float, scale: int) -> Tensor:
-    """W^T (w - shrink(w)) of the Haar details w of an (H, W) picture from `scale` on: what shrinkage takes away.
-
-    Sums and differences stay undivided, so it is 16 times that, and `limit` is four times the finest threshold.
-    """
-    apart = 2**scale
-    left, right = picture[:, :-apart], picture[:, apart:]
-    mean, slope = left + right, left - right  # the filters along rows
-    above, below = mean[:-apart], mean[apart:]
-    vertical = (above - below).clamp_(-limit, limit)
-    horizontal = (slope[:-apart] + slope[apart:]).clamp_(-limit, limit)
-    diagonal = (slope[:-apart] - slope[apart:]).clamp_(-limit, limit)
-    taken_mean, taken_slope = mean, slope  # their values are not needed again
-    if scale + 1 < _SCALES:
-        # the next scale sees four times its mean, so its limit is four times as large and its answer 64 / 4 as large
-        coarser = _beyond(above + below, 4 * _NEXT * limit, scale + 1).mul_(1 / 16)
-        torch.add(coarser, vertical, out=taken_mean[:-apart])
-        taken_mean[-apart:] = 0
-        taken_mean[apart:] += coarser.sub_(vertical)
-    else:
-        taken_mean[:-apart] = vertical
-        taken_mean[-apart:] = 0
-        taken_mean[apart:] -= vertical
-    torch.add(horizontal, diagonal, out=taken_slope[:-apart])
-    taken_slope[-apart:] = 0
-    taken_slope[apart:] += horizontal.sub_(diagonal)
-    taken = torch.empty_like(picture)
-    torch.add(taken_mean, taken_slope, out=taken[:, :-apart])
-    taken[:, -apart:] = 0
-    taken[:, apart:] += taken_mean.sub_(taken_slope)
-    return taken

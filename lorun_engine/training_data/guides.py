@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..instrument import RESPONSES
-from ..tasks.guide import LEAST_NOISE, Guide
+from ..tasks.guide import Guide
 from ..tasks.subspace import shipped_components
 
 _MOVED, _WIDENED = 15.0, 0.3  # of a usual response: its centres in nm, the logarithm of its widths
@@ -43,8 +43,7 @@ class GuideCameras:
         sigma = _LARGEST_NOISE * level**2
         clean = torch.einsum("gc,bchw->bghw", response, scene)
         picture = clean + sigma * torch.randn(clean.shape, device=device, generator=generator)
-        relative = sigma / float(clean.square().mean().sqrt().clamp(min=1e-6))
-        return Guide(picture, response, self.components, max(LEAST_NOISE, relative))
+        return Guide(picture, response, self.components, sigma)
 
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""

@@ -11,9 +11,10 @@ from lorun_engine.instrument import Dispersion
 from lorun_engine.measurement import Scene
 from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
 from lorun_engine.tasks.gap_tv import GapTv
+from lorun_engine.tasks.haar import shrunk
 from lorun_engine.tasks.noise import Noise
 from lorun_engine.tasks.subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
-from lorun_engine.tasks.subspace_tv import _LEAST_LIGHT, SubspaceTv, _Mixing, _shrunk, solutions
+from lorun_engine.tasks.subspace_tv import _LEAST_LIGHT, SubspaceTv, _Mixing, solutions
 
 BANDS = 10
 
@@ -69,13 +70,13 @@ def test_shrinkage_is_firmly_non_expansive_and_leaves_flat_pictures_alone():
     first, second = torch.randn(2, 1, 3, 90, 100, generator=generator, dtype=torch.float64)
     thresholds = torch.tensor([[0.05, 0.5, 5.0]], dtype=torch.float64)
     apart = first - second
-    moved = _shrunk(first, thresholds) - _shrunk(second, thresholds)
+    moved = shrunk(first, thresholds) - shrunk(second, thresholds)
     inner = (..., slice(15, -15), slice(15, -15))  # the border has no mirror image in the frame's own adjoint
     assert (moved.square().sum(dim=(-2, -1)) <= (moved * apart).sum(dim=(-2, -1)) * (1 + 1e-9)).all()
     flat = torch.full_like(first, 0.7)
-    torch.testing.assert_close(_shrunk(flat, thresholds), flat)
-    torch.testing.assert_close(_shrunk(first, 0 * thresholds), first)
-    assert _shrunk(first, thresholds)[0, 2][inner[1:]].std() < 0.1 * first[0, 2][inner[1:]].std()
+    torch.testing.assert_close(shrunk(flat, thresholds), flat)
+    torch.testing.assert_close(shrunk(first, 0 * thresholds), first)
+    assert shrunk(first, thresholds)[0, 2][inner[1:]].std() < 0.1 * first[0, 2][inner[1:]].std()
 
 
 def test_the_length_of_its_steps_never_grows(scene):
