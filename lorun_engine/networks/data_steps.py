@@ -97,8 +97,8 @@ class DataStep:
         """The z of a stage, (B, C, H, W), and what the step of the next one remembers, None for most steps."""
         own = [numbers[name] for name in self.numbers]
         if self.alternates:
-            mu, nu = own
-            return alternating(x, y, physics, mu, nu, dual)
+            mu, nu, tau = own
+            return alternating(x, y, physics, mu, nu, tau, dual)
         if self.dual is not None:
             return x, self.dual(x, y, physics, *own, dual)
         noise = [variance] if self.knows_noise else []
@@ -158,19 +158,23 @@ def primal_dual(x: Tensor, y: Tensor, physics: LinearPhysics, delta: Tensor, dua
     return Dual(variable, x, physics.adjoint(variable) / unit)
 
 
-def alternating(x: Tensor, y: Tensor, physics: Any, mu: Tensor, nu: Tensor, before: Any) -> tuple[Tensor, Split]:
+def alternating(
+    x: Tensor, y: Tensor, physics: Any, mu: Tensor, nu: Tensor, tau: Tensor, before: Any
+) -> tuple[Tensor, Split]:
     """One stage of ADMM for y = R L + n, with P = R and Q = L: x is (P, Q), what the denoisers made of the last z.
 
-    The multipliers Y become Y + w ((R, L) - (P, Q)); then R and L are the closed forms of the operator, pulled towards
-    (P, Q) - Y / w, and z = (R, L) + Y / w. The weights w are mu in units of the mean square of the light and |nu| in
-    those of the mean square of the reflectance, so that they mean the same for every exposure.
+    The multipliers Y become tau (Y + w ((R, L) - (P, Q))); then R and L are the closed forms of the operator, pulled
+    towards (P, Q) - Y / w, and z = (R, L) + Y / w. ADMM's own tau is 1; at 0, where it starts to be learned, nothing of
+    the noise that the denoisers took comes back, as in half-quadratic splitting. The weights w are mu in units of the
+    mean square of the light and |nu| in those of the mean square of the reflectance, so that they mean the same for
+    every exposure.
     """
     known = x if before is None else before.solution
     light, channels = known[:, -1:], x.shape[1] - 1
     strongest = known[:, :-1].square().sum(dim=1, keepdim=True).mean(dim=(2, 3), keepdim=True)
     weight = mu * light.square().mean(dim=(1, 2, 3), keepdim=True)
     weights = torch.cat([weight.expand(-1, channels, -1, -1), (nu.abs() + _SMALLEST_MU) * strongest], dim=1)
-    shift = 0 * x if before is None else before.weights * (before.given - x) / weights
+    shift = 0 * x if before is None else tau * before.weights * (before.given - x) / weights
     pulled = x - shift
     reflectance = physics.reflectance(y, light, pulled[:, :-1], weight)
     solution = torch.cat([reflectance, physics.lit(y, reflectance, pulled[:, -1:], weights[:, -1:])], dim=1)
@@ -192,7 +196,7 @@ DATA_STEPS: dict[str, DataStep] = {
     "normalised-projection": DataStep(normalised_projection, {"rho": START}, divides=True),
     "primal-dual": DataStep(unmoved, {"delta": _START_DELTA}, dual=primal_dual),
     "multiplicative": DataStep(multiplicative, {"rho": START, "alpha": 0.0}),
-    "alternating": DataStep(unmoved, {"mu": START, "nu": START}, alternates=True),
+    "alternating": DataStep(unmoved, {"mu": START, "nu": START, "tau": 0.0}, alternates=True),
     "usrnet": DataStep(half_quadratic, {"mu": START}, hyper_net=True),
     "none": DataStep(unmoved, {}),
 }

@@ -279,7 +279,8 @@ def test_the_weighted_step_is_the_minimum_with_the_noise_of_every_pixel():
     assert torch.equal(weighted_half_quadratic(x, y, physics, mu, nu, None), physics.prox(x, y, mu))
 
 
-def test_the_alternating_step_is_admm_with_multipliers_for_the_reflectance_and_its_light():
+@pytest.mark.parametrize("relaxation", [1.0, 0.3, 0.0])
+def test_the_alternating_step_is_admm_with_multipliers_for_the_reflectance_and_its_light(relaxation):
     generator = torch.Generator().manual_seed(9)
 
     def draw(*shape: int) -> Tensor:
@@ -297,11 +298,11 @@ def test_the_alternating_step_is_admm_with_multipliers_for_the_reflectance_and_i
         r = (2 * light * y + weights[:, :3] * x[:, :3] - multipliers[:, :3]) / (2 * light**2 + weights[:, :3])
         above = 2 * (r * y).sum(1, keepdim=True) + weights[:, 3:] * x[:, 3:] - multipliers[:, 3:]
         known = torch.cat([r, above / (2 * (r**2).sum(1, keepdim=True) + weights[:, 3:])], dim=1)
-        z, before = alternating(x, y, physics, mu, nu, before)
+        z, before = alternating(x, y, physics, mu, nu, torch.full_like(mu, relaxation), before)
         torch.testing.assert_close(before.solution, known)
         torch.testing.assert_close(z, known + multipliers / weights)
         x = draw(4)  # what denoisers make of z
-        multipliers = multipliers + weights * (known - x)
+        multipliers = relaxation * (multipliers + weights * (known - x))
 
 
 def test_the_alternating_step_alone_explains_the_picture():
@@ -311,6 +312,6 @@ def test_the_alternating_step_alone_explains_the_picture():
     x = physics.initial(y) * 0.8 + 0.1
     first = (physics.forward(x) - y).norm()
     for _ in range(30):
-        z, before = alternating(x, y, physics, number(0.1), number(0.1), before)
+        z, before = alternating(x, y, physics, number(0.1), number(0.1), number(1.0), before)
         x = before.solution
     assert (physics.forward(x) - y).norm() < 0.01 * first
