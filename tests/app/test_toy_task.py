@@ -98,6 +98,7 @@ FILES = SimpleNamespace(
     measurement=lambda arrays, geometry, *, path, input_scale, notes: Measurement(
         "toy", arrays["measurement"], Identity(arrays["measurement"].shape[1:]), None, arrays.get("reference"), 1.0
     ),
+    told=lambda geometry, measurement: geometry,
     cameras=lambda said: {"": ToyCamera(said.noise)},
     described=lambda geometry: "as it is",
     stored=lambda measurement: ([], {}),
