@@ -45,7 +45,7 @@ class Denoiser:
 
 
 DENOISERS: dict[str, Denoiser] = {
-    "spectral": Denoiser(SpectralConfig, SpectralDenoiser, stage_in_iterations=19.0),
+    "spectral": Denoiser(SpectralConfig, SpectralDenoiser, stage_in_iterations=17.0),
     "unet": Denoiser(UNetConfig, UNet, stage_in_iterations=3.5),
     "resunet": Denoiser(ResUNetConfig, ResUNet),
     "retinex": Denoiser(RetinexConfig, RetinexPriors),
