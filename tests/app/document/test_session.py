@@ -19,7 +19,7 @@ from lorun_engine.errors import DeviceError, NumericalError
 
 def _run(qtbot, parts: Parts, verb, *arguments, **options) -> None:
     """Calls a verb and waits until the worker has nothing left to do."""
-    with qtbot.waitSignal(parts.lanes.idle, timeout=20_000):
+    with qtbot.waitSignal(parts.lanes.idle, timeout=120_000):
         verb(*arguments, **options)
 
 
