@@ -135,8 +135,9 @@ def shrunk(image: np.ndarray, factor: int) -> np.ndarray:
     if factor <= 1:
         return np.asarray(image)
     height, width = (length // factor * factor for length in image.shape[-2:])
-    firsts, seconds = ((slice(first, length, factor) for length in (height, width)) for first in (0, factor // 2))
-    (y0, x0), (y1, x1) = firsts, seconds
+    half = factor // 2
+    y0, x0 = slice(0, height, factor), slice(0, width, factor)
+    y1, x1 = slice(half, height, factor), slice(half, width, factor)
     with np.errstate(invalid="ignore", over="ignore"):
         total: np.ndarray = image[..., y0, x0] + image[..., y1, x0]
         total += image[..., y0, x1]
