@@ -52,11 +52,6 @@ def with_guide(
         guide = srgb_decode(guide)
         notes.append(f"{row.found.path.name}: taken for sRGB-coded ({reasons['guide_encoding']}), so made linear.")
     named, response, reasons["guide_response"] = _response(len(guide), arrays.get("response"), geometry, options)
-    if response.shape != (len(guide), geometry.num_bands):
-        raise GeometryError(
-            f"The response of the guide is {by(response.shape)} numbers; {by((len(guide), geometry.num_bands or 0))}, "
-            "a row for each of its channels and a column for each band, were expected. Correct --guide-response."
-        )
     if not (np.isfinite(response).all() and (response.sum(axis=1) > 0).all()):
         raise GeometryError("A channel of the guide sees nothing of these bands. Correct --guide-response.")
     arrays["guide"] = np.ascontiguousarray(guide, dtype=np.float32)

@@ -385,10 +385,8 @@ class CassiCamera(Camera):
                 )
             response = response_of(self.guide, known)
         components = shipped_components(wavelengths_nm, scenes.shape[1]).to(scenes)
-        guide = Guide(scenes[:, :0], torch.from_numpy(response).to(scenes), components)
-        clean = guide.seen(scenes)
-        noise = torch.randn(clean.shape, device=clean.device, generator=generator)
-        return replace(guide, picture=clean + self.guide_noise * noise, noise=self.guide_noise)
+        seen = torch.from_numpy(response).to(scenes)
+        return Guide.taken(scenes, seen, components, noise=self.guide_noise, generator=generator)
 
     def _masks(self, batch: int, height: int, width: int, generator: torch.Generator, other_masks: float) -> Tensor:
         """(B, 1 or C, h, w) parts of the mask, or random ones for a share of the samples."""

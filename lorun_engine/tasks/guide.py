@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -46,11 +47,20 @@ class Guide:
     noise: float = 0.0
     moved: tuple[float, float] = (0.0, 0.0)
 
+    @classmethod
+    def taken(
+        cls, scenes: Tensor, response: Tensor, components: Tensor, *, noise: float, generator: torch.Generator
+    ) -> Self:
+        """What a camera of this response and noise sees of scenes (B, C, H, W)."""
+        clean = cls(scenes, response, components).seen(scenes)
+        drawn = torch.randn(clean.shape, device=clean.device, generator=generator)
+        return cls(clean + noise * drawn, response, components, noise)
+
     def seen(self, x: Tensor) -> Tensor:
         """S x: scenes (B, C, H, W) to pictures (B, G, H, W)."""
         return torch.einsum("gc,bchw->bghw", self.response, x)
 
-    @property
+    @cached_property
     def smoothed(self) -> Tensor:
         """The picture without the details that are no larger than its noise."""
         thresholds = self.picture.new_full(self.picture.shape[:2], _SMOOTHED * self.noise)

@@ -47,7 +47,7 @@ def guided(
     expected, lines = _expected(measurement, guide)
     notes = list(measurement.notes)
     if shift is None:
-        down, right = displacement(_lines(guide.picture, lines), expected)
+        down, right = displacement(guide.picture.narrow(*lines), expected)
         shift = (-float(down), -float(right))
         if any(shift):
             notes.append(
@@ -55,7 +55,7 @@ def guided(
                 "than the scene of the snapshot; it was moved back. Give a shift of the guide to correct that."
             )
     moved = _moved(guide.picture, shift)
-    likeness = resemblance(_lines(moved, lines), expected)
+    likeness = resemblance(moved.narrow(*lines), expected)
     if likeness < _LEAST_RESEMBLANCE:
         raise GeometryError(
             f"The guide hardly resembles what the snapshot shows (a correlation of {likeness:.2f}; 1 is the same). It "
@@ -63,7 +63,7 @@ def guided(
             "sees, give its shift, or leave it out."
         )
     if not is_scaled:
-        moved = moved * _gains(_lines(moved, lines), expected)
+        moved = moved * _gains(moved.narrow(*lines), expected)
     guide = replace(guide, picture=moved, noise=noise_of(moved), moved=shift)
     return replace(measurement, physics=physics.guided_by(guide), notes=tuple(notes))
 
@@ -82,10 +82,6 @@ def _expected(measurement: Measurement, guide: Guide) -> tuple[Tensor, tuple[int
     y = torch.from_numpy(measurement.y)[None].narrow(*lines) * scale
     *_, last = SubspaceTv(components=guide.components).stages(y, part, num_stages=_ROUNDS)
     return guide.seen(last.image) / scale, lines
-
-
-def _lines(picture: Tensor, lines: tuple[int, int, int]) -> Tensor:
-    return picture.narrow(*lines)
 
 
 def _gains(picture: Tensor, expected: Tensor) -> Tensor:

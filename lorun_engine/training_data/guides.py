@@ -41,9 +41,7 @@ class GuideCameras:
         response = torch.exp(-(((self.wavelengths_nm - centres) / widths).square()) / 2)
         response = response / response.sum(dim=1, keepdim=True)
         sigma = _LARGEST_NOISE * level**2
-        clean = torch.einsum("gc,bchw->bghw", response, scene)
-        picture = clean + sigma * torch.randn(clean.shape, device=device, generator=generator)
-        return Guide(picture, response, self.components, sigma)
+        return Guide.taken(scene, response, self.components, noise=sigma, generator=generator)
 
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
