@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..widgets import theme
-from ..widgets.plots import new_plot, paint_plot, pen
+from ..widgets.plots import LEAST_HEIGHT, new_plot, paint_plot, pen
 from ..widgets.theme import Recolours
 
 MOST_POINTS = 2000  # of a curve that are drawn; more cannot be told apart
@@ -35,7 +35,7 @@ class TrainingCurves(Recolours, QWidget):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.score_plot.getPlotItem().setXLink(self.loss_plot.getPlotItem())
         for plot in (self.loss_plot, self.score_plot):
-            plot.setMinimumHeight(110)
+            plot.setMinimumHeight(LEAST_HEIGHT)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GRID // 2)

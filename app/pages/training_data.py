@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -65,8 +66,8 @@ class DataList(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GRID)
         column.addLayout(buttons)
-        column.addWidget(self.hint, 1)
-        column.addWidget(self.table, 1)
+        column.addWidget(self.hint)
+        column.addWidget(self.table)
         column.addWidget(self.sentence)
         for changed in (self.material.changed, self.material.progressed):
             changed.connect(self._show)
@@ -168,4 +169,7 @@ def _make_table() -> QTableWidget:
     table.setWordWrap(True)
     table.setTabKeyNavigation(False)
     table.setMinimumHeight(3 * ROW)
+    table.setMaximumHeight(8 * ROW)
+    table.setSizeAdjustPolicy(QTableWidget.SizeAdjustPolicy.AdjustToContents)
+    table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return table

@@ -77,9 +77,9 @@ class PlanPanel(QWidget):
         column = QVBoxLayout(questions)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GRID)
-        column.addWidget(self._first_question())
-        column.addWidget(self._second_question(), 1)
-        column.addWidget(self._third_question())
+        for question in (self._first_question(), self._second_question(), self._third_question()):
+            column.addWidget(question)
+        column.addStretch(1)
         area = QScrollArea()
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it takes the focus, and comes into sight
         area.setWidget(questions)
@@ -178,7 +178,7 @@ class PlanPanel(QWidget):
         self.routes.chosen.connect(lambda route: self.planning.take(replace(self._answers, route=route)))
         self.data = DataList(self._parts)
         column.addWidget(self.routes)
-        column.addWidget(self.data, 1)
+        column.addWidget(self.data)
         return frame
 
     def _third_question(self) -> QFrame:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QTableWidget,
     QTableWidgetItem,
@@ -118,7 +119,7 @@ class WhatIfPage(Page):
         columns = QHBoxLayout()
         columns.setSpacing(theme.GRID)
         columns.addWidget(area, 2)
-        columns.addWidget(self._answer(), 3)
+        columns.addWidget(self._answer(), 3, Qt.AlignmentFlag.AlignTop)  # no higher than what it says
         self.column.addLayout(columns, 1)
 
     def _scene(self) -> QWidget:
@@ -182,13 +183,12 @@ class WhatIfPage(Page):
         self.answer.setWordWrap(True)
         self.answer.setObjectName("dim")
         column.addWidget(self.answer)
-        column.addWidget(self.table, 1)
+        column.addWidget(self.table)
         line = QHBoxLayout()
         line.addWidget(self.look)
         line.addWidget(self.save)
         line.addStretch(1)
         column.addLayout(line)
-        column.addStretch(0)  # what is there stays at the top while there is no table
         return frame
 
     # ---- what it shows -------------------------------------------------------------------------------------------
@@ -349,6 +349,8 @@ def _table() -> QTableWidget:
     table.verticalHeader().hide()
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     table.setShowGrid(False)
+    table.setSizeAdjustPolicy(QAbstractItemView.SizeAdjustPolicy.AdjustToContents)
+    table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -18,7 +18,7 @@ from ..document.wording import Wording
 from ..quantities import number, plural
 from ..widgets import meanings, theme
 from ..widgets.labels import set_look
-from ..widgets.plots import AXIS_WIDTH, keep_drawn, new_plot, paint_plot, pen
+from ..widgets.plots import AXIS_WIDTH, LEAST_HEIGHT, keep_drawn, new_plot, paint_plot, pen
 from ..widgets.theme import Recolours, tokens
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ConvergenceView(Recolours, QWidget):
         super().__init__()
         self._parts, self._session = parts, parts.session
         self.plot = new_plot("stage", name="")
-        self.plot.setMinimumHeight(110)
+        self.plot.setMinimumHeight(LEAST_HEIGHT)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.here = pg.InfiniteLine()
         self.plot.addItem(self.here, ignoreBounds=True)
@@ -270,7 +270,7 @@ def rises_in_words(rows: Sequence[StageResult], step_name: str = STAGE) -> str:
     if not stages:
         return ""
     if len(stages) > MOST_NAMED:
-        return f"The residual rises in {len(stages)} of {plural(len(rows) - 1, step_name)}: those with an arrow."
+        return f"The residual rises in {len(stages)} of {plural(len(rows) - 1, step_name)} (↑)."
     *most, last = map(str, stages)
     if not most:
         ends = f"{number(rows[stages[0] - 1].residual)} to {number(rows[stages[0]].residual)}"

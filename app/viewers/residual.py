@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lorun_engine.camera_checks.remeasure import Remeasurement
 
 PERCENTILE = 99.5  # of the residual's magnitude: the ends of its colours
+NUMBERS_WIDTH = 44  # px beside a plot
 MOST_PLOTTED = 2048  # points of a curve of means
 GOOD_PLOTS = (
     "How often each value is left over, on the scale of the measurement; a narrow bell around 0 is good",
@@ -152,6 +153,7 @@ class ResidualView(Recolours, QWidget):
         plot = new_plot(bottom, name=name)
         plot.setMinimumSize(80, 120)
         plot.getPlotItem().getAxis("bottom").setTickDensity(0.5)  # narrow, with three digits to a tick
+        plot.getPlotItem().getAxis("left").setWidth(NUMBERS_WIDTH)  # it has no label
         plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self._titles[plot] = QLabel()
         self._titles[plot].setWordWrap(True)

@@ -10,6 +10,7 @@ from . import theme
 from .theme import Theme
 
 AXIS_WIDTH, AXIS_HEIGHT = 60, 40  # px; fixed, so that a plot does not jump with its numbers
+LEAST_HEIGHT = 126  # px; less cuts "PSNR (dB)" beside a plot
 
 
 def new_plot(bottom: str, *, name: str) -> pg.PlotWidget:
@@ -28,7 +29,7 @@ def new_plot(bottom: str, *, name: str) -> pg.PlotWidget:
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)
         keep_drawn(item.getAxis(side))
-    item.layout.setContentsMargins(0, 4, 4, 4)  # the label of the axis reaches below it
+    item.layout.setContentsMargins(0, 4, 12, 4)  # the label of the axis reaches below it, its last number beyond it
     return plot
 
 
