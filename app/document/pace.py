@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 STAGE_IN_ITERATIONS = 3.5  # where the start does not say
 FIRST_IN_STAGES = 1.34  # about 1 where each takes seconds, up to
 MOST_FIRST_IN_STAGES = 1.7  # where it is a fraction of one
-SCORE_S = 0.19e-6  # of a number of an image against its reference; one core does that, whatever decodes
+SCORE_S = 0.09e-6  # of a number of an image against its reference; one core does that, whatever decodes
 TICK_MS = 500  # between two looks at the time that is left, while nothing is told
 RECENT = 6  # iterations, or stages
 GUESSED_AFTER_S = 0.5  # of a first stage, where nothing else is known

@@ -46,7 +46,7 @@ class Denoiser:
 
 DENOISERS: dict[str, Denoiser] = {
     "spectral": Denoiser(SpectralConfig, SpectralDenoiser, stage_in_iterations=17.0),
-    "unet": Denoiser(UNetConfig, UNet, stage_in_iterations=3.5),
+    "unet": Denoiser(UNetConfig, UNet, stage_in_iterations=8.5),
     "resunet": Denoiser(ResUNetConfig, ResUNet),
     "retinex": Denoiser(RetinexConfig, RetinexPriors),
     "transformer": Denoiser(TransformerConfig, Transformer),
