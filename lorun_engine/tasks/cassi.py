@@ -325,6 +325,8 @@ class CassiCamera(Camera):
             name = changes["guide_camera"]
             camera = replace(camera, guide="" if name == "none" else name, guide_response=None)
         if "guide_noise" in changes:
+            if not camera.guide and camera.guide_response is None:
+                raise GeometryError("A noise of the guide was given, but no guide. Choose one, or leave the noise out.")
             camera = replace(camera, guide_noise=float(changes["guide_noise"]))
         if "density" not in changes:
             return camera

@@ -220,6 +220,8 @@ def test_a_camera_is_given_a_guide_and_loses_it(scene):
     without = with_guide.changed({"guide_camera": "none"})
     assert without.measured(scene).physics.guide is None
     assert without.task_config({"step": 2.0, "guide": 3}) == {"step": 2.0}
+    with pytest.raises(GeometryError, match="no guide"):
+        camera.changed({"guide_noise": 0.01})
 
 
 def test_sets_say_where_they_do_not_know_guides(measured):
