@@ -21,7 +21,7 @@ from ..io import require_place
 from ..io.quantities import duration
 from ..io.reading import all_companions, all_fields
 from ..library.cards import cards_in, unreadable_in
-from ..library.sets import Copied, export_set, find_set, import_set, verified
+from ..library.sets import SUFFIX, Copied, export_set, find_set, import_set, verified
 from ..schema import Factor, Percent, Seed, Stages, Threads
 from ..task import DEFAULT, TASKS
 from ..training.events import (
@@ -71,6 +71,9 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=one(Path), metavar="RUN", help="folder of the training")
     parser.add_argument("--resume", type=one(Path), metavar="RUN", help="go on with the training in this folder")
     parser.add_argument("--phase", choices=("backbone", "adapters"), help="only this phase (default: both)")
+    parser.add_argument(
+        "--from", dest="begun_from", metavar="SET", help="train the adapters alone, and go on with those of this set"
+    )
     parser.add_argument("--variant", choices=("lorun", "share", "block"))
     parser.add_argument("--stages", type=one(Stages), metavar="K")
     parser.add_argument("--gamma", type=one(Percent), metavar="PERCENT")
@@ -129,7 +132,7 @@ def _require_heeded(args: argparse.Namespace) -> None:
         require_only(args, known, "for an adaptation: its set says how it was trained")
     else:
         known = {"data", "photographs", "recipe", "out", "phase", "variant", "stages", "gamma", "seed", "task"}
-        known |= {"mask", "ratio", *_ALWAYS}
+        known |= {"mask", "ratio", "begun_from", *_ALWAYS}
         require_only(args, known, "for a training from the start: its recipe says all. To adapt a set, add --adapt")
 
 
@@ -193,11 +196,31 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team: Team, 
         refuse([f"--{name}" for name in foreign if getattr(args, name)], f"for {TASKS[recipe.task].short}")
     masks = [Path(mask) for mask in args.mask]
     material = find_material(args.data[0], task=recipe.task, masks=masks, photographs=args.photographs)
-    phases = [phase for phase in recipe.phases if args.phase is None or _belongs(phase, args.phase)]
+    asked = args.phase if args.begun_from is None else "adapters"
+    phases = [phase for phase in recipe.phases if asked is None or _belongs(phase, asked)]
     if not phases:
-        raise LorunError(f"The recipe has no steps for {args.phase or 'any phase'}; give it some, or choose another.")
-    events = train(recipe, material, args.out, phases=phases, device=device, team=team, lock=lock)
+        raise LorunError(f"The recipe has no steps for {asked or 'any phase'}; give it some, or choose another.")
+    start = None if args.begun_from is None else _copied_start(args, context, team, lock)
+    events = train(recipe, material, args.out, phases=phases, start=start, device=device, team=team, lock=lock)
     return _told_first((), material.notes, events)
+
+
+def _copied_start(args: argparse.Namespace, context: Context, team: Team, lock: FileLock) -> Model:
+    """The set that the training goes on with, from copies of it and of its backbone in the training's folder."""
+    from ..io import made_folder
+    from ..library.model import load_model
+    from ..training.run_folder import held, require_new
+
+    if args.phase == "backbone":
+        raise LorunError("--from goes on with the adapters of a set, and --phase backbone trains none. Leave one out.")
+    card = find_set(args.begun_from, context.library)
+    if team.leads:
+        made_folder(args.out)
+        with held(lock):
+            require_new(args.out)
+            export_set(card, context.library, args.out)
+    team.wait()
+    return load_model(args.out / f"{card.name}{SUFFIX}")
 
 
 def _adaptation_begun(args: argparse.Namespace, context: Context, device: str, team: Team, lock: FileLock) -> Events:

@@ -212,13 +212,16 @@ class TrainingState:
             block.load_state_dict(first.state_dict())
         self._begin("backbone")
 
-    def begin_adapters(self, phase_1: Model, *, earlier: Model | None = None) -> None:
+    def begin_adapters(self, phase_1: Model, *, goes_on: bool = False) -> None:
         """Phase 2: the frozen backbone of phase 1, its data steps, and adapters that change nothing yet.
 
-        An `earlier` set of the same backbone, gamma and data goes on to learn instead. A sampling matrix of another
-        ratio than that of phase 1 starts anew.
+        Where it `goes_on`, `phase_1` is a set whose adapters learn more; a ModelError says what of it is not as the
+        recipe has it. A sampling matrix of another ratio than that of phase 1 starts anew.
         """
-        self.course.pretrained = phase_1.card.get("task_config", {})
+        if goes_on:
+            self._require_like(phase_1)
+        known = phase_1.card.get("training", {}).get("pretrained")
+        self.course.pretrained = known or phase_1.card.get("task_config", {})
         self.backbone.load_state_dict(phase_1.net.backbone.state_dict())
         generator = torch.Generator().manual_seed(self.recipe.training.seed + 1)
         fresh = new_adapters(
@@ -227,7 +230,7 @@ class TrainingState:
             gamma=self.recipe.gamma,
             generator=generator,
         )
-        learned = dict((earlier or phase_1).adapters.tensors)
+        learned = dict(phase_1.adapters.tensors)
         own = initial_sampling(self.recipe)
         if own is None:
             learned.pop(SAMPLING, None)  # another task on the same backbone
@@ -235,6 +238,21 @@ class TrainingState:
             learned[SAMPLING] = own
         self.adapters = fresh.mapped({**fresh.tensors, **learned}).to(self.device)
         self._begin("adapters")
+
+    def _require_like(self, start: Model) -> None:
+        """Raises a ModelError where a set that is to go on to learn is not what the recipe makes."""
+        made, wanted = start.net.config, self.recipe.network
+        for what, has, asked in (
+            ("the task", start.task, self.recipe.task),
+            ("the denoiser", made.denoiser, wanted.denoiser),
+            ("the settings of the denoiser", made.denoiser_settings, wanted.denoiser_settings),
+            ("the channels of the denoiser", made.denoiser_channels, wanted.denoiser_channels),
+            ("the stages", made.num_stages, wanted.num_stages),
+            ("the data step", made.data_step, wanted.data_step),
+            ("the rank factor gamma", start.adapters.gamma, self.recipe.gamma),
+        ):
+            if has != asked:
+                raise ModelError(f"As to {what} the set has {has}, the recipe {asked}. Choose the recipe of the set.")
 
     def _begin(self, phase: str) -> None:
         self.course.begin(phase)

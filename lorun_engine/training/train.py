@@ -81,16 +81,17 @@ def train(
     run: Path,
     *,
     phases: Sequence[str] | None = None,
+    start: Model | None = None,
     device: str = "cpu",
     team: Team = ALONE,
     lock: FileLock | None = None,
 ) -> Events:
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
-    After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone takes
-    the backbone that lies in the folder, and goes on with the adapters where there are some. The processes of a `team`
-    share every batch; all yield events, the first alone writes. Until its end, or until it is closed, the training
-    holds the `lock` of its folder (see `run_folder`), which its caller may hold already.
+    After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone goes
+    on with the set `start`, whose backbone lies in the folder; without one it takes that of a phase 1 that the folder
+    holds. The processes of a `team` share every batch; all yield events, the first alone writes. Until its end, or
+    until it is closed, the training holds the `lock` of its folder (see `run_folder`); its caller may hold it already.
     """
     made_folder(run)
     with _held_by(run, lock, team) as holder:
@@ -99,8 +100,7 @@ def train(
         phases = recipe.phases if phases is None else tuple(phases)
         state = TrainingState.new(recipe, material, phases, torch.device(device), team)
         if phases[0] == "adapters" and state.adapted is None:
-            earlier = run / BEST
-            state.begin_adapters(load_model(run / SHARE), earlier=load_model(earlier) if earlier.exists() else None)
+            state.begin_adapters(load_model(run / SHARE) if start is None else start, goes_on=start is not None)
         return _holding(holder.pop_all(), _trained(state, run))
 
 

@@ -107,6 +107,7 @@ SAID: dict[str, list[str]] = {
         "data": ["inputs"],
     },
     **{"photographs": ["inputs"], "recipe": ["adapt.toml"], "out": ["other"], "resume": ["run"], "phase": ["adapters"]},
+    **{"begun_from": ["tiny"]},
     **{"variant": ["share"], "gamma": ["20"], "events": ["json"], "adapt": ["other"], "route": ["captures"]},
     **{"check": ["inputs/scene.npy"], "like": ["inputs/capture.h5"], "random_masks": ["0.5"], "preset": ["standard"]},
     **{"steps": ["7"], "set": ["batch=5"], "name": ["Mine"], "probe": [], "queue": ["queue.toml"], "status": []},

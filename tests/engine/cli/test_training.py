@@ -178,6 +178,36 @@ def test_train_prints_one_json_event_a_line_and_resumes(capsys, context, tmp_pat
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["event"] == "finished"
 
 
+def test_a_training_goes_on_with_a_set_of_another(capsys, context, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "cubes").mkdir()
+    bands = np.asarray(WAVELENGTHS["cassi-28"])
+    write_cube(tmp_path / "cubes" / "a.h5", smooth_cube(1), wavelengths_nm=bands, attributes={"source": "made"})
+    flags = ["train", "--data", tmp_path / "cubes", "--recipe", tmp_path / "tiny.toml"]
+    assert run(context, *flags, "--out", tmp_path / "first") == 0
+    first = load_model(tmp_path / "first" / "adapters.safetensors")
+    capsys.readouterr()
+    flags += ["--from", tmp_path / "first" / "adapters.safetensors"]
+    more = [*flags, "--out", tmp_path / "second", "--events", "json"]
+    assert run(context, *more) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {event["phase"] for event in events if event["event"] == "step"} == {"adapters"}
+    second = load_model(tmp_path / "second" / "adapters.safetensors")
+    assert second.net.config == first.net.config
+    for name, tensor in second.net.backbone.state_dict().items():
+        assert torch.equal(tensor, first.net.backbone.state_dict()[name])
+    assert run(context, "train", "--resume", tmp_path / "second") == 0
+    for words, reason in (
+        (["--stages", 3], "the stages the set has 2, the recipe 3"),
+        (["--gamma", 50], "gamma the set has"),
+        (["--phase", "backbone"], "--phase backbone trains none"),
+    ):
+        with pytest.raises(LorunError, match=reason):
+            run(context, *flags, "--out", tmp_path / "third", *words)
+    with pytest.raises(LorunError, match="already holds a training"):
+        run(context, *more)
+
+
 def test_a_training_needs_data_and_a_folder(context):
     with pytest.raises(LorunError, match="--data FOLDER and --out RUN"):
         run(context, "train", "--recipe", "x.toml")

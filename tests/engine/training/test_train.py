@@ -318,13 +318,13 @@ def test_a_phase_of_its_own_takes_the_backbone_of_the_folder(material, tmp_path)
     assert first == whole[:4] and len(second) == 4
 
 
-def test_adapters_that_lie_in_the_folder_go_on_to_learn(material, tmp_path):
+def test_the_adapters_of_a_set_go_on_to_learn(material, tmp_path):
     recipe, run = tiny(warm_start_steps=0), tmp_path / "run"
     list(train(recipe, material, run))
     before = load_model(run / "adapters.safetensors")
     (run / "checkpoint.safetensors").unlink()
     slow = tiny(warm_start_steps=0, adapter_learning_rate=1e-12)
-    list(train(slow, material, run, phases=["adapters"]))
+    list(train(slow, material, run, phases=["adapters"], start=before))
     after = load_model(run / "adapters.safetensors")
     assert before.adapters.has_factors
     for name, tensor in before.adapters.tensors.items():
