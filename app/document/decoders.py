@@ -6,10 +6,10 @@ Everything here imports torch, so it is called in worker threads only; the windo
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorun_engine.errors import LorunError
 from lorun_engine.library.cards import cards_in, tensor_names
@@ -18,6 +18,7 @@ from lorun_engine.task import STAGE, TASKS
 
 if TYPE_CHECKING:
     from lorun_engine.decoder import Decoder
+    from lorun_engine.library.suiting import Suited
 
 
 @dataclass(frozen=True)
@@ -104,58 +105,45 @@ class LibraryDecoders:
 
 
 def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measurement) -> tuple[Choice | None, Fit]:
-    """The first of `choices` that suits the measurement; where none does, the first one and why it does not.
+    """The one of `choices` that suits the measurement best; where none does, the first one and why it does not."""
+    from lorun_engine.library.suiting import first_suited
 
-    Sets that were adapted to the very camera of the measurement come before all others, and those of which there is
-    nothing to say before those that serve with a remark.
-    """
-    refused, remarked = None, None
-    made_for = [choice for choice in choices if _is_made_for(decoders, choice, measurement)]
-    for choice in (*made_for, *(choice for choice in choices if choice not in made_for)):
-        if remarked is not None and not choice.has_weights:
-            break
-        try:
-            fit = _fit(decoders, choice, measurement, is_made_for=choice in made_for)
-        except LorunError as error:
-            refused = refused or Fit(False, str(error))
-            continue
-        if fit.is_sure or choice in made_for:
-            return choice, fit
-        remarked = remarked or (choice, fit)
-    if remarked is not None:
-        return remarked
+    reasons: list[str] = []
+    found = first_suited(
+        choices,
+        measurement,
+        card_of=lambda choice: _card_of(decoders, choice),
+        opened=decoders.open,
+        refused=lambda _, error: reasons.append(str(error)),
+    )
+    if found is not None:
+        choice, suited = found
+        return choice, _fit(suited, measurement, has_weights=choice.has_weights)
     sentence = f"Nothing that is installed decodes {TASKS[measurement.task].short} measurements. Add an adapter set."
-    return (choices[0] if choices else None), refused or Fit(False, sentence)
+    return (choices[0] if choices else None), Fit(False, next(iter(reasons), sentence))
 
 
-def _fit(decoders: Decoders, choice: Choice, measurement: Measurement, *, is_made_for: bool) -> Fit:
-    """How a decoder suits the measurement; a LorunError where it does not."""
-    from lorun_engine.library.model import Model
-    from lorun_engine.tasks.camera import other_camera
-
-    kind, fitted = TASKS[measurement.task], decoders.open(choice).fitted(measurement)
-    if not choice.has_weights:
+def _fit(suited: Suited, measurement: Measurement, *, has_weights: bool) -> Fit:
+    """What there is to say of a decoder that takes the measurement."""
+    kind, remarks = TASKS[measurement.task], suited.remarks
+    if not has_weights:
         return Fit(True, kind.untrained)
-    notes = fitted.notes if isinstance(fitted, Model) else ()
-    if is_made_for:
-        return Fit(True, " ".join(("Adapted to this very camera.", *notes)), not notes)
-    if isinstance(fitted, Model) and (others := other_camera(fitted.card, measurement)):
-        differ = f"{' and '.join(others)} {'differs' if len(others) == 1 else 'differ'}"
-        words = f"Adapted to a camera whose {differ} from this one's. It may serve less than a set for any."
-        return Fit(True, " ".join((words, *notes)), False)
-    return Fit(True, " ".join(notes) or kind.trained, not notes)
+    if suited.is_made_for:
+        return Fit(True, " ".join(("Adapted to this very camera.", *remarks)), not remarks)
+    return Fit(True, " ".join(remarks) or kind.trained, not remarks)
 
 
-def _is_made_for(decoders: Decoders, choice: Choice, measurement: Measurement) -> bool:
-    """Whether a set was adapted to the camera of the measurement; a file that cannot be read was not."""
+def _card_of(decoders: Decoders, choice: Choice) -> Mapping[str, Any] | None:
+    """The fields of a set's card, none of a file that cannot be read; None for what needs no weights."""
     from lorun_engine.library.model import Model
-    from lorun_engine.tasks.camera import is_made_for
 
+    if not choice.has_weights:
+        return None
     try:
-        decoder = decoders.open(choice) if choice.has_weights else None
+        decoder = decoders.open(choice)
     except LorunError:
-        return False
-    return isinstance(decoder, Model) and is_made_for(decoder.card, measurement)
+        return {}
+    return decoder.card if isinstance(decoder, Model) else {}
 
 
 def _is_adaptable(path: Path) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 
 from .. import __version__
 from ..decoding.execution import PATHS, PRECISIONS
-from ..errors import FileError, LorunError, ModelError
+from ..errors import FileError, LorunError
 from ..instrument import RELIT_GAMMA
 from ..io import (
     Geometry,
@@ -448,34 +448,30 @@ def _remembered(path: Path, context: Context) -> Geometry | None:
 
 
 def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Context) -> Decoder:
-    """The decoder that `--adapter` names; without the flag the first that fits the measurement, and it is named.
-
-    Sets that were adapted to the very camera of the measurement come before all others.
-    """
+    """The decoder that `--adapter` names; without the flag the one that suits the measurement best, and it is named."""
     from ..decoding.device import require_device
     from ..library.model import list_decoders
-    from ..tasks.camera import is_made_for
+    from ..library.suiting import first_suited, suited
 
     args.device = require_device(args.device)  # "auto" is recorded as what it became
-    names = [args.adapter]
-    if not args.adapter:
-        entries = list_decoders(context.library, task=measurement.task)
-        entries.sort(key=lambda entry: entry.card is None or not is_made_for(entry.card.fields, measurement))
-        names = [entry.name for entry in entries]
-    for name in names:
-        try:
-            decoder = _opened(name, measurement.task, context).fitted(measurement)
-        except ModelError as error:
-            if args.adapter:
-                raise
-            tell(f"{name} does not fit: {error}")
-            continue
-        decoder = as_asked(decoder, args)
-        tell(f"decoding with {decoder.name}")
-        for note in getattr(decoder, "notes", ()):
-            tell(note)
-        return decoder
-    raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
+    if args.adapter:
+        found = suited(_opened(args.adapter, measurement.task, context), measurement)
+    else:
+        choice = first_suited(
+            list_decoders(context.library, task=measurement.task),
+            measurement,
+            card_of=lambda entry: None if entry.card is None else entry.card.fields,
+            opened=lambda entry: _opened(entry.name, entry.task, context),
+            refused=lambda entry, error: tell(f"{entry.name} does not fit: {error}"),
+        )
+        if choice is None:
+            raise LorunError(f"No decoder for {measurement.task} fits this measurement. Name one with --adapter.")
+        _, found = choice
+    decoder = as_asked(found.decoder, args)
+    tell(f"decoding with {decoder.name}")
+    for remark in found.remarks:
+        tell(remark)
+    return decoder
 
 
 def _opened(name: str, task: str, context: Context) -> Decoder:
