@@ -154,8 +154,8 @@ def test_the_decoders_to_compare_with_say_how_long_they_still_take_while_nothing
     qtbot.waitUntil(slow.gate.is_reached.is_set)
     words = "Decoding it with slow to compare  ·  Iteration 2 of 9  ·  "
     qtbot.waitUntil(lambda: page.state.text().startswith(words))
-    late[0] = 600.0  # the third iteration takes long
-    qtbot.waitUntil(lambda: page.state.text().endswith(" h 0 min left") or "min left" in page.state.text())
+    late[0] = 1e7  # the third iteration takes long, and the next ones by so much that they take minutes too
+    qtbot.waitUntil(lambda: "min left" in page.state.text())
     with qtbot.waitSignal(parts.lanes.idle):
         slow.gate.is_open.set()
     assert rows_of(page.window())["slow"][0] == "9 iterations" and parts.what_if.timed.pace.seconds_left == 0

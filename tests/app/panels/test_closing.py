@@ -146,7 +146,8 @@ def test_a_result_of_a_sample_or_one_that_was_taken_away_is_not_asked_about(qtbo
     monkeypatch.undo()
     shelf.drop(shelf.all[0])
     window.close()
-    assert not window.isVisible()
+    assert not window.findChildren(QMessageBox, "leave")
+    qtbot.waitUntil(lambda: not window.isVisible())  # once the check that follows a decode has ended
 
 
 def test_captures_that_are_left_are_counted_and_a_pause_ends_for_who_waits(qtbot, window, snapshot, fake, gate_type):
