@@ -156,6 +156,7 @@ class CentreView(QWidget):
             if bool(button.property("is_tight")) != (has_many and is_short):
                 button.setProperty("is_tight", has_many and is_short)
                 button.style().polish(button)
+                button.updateGeometry()  # its padding is another
         self._bar.setSpacing(GRID // 2 if has_many and is_short else GRID)
 
     def drawn(self) -> Drawn | None:
