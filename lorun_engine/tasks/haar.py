@@ -1,47 +1,104 @@
 """Shrinkage of undecimated Haar details at several scales: total variation's denoiser without inner iterations.
 
-Steidl et al., SIAM J. Numer. Anal. 2004; see `subspace_tv` for why it is a proximal map.
+Steidl et al., SIAM J. Numer. Anal. 2004; see `subspace_tv` for why it is a proximal map. Where the edges of a scene are
+known, details there are shrunk less: reweighted l1 (Candès, Wakin and Boyd, J. Fourier Anal. Appl. 2008).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SCALES = 4
-_NEXT = 0.25  # times the threshold, from one scale to the next, where noise halves
+_SCALES = 4  # each with a quarter of the threshold of the one before, where noise halves
+_MARGIN = 2**_SCALES - 1
+_INNER = slice(_MARGIN, -_MARGIN)
+_FLAT = 2.0  # times the threshold where there is no edge
+_EDGE = 2.0  # thresholds: a detail of this size has half of it
+
+# For every scale the least and the largest of what shrinkage takes away from each of the three details: numbers, or a
+# tensor (3, H, W) of one for every place.
+Bounds = Sequence[tuple[Any, Any]]
 
 
-def shrunk(c: Tensor, thresholds: Tensor) -> Tensor:
-    """W^T shrink(W c) for every picture of c (B, R, H, W), with its own threshold (B, R) for the finest details."""
-    margin = 2**_SCALES - 1
-    pictures = F.pad(c.flatten(0, 1), (margin,) * 4, mode="replicate")
+def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None) -> Tensor:
+    """W^T shrink(W c) for every picture of c (B, R, H, W), with its own threshold (B, R) for the finest details.
+
+    `edges` are those of every sample, as `edges_of` finds them.
+    """
+    pictures = _padded(c)
     shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
-    inner = slice(margin, -margin)
-    limits = (2 * thresholds).flatten().tolist()
+    limits = _limits(thresholds).flatten().tolist()
     # one picture at a time: its details stay in the cache
-    for picture, target, limit in zip(pictures, shrunk.flatten(0, 1), limits, strict=True):
-        torch.sub(picture[inner, inner], _beyond(picture, limit, 0)[inner, inner], alpha=1 / 16, out=target)
+    for index, (picture, target, limit) in enumerate(zip(pictures, shrunk.flatten(0, 1), limits, strict=True)):
+        if edges is None:
+            bounds: Bounds = [((-limit,) * 3, (limit,) * 3)] * _SCALES
+            torch.sub(picture[_INNER, _INNER], _beyond(picture, bounds)[_INNER, _INNER], alpha=1 / 16, out=target)
+        else:
+            picture /= limit
+            taken = _beyond(picture, edges[index // c.shape[1]])
+            torch.sub(picture[_INNER, _INNER], taken[_INNER, _INNER], alpha=1 / 16, out=target)
+            target *= limit
     return shrunk
 
 
-def _beyond(picture: Tensor, limit: float, scale: int) -> Tensor:
+def edges_of(c: Tensor, thresholds: Tensor) -> list[Bounds]:
+    """Where the samples of c (B, R, H, W) have details that stand out from their thresholds (B, R), for `shrunk`.
+
+    An edge of one picture is one in all of a sample.
+    """
+    pictures = _padded(c).view(*c.shape[:2], c.shape[2] + 2 * _MARGIN, -1)
+    return [_edges(own / limits[:, None, None]) for own, limits in zip(pictures, _limits(thresholds), strict=True)]
+
+
+def _edges(pictures: Tensor) -> Bounds:
+    """The bounds for (R, H, W) pictures in units of their limits."""
+    bounds = []
+    for scale in range(_SCALES):
+        apart = 2**scale
+        mean, slope = _along_rows(pictures, apart)
+        above, below = slope[:, :-apart], slope[:, apart:]
+        details = (mean[:, :-apart] - mean[:, apart:], above + below, above - below)
+        sizes = torch.stack([torch.linalg.vector_norm(detail, dim=0) for detail in details])
+        largest = _FLAT / (1 + sizes / _EDGE)
+        bounds.append((-largest, largest))
+        pictures = mean[:, :-apart] + mean[:, apart:]
+    return bounds
+
+
+def _padded(c: Tensor) -> Tensor:
+    return F.pad(c.flatten(0, 1), (_MARGIN,) * 4, mode="replicate")
+
+
+def _limits(thresholds: Tensor) -> Tensor:
+    """Of details whose sums and differences stay undivided; none is 0, which no detail can be divided by."""
+    return (2 * thresholds).clamp(min=torch.finfo(thresholds.dtype).tiny)
+
+
+def _along_rows(pictures: Tensor, apart: int) -> tuple[Tensor, Tensor]:
+    """Sums and differences of pixels of a row that are so far apart."""
+    left, right = pictures[..., :-apart], pictures[..., apart:]
+    return left + right, left - right
+
+
+def _beyond(picture: Tensor, bounds: Bounds, scale: int = 0) -> Tensor:
     """W^T (w - shrink(w)) of the Haar details w of an (H, W) picture from `scale` on: what shrinkage takes away.
 
-    Sums and differences stay undivided, so it is 16 times that, and `limit` is four times the finest threshold.
+    Sums and differences stay undivided, so it is 16 times that.
     """
-    apart = 2**scale
-    left, right = picture[:, :-apart], picture[:, apart:]
-    mean, slope = left + right, left - right  # the filters along rows
+    apart, (least, largest) = 2**scale, bounds[scale]
+    mean, slope = _along_rows(picture, apart)
     above, below = mean[:-apart], mean[apart:]
-    vertical = (above - below).clamp_(-limit, limit)
-    horizontal = (slope[:-apart] + slope[apart:]).clamp_(-limit, limit)
-    diagonal = (slope[:-apart] - slope[apart:]).clamp_(-limit, limit)
+    vertical = (above - below).clamp_(least[0], largest[0])
+    horizontal = (slope[:-apart] + slope[apart:]).clamp_(least[1], largest[1])
+    diagonal = (slope[:-apart] - slope[apart:]).clamp_(least[2], largest[2])
     taken_mean, taken_slope = mean, slope  # their values are not needed again
     if scale + 1 < _SCALES:
-        # the next scale sees four times its mean, so its limit is four times as large and its answer 64 / 4 as large
-        coarser = _beyond(above + below, 4 * _NEXT * limit, scale + 1).mul_(1 / 16)
+        # the next scale sees four times its mean, with a quarter of the threshold: the bounds are the same
+        coarser = _beyond(above + below, bounds, scale + 1).mul_(1 / 16)
         torch.add(coarser, vertical, out=taken_mean[:-apart])
         taken_mean[-apart:] = 0
         taken_mean[apart:] += coarser.sub_(vertical)

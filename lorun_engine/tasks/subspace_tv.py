@@ -16,6 +16,10 @@ and what is far apart meets within one of them.
 The method is the primal-dual algorithm of Chambolle and Pock (J. Math. Imaging Vis. 2011) with the dual variable
 extrapolated, steps 1 for c and 1 / diag(Phi Phi^T) for the dual (Pock and Chambolle, ICCV 2011), over-relaxed by 1.9: a
 proximal point method, so it converges from any start, and the length of its steps (in its own metric) never grows.
+
+What R is, the first rounds tell: a quarter and half of the way the components are turned into the principal ones of
+the scene found so far, whose amplitudes weigh them, and half and two thirds of the way its edges weigh the details
+(see `haar`). In between R stays as it is, so the method is what was said.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ from ..physics import LinearPhysics
 from ..task import STAGE
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
-from .haar import shrunk
+from .haar import Bounds, edges_of, shrunk
 from .mean_spectrum import mean_spectrum
 from .noise import local_mean
 from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
@@ -45,6 +49,11 @@ RANK = 8
 ITERATIONS = 5  # a stage
 _STRENGTH = 3.0  # mu, in units of 1 / the scene's 0..1 scale
 _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed more
+# The shares of the rounds after which the scene found so far says which components it has, and where its edges are.
+_COMPONENTS_AT, _EDGES_AT = (0.25, 0.5), (0.5, 0.7)
+# How much its own first component is smoothed behind an open mask, and mu beside it; the same for what a guide leaves.
+_OWN, _LEFT_BY_GUIDE = (0.25, 8.0), (1.4, 16.0)
+_LEAST_ENERGY = 1e-12  # of the first component's
 _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
 # from beside the scene does too.
@@ -65,7 +74,7 @@ class SubspaceTv:
     A stage is ITERATIONS iterations. `components` (R, C) are set by `fitted`.
     """
 
-    num_stages: int = 12
+    num_stages: int = 16
     components: Tensor | None = field(default=None, compare=False)
     name: str = "subspace-tv"
     task: str = "cassi"
@@ -119,7 +128,7 @@ def solutions(
     components: Tensor,
     *,
     variance: Tensor | None = None,
-    num_rounds: int = 12,
+    num_rounds: int = 16,
     rank: int = RANK,
 ) -> Iterator[Solution]:
     """The start, then where it stands after every iteration; a round has ITERATIONS of them.
@@ -133,20 +142,25 @@ def solutions(
     gram = physics.gram()
     gram = gram + _LEAST_LIGHT * gram.mean(dim=(-2, -1), keepdim=True)
     apart, basis, amplitudes, mean, level = _begun(y, physics, components, gram, rank)
-    weights = (amplitudes[0] / amplitudes) ** _POWER
+    prior = _Prior(((amplitudes[0] / amplitudes) ** _POWER).expand(len(y), -1), _STRENGTH)
     mixing = _Mixing(physics, basis)
     known, estimated, brightness = torch.ones_like(y), variance is None, local_mean(y)
     if variance is None:
         known = _kept(y)
         variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
     y = y - physics.forward(apart.expand(-1, -1, *physics.scene_shape[1:]))
-    least_step = _least_step(physics.mask, level)
+    is_open = _openness(physics.mask)
+    least_step = _LEAST_STEP * level.clamp(min=1e-6).sqrt() / is_open
+    own_weight, own_strength = _OWN if physics.guide is None else _LEFT_BY_GUIDE
     c = mean.expand(-1, -1, *physics.scene_shape[1:])
     c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
     p = torch.zeros_like(y)
     yield Solution(c, p, basis, variance, apart)
     last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
+    components_at, edges_at = _told_after(_COMPONENTS_AT, num_rounds), _told_after(_EDGES_AT, num_rounds)
     for index in range(num_rounds):
+        if index in components_at:
+            prior = prior.of(c, own_weight / is_open.flatten(1).sqrt(), own_strength)
         if estimated and 0 < index <= last_estimate:
             rest = (y - mixing.forward(c)).square()
             variance = torch.minimum(variance, _fitted_variance(rest, brightness, 1 - known))
@@ -154,14 +168,57 @@ def solutions(
                 known = torch.ones_like(y)
         share = (variance / gram).mean(dim=(1, 2, 3), keepdim=True)
         step = least_step + _STEP_OF_NOISE * share.sqrt()  # (B, 1, 1, 1)
-        damping = 1 / (1 + variance * (_STRENGTH / step) / gram)
-        thresholds = step.flatten(1) * weights  # (B, R)
+        damping = 1 / (1 + variance * (prior.strength / step) / gram)
+        if index in edges_at:
+            prior = prior.with_edges_of(c, step)
         for _ in range(ITERATIONS):
             ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
-            moved = shrunk(c + mixing.adjoint(2 * ahead - p), thresholds)
+            moved = prior.shrunk(c + mixing.adjoint(2 * ahead - p), step)
             c = c + _RELAXATION * (moved - c)
             p = p + _RELAXATION * (ahead - p)
             yield Solution(c, p, basis, variance, apart)
+
+
+def _told_after(shares: tuple[float, ...], num_rounds: int) -> set[int]:
+    """The rounds, of so many, after which the scene tells something; none does before the first."""
+    return {max(1, round(share * num_rounds)) for share in shares}
+
+
+class _Prior(NamedTuple):
+    """What makes R: how much each component is smoothed (B, R) and, once the scene tells it, which ones these are, the
+    columns of (B, R, R), and where its edges lie. `strength` is mu's.
+    """
+
+    weights: Tensor
+    strength: float
+    directions: Tensor | None = None
+    edges: list[Bounds] | None = None
+
+    def of(self, c: Tensor, weight: Tensor, strength: float) -> _Prior:
+        """With the principal components of c (B, R, H, W).
+
+        The first has this weight (B, 1), and more where the scene is flat.
+        """
+        moments = torch.einsum("brhw,bshw->brs", c, c).double() / c[0, 0].numel()
+        energies, vectors = torch.linalg.eigh(moments)  # smallest first
+        energies = energies.flip(-1).clamp(min=torch.finfo(c.dtype).tiny)
+        energies = energies.clamp(min=_LEAST_ENERGY * energies[:, :1])
+        varied = c.var(dim=(-2, -1), correction=0).sum(dim=1, keepdim=True).double()
+        flatness = energies.sum(dim=1, keepdim=True) / varied.clamp(min=_LEAST_ENERGY * energies[:, :1])
+        weights = weight * (flatness * energies[:, :1] / energies).sqrt()
+        return self._replace(weights=weights.to(c), strength=strength, directions=vectors.flip(-1).to(c))
+
+    def with_edges_of(self, c: Tensor, step: Tensor) -> _Prior:
+        """With the edges that stand out in c where `step` (B, 1, 1, 1) is the threshold of a weight of 1."""
+        return self._replace(edges=edges_of(self._turned(c), step.flatten(1) * self.weights))
+
+    def shrunk(self, c: Tensor, step: Tensor) -> Tensor:
+        """The proximal map of R times `step`."""
+        moved = shrunk(self._turned(c), step.flatten(1) * self.weights, self.edges)
+        return moved if self.directions is None else torch.einsum("brk,bkhw->brhw", self.directions, moved)
+
+    def _turned(self, c: Tensor) -> Tensor:
+        return c if self.directions is None else torch.einsum("brk,brhw->bkhw", self.directions, c)
 
 
 class _Begun(NamedTuple):
@@ -190,12 +247,11 @@ def _begun(y: Tensor, physics: CassiPhysics, components: Tensor, gram: Tensor, r
     return _Begun(known, basis, amplitudes, trust * mean[:, :, None, None], level)
 
 
-def _least_step(mask: Tensor, level: Tensor) -> Tensor:
-    """(B, 1, 1, 1), from the masks and the scenes' levels."""
+def _openness(mask: Tensor) -> Tensor:
+    """(B, 1, 1, 1): 1 for a mask that codes nothing, the share of its openings for a binary one."""
     every = (1, 2, 3)
     energy = mask.square().mean(dim=every, keepdim=True).clamp(min=1e-12)
-    is_open = (mask.mean(dim=every, keepdim=True).square() / energy).clamp(min=_LEAST_OPEN)  # 1: nothing is coded
-    return _LEAST_STEP * level.clamp(min=1e-6).sqrt() / is_open
+    return (mask.mean(dim=every, keepdim=True).square() / energy).clamp(min=_LEAST_OPEN)
 
 
 def noise_level_of(variance: Tensor, physics: LinearPhysics) -> Tensor:
