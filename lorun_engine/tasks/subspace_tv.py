@@ -52,7 +52,7 @@ _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed m
 # The shares of the rounds after which the scene found so far says which components it has, and where its edges are.
 _COMPONENTS_AT, _EDGES_AT = (0.25, 0.5), (0.5, 0.7)
 # How much its own first component is smoothed behind an open mask, and mu beside it; the same for what a guide leaves.
-_OWN, _LEFT_BY_GUIDE = (0.25, 8.0), (1.4, 16.0)
+_OWN, _LEFT_BY_GUIDE = (0.17, 8.0), (0.95, 16.0)
 _LEAST_ENERGY = 1e-12  # of the first component's
 _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
@@ -197,15 +197,17 @@ class _Prior(NamedTuple):
     def of(self, c: Tensor, weight: Tensor, strength: float) -> _Prior:
         """With the principal components of c (B, R, H, W).
 
-        The first has this weight (B, 1), and more where the scene is flat.
+        The first has this weight (B, 1), and more where the scene is flat, or dark but for a few places.
         """
         moments = torch.einsum("brhw,bshw->brs", c, c).double() / c[0, 0].numel()
         energies, vectors = torch.linalg.eigh(moments)  # smallest first
         energies = energies.flip(-1).clamp(min=torch.finfo(c.dtype).tiny)
         energies = energies.clamp(min=_LEAST_ENERGY * energies[:, :1])
+        energy = energies.sum(dim=1, keepdim=True)
         varied = c.var(dim=(-2, -1), correction=0).sum(dim=1, keepdim=True).double()
-        flatness = energies.sum(dim=1, keepdim=True) / varied.clamp(min=_LEAST_ENERGY * energies[:, :1])
-        weights = weight * (flatness * energies[:, :1] / energies).sqrt()
+        flatness = (energy / varied.clamp(min=_LEAST_ENERGY * energy)).sqrt()
+        filled = torch.linalg.vector_norm(c, dim=1).mean(dim=(-2, -1))[:, None].double().square() / energy
+        weights = weight * flatness / filled.clamp(min=_LEAST_OPEN) * (energies[:, :1] / energies).sqrt()
         return self._replace(weights=weights.to(c), strength=strength, directions=vectors.flip(-1).to(c))
 
     def with_edges_of(self, c: Tensor, step: Tensor) -> _Prior:
