@@ -18,6 +18,7 @@ _MARGIN = 2**_SCALES - 1
 _INNER = slice(_MARGIN, -_MARGIN)
 _FLAT = 2.0  # times the threshold where there is no edge
 _EDGE = 2.0  # thresholds: a detail of this size has half of it
+_AROUND = 3  # places to a side, of which the mean says how large a detail is
 
 # For every scale the least and the largest of what shrinkage takes away from each of the three details: numbers, or a
 # tensor (3, H, W) of one for every place.
@@ -62,8 +63,9 @@ def _edges(pictures: Tensor) -> Bounds:
         mean, slope = _along_rows(pictures, apart)
         above, below = slope[:, :-apart], slope[:, apart:]
         details = (mean[:, :-apart] - mean[:, apart:], above + below, above - below)
-        sizes = torch.stack([torch.linalg.vector_norm(detail, dim=0) for detail in details])
-        largest = _FLAT / (1 + sizes / _EDGE)
+        energies = torch.stack([detail.square().sum(dim=0) for detail in details])
+        around = F.avg_pool2d(energies, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+        largest = _FLAT / (1 + around.sqrt() / _EDGE)
         bounds.append((-largest, largest))
         pictures = mean[:, :-apart] + mean[:, apart:]
     return bounds
