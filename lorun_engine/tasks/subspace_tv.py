@@ -52,7 +52,8 @@ _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed m
 # The shares of the rounds after which the scene found so far says which components it has, and where its edges are.
 _COMPONENTS_AT, _EDGES_AT = (0.25, 0.5), (0.5, 0.7)
 # How much its own first component is smoothed behind an open mask, and mu beside it; the same for what a guide leaves.
-_OWN, _LEFT_BY_GUIDE = (0.17, 8.0), (0.95, 16.0)
+_OWN, _LEFT_BY_GUIDE = (0.145, 8.0), (0.95, 16.0)
+_FLATNESS = 0.75  # the power of a scene's energy over its variance, by which flat ones are smoothed more
 _LEAST_ENERGY = 1e-12  # of the first component's
 _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
@@ -205,7 +206,7 @@ class _Prior(NamedTuple):
         energies = energies.clamp(min=_LEAST_ENERGY * energies[:, :1])
         energy = energies.sum(dim=1, keepdim=True)
         varied = c.var(dim=(-2, -1), correction=0).sum(dim=1, keepdim=True).double()
-        flatness = (energy / varied.clamp(min=_LEAST_ENERGY * energy)).sqrt()
+        flatness = (energy / varied.clamp(min=_LEAST_ENERGY * energy)) ** _FLATNESS
         filled = torch.linalg.vector_norm(c, dim=1).mean(dim=(-2, -1))[:, None].double().square() / energy
         weights = weight * flatness / filled.clamp(min=_LEAST_OPEN) * (energies[:, :1] / energies).sqrt()
         return self._replace(weights=weights.to(c), strength=strength, directions=vectors.flip(-1).to(c))
