@@ -54,6 +54,7 @@ _COMPONENTS_AT, _EDGES_AT = (0.25, 0.5), (0.5, 0.7)
 # How much its own first component is smoothed behind an open mask, and mu beside it; the same for what a guide leaves.
 _OWN, _LEFT_BY_GUIDE = (0.145, 8.0), (0.95, 16.0)
 _FLATNESS = 0.75  # the power of a scene's energy over its variance, by which flat ones are smoothed more
+_LARGEST_WEIGHT = 8.0  # of the first component: a scene that came out flat is not smoothed ever more
 _LEAST_ENERGY = 1e-12  # of the first component's
 _RELAXATION = 1.9
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
@@ -208,7 +209,8 @@ class _Prior(NamedTuple):
         varied = c.var(dim=(-2, -1), correction=0).sum(dim=1, keepdim=True).double()
         flatness = (energy / varied.clamp(min=_LEAST_ENERGY * energy)) ** _FLATNESS
         filled = torch.linalg.vector_norm(c, dim=1).mean(dim=(-2, -1))[:, None].double().square() / energy
-        weights = weight * flatness / filled.clamp(min=_LEAST_OPEN) * (energies[:, :1] / energies).sqrt()
+        first = (weight * flatness / filled.clamp(min=_LEAST_OPEN)).clamp(max=_LARGEST_WEIGHT)
+        weights = first * (energies[:, :1] / energies).sqrt()
         return self._replace(weights=weights.to(c), strength=strength, directions=vectors.flip(-1).to(c))
 
     def with_edges_of(self, c: Tensor, step: Tensor) -> _Prior:

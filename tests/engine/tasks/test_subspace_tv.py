@@ -20,10 +20,12 @@ from lorun_engine.tasks.subspace import from_coefficients, shipped_components, s
 from lorun_engine.tasks.subspace_tv import (
     _COMPONENTS_AT,
     _EDGES_AT,
+    _LARGEST_WEIGHT,
     _LEAST_LIGHT,
     ITERATIONS,
     SubspaceTv,
     _Mixing,
+    _Prior,
     solutions,
 )
 
@@ -139,6 +141,11 @@ def test_every_scene_of_a_batch_is_told_by_itself(scene):
     for index, y in enumerate(together):
         *_, alone = solutions(y[None], physics, components)
         torch.testing.assert_close(last.image()[index], alone.image()[0], atol=1e-3, rtol=1e-3)
+
+
+def test_what_came_out_flat_is_not_smoothed_ever_more():
+    prior = _Prior(torch.ones(1, 2), 3.0).of(torch.full((1, 2, 6, 7), 0.4), torch.full((1, 1), 0.2), 8.0)
+    assert float(prior.weights[0, 0]) == _LARGEST_WEIGHT and torch.isfinite(prior.weights).all()
 
 
 def test_details_at_an_edge_are_shrunk_less_and_elsewhere_more():
