@@ -12,8 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.resources import library_folders, resource_path
+from app.resources import choices_path, library_folders, resource_path
 from lorun_engine import share_cores
+from lorun_engine.decoding.execution import remember_choices_at
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     multiprocessing.freeze_support()
     share_cores()
     _give_streams()
+    remember_choices_at(choices_path())
     arguments = list(sys.argv[1:] if argv is None else argv)
     if opens_window(arguments, has_display=has_display(sys.platform, os.environ)):
         return _open_window(arguments)

@@ -27,3 +27,8 @@ def samples() -> tuple[str, ...]:
 def library_folders() -> tuple[Path, ...]:
     """What is searched for backbones and adapter sets: those that come with LoRun, then the user's own."""
     return (resource_path("weights"), Path(platformdirs.user_data_dir("LoRun", appauthor=False)) / "adapters")
+
+
+def choices_path() -> Path:
+    """Where it is remembered how networks are executed on this machine; what is lost there is tried again."""
+    return platformdirs.user_cache_path("LoRun", appauthor=False) / "execution.json"

@@ -22,7 +22,8 @@ class Stage:
 
     `image` is (B, C, H, W) on the decoder's device; `denoiser_input` the image the denoiser saw (z of Eq. 5), or None.
     `parameters` are the data step's (rho, lambda or mu) and the implied `noise_level` where the decoder has them.
-    `method` is what the initial estimate is called, `passed_on` what a `Resumable` decoder hands on beside the image.
+    `method` is what the initial estimate is called, `passed_on` what a `Resumable` decoder hands on beside the image,
+    `executed` how a network was: in which precision, by which path.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Stage:
     parameters: Mapping[str, float] = field(default_factory=dict)
     method: str = ""
     passed_on: Any = None
+    executed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

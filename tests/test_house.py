@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, dict[str, tuple[str, ...]]] = {
         "words": (),
         "tasks": ("words",),
         "io": ("words", "tasks"),
-        "networks": ("words", "tasks.gap_tv", "tasks.subspace", "tasks.subspace_tv"),
+        "networks": ("words", "tasks.gap_tv", "tasks.subspace", "tasks.subspace_tv", "decoding.execution"),
         "decoding": ("words", "tasks", "io"),
         "library": ("words", "tasks", "io", "networks", "decoding"),
         "camera_checks": ("words", "tasks", "io"),

@@ -108,7 +108,7 @@ def _write(known: _Known, places: Callable[[], list[Place]], path: Path) -> None
     from lorun_engine.decoding.report import MadeBy, Report, shown_stages, write_report
 
     recipe, last = known.recipe, len(known.rows) - 1
-    asked = replace(recipe.asked, relight=known.relight)
+    asked = replace(recipe.asked, relight=known.relight).as_executed(known.rows[-1].executed)
     result, unjudged = known.verdict or checked(known.measurement, known.image(last), light=known.light(last))
     command: Sequence[str] | str
     try:

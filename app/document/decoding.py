@@ -23,6 +23,7 @@ def as_asked(decoder: Decoder, recipe: Recipe) -> Decoder:
 
     A decoder without weights has nothing of the kind, and stays what it is.
     """
+    from lorun_engine.decoding.execution import AUTO
     from lorun_engine.library.model import Model
 
     if not isinstance(decoder, Model):
@@ -32,7 +33,7 @@ def as_asked(decoder: Decoder, recipe: Recipe) -> Decoder:
     for stage in adapting.ablated:
         adapters = adapters.ablated(stage)
     decoder = decoder if adapters is decoder.adapters else decoder.with_adapters(adapters)
-    return decoder if recipe.precision is None else decoder.running(precision=recipe.precision)
+    return decoder if recipe.precision is None else decoder.running(precision=recipe.precision, path=AUTO)
 
 
 def decoded(

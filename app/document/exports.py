@@ -142,7 +142,13 @@ class Exports(QObject):
         if session.measurement is None or table is None or choice is None:
             return None
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
-        return restore_command(recipe, table, relight=asked_gamma(session))
+        return restore_command(recipe, table, relight=asked_gamma(session), executed=self._executed)
+
+    @property
+    def _executed(self) -> tuple[str, str] | None:
+        """In which precision and by which path the network of the stages that are there was executed."""
+        rows = list(self._session.stages.rows())
+        return rows[-1].executed if rows else None
 
     def script(self) -> str | None:
         """The Python script that does the decode again; None while nothing is open."""
@@ -151,7 +157,7 @@ class Exports(QObject):
             return None
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
         output = output_name(recipe, table)
-        asked = replace(recipe.asked, relight=asked_gamma(session))
+        asked = replace(recipe.asked, relight=asked_gamma(session)).as_executed(self._executed)
         return asked.script(recipe.paths, recipe.options, table, library=self._library, output=output)
 
     def temporary_picture(self, drawn: Drawn) -> Path:
@@ -285,13 +291,19 @@ def write_stages(
 
 
 def restore_command(
-    recipe: Recipe, table: RoleTable, *, relight: float | None = None, platform: str = sys.platform
+    recipe: Recipe,
+    table: RoleTable,
+    *,
+    relight: float | None = None,
+    executed: tuple[str, str] | None = None,
+    platform: str = sys.platform,
 ) -> str:
     """The `lorun restore` line that does the decode of `recipe` again, bit for bit on the same device.
 
-    It writes what is relit by a gamma, None for the usual one.
+    It writes what is relit by a gamma, None for the usual one. `executed` is how its network was, where that is known.
     """
-    words = replace(recipe.asked, relight=relight).command(recipe.options, table, output=output_name(recipe, table))
+    asked = replace(recipe.asked, relight=relight).as_executed(executed)
+    words = asked.command(recipe.options, table, output=output_name(recipe, table))
     return command_line(words, platform=platform)
 
 

@@ -57,6 +57,7 @@ class SavedStage:
     denoiser_input: str | None = None
     method: str = ""
     light: str | None = None
+    executed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def saved_result(
                 denoiser_input=name,
                 method=row.method,
                 light=lit,
+                executed=row.executed,
             )
         )
     made_by: dict[str, Any] = {} if stages.made_by is None else asdict(stages.made_by)
@@ -345,6 +347,7 @@ def _fill(stages: StageStore, result: SavedResult, saved: SavedSession) -> Itera
                 dict(stage.metrics),
                 stage.method,
                 light=light,
+                executed=stage.executed,
             )
         )
     stages.made_by = MadeBy(dict(result.hashes), result.citation, result.notes)

@@ -102,9 +102,9 @@ def _hints() -> dict[str, Any]:
 def _choices() -> dict[str, Sequence[str]]:
     """The words that some settings take."""
     from lorun_engine.decoding.execution import PRECISIONS
-    from lorun_engine.training.recipe import AUTO, LOSSES
+    from lorun_engine.training.recipe import LOSSES
 
-    return {"loss": LOSSES, "precision": (AUTO, *PRECISIONS)}
+    return {"loss": LOSSES, "precision": PRECISIONS}
 
 
 def _values(situation: Situation) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
-from ..decoding.execution import PATHS, PRECISIONS
+from ..decoding.execution import Execution
 from ..errors import FileError, LorunError
 from ..instrument import RELIT_GAMMA
 from ..io import (
@@ -395,12 +395,13 @@ def _cube_attributes(
 def _report(
     decoder: Decoder, args: argparse.Namespace, results: Sequence[StageResult], output: Path, shape: tuple[int, ...]
 ) -> dict[str, Any]:
+    precision, path = results[-1].executed or Execution()
     return {
         "task": decoder.task,
         "adapter": decoder.name,
         "device": args.device,
-        "precision": args.precision or PRECISIONS[0],
-        "path": args.path or PATHS[0],
+        "precision": precision,
+        "path": path,
         "intensity_scale": results[-1].input_scale,
         "stages": [
             {"index": r.index, "residual": r.residual, "seconds": r.seconds, **r.parameters, **r.metrics}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ..decoding.asked import Asked
-from ..decoding.execution import PATHS, PRECISIONS, why_not_compiled
+from ..decoding.execution import AUTO, PATHS, PRECISIONS, Tile, why_not_compiled
 from ..errors import FileError, LorunError
 from ..io import OpenOptions, open_companion
 from ..io.folders import files_of
@@ -161,8 +161,14 @@ def add_decoder(sub: argparse.ArgumentParser) -> None:
         metavar="K",
         help="stage K runs the backbone alone",
     )
-    group.add_argument("--precision", choices=PRECISIONS, help=f"of the network (default {PRECISIONS[0]})")
-    group.add_argument("--path", choices=PATHS, help=f"how the network is executed (default {PATHS[0]})")
+    group.add_argument("--precision", choices=PRECISIONS, help="of the network (default auto: what is quickest here)")
+    group.add_argument("--path", choices=PATHS, help="how the network is executed (default auto: what is quickest)")
+    group.add_argument(
+        "--tile",
+        type=one(Tile),
+        metavar="auto|off|ROWS",
+        help="how many rows the network sees at once, to spare memory (default auto: all of images up to 1024 x 1024)",
+    )
 
 
 def add_noise(sub: argparse.ArgumentParser) -> None:
@@ -235,14 +241,14 @@ def noise_of(args: argparse.Namespace) -> Noise | None:
 
 
 def as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:
-    """The decoder with the strength, ablated stages, precision and path of the flags, which only a trained set has."""
+    """The decoder with strength, ablated stages and execution as the flags say, which only a trained set has."""
     from ..library.model import Model
 
     if not isinstance(decoder, Model):
-        if args.adapter_scale is not None or args.ablate_stage or args.precision or args.path:
+        if args.adapter_scale is not None or args.ablate_stage or args.precision or args.path or args.tile:
             raise LorunError(
-                f"{decoder.name} has no weights; --adapter-scale, --ablate-stage, --precision and --path are for "
-                "adapter sets. Leave them out, or choose a set with --adapter."
+                f"{decoder.name} has no weights; --adapter-scale, --ablate-stage, --precision, --path and --tile are "
+                "for adapter sets. Leave them out, or choose a set with --adapter."
             )
         return decoder
     adapters = decoder.adapters
@@ -254,22 +260,20 @@ def as_asked(decoder: Decoder, args: argparse.Namespace) -> Decoder:
         args.path = "nhwc"  # the same but for the one graph
         tell(f"The network cannot be compiled here ({reason}); it runs with --path {args.path}.")
     return decoder.with_adapters(adapters).running(
-        precision=args.precision or PRECISIONS[0], path=args.path or PATHS[0]
+        precision=args.precision or AUTO, path=args.path or AUTO, tile=args.tile or "auto"
     )
 
 
 def asked_of(args: argparse.Namespace, decoder: Decoder, num_stages: int) -> Asked:
     """The decode that the flags ask for."""
-    from ..library.model import Model
-
-    is_network = isinstance(decoder, Model)
     return Asked(
         decoder.name,
         num_stages,
         args.device,
         args.threads,
-        (args.precision or PRECISIONS[0]) if is_network else None,
-        (args.path or PATHS[0]) if is_network else None,
+        args.precision,
+        args.path,
+        args.tile,
         1.0 if args.adapter_scale is None else args.adapter_scale,
         tuple(args.ablate_stage),
         decoder.step_name,

@@ -68,7 +68,7 @@ class Reported:
         from ..decoding.report import Report, made_by, write_report
 
         table, options, measurement = opened
-        asked = asked_of(args, decoder, self._num_stages)
+        asked = asked_of(args, decoder, self._num_stages).as_executed(stages[-1].executed)
         assert self._image is not None
         result, unjudged = checked(measurement, self._image, light=self._light)
         command: Sequence[str] | str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from ..io import OpenOptions, RoleTable
 from ..io.commands import as_words, camera_words, measured_row, resolved_options
 from ..task import STAGE
+from .execution import Tile
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Decoder and how it was run; `precision` and `path` are None where the decoder has no network.
+    """Decoder and how it was run; `precision`, `path` and `tile` are None where it has no network or nothing was said.
 
     `scale` multiplies the differences of its set, which are none in the `ablated` stages. What is written is relit by
     the gamma `relight`; None stands for the usual one, and for results that hold no light.
@@ -28,6 +29,7 @@ class Asked:
     threads: int | None = None
     precision: str | None = None
     path: str | None = None
+    tile: Tile | None = None
     scale: float = 1.0
     ablated: tuple[int, ...] = ()
     step_name: str = STAGE  # of the decoder
@@ -37,6 +39,10 @@ class Asked:
     def title(self) -> str:
         """As "cassi-any-mask at 60 %"."""
         return f"{self.decoder}{strength_words(self.scale, self.ablated)}"
+
+    def as_executed(self, executed: tuple[str, str] | None) -> Asked:
+        """As it was done: the precision and the path in the place of those that were left open."""
+        return self if executed is None else replace(self, precision=executed[0], path=executed[1])
 
     def command(self, options: OpenOptions, table: RoleTable, *, output: str) -> list[str]:
         """The words of `lorun restore` that do it again on what was opened with `options`.
@@ -50,6 +56,7 @@ class Asked:
             "--threads": self.threads,
             "--precision": self.precision,
             "--path": self.path,
+            "--tile": self.tile,
             "--adapter-scale": None if self.scale == 1 else self.scale,
             "--relight": self.relight,
         }
@@ -101,8 +108,9 @@ class Asked:
             changed += "".join(f".ablated({stage})" for stage in self.ablated)
             lines.append(f"decoder = decoder.with_adapters({changed})")
         if self.precision is not None:
-            way = "" if self.path is None else f", path={self.path!r}"
-            lines.append(f"decoder = decoder.running(precision={self.precision!r}{way})")
+            way = {"precision": self.precision, "path": self.path, "tile": self.tile}
+            said = ", ".join(f"{name}={value!r}" for name, value in way.items() if value is not None)
+            lines.append(f"decoder = decoder.running({said})")
         return lines
 
 

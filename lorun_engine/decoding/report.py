@@ -32,6 +32,7 @@ from ..io.reading import reading_of
 from ..measurement import Measurement
 from ..task import TASKS
 from .asked import Asked
+from .execution import AUTO
 from .metrics import TITLES, UNITS
 from .restore import StageResult
 
@@ -393,7 +394,7 @@ def _program(report: Report) -> Iterator[tuple[str, str]]:
     yield "Device", f"{report.device} ({asked.device})"
     if asked.device == "cpu":
         yield "Threads", str(_threads(asked))
-    yield "Precision", asked.precision or "float32"
+    yield "Precision", _precision(asked)
     if asked.path is not None:
         yield "Path", asked.path
 
@@ -451,10 +452,15 @@ def _instrument(report: Report) -> Iterator[str]:
         yield f"Its operator Phi was set up from {_listed(files)}{numbers}."
 
 
+def _precision(asked: Asked) -> str:
+    """That of the network; the start alone is in float32 whatever was asked for."""
+    return "float32" if asked.precision in (None, AUTO) else asked.precision
+
+
 def _decoder_sentence(report: Report) -> str:
     asked, hashes = report.asked, report.made_by.hashes
     device = f"the CPU ({plural(_threads(asked), 'thread')})" if asked.device == "cpu" else report.device
-    where = f"on {device} in {asked.precision or 'float32'}"
+    where = f"on {device} in {_precision(asked)}"
     num_stages = plural(report.stages[-1].index, asked.step_name)
     if not hashes:
         return f"It was decoded by {num_stages} of {asked.title}, which has no trained weights, {where}."

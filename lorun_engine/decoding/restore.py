@@ -34,7 +34,8 @@ class StageResult:
     `metrics` (psnr in dB, ssim, and sam in degrees for cubes) exist when the measurement has a reference. `method` is
     what the initial estimate is called where its decoder says so; `is_reused` that the stage was kept of an earlier
     decode, and `seconds` what it took to take it from there. `light` is L, (1, H, W), of a task that seeks the light
-    too: the image is relit by it (see `instrument.relit`), and the residual is that of R L.
+    too: the image is relit by it (see `instrument.relit`), and the residual is that of R L. `executed` says in which
+    precision and by which path a network made it.
     """
 
     index: int
@@ -48,6 +49,7 @@ class StageResult:
     method: str = ""
     is_reused: bool = False
     light: np.ndarray | None = None
+    executed: tuple[str, str] | None = None
 
     def without_images(self) -> StageResult:
         """The figures alone; nothing of it keeps a cube in memory, as an empty view would."""
@@ -119,6 +121,7 @@ def restore_steps(
         if isinstance(step, StartStep):
             yield step
             continue
+        del step
         if not math.isfinite(residual):
             raise NumericalError(
                 f"{decoder.name} produced values that are not finite in {decoder.step_name} {stage.index}. "
@@ -129,6 +132,7 @@ def restore_steps(
         kept.keep(keys, stage, figures)
         is_reused = known is not None
         yield replace(result, residual=residual, seconds=seconds, metrics=figures.metrics, is_reused=is_reused)
+        del result, stage  # no image is kept longer than it is needed
         seconds = 0.0
 
 
@@ -162,9 +166,11 @@ def _steps(
     else:
         reached = yield from decoder.start(y, physics)
         yield reached, None
-    del found  # what is kept may be dropped
-    for stage in decoder.stages_after(reached, y, physics, num_stages=num_stages):
+    stages = decoder.stages_after(reached, y, physics, num_stages=num_stages)
+    del found, reached  # what is kept may be dropped, and no image is kept longer than it is needed
+    for stage in stages:
         yield stage, None
+        del stage
 
 
 def _shown(stage: Stage, physics: Physics, scale: float, keep_denoiser_input: bool) -> StageResult:
@@ -180,6 +186,7 @@ def _shown(stage: Stage, physics: Physics, scale: float, keep_denoiser_input: bo
         parameters=dict(stage.parameters),
         method=stage.method,
         light=None if light is None else _on_host(light, 1.0),
+        executed=stage.executed,
     )
 
 
@@ -214,4 +221,4 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _on_host(image: Tensor, scale: float) -> np.ndarray:
     """(1, C, H, W) on any device to (C, H, W) float32 in the unit of the opened file."""
     image = image[0].float()
-    return (image if scale == 1.0 else image / scale).cpu().numpy().copy()
+    return (image.clone() if scale == 1.0 else image / scale).cpu().numpy()

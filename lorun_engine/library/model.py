@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..decoder import CITATION, Decoder, Stage, StartStep, returned
-from ..decoding.execution import PATHS, PRECISIONS
+from ..decoding.execution import PATHS, PRECISIONS, Execution, Tile
 from ..errors import LorunError, ModelError
 from ..instrument import RANGE_SLACK_NM
 from ..io import replacing
@@ -34,13 +34,13 @@ from ..networks.unfolding import (
     PassedOn,
     UnfoldingNet,
     new_step_parameters,
-    run_denoiser,
 )
 from ..physics import Physics
 from ..schema import read
 from ..task import STAGE, TASKS
 from ..tasks.gap_tv import GapTv
 from .cards import Card, backbone_of, card_text, cards_in, content_hash, read_card, reason_against
+from .quickest import quickest
 
 SAME_BANDS_NM = 1.0  # the two 28-band lists in circulation differ by less
 FEWEST_BANDS, MOST_BANDS = 8, 64
@@ -51,7 +51,7 @@ class Model:
     """A decoder with weights. `card` holds what its files say: task_config with wavelengths_nm, input_scale, training.
 
     `view` is set by `fitted` where a capture has other bands or another dispersion than the set was trained on; `notes`
-    says so.
+    says so. What `execution` leaves open is chosen for the first image (see `quickest`).
     """
 
     name: str
@@ -60,6 +60,7 @@ class Model:
     card: Mapping[str, Any] = field(default_factory=dict)
     view: DenoiserView | None = None
     notes: tuple[str, ...] = ()
+    execution: Execution = Execution()
     step_name: ClassVar[str] = STAGE
     citation: ClassVar[str] = CITATION
 
@@ -83,16 +84,19 @@ class Model:
         """The model with another set of the same backbone, e.g. a scaled or ablated one."""
         return replace(self, net=replace(self.net, adapters=adapters))
 
-    def running(self, *, precision: str = "float32", path: str = "plain") -> Self:
-        """The model executed another way: `precision` float32 or bfloat16, `path` plain, nhwc or compiled."""
+    def running(self, *, precision: str = "float32", path: str = "plain", tile: Tile = "auto") -> Self:
+        """The model executed another way: `precision` and `path` as `decoding.execution` has them.
+
+        `tile` says how many rows the network sees at once (see `networks.strips`).
+        """
         if precision not in PRECISIONS or path not in PATHS:
             raise LorunError(
                 f"The precision {precision!r} with the path {path!r} is not known; precisions are "
                 f"{', '.join(PRECISIONS)}, paths {', '.join(PATHS)}."
             )
-        compiled = torch.compile(run_denoiser) if path == "compiled" else None
-        net = replace(self.net, precision=precision, channels_last=path != "plain", denoise=compiled)
-        return replace(self, net=net)
+        execution = Execution(precision, path)
+        net = self.net if execution.is_open else self.net.executed(execution)
+        return replace(self, net=replace(net, tile=tile), execution=execution)
 
     def input_scale(self, measurement: Measurement) -> float:
         """The factor a of the engine's input a*y by the set's rule: "exposure" brings the scene to the 0..1 scale."""
@@ -172,20 +176,36 @@ class Model:
         if stage > 1:
             return own, adapters.scales[stage - 1]
         shared = asdict(net.config), net.backbone.state_dict(), adapters.common_parameters(), self.view
-        way = net.precision, net.channels_last, net.denoise is not None
-        return *shared, *way, own, adapters.scales[0]
+        return *shared, *self.execution, net.tile, own, adapters.scales[0]
 
     def start(self, y: Tensor, physics: Physics) -> Generator[StartStep, None, Stage]:
         """Yields the iterations of the initial estimate; returns stage 0."""
         start = yield from self.net.to(y.device).starting(y, physics, view=self.view)
-        return Stage(0, start.image, method=self.net.start_method(physics), passed_on=PassedOn(start))
+        return Stage(0, start.image, method=self.net.start_method(physics), passed_on=PassedOn(start.variance))
 
     def stages_after(self, reached: Stage, y: Tensor, physics: Physics, *, num_stages: int) -> Iterator[Stage]:
         """The stages behind one that was reached, up to `num_stages`."""
         net, before = self.net.to(y.device), NetworkStage(reached.index, reached.image, reached.passed_on)
-        for stage in net.stages_after(before, y, physics, num_stages=num_stages, view=self.view):
+        execution = self.execution
+        if execution.is_open:
+            seen = reached.image if self.view is None else self.view.seen(reached.image)
+            execution = quickest(net, seen, execution)
+            net = net.executed(execution)
+        stages = net.stages_after(before, y, physics, num_stages=num_stages, view=self.view)
+        del reached, before
+        for stage in stages:
             numbers = {name: float(value.mean()) for name, value in stage.parameters.items()}
-            yield Stage(stage.index, stage.image, stage.denoiser_input, numbers, passed_on=stage.passed_on)
+            found = Stage(
+                stage.index,
+                stage.image,
+                stage.denoiser_input,
+                numbers,
+                passed_on=stage.passed_on,
+                executed=(execution.precision, execution.path),
+            )
+            del stage  # no image is kept longer than it is needed
+            yield found
+            del found
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from ..decoder import StartStep, returned
+from ..decoding.execution import Execution, Tile
 from ..errors import ModelError
 from ..physics import Physics, linear
 from ..schema import Between, Finite, NotNegative, Size, Stages, require
@@ -38,7 +39,9 @@ from .data_steps import (
     noise_level,
 )
 from .denoisers import DENOISERS, build_denoiser, build_ends, denoiser_config
+from .denoisers.layers import Reach
 from .lora import AdapterSet
+from .strips import in_strips, rows_of
 from .subspace import subspace_tv
 
 Initial = Literal["adjoint", "learned", "gap-tv", "subspace-tv", "multiscale-tv"]
@@ -127,6 +130,12 @@ class NetworkConfig:
         return sees
 
     @property
+    def reach(self) -> Reach | None:
+        """How far the denoiser sees (see `denoisers`)."""
+        found: Reach | None = denoiser_config(self.denoiser, self.denoiser_channels, self.denoiser_settings).reach
+        return found
+
+    @property
     def has_tail(self) -> bool:
         """Whether the last image is made of those of all stages, so that no stage can be left out."""
         return DENOISERS[self.denoiser].tail is not None
@@ -203,9 +212,14 @@ class Passage(NamedTuple):
 
 
 class PassedOn(NamedTuple):
-    """All that passes from stage to stage beside the image."""
+    """All that passes from stage to stage beside the image: the `variance` of the noise, as the start found it.
 
-    start: Start
+    `unmixed` is what of the start no mixture of the denoiser's components explains; it is kept in the image of every
+    stage. The start itself has none yet.
+    """
+
+    variance: Tensor | None = None
+    unmixed: Tensor | None = None
     dual: Dual | Split | None = None
     passage: Passage | None = None
 
@@ -256,8 +270,9 @@ class UnfoldingNet:
     """K stages of data step and denoiser over one backbone and one adapter set.
 
     `precision` is the denoiser's ("float32" or, on CUDA, "bfloat16"; the physics is always float32), `channels_last`
-    its memory layout. With `save_memory` every stage's denoiser is recomputed in the backward pass. `denoise` runs a
-    denoiser with given weights; a compiled version of `run_denoiser` may stand in for it.
+    its memory layout, and `tile` says how many rows it sees at once (see `strips`). With `save_memory` every stage's
+    denoiser is recomputed in the backward pass. `denoise` runs a denoiser with given weights; a compiled version of
+    `run_denoiser` may stand in for it.
     """
 
     config: NetworkConfig
@@ -265,8 +280,14 @@ class UnfoldingNet:
     adapters: AdapterSet
     precision: str = "float32"
     channels_last: bool = False
+    tile: Tile = "auto"
     save_memory: bool = False
     denoise: Callable[..., tuple[Tensor, Any]] | None = None
+
+    def executed(self, execution: Execution) -> Self:
+        """The network executed another way."""
+        compiled = torch.compile(run_denoiser) if execution.path == "compiled" else None
+        return replace(self, precision=execution.precision, channels_last=execution.path != "plain", denoise=compiled)
 
     def to(self, device: torch.device) -> Self:
         """The network on another device; its own backbone stays where it is, for whoever else decodes with it."""
@@ -292,7 +313,7 @@ class UnfoldingNet:
         num_stages = self.config.num_stages if num_stages is None else num_stages
         self.require(num_stages, physics)
         start = self.initial(y, physics, view=view) if start is None else start
-        first = NetworkStage(0, start.image, PassedOn(start))
+        first = NetworkStage(0, start.image, PassedOn(start.variance))
         yield first
         yield from self.stages_after(first, y, physics, num_stages=num_stages, view=view)
 
@@ -306,16 +327,20 @@ class UnfoldingNet:
         view: DenoiserView | None = None,
     ) -> Iterator[NetworkStage]:
         """The stages behind one that was reached, up to `num_stages`."""
-        x, (start, dual, passage) = reached.image, reached.passed_on
-        unmixed = self._unmixed(start.image if view is None else view.seen(start.image))
-        for stage in range(reached.index + 1, num_stages + 1):
+        x, (variance, unmixed, dual, passage) = reached.image, reached.passed_on
+        if unmixed is None:
+            unmixed = self._unmixed(x if view is None else view.seen(x))
+        index = reached.index
+        del reached  # no image is kept longer than it is needed
+        for stage in range(index + 1, num_stages + 1):
             numbers = self.numbers(x if view is None else view.seen(x), physics.degradation(), stage)
-            z, dual = self.config.step.moved(x, y, physics, numbers, dual, start.variance)
-            conditioning = self._conditioning(physics, numbers, dual, start)
+            z, dual = self.config.step.moved(x, y, physics, numbers, dual, variance)
+            conditioning = self._conditioning(physics, numbers, dual, variance)
             x, passage = self._denoised_through(view, z, conditioning, passage, stage, unmixed)
             x = physics.agreed(x)
-            passed_on = PassedOn(start, dual, passage)
+            passed_on = PassedOn(variance, unmixed, dual, passage)
             yield NetworkStage(stage, x, passed_on, denoiser_input=z, parameters=self._reported(numbers, stage))
+            del z
 
     def initial(self, y: Tensor, physics: Physics, *, view: DenoiserView | None = None) -> Start:
         """The estimate that stage 1 starts from, and the noise where it was found with it."""
@@ -406,6 +431,22 @@ class UnfoldingNet:
         self, z: Tensor, conditioning: Tensor | None, passage: Passage | None, stage: int
     ) -> tuple[Tensor, Passage]:
         """What the denoiser of `stage` makes of z (B, C, H, W), and what it hands on; stage 1 is handed None."""
+        reach = self.config.reach
+        rows = None if torch.is_grad_enabled() else rows_of(self.tile, (z.shape[-2], z.shape[-1]), reach)
+        if rows is None or reach is None:
+            return self._denoised_at_once(z, conditioning, passage, stage)
+
+        def of_strip(part: Tensor, told: Tensor | None, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            x, passage = self._denoised_at_once(part, told, Passage(state), stage)
+            return x, passage.state
+
+        x, state = in_strips(of_strip, z, conditioning, passage and passage.state, rows=rows, reach=reach)
+        return x, Passage(state)
+
+    def _denoised_at_once(
+        self, z: Tensor, conditioning: Tensor | None, passage: Passage | None, stage: int
+    ) -> tuple[Tensor, Passage]:
+        """`denoised` of a whole image, or of a strip as if it were one."""
         denoise = self.denoise or run_denoiser
         backbone = self.backbone
         block, head, tail = backbone.blocks[0], backbone.head, backbone.tail
@@ -449,17 +490,13 @@ class UnfoldingNet:
         config.require(physics)
 
     def _conditioning(
-        self, physics: Physics, numbers: Mapping[str, Tensor], dual: Dual | Split | None, start: Start
+        self, physics: Physics, numbers: Mapping[str, Tensor], dual: Dual | Split | None, variance: Tensor | None
     ) -> Tensor | None:
         """What the denoiser sees beside z (see `denoisers`)."""
         if self.config.denoiser_sees == "noise":
             return noise_level(numbers)
         if self.config.denoiser_sees == "level":
-            return (
-                start.image.new_zeros(1, 1, 1, 1)
-                if start.variance is None
-                else noise_level_of(start.variance, linear(physics))
-            )
+            return torch.zeros(1, 1, 1, 1) if variance is None else noise_level_of(variance, linear(physics))
         return dual.back_projection if isinstance(dual, Dual) else physics.conditioning()
 
     def _unmixed(self, image: Tensor) -> Tensor:
@@ -481,12 +518,16 @@ class UnfoldingNet:
         """`denoised` through a view: only what the denoiser changes of z is brought back."""
         if view is None:
             denoised, passage = self.denoised(z, conditioning, passage, stage)
-            return denoised + unmixed, passage
+            return self._joined(denoised, unmixed), passage
         seen = view.seen(z)
         if conditioning is not None and self.config.denoiser_sees not in ("noise", "level"):
             conditioning = view.seen(conditioning)
         denoised, passage = self.denoised(seen, conditioning, passage, stage)
-        return z + view.returned(denoised + unmixed - seen), passage
+        return z + view.returned(self._joined(denoised, unmixed) - seen), passage
+
+    def _joined(self, mixed: Tensor, unmixed: Tensor) -> Tensor:
+        """An image of its two parts; the first one's memory is taken where there is a second."""
+        return mixed if self.config.rank is None else mixed.add_(unmixed)
 
     def _in_coefficients(self, conditioning: Tensor | None, basis: Tensor) -> Tensor | None:
         """What a denoiser of coefficients is conditioned on: a mask has no spectrum, each sees its mean over bands."""

@@ -11,7 +11,7 @@ first_offset + (C - 1 - c) * step ("-"). A fractional offset splits a pixel betw
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -30,6 +30,7 @@ from .shear import dispersed, gathered, neighbour, placed, solve_tridiagonal, sp
 from .subspace import shipped_components
 from .withheld import random_share, random_start
 
+_GROUP = 1 << 20  # numbers of a scene that are coded at once
 MEASURED_STEPS = (0.25, 4.0)  # pixels a band, where sets trained at 2 serve as well (resources/help/results-cassi.md)
 
 
@@ -80,7 +81,7 @@ class CassiPhysics(LinearPhysics):
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x: (B, C, H, W) to (B, 1, H', W')."""
-        return self.counted(dispersed(self.mask * x, self.dispersion, self.measurement_shape[1:]))
+        return self.counted(self._dispersed(self.mask, x))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi^T y: (B, 1, H', W') to (B, C, H, W)."""
@@ -103,12 +104,12 @@ class CassiPhysics(LinearPhysics):
         """
         rest = y - self.forward(z)
         if self._off_diagonal is None:
-            return z + self.adjoint(rest / (self._diagonal + mu))
+            return self._added(z, rest / (self._diagonal + mu))
         columns = -1 if self.dispersion.axis == "x" else -2
         solved = solve_tridiagonal(
             (self._diagonal + mu).movedim(columns, 0), self._off_diagonal.movedim(columns, 0), rest.movedim(columns, 0)
         )
-        return z + self.adjoint(solved.movedim(0, columns))
+        return self._added(z, solved.movedim(0, columns))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """The same operator on another device or in another precision."""
@@ -212,6 +213,42 @@ class CassiPhysics(LinearPhysics):
         detector = self.measurement_shape[1:]
         return type(self)(mask, self.dispersion, detector_shape=detector, seen=seen, guide=self.guide)
 
+    def _dispersed(self, weights: Tensor, x: Tensor) -> Tensor:
+        """sum_c S_c(w_c * x_c) of weights (B or 1, 1 or C, H, W)."""
+        if self._is_learned_through(weights, x):
+            return dispersed(weights * x, self.dispersion, self.measurement_shape[1:])
+        y = x.new_empty(max(len(x), len(weights)), *self.measurement_shape)
+        for lines in self._groups_of_lines():
+            of_lines = y.narrow(*lines)
+            coded = weights.narrow(*lines) * x.narrow(*lines)
+            of_lines.copy_(dispersed(coded, self.dispersion, (of_lines.shape[-2], of_lines.shape[-1])))
+        return y
+
+    def _added(self, x: Tensor, y: Tensor) -> Tensor:
+        """x + Phi^T y."""
+        if self._is_learned_through(x, y):
+            return x + self.adjoint(y)
+        y = self.counted(y)
+        found = x.new_empty(max(len(x), len(y), len(self.mask)), *self.scene_shape)
+        for lines in self._groups_of_lines():
+            of_lines = found.narrow(*lines)
+            bands = gathered(y.narrow(*lines), self.dispersion, (of_lines.shape[-2], of_lines.shape[-1]))
+            torch.addcmul(x.narrow(*lines), self.mask.narrow(*lines), bands, out=of_lines)
+        return found
+
+    def _is_learned_through(self, *tensors: Tensor) -> bool:
+        """Whether a gradient is asked for: then everything is computed at once, and kept."""
+        return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (self.mask, *tensors))
+
+    def _groups_of_lines(self) -> Iterator[tuple[int, int, int]]:
+        """(axis, first, size) of lines across the dispersion, so few that all their bands stay in a cache."""
+        axis = -2 if self.dispersion.axis == "x" else -1
+        num_bands, height, width = self.scene_shape
+        num_lines, length = (height, width) if axis == -2 else (width, height)
+        size = max(1, _GROUP // (num_bands * length))
+        for first in range(0, num_lines, size):
+            yield axis, first, min(size, num_lines - first)
+
     def counted(self, y: Tensor) -> Tensor:
         return y if self.seen is None else self.seen * y
 
@@ -220,11 +257,12 @@ class CassiPhysics(LinearPhysics):
 
         Entry n of the off-diagonal couples detector pixels n and n + 1 along the dispersion axis.
         """
-        squared = (self.mask * self.mask).expand(-1, self.scene_shape[0], -1, -1)
+        squared, bands = self.mask * self.mask, self.mask.new_ones(1, 1, 1, 1).expand(1, *self.scene_shape)
         shape, dispersion = self.measurement_shape[1:], self.dispersion
         if dispersion.is_whole:
-            diagonal, off_diagonal = dispersed(squared, dispersion, shape), None
+            diagonal, off_diagonal = self._dispersed(squared, bands), None
         else:
+            squared = squared.expand(-1, self.scene_shape[0], -1, -1)
             splits = [split_offset(offset) for offset in dispersion.offsets]
             diagonal = placed(squared, [(s, (1 - f) ** 2) for s, f in splits], dispersion.axis, shape) + placed(
                 squared, [(s + 1, f**2) for s, f in splits], dispersion.axis, shape

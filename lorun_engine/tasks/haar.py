@@ -30,11 +30,12 @@ def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None)
 
     `edges` are those of every sample, as `edges_of` finds them.
     """
-    pictures = _padded(c)
+    pictures = c.flatten(0, 1)
     shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
     limits = _limits(thresholds).flatten().tolist()
     # one picture at a time: its details stay in the cache
     for index, (picture, target, limit) in enumerate(zip(pictures, shrunk.flatten(0, 1), limits, strict=True)):
+        picture = _padded(picture[None])[0]
         if edges is None:
             bounds: Bounds = [((-limit,) * 3, (limit,) * 3)] * _SCALES
             torch.sub(picture[_INNER, _INNER], _beyond(picture, bounds)[_INNER, _INNER], alpha=1 / 16, out=target)
@@ -51,28 +52,31 @@ def edges_of(c: Tensor, thresholds: Tensor) -> list[Bounds]:
 
     An edge of one picture is one in all of a sample.
     """
-    pictures = _padded(c).view(*c.shape[:2], c.shape[2] + 2 * _MARGIN, -1)
-    return [_edges(own / limits[:, None, None]) for own, limits in zip(pictures, _limits(thresholds), strict=True)]
+    return [_edges(own, limits) for own, limits in zip(c, _limits(thresholds), strict=True)]
 
 
-def _edges(pictures: Tensor) -> Bounds:
-    """The bounds for (R, H, W) pictures in units of their limits."""
+def _edges(pictures: Tensor, limits: Tensor) -> Bounds:
+    """The bounds for (R, H, W) pictures with their limits (R)."""
+    energies: list[Any] = [0.0] * _SCALES
+    for picture, limit in zip(pictures, limits, strict=True):
+        picture = _padded(picture[None])[0] / limit
+        for scale in range(_SCALES):
+            apart = 2**scale
+            mean, slope = _along_rows(picture, apart)
+            above, below = slope[:-apart], slope[apart:]
+            details = torch.stack([mean[:-apart] - mean[apart:], above + below, above - below])
+            energies[scale] += details.square_()
+            picture = mean[:-apart] + mean[apart:]
     bounds = []
-    for scale in range(_SCALES):
-        apart = 2**scale
-        mean, slope = _along_rows(pictures, apart)
-        above, below = slope[:, :-apart], slope[:, apart:]
-        details = (mean[:, :-apart] - mean[:, apart:], above + below, above - below)
-        energies = torch.stack([detail.square().sum(dim=0) for detail in details])
-        around = F.avg_pool2d(energies, _AROUND, 1, _AROUND // 2, count_include_pad=False)
-        largest = _FLAT / (1 + around.sqrt() / _EDGE)
+    for energy in energies:
+        around = F.avg_pool2d(energy, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+        largest = _FLAT / around.sqrt_().div_(_EDGE).add_(1)
         bounds.append((-largest, largest))
-        pictures = mean[:, :-apart] + mean[:, apart:]
     return bounds
 
 
-def _padded(c: Tensor) -> Tensor:
-    return F.pad(c.flatten(0, 1), (_MARGIN,) * 4, mode="replicate")
+def _padded(pictures: Tensor) -> Tensor:
+    return F.pad(pictures, (_MARGIN,) * 4, mode="replicate")
 
 
 def _limits(thresholds: Tensor) -> Tensor:

@@ -176,8 +176,8 @@ def solutions(
         for _ in range(ITERATIONS):
             ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
             moved = prior.shrunk(c + mixing.adjoint(2 * ahead - p), step)
-            c = c + _RELAXATION * (moved - c)
-            p = p + _RELAXATION * (ahead - p)
+            c = torch.add(c, moved.sub_(c), alpha=_RELAXATION)
+            p = torch.add(p, ahead.sub_(p), alpha=_RELAXATION)
             yield Solution(c, p, basis, variance, apart)
 
 

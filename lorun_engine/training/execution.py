@@ -11,12 +11,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
-import torch.nn.functional as F
 
-from ..decoding.execution import why_not_compiled
+from ..decoding.execution import seconds_of_convolutions, why_not_compiled
 from ..training_data.dataset import Sample
 from .learning import gradients
 from .pool import StartPool
@@ -127,17 +125,9 @@ def seconds_of(state: TrainingState, sample: Sample, *, limit_s: float) -> float
 
 
 def computes_bfloat16(state: TrainingState) -> bool:
-    """Whether a small convolution takes no longer in bfloat16 than in float32.
-
-    A processor without such arithmetic imitates it, 10 to 50 times as slowly: a whole step would take too long to try.
-    """
-    seconds: list[float] = []
-    for dtype in (torch.float32, torch.bfloat16):
-        image = torch.ones(1, 64, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
-        weight = torch.ones(64, 64, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
-        limit_s = _HOPELESS * min(seconds, default=math.inf)
-        seconds.append(_quickest(state, partial(F.conv2d, image, weight, padding=1), limit_s=limit_s))
-    return seconds[1] <= seconds[0]
+    """Whether a small convolution takes no longer in bfloat16 than in float32, on average over a team's processes."""
+    single, half = (state.team.add_up(seconds, [torch.zeros(1)]) for seconds in seconds_of_convolutions())
+    return half <= single
 
 
 def _quickest(state: TrainingState, function: Callable[[], object], *, limit_s: float) -> float:

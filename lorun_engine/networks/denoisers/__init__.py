@@ -5,6 +5,7 @@ frozen config rebuilds it and says in `sees` what `conditioning` is: "mask", wha
 H, W), or None; "noise", the noise level of a stage, and "level", that of the capture, (1 or B, 1, 1, 1); "dual", the
 Phi^T d of the primal-dual step, (B, C, H, W); "light", none, but z and x have the light as one plane more.
 `state` is what a denoiser hands on to the next stage, None for most; a denoiser with a head has a named tuple.
+`reach` is how far it sees (see `layers.Reach`), None where that is the whole image; a state is one tensor then or None.
 """
 
 from __future__ import annotations

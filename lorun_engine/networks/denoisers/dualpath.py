@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,7 @@ class DualPathConfig:
     reduction: Size = 8
     transposed: bool = False
     dual_branch: bool = False
+    reach: ClassVar[None] = None  # its gates see the means of whole rows and columns
 
     @property
     def sees(self) -> str:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class Reach(NamedTuple):
+    """How far a denoiser sees: `margin` pixels to each side; sizes are padded to whole `cell` x `cell` pixels."""
+
+    margin: int
+    cell: int
 
 
 def pad_to_multiple(x: Tensor, multiple: int, *, mode: str = "reflect") -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,7 @@ class MambaConfig:
     num_states: Size = 8
     patch: Size = 2
     guided: bool = False
+    reach: ClassVar[None] = None  # its scans run through the whole image
 
     @property
     def sees(self) -> str:

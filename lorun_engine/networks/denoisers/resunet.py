@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...schema import Depth, Entries, Size
-from .layers import pad_to_multiple
+from .layers import Reach, pad_to_multiple
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class ResUNetConfig:
     def sees(self) -> str:
         """What the network conditions it on."""
         return "noise" if self.noise_map else "mask"
+
+    @property
+    def reach(self) -> Reach:
+        """Two convolutions a residual block, on every level but the coarsest down and up, and the first and last."""
+        *finer, coarsest = (2**level for level in range(len(self.widths)))
+        return Reach(2 + 4 * self.depth * sum(finer) + (2 * self.depth + 1) * coarsest, coarsest)
 
 
 class ResUNet(nn.Module):

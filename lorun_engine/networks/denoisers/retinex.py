@@ -8,7 +8,7 @@ comes back is interpolated. Both see the light as its logarithm, in which a chan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,7 @@ class RetinexConfig:
     width: Size = 32
     depth: Depth = 2
     num_states: Size = 8
+    reach: ClassVar[None] = None  # the light's prior sees the whole picture
 
     @property
     def sees(self) -> str:

@@ -30,6 +30,7 @@ class SpectralConfig:
     channels: Size
     identity_start: bool = False
     sees: ClassVar[str] = "mask"
+    reach: ClassVar[None] = None  # its normalisations see the whole image
 
 
 class SpectralDenoiser(nn.Module):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...schema import Depth, Size
-from .layers import pad_to_multiple
+from .layers import Reach, pad_to_multiple
 
 _WINDOW = 8  # pixels
 
@@ -28,6 +28,7 @@ class TransformerConfig:
     depth: Depth = 1
     num_heads: Size = 1
     sees: ClassVar[str] = "mask"
+    reach: ClassVar[Reach] = Reach(_WINDOW + 2, _WINDOW)
 
 
 class Transformer(nn.Module):

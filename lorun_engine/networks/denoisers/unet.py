@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...schema import Entries, Size
-from .layers import pad_to_multiple
+from .layers import Reach, pad_to_multiple
 from .spectral import AttentionRectification
 
 
@@ -42,6 +42,14 @@ class UNetConfig:
     def sees(self) -> str:
         """What the conditioning is (see `denoisers`)."""
         return "level" if self.sees_level else "mask"
+
+    @property
+    def reach(self) -> Reach | None:
+        """Two convolutions on every level down, three on every level up; rectification sees the whole image."""
+        if self.rectified:
+            return None
+        *finer, coarsest = (self.patch * 2**level for level in range(len(self.widths)))
+        return Reach(5 * sum(finer) + 3 * coarsest, coarsest)
 
 
 class UNet(nn.Module):

@@ -98,6 +98,7 @@ SAID: dict[str, list[str]] = {
     **{"mask": ["inputs/half.npy"], "sampling": ["matrix.npy"], "reference": ["other.npy"]},
     **{"noise": ["gaussian:0.1"], "seed": ["5"], "adapter": ["tiny"], "stages": ["1"], "device": ["cuda:7"]},
     **{"threads": ["3"], "adapter_scale": ["0.5"], "ablate_stage": ["1"], "precision": ["bfloat16"], "path": ["nhwc"]},
+    **{"tile": ["16"]},
     **{
         "report": ["page.html"],
         "save_stages": [],
@@ -160,6 +161,7 @@ def stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lorun_engine.paper.parameters.parameter_table", list)
     monkeypatch.setattr("lorun_engine.cli.self_test.SELF_TESTS", {})
     monkeypatch.setattr("lorun_engine.cli.commands._parser", parser_once)
+    monkeypatch.setattr("lorun_engine.networks.unfolding.rows_of", lambda tile, *_: print(f"tile {tile}"))
     monkeypatch.setattr(torch, "set_num_threads", lambda number: print(f"threads {number}"))
 
 

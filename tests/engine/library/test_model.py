@@ -97,7 +97,7 @@ def test_another_layout_or_precision_gives_nearly_the_same_picture():
     *_, half = images(new_model().running(precision="bfloat16"), capture())
     np.testing.assert_allclose(turned, plain, atol=1e-5)
     np.testing.assert_allclose(half, plain, atol=0.05 * np.abs(plain).max())
-    with pytest.raises(LorunError, match="paths plain, nhwc, compiled"):
+    with pytest.raises(LorunError, match="paths auto, plain, nhwc, compiled"):
         new_model().running(path="fast")
 
 
