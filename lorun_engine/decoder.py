@@ -108,6 +108,9 @@ class Resumable(Protocol):
     def on(self, device: str) -> Self:
         """This decoder on a device."""
 
+    def sparing(self) -> Self | None:
+        """This decoder in as little memory as it can do with; None where it is that already."""
+
     def depends_on(self, stage: int) -> tuple[object, ...]:
         """What a stage, 0 for the start, depends on beside the measurement and the stage before it.
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class StageResult:
     what the initial estimate is called where its decoder says so; `is_reused` that the stage was kept of an earlier
     decode, and `seconds` what it took to take it from there. `light` is L, (1, H, W), of a task that seeks the light
     too: the image is relit by it (see `instrument.relit`), and the residual is that of R L. `executed` says in which
-    precision and by which path a network made it.
+    precision and by which path a network made it, `spared` how memory was spared where it was full.
     """
 
     index: int
@@ -50,6 +50,7 @@ class StageResult:
     is_reused: bool = False
     light: np.ndarray | None = None
     executed: tuple[str, str] | None = None
+    spared: str = ""
 
     def without_images(self) -> StageResult:
         """The figures alone; nothing of it keeps a cube in memory, as an empty view would."""
@@ -94,10 +95,72 @@ def restore_steps(
 ) -> Iterator[StartStep | StageResult]:
     """Yields the steps of the start, the initial estimate and then every stage of `decoder` on `measurement`.
 
-    What `kept` holds of it is taken from there, and what is computed is put there. Raises LorunError when the
-    decoder serves another task, the device is missing or full, or values stop being finite.
+    What `kept` holds of it is taken from there, and what is computed is put there. Where the memory of the device is
+    full it is begun again in strips, then on the CPU, and the stages say so. Raises LorunError when the decoder serves
+    another task, the device is missing, the computer's memory is full, or values stop being finite.
     """
     decoder, stages_to_run = _made_ready(decoder, measurement, num_stages)
+    done, spared, is_full = -1, "", False
+    for way in _ways(decoder, device):
+        spared, is_full = way.words.format(device=_title(device)), False
+        steps = _attempt(way.decoder, measurement, stages_to_run, way.device, threads, keep_denoiser_input, kept)
+        try:
+            for step in steps:
+                if isinstance(step, StartStep):
+                    yield step
+                elif step.index > done:
+                    done = step.index
+                    yield replace(step, spared=spared)
+                del step  # no image is kept longer than it is needed
+        except _MemoryFull:
+            is_full = True
+        if not is_full:
+            return
+        # outside of the handler, which holds the frames that hold the tensors
+        del steps
+        if kept is not None:
+            kept.clear()
+        if way.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+    raise DeviceError("The memory of this computer is full. Close other programs or crop the measurement.")
+
+
+class _MemoryFull(Exception):
+    """The memory of the device is full."""
+
+
+class _Way(NamedTuple):
+    """A decoder on a device, and why, in words."""
+
+    decoder: Decoder
+    device: str
+    words: str = ""
+
+
+def _ways(decoder: Decoder, device: str) -> Iterator[_Way]:
+    """As it was asked for, then in less memory, then on the CPU."""
+    yield _Way(decoder, device)
+    sparing = decoder.sparing() if isinstance(decoder, Resumable) else None
+    if sparing is not None:
+        yield _Way(sparing, device, "{device} had too little memory: the network saw few rows at a time.")
+    if device != "cpu":
+        yield _Way(sparing or decoder, "cpu", "{device} had too little memory: it was decoded on the CPU.")
+
+
+def _title(device: str) -> str:
+    return "This computer" if device == "cpu" else device
+
+
+def _attempt(
+    decoder: Decoder,
+    measurement: Measurement,
+    stages_to_run: int,
+    device: str,
+    threads: int | None,
+    keep_denoiser_input: bool,
+    kept: KeptStages | None,
+) -> Iterator[StartStep | StageResult]:
+    """`restore_steps` in one way; raises _MemoryFull where there is too little."""
     scale = scale_for(decoder, measurement)
     physics = measurement.physics.scaled(scale).to(device)
     with threads_of(threads):
@@ -111,7 +174,7 @@ def restore_steps(
     while True:
         started = time.perf_counter()
         with threads_of(threads):  # not across the yield: it would hold for whoever takes the stage
-            step = _next(steps, device, kept)
+            step = _next(steps)
             if step is None:
                 return
             if not isinstance(step, StartStep):
@@ -197,20 +260,15 @@ def scored(image: np.ndarray, measurement: Measurement) -> dict[str, float]:
     return score(image, measurement.reference, measurement.task, border=measurement.physics.score_border)
 
 
-def _next(steps: Iterator[Step], device: str, kept: KeptStages) -> Step | None:
-    """The next step, None after the last; a full device becomes a sentence after its tensors are dropped."""
+def _next(steps: Iterator[Step]) -> Step | None:
+    """The next step, None after the last."""
     try:
         return next(steps, None)
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         # leave the handler first: it holds the frames that hold the tensors
-    kept.clear()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
-    if device == "cpu":
-        raise DeviceError("The memory of this computer is full. Close other programs or crop the measurement.")
-    raise DeviceError(f"The memory of {device} is full. Decode on the CPU or crop the measurement.")
+    raise _MemoryFull
 
 
 def _is_out_of_memory(error: Exception) -> bool:

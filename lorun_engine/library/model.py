@@ -98,6 +98,13 @@ class Model:
         net = self.net if execution.is_open else self.net.executed(execution)
         return replace(self, net=replace(net, tile=tile), execution=execution)
 
+    def sparing(self) -> Self | None:
+        """The model whose network sees few rows at a time; None where it must see all (see `networks.strips`)."""
+        reach = self.net.config.reach
+        if reach is None or self.net.tile == reach.margin:
+            return None
+        return replace(self, net=replace(self.net, tile=reach.margin))
+
     def input_scale(self, measurement: Measurement) -> float:
         """The factor a of the engine's input a*y by the set's rule: "exposure" brings the scene to the 0..1 scale."""
         return 1.0 if self.card.get("input_scale", "exposure") == "none" else GapTv().input_scale(measurement)

@@ -12,7 +12,10 @@ from lorun_engine.decoder import Stage
 from lorun_engine.decoding.restore import restore
 from lorun_engine.errors import DeviceError, GeometryError, LorunError, NumericalError
 from lorun_engine.instrument import Dispersion
+from lorun_engine.library.model import Model
 from lorun_engine.measurement import Measurement, Scene
+from lorun_engine.networks.lora import AdapterSet
+from lorun_engine.networks.unfolding import Backbone, NetworkConfig, UnfoldingNet, new_step_parameters
 from lorun_engine.task import TASKS
 from lorun_engine.tasks import cs, sr
 from lorun_engine.tasks.cassi import CassiPhysics, random_mask, simulate
@@ -49,6 +52,14 @@ class Scripted:
             if index == self.fails_at:
                 raise self.error
             yield Stage(index, index * physics.adjoint(y), denoiser_input=physics.adjoint(y), parameters={"mu": 0.5})
+
+
+def network() -> Model:
+    """Two stages of a network that can be cut into strips."""
+    torch.manual_seed(2)
+    config = NetworkConfig(5, 2, "unet", {"widths": (2, 3)})
+    backbone = Backbone(config).requires_grad_(False)
+    return Model("net", "cassi", UnfoldingNet(config, backbone, AdapterSet(2, new_step_parameters(config))))
 
 
 def test_the_threads_of_a_decode_are_its_own():
@@ -140,6 +151,47 @@ def test_a_full_device_is_a_sentence_and_earlier_stages_are_kept(error):
         for result in restore(decoder, measurement()):
             kept.append(result.index)
     assert kept == [0, 1]
+
+
+def test_a_full_device_is_spared_and_no_stage_comes_twice():
+    attempts = []
+
+    @dataclass(frozen=True)
+    class Large(Scripted):
+        def stages(self, y, physics, *, num_stages):
+            attempts.append(str(y.device))
+            fails_at = 2 if len(attempts) == 1 else None
+            able = Scripted(fails_at=fails_at, error=torch.OutOfMemoryError("full"))
+            yield from able.stages(y, physics, num_stages=num_stages)
+
+    results = list(restore(Large(), measurement(), device="cpu:0"))
+    assert len(attempts) == 2
+    assert [result.index for result in results] == list(range(len(list(restore(Scripted(), measurement())))))
+    assert [bool(result.spared) for result in results[:3]] == [False, False, True]
+    assert results[2].spared == "cpu:0 had too little memory: it was decoded on the CPU."
+    for result, expected in zip(results, restore(Scripted(), measurement()), strict=True):
+        np.testing.assert_array_equal(result.image, expected.image)
+
+
+def test_a_network_is_spared_by_few_rows_at_a_time(monkeypatch):
+    model, given = network(), measurement()
+    expected = list(restore(model.running(tile="off"), given))
+    denoise, tiles = UnfoldingNet.denoised, []
+
+    def full(net, *rest):
+        tiles.append(net.tile)
+        if net.tile == "auto" and len(tiles) == 2:
+            raise torch.OutOfMemoryError("full")
+        return denoise(net, *rest)
+
+    monkeypatch.setattr(UnfoldingNet, "denoised", full)
+    results = list(restore(model, given))
+    rows = model.net.config.reach.margin
+    assert tiles == ["auto", "auto", rows, rows] and model.sparing().sparing() is None
+    assert [result.spared for result in results[:2]] == ["", ""]
+    assert results[2].spared == "This computer had too little memory: the network saw few rows at a time."
+    for result, at_once in zip(results, expected, strict=True):
+        np.testing.assert_allclose(result.image, at_once.image, atol=1e-5)
 
 
 def test_a_bug_in_a_decoder_is_not_hidden():
