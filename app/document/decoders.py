@@ -42,11 +42,13 @@ class Fit:
     """Whether a decoder suits a measurement, in one sentence.
 
     One that `is_good` decodes it; it `is_sure` where nothing speaks against that, such as another camera's mask.
+    `num_bytes` is about how much memory a decode takes, None where that is not known.
     """
 
     is_good: bool
     sentence: str
     is_sure: bool = True
+    num_bytes: int | None = None
 
     @property
     def look(self) -> Literal["good", "warn"]:
@@ -125,12 +127,15 @@ def first_fit(decoders: Decoders, choices: Sequence[Choice], measurement: Measur
 
 def _fit(suited: Suited, measurement: Measurement, *, has_weights: bool) -> Fit:
     """What there is to say of a decoder that takes the measurement."""
+    from lorun_engine.library.memory import bytes_needed
+
     kind, remarks = TASKS[measurement.task], suited.remarks
+    num_bytes = bytes_needed(suited.decoder, measurement.physics)
     if not has_weights:
-        return Fit(True, kind.untrained)
+        return Fit(True, kind.untrained, num_bytes=num_bytes)
     if suited.is_made_for:
-        return Fit(True, " ".join(("Adapted to this very camera.", *remarks)), not remarks)
-    return Fit(True, " ".join(remarks) or kind.trained, not remarks)
+        return Fit(True, " ".join(("Adapted to this very camera.", *remarks)), not remarks, num_bytes)
+    return Fit(True, " ".join(remarks) or kind.trained, not remarks, num_bytes)
 
 
 def _card_of(decoders: Decoders, choice: Choice) -> Mapping[str, Any] | None:

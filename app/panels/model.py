@@ -17,6 +17,7 @@ from ..widgets.lists import fill
 from .strength import StrengthControl
 
 MOST_STAGES = 999
+WORTH_A_WORD = 1 << 30  # bytes of memory
 
 
 class ModelCard(QWidget):
@@ -124,8 +125,10 @@ class ModelCard(QWidget):
         for field in (self.decoder, self.stages, self.device, self.precision, self.strength):
             field.setEnabled(is_free)
         self._show_fit()
-        self.cost.setText(self._cost())
-        self.cost.setVisible(bool(self.cost.text()))
+        is_too_much, needs = self._needs()
+        sentence = " ".join(filter(None, (needs, self._cost())))
+        set_look(self.cost, sentence, "warn" if is_too_much else "dim")
+        self.cost.setVisible(bool(sentence))
 
     def _show_fit(self) -> None:
         setup, fit = self._setup, self._setup.fit
@@ -148,6 +151,20 @@ class ModelCard(QWidget):
     def _take_the_other(self) -> None:
         if self._setup.fallback is not None:
             self._setup.switch_decoder(self._setup.fallback.name)
+
+    def _needs(self) -> tuple[bool, str]:
+        """Whether a decode takes more memory than is free, and how much, where that is worth a word."""
+        needed = None if self._setup.fit is None else self._setup.fit.num_bytes
+        device = next((device for device in self._setup.devices if device.name == self._setup.device), None)
+        if needed is None or device is None or self._session.measurement is None:
+            return False, ""
+        free = device.free_bytes
+        if free is not None and needed > free:
+            return True, (
+                f"Takes about {gibibytes(needed)} of memory; {gibibytes(free)} are free. Close other programs or crop "
+                "the measurement."
+            )
+        return False, f"Takes about {gibibytes(needed)} of memory." if needed > WORTH_A_WORD else ""
 
     def _cost(self) -> str:
         """How much room the stages take, where that is more than goes without saying."""

@@ -15,6 +15,7 @@ from ..viewers.grid import Cursor
 from ..widgets import meanings, theme
 
 MOST_VALUES = 4
+PATH_WORDS = {"plain": "", "nhwc": ", channels last", "compiled": ", compiled"}
 
 
 class StatusBar(QStatusBar):
@@ -149,8 +150,18 @@ class StatusBar(QStatusBar):
         step_name = self._parts.wording.step_name
         texts = {
             "running": f"Begins after {restoration.waits_for}" if restoration.waits_for else session.timed.pace.state,
-            "done": f"Decoded {plural(restoration.num_stages, step_name)}{how} in {duration(restoration.seconds)}",
+            "done": f"Decoded {plural(restoration.num_stages, step_name)}{how} in {duration(restoration.seconds)}"
+            f"{self._executed()}",
             "cancelled": f"Cancelled at {step_name} {restoration.done_stages} of {restoration.num_stages}",
             "failed": f"Failed after {step_name} {restoration.done_stages} of {restoration.num_stages}",
         }
         self.result.setText("Reading…" if session.is_opening else texts.get(restoration.state, ""))
+
+    def _executed(self) -> str:
+        """How the network of the last stage was executed, and how memory was spared for it; "" without a network."""
+        rows = self._session.stages.rows()
+        if not rows:
+            return ""
+        executed, spared = rows[-1].executed, rows[-1].spared
+        words = "" if executed is None else f" in {executed[0]}{PATH_WORDS[executed[1]]}"
+        return f"{words}. {spared}" if spared else words

@@ -339,6 +339,8 @@ def _restore_file(
             stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=protected))
         for result in _with_progress(_restored(decoder, measurement, args), num_stages, decoder.step_name):
             results.append(result.without_images())
+            if result.spared and len(results) > 1 and not results[-2].spared:
+                tell(result.spared)
             if args.report is not None:
                 reported.keep(result, relight=args.relight)
             if stages is not None:
@@ -470,9 +472,26 @@ def _decoder_for(measurement: Measurement, args: argparse.Namespace, context: Co
         _, found = choice
     decoder = as_asked(found.decoder, args)
     tell(f"decoding with {decoder.name}")
+    if sentence := _too_large(decoder, measurement, args.device):
+        tell(sentence)
     for remark in found.remarks:
         tell(remark)
     return decoder
+
+
+def _too_large(decoder: Decoder, measurement: Measurement, name: str) -> str:
+    """That a decode takes more memory than the device of that name has free; "" where it does not."""
+    from ..decoding.device import list_devices
+    from ..library.memory import bytes_needed
+
+    needed = bytes_needed(decoder, measurement.physics)
+    device = next((device for device in list_devices() if device.name == name), None)
+    if needed is None or device is None or device.free_bytes is None or needed <= device.free_bytes:
+        return ""
+    return (
+        f"The decode takes about {needed / 2**30:.1f} GiB of memory; {name} has {device.free_bytes / 2**30:.1f} GiB "
+        "free. It may be slow or fail: close other programs, or crop the measurement with --crop."
+    )
 
 
 def _opened(name: str, task: str, context: Context) -> Decoder:

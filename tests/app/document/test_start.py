@@ -37,6 +37,9 @@ class SlowStart:
     def on(self, device):
         return self
 
+    def sparing(self):
+        return None
+
     def depends_on(self, stage):
         return ("subspace TV", 8) if not stage else (self.set_name, stage)
 
