@@ -79,6 +79,7 @@ from .flags import (
 )
 from .interrupts import exit_code, interruptible
 from .reporting import Reported, require_report
+from .shares import own_share
 
 if TYPE_CHECKING:
     from ..decoder import Decoder, StartStep
@@ -141,8 +142,10 @@ def restore_command(args: argparse.Namespace, context: Context) -> int:
 
     With `--watch` it goes on with what comes into the folder until a signal ends it. A file counts once it is whole. A
     result that is there and not older than its measurement stays as it is; without `--watch` all are decoded again.
+    Several processes share a folder (see `shares`).
     """
-    source = args.input
+    source, share = args.input, own_share(args.input, args.output, watch=args.watch)
+    args.device = share.device(args.device)
     if source.is_dir() and args.report is not None:
         refuse(["--report"], "for a folder")
     if args.watch:
@@ -153,10 +156,10 @@ def restore_command(args: argparse.Namespace, context: Context) -> int:
         print_json(_restore_file(source, _output_for(source, args.output), args, context, Survey()), args)
         return 0
     survey = _measurements_in(source, args, context)
-    paths, stems = survey.paths, result_stems(survey.paths)
+    paths, stems = share.of(survey.paths), result_stems(survey.paths)
     reports = [_report_of(path, args.output / f"{stems[path]}.h5", args, context, survey) for path in paths]
     num_failed = sum("error" in report for report in reports)
-    tell(f"{len(paths) - num_failed} of {len(paths)} files decoded into {args.output}")
+    tell(f"{len(paths) - num_failed} of {len(paths)} files decoded into {args.output}{share.words}")
     print_json(reports, args)
     return 1 if num_failed else 0
 
