@@ -23,6 +23,9 @@ _AROUND = 3  # places to a side, of which the mean says how large a detail is
 # For every scale the least and the largest of what shrinkage takes away from each of the three details: numbers, or a
 # tensor (3, H, W) of one for every place.
 Bounds = Sequence[tuple[Any, Any]]
+_EVERYWHERE: Bounds = [((-1.0,) * 3, (1.0,) * 3)] * _SCALES  # the same, in units of the limits
+_LEAST_LIMIT = 1e-20
+_AT_ONCE = 1 << 15  # pixels
 
 
 def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None) -> Tensor:
@@ -30,20 +33,18 @@ def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None)
 
     `edges` are those of every sample, as `edges_of` finds them.
     """
-    pictures = c.flatten(0, 1)
     shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
-    limits = _limits(thresholds).flatten().tolist()
-    # one picture at a time: its details stay in the cache
-    for index, (picture, target, limit) in enumerate(zip(pictures, shrunk.flatten(0, 1), limits, strict=True)):
-        picture = _padded(picture[None])[0]
-        if edges is None:
-            bounds: Bounds = [((-limit,) * 3, (limit,) * 3)] * _SCALES
-            torch.sub(picture[_INNER, _INNER], _beyond(picture, bounds)[_INNER, _INNER], alpha=1 / 16, out=target)
-        else:
-            picture /= limit
-            taken = _beyond(picture, edges[index // c.shape[1]])
-            torch.sub(picture[_INNER, _INNER], taken[_INNER, _INNER], alpha=1 / 16, out=target)
-            target *= limit
+    limits = _limits(thresholds)[:, :, None, None]
+    # few pictures at a time, so that their details stay in the cache: one, or some small ones
+    num_pictures = max(1, _AT_ONCE // ((c.shape[-2] + 2 * _MARGIN) * (c.shape[-1] + 2 * _MARGIN)))
+    for index, (pictures, target, limit) in enumerate(zip(c, shrunk, limits, strict=True)):
+        bounds = _EVERYWHERE if edges is None else edges[index]
+        parts = (tensor.split(num_pictures) for tensor in (pictures, target, limit))
+        for part, of_target, of_limit in zip(*parts, strict=True):
+            padded = _padded(part).div_(of_limit)
+            taken = _beyond(padded, bounds)[..., _INNER, _INNER]
+            torch.sub(padded[..., _INNER, _INNER], taken, alpha=1 / 16, out=of_target)
+            of_target *= of_limit
     return shrunk
 
 
@@ -80,8 +81,8 @@ def _padded(pictures: Tensor) -> Tensor:
 
 
 def _limits(thresholds: Tensor) -> Tensor:
-    """Of details whose sums and differences stay undivided; none is 0, which no detail can be divided by."""
-    return (2 * thresholds).clamp(min=torch.finfo(thresholds.dtype).tiny)
+    """Of details whose sums and differences stay undivided; pictures are divided by them, so none is 0."""
+    return (2 * thresholds).clamp(min=_LEAST_LIMIT)
 
 
 def _along_rows(pictures: Tensor, apart: int) -> tuple[Tensor, Tensor]:
@@ -90,33 +91,33 @@ def _along_rows(pictures: Tensor, apart: int) -> tuple[Tensor, Tensor]:
     return left + right, left - right
 
 
-def _beyond(picture: Tensor, bounds: Bounds, scale: int = 0) -> Tensor:
-    """W^T (w - shrink(w)) of the Haar details w of an (H, W) picture from `scale` on: what shrinkage takes away.
+def _beyond(pictures: Tensor, bounds: Bounds, scale: int = 0) -> Tensor:
+    """W^T (w - shrink(w)) of the Haar details w of pictures (N, H, W) from `scale` on: what shrinkage takes away.
 
     Sums and differences stay undivided, so it is 16 times that.
     """
     apart, (least, largest) = 2**scale, bounds[scale]
-    mean, slope = _along_rows(picture, apart)
-    above, below = mean[:-apart], mean[apart:]
+    mean, slope = _along_rows(pictures, apart)
+    above, below = mean[:, :-apart], mean[:, apart:]
     vertical = (above - below).clamp_(least[0], largest[0])
-    horizontal = (slope[:-apart] + slope[apart:]).clamp_(least[1], largest[1])
-    diagonal = (slope[:-apart] - slope[apart:]).clamp_(least[2], largest[2])
+    horizontal = (slope[:, :-apart] + slope[:, apart:]).clamp_(least[1], largest[1])
+    diagonal = (slope[:, :-apart] - slope[:, apart:]).clamp_(least[2], largest[2])
     taken_mean, taken_slope = mean, slope  # their values are not needed again
     if scale + 1 < _SCALES:
         # the next scale sees four times its mean, with a quarter of the threshold: the bounds are the same
         coarser = _beyond(above + below, bounds, scale + 1).mul_(1 / 16)
-        torch.add(coarser, vertical, out=taken_mean[:-apart])
-        taken_mean[-apart:] = 0
-        taken_mean[apart:] += coarser.sub_(vertical)
+        torch.add(coarser, vertical, out=taken_mean[:, :-apart])
+        taken_mean[:, -apart:] = 0
+        taken_mean[:, apart:] += coarser.sub_(vertical)
     else:
-        taken_mean[:-apart] = vertical
-        taken_mean[-apart:] = 0
-        taken_mean[apart:] -= vertical
-    torch.add(horizontal, diagonal, out=taken_slope[:-apart])
-    taken_slope[-apart:] = 0
-    taken_slope[apart:] += horizontal.sub_(diagonal)
-    taken = torch.empty_like(picture)
-    torch.add(taken_mean, taken_slope, out=taken[:, :-apart])
-    taken[:, -apart:] = 0
-    taken[:, apart:] += taken_mean.sub_(taken_slope)
+        taken_mean[:, :-apart] = vertical
+        taken_mean[:, -apart:] = 0
+        taken_mean[:, apart:] -= vertical
+    torch.add(horizontal, diagonal, out=taken_slope[:, :-apart])
+    taken_slope[:, -apart:] = 0
+    taken_slope[:, apart:] += horizontal.sub_(diagonal)
+    taken = torch.empty_like(pictures)
+    torch.add(taken_mean, taken_slope, out=taken[..., :-apart])
+    taken[..., -apart:] = 0
+    taken[..., apart:] += taken_mean.sub_(taken_slope)
     return taken
