@@ -72,7 +72,7 @@ class PreferencesPage(Page):
                 (
                     "Precision",
                     self.precision,
-                    "Of networks; the physics stays in float32. bfloat16 halves memory and time on recent GPUs.",
+                    "Of networks; the physics stays in float32. auto: the quickest here, tried once.",
                 ),
             ),
             "Results": (

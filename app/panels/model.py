@@ -80,7 +80,9 @@ class ModelCard(QWidget):
         self.device.setToolTip("What computes, with its free memory in GiB; a graphics card is faster")
         self.precision = QComboBox()
         self.precision.setAccessibleName("Precision of the network")
-        self.precision.setToolTip("bfloat16 halves memory and time on recent GPUs; the physics stays in float32")
+        self.precision.setToolTip(
+            "auto takes what is quickest here; bfloat16 halves memory and time on recent GPUs. Physics stays in float32"
+        )
         for box in (self.decoder, self.device, self.precision):  # long names are cut, not widening the column
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(12)
