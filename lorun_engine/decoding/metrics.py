@@ -114,10 +114,11 @@ def _similarity(x: np.ndarray, y: np.ndarray, local_mean: Callable[[np.ndarray],
     """Wang's index of two images of range 1; `sample` turns variances into those of a sample."""
     c1, c2 = 0.01**2, 0.03**2
     mean_x, mean_y = local_mean(x), local_mean(y)
-    variances = sample * (local_mean(x * x) - mean_x**2 + local_mean(y * y) - mean_y**2)
-    covariance = sample * (local_mean(x * y) - mean_x * mean_y)
-    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    squares, product = mean_x**2 + mean_y**2, mean_x * mean_y
+    variances = sample * (local_mean(x * x + y * y) - squares)
+    covariance = sample * (local_mean(x * y) - product)
+    similarity = (2 * product + c1) * (2 * covariance + c2)
+    similarity /= (squares + c1) * (variances + c2)
     return float(similarity.mean())
 
 

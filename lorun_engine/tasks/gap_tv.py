@@ -48,7 +48,7 @@ class GapTv:
         """
         y = torch.from_numpy(measurement.y)[None]
         physics = measurement.physics
-        light = physics.forward(torch.ones(1, *physics.scene_shape))
+        light = physics.forward(torch.ones(1, 1, 1, 1).expand(1, *physics.scene_shape))
         seen = light > 0.25 * light.max()
         return float(INPUT_PEAK / 2 / torch.quantile((y / light)[seen][:: max(1, seen.sum() // 1_000_000)], 0.999))
 
@@ -86,6 +86,7 @@ def _denoise_planes(image: Tensor, out: Tensor, weight: float, num_iterations: i
     tau = 0.25
     dual_y, dual_x = torch.zeros_like(image), torch.zeros_like(image)
     slope_y, slope_x = torch.zeros_like(image), torch.zeros_like(image)
+    shrink = torch.empty_like(image)
     out.copy_(image)
     for iteration in range(num_iterations):
         if iteration:
@@ -94,6 +95,6 @@ def _denoise_planes(image: Tensor, out: Tensor, weight: float, num_iterations: i
             out[:, :, 1:] += dual_x[:, :, :-1]
         torch.sub(out[:, 1:], out[:, :-1], out=slope_y[:, :-1])
         torch.sub(out[:, :, 1:], out[:, :, :-1], out=slope_x[:, :, :-1])
-        shrink = torch.hypot(slope_y, slope_x).mul_(tau / weight).add_(1)
+        torch.mul(slope_y, slope_y, out=shrink).addcmul_(slope_x, slope_x).sqrt_().mul_(tau / weight).add_(1)
         dual_y.sub_(slope_y, alpha=tau).div_(shrink)
         dual_x.sub_(slope_x, alpha=tau).div_(shrink)
