@@ -13,6 +13,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.benchmark,
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has had since it asked"),
 ]
 LIBRARY = Path(__file__).resolve().parents[2] / "resources" / "weights"

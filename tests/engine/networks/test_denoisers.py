@@ -1,16 +1,8 @@
-"""The denoisers: published parameter counts, free sizes and channels, and equality with the public SSR network.
-
-The comparison with SSR runs beside a checkout of it, named by the setting LORUN_SSR (its folder with Model.py).
-"""
+"""The denoisers: published parameter counts, free sizes and channels, what they see and hand on."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
-import types
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -146,122 +138,6 @@ def test_an_unknown_denoiser_or_setting_is_a_sentence():
         build_denoiser("resnet", 4, {})
     with pytest.raises(ModelError, match="unknown setting depth"):
         build_denoiser("unet", 4, {"depth": 3})
-
-
-_SSR_BLOCK = {
-    "position": "pos",
-    "norm_attention": "SARB.WSSA.norm",
-    "attention": "SARB.WSSA.fn",
-    "norm_feed": "SARB.FFN.norm",
-    "feed.widen": "SARB.FFN.fn.net.0",
-    "feed.depthwise": "SARB.FFN.fn.net.2",
-    "feed.narrow": "SARB.FFN.fn.net.4",
-    "rectify": "SRB",
-}
-_SSR_RECTIFY = {
-    "norm_modulation": "CMB.norm",
-    "modulation.to_context": "CMB.fn.to_a.0",
-    "modulation.context": "CMB.fn.to_a.1",
-    "modulation.to_value": "CMB.fn.to_v",
-    "modulation.to_out": "CMB.fn.to_out",
-    "norm_gate": "SAB.norm",
-    "gate.to_feature": "SAB.fn.conv",
-    "gate.estimate": "SAB.fn.Estimator.0",
-    "gate.weigh": "SAB.fn.SW.0",
-    "gate.to_out": "SAB.fn.out",
-}
-_SSR_UNIT = {
-    "embed": "mask_embedding.cnn",
-    "embed_mask": "mask_embedding.mask",
-    "encode1": "down1",
-    "down1": "downsample1",
-    "encode2": "down2",
-    "down2": "downsample2",
-    "bottleneck": "bottleneck",
-    "up2": "upsample2",
-    "fuse2": "fusion2",
-    "decode2": "up2",
-    "up1": "upsample1",
-    "fuse1": "fusion1",
-    "decode1": "up1",
-    "out": "out",
-}
-_SSR_ESTIMATOR = {"fuse": "fusion", "hidden1": "mlp.0", "hidden2": "mlp.2", "out": "mlp.4"}
-
-
-def ssr_name(ours: str, stage: int) -> str:
-    """SSR's name of our parameter of the denoiser of `stage` (from 1)."""
-
-    def replaced(name: str, names: dict[str, str]) -> str:
-        head = max((key for key in names if name == key or name.startswith(key + ".")), key=len, default=None)
-        return name if head is None else names[head] + name[len(head) :]
-
-    if ours.startswith("rectify."):
-        return f"net_stage.{2 * stage - 1}.{replaced(ours.removeprefix('rectify.'), _SSR_RECTIFY)}"
-    head, _, rest = ours.partition(".")
-    if head in ("encode1", "encode2", "bottleneck", "decode1", "decode2"):
-        inner = replaced(rest, _SSR_BLOCK)
-        if inner.startswith("SRB."):
-            inner = f"SRB.{replaced(inner.removeprefix('SRB.'), _SSR_RECTIFY)}"
-        return f"net_stage.{2 * stage - 2}.{_SSR_UNIT[head]}.{inner}"
-    return f"net_stage.{2 * stage - 2}.{_SSR_UNIT[head]}.{rest}"
-
-
-@pytest.fixture
-def ssr(monkeypatch) -> types.ModuleType:
-    folder = os.environ.get("LORUN_SSR")
-    if not folder or not (Path(folder) / "Model.py").is_file():
-        pytest.skip("LORUN_SSR names no folder with SSR's Model.py")
-    if importlib.util.find_spec("einops") is None:
-        pytest.skip("SSR's Model.py needs einops")
-    spec = importlib.util.spec_from_file_location("ssr_model", Path(folder) / "Model.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "ssr_model", module)
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda tensor: tensor)  # SSR moves one tensor to the GPU by name
-    spec.loader.exec_module(module)
-    return module
-
-
-@torch.no_grad()
-def test_nine_stages_with_copied_weights_agree_with_the_public_ssr_network(ssr):
-    torch.manual_seed(5)
-    size, num_stages = 64, 9
-    theirs = ssr.Net(types.SimpleNamespace(stage=num_stages, bands=28, size=size)).eval()
-    for parameter in theirs.parameters():  # the public initialisation hides most layers behind weights of 0.02
-        parameter.add_(0.02 * torch.randn_like(parameter))
-    values = theirs.state_dict()
-
-    config = NetworkConfig(
-        28,
-        num_stages,
-        data_step="normalised-projection",
-        estimated_step=True,
-        initial="learned",
-        num_blocks=num_stages,
-    )
-    backbone = Backbone(config)
-    backbone.initialiser.weight.copy_(values["initial.weight"])
-    backbone.initialiser.bias.copy_(values["initial.bias"])
-    steps = new_step_parameters(config)
-    for stage in range(1, num_stages + 1):
-        for name, parameter in backbone.blocks[stage - 1].named_parameters():
-            parameter.copy_(values[ssr_name(name, stage)])
-        for ours, name in _SSR_ESTIMATOR.items():
-            for kind in ("weight", "bias"):
-                if f"{stage}/step/{ours}.{kind}" in steps:
-                    value = values[f"rhos.{stage - 1}.{name}.{kind}"]
-                    steps[f"{stage}/step/{ours}.{kind}"] = value.flatten(1) if kind == "weight" else value
-        steps[f"{stage}/step/rho"] = values[f"rhos.{stage - 1}.bias"]
-    ours = UnfoldingNet(config, backbone, AdapterSet(num_stages, steps))
-
-    mask = torch.rand(1, 28, size, size)[:, :1].expand(-1, 28, -1, -1).contiguous()
-    physics = CassiPhysics(mask, Dispersion(28))
-    y = physics.forward(torch.rand(1, 28, size, size))
-    expected = theirs(y, (mask, physics.gram()))
-    for stage in ours.stages(y, physics):
-        if stage.index:
-            scale = expected[stage.index - 1].abs().max()
-            assert (stage.image - expected[stage.index - 1]).abs().max() <= 1e-5 * scale
 
 
 def test_a_denoiser_that_sees_the_noise_level_is_told_that_of_the_capture():
