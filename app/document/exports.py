@@ -144,12 +144,6 @@ class Exports(QObject):
         recipe = session.recipe or session.setup.recipe(choice, session.paths, session.options)
         return restore_command(recipe, table, relight=asked_gamma(session), executed=self._executed)
 
-    @property
-    def _executed(self) -> tuple[str, str] | None:
-        """In which precision and by which path the network of the stages that are there was executed."""
-        rows = list(self._session.stages.rows())
-        return rows[-1].executed if rows else None
-
     def script(self) -> str | None:
         """The Python script that does the decode again; None while nothing is open."""
         session, table, choice = self._session, self._session.role_table, self._session.setup.choice
@@ -159,6 +153,12 @@ class Exports(QObject):
         output = output_name(recipe, table)
         asked = replace(recipe.asked, relight=asked_gamma(session)).as_executed(self._executed)
         return asked.script(recipe.paths, recipe.options, table, library=self._library, output=output)
+
+    @property
+    def _executed(self) -> tuple[str, str] | None:
+        """In which precision and by which path the network of the stages that are there was executed."""
+        rows = self._session.stages.rows()
+        return rows[-1].executed if rows else None
 
     def temporary_picture(self, drawn: Drawn) -> Path:
         """A PNG of a picture that is dragged elsewhere; it goes with the window."""

@@ -163,5 +163,5 @@ class StatusBar(QStatusBar):
         if not rows:
             return ""
         executed, spared = rows[-1].executed, rows[-1].spared
-        words = "" if executed is None else f" in {executed[0]}{PATH_WORDS[executed[1]]}"
+        words = "" if executed is None else f" in {executed[0]}{PATH_WORDS.get(executed[1], '')}"
         return f"{words}. {spared}" if spared else words

@@ -1,6 +1,6 @@
 """A folder decoded by several processes, on one computer or many, as `torchrun` starts them: each takes its share.
 
-Nothing passes between them: every one looks at the folder by itself and decodes each so-manieth file.
+Nothing passes between them: every one looks at the folder by itself, and of n processes each decodes every n-th file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import LorunError
+
+_NAMES, _ALONE = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("0", "1", "0")
 
 
 class Share(NamedTuple):
@@ -57,6 +59,3 @@ def own_share(source: Path, output: Path, *, watch: bool) -> Share:
             "folder with -o."
         )
     return share
-
-
-_NAMES, _ALONE = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("0", "1", "0")
