@@ -1,8 +1,8 @@
 """How much memory a decode takes, before it begins: a prediction from sizes alone.
 
 It counts what lives at the same time: whole images, the features that pass from stage to stage, and what the denoiser
-holds of the rows that it sees at once. The factors were measured (tests/benchmarks/test_memory.py: 0.9 to 1.4 times what
-sets and GAP-TV took); where nobody has, nothing is said.
+holds of the rows that it sees at once. The factors were measured (tests/benchmarks/test_memory.py; trained sets and
+GAP-TV took 0.7 to 1.1 times what is said); where nobody has, nothing is said.
 """
 
 from __future__ import annotations
