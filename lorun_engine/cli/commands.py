@@ -341,9 +341,9 @@ def _restore_file(
         if args.save_stages:
             stages = stack.enter_context(cube_file(output, wavelengths_nm=wavelengths_nm, protected=protected))
         for result in _with_progress(_restored(decoder, measurement, args), num_stages, decoder.step_name):
-            results.append(result.without_images())
-            if result.spared and len(results) > 1 and not results[-2].spared:
+            if result.spared and not (results and results[-1].spared):
                 tell(result.spared)
+            results.append(result.without_images())
             if args.report is not None:
                 reported.keep(result, relight=args.relight)
             if stages is not None:

@@ -326,6 +326,51 @@ def test_channels_last_gives_the_plain_result_and_bfloat16_nearly(trained, snaps
     assert 0 < np.abs(half - plain).max() < 0.05 * np.abs(plain).max()
 
 
+def test_how_the_network_was_executed_is_said_and_can_be_demanded(trained, snapshot, capsys):
+    def said(*flags: object) -> dict:
+        decoded(trained, snapshot, "--json", *flags)
+        return json.loads(capsys.readouterr().out)
+
+    assert (said()["precision"], said()["path"]) == ("float32", "plain")  # of so small an image nothing is tried
+    demanded = said("--precision", "bfloat16", "--path", "nhwc")
+    assert (demanded["precision"], demanded["path"]) == ("bfloat16", "nhwc")
+    assert (said("--adapter", "gap-tv")["precision"], said("--adapter", "gap-tv")["path"]) == ("float32", "plain")
+
+
+@pytest.mark.parametrize(("needed", "is_said"), [(3 << 30, True), (1 << 30, False), (None, False)])
+def test_a_decode_that_takes_more_memory_than_is_free_is_announced(
+    trained, snapshot, capsys, monkeypatch, needed, is_said
+):
+    from lorun_engine.decoding.device import Device
+
+    device = Device("cpu", "CPU", free_bytes=2 << 30, total_bytes=16 << 30)
+    monkeypatch.setattr("lorun_engine.decoding.device.list_devices", lambda: [device])
+    monkeypatch.setattr("lorun_engine.library.memory.bytes_needed", lambda decoder, physics: needed)
+    decoded(trained, snapshot)
+    sentence = "The decode takes about 3.0 GiB of memory; cpu has 2.0 GiB free."
+    assert (sentence in capsys.readouterr().err) == is_said
+
+
+def test_memory_that_was_spared_is_told_once(trained, snapshot, capsys, monkeypatch):
+    from lorun_engine.networks.unfolding import UnfoldingNet
+
+    expected, denoise, calls = decoded(trained, snapshot), UnfoldingNet.denoised, []
+
+    def full_at_first(net, *rest):
+        calls.append(net.tile)
+        if len(calls) == 1:
+            raise MemoryError
+        return denoise(net, *rest)
+
+    monkeypatch.setattr(UnfoldingNet, "denoised", full_at_first)
+    capsys.readouterr()
+    np.testing.assert_allclose(decoded(trained, snapshot), expected, atol=1e-5)
+    assert (
+        capsys.readouterr().err.count("This computer had too little memory: the network saw few rows at a time.") == 1
+    )
+    assert calls[0] == "auto" and calls[1] != "auto"
+
+
 @pytest.mark.parametrize("flags", [["--adapter-scale", "0.5"], ["--ablate-stage", "1"], ["--precision", "bfloat16"]])
 def test_a_decoder_without_weights_refuses_the_flags_of_sets(snapshot, tmp_path, capsys, flags):
     assert run("restore", snapshot, "-o", tmp_path / "cube.h5", "--adapter", "gap-tv", *flags) == 1
