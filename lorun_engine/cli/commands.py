@@ -335,7 +335,8 @@ def _restore_file(
         require_report(args.report, output, protected=protected)
     decoder = _decoder_for(measurement, args, context)
     num_stages = decoder.num_stages if args.stages is None else args.stages
-    wavelengths_nm, results, reported = measurement.wavelengths_nm, [], Reported(num_stages)
+    wavelengths_nm, reported = measurement.wavelengths_nm, Reported(num_stages)
+    results: list[StageResult] = []
     with ExitStack() as stack:
         stages = None
         if args.save_stages:

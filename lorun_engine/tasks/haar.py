@@ -6,7 +6,7 @@ known, details there are shrunk less: reweighted l1 (Candès, Wakin and Boyd, J.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +25,8 @@ _AROUND = 3  # places to a side, of which the mean says how large a detail is
 Bounds = Sequence[tuple[Any, Any]]
 _EVERYWHERE: Bounds = [((-1.0,) * 3, (1.0,) * 3)] * _SCALES  # the same, in units of the limits
 _LEAST_LIMIT = 1e-20
-_AT_ONCE = 1 << 15  # pixels
+_AT_ONCE = 1 << 15  # pixels of small pictures
+_LARGE, _STRIP = 1 << 21, 1 << 19  # pixels of a picture that is cut, and of its strips
 
 
 def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None) -> Tensor:
@@ -35,17 +36,34 @@ def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None)
     """
     shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
     limits = _limits(thresholds)[:, :, None, None]
-    # few pictures at a time, so that their details stay in the cache: one, or some small ones
+    # few pixels at a time, so that details stay in the cache: a picture, some small ones, or a strip of a large one
     num_pictures = max(1, _AT_ONCE // ((c.shape[-2] + 2 * _MARGIN) * (c.shape[-1] + 2 * _MARGIN)))
     for index, (pictures, target, limit) in enumerate(zip(c, shrunk, limits, strict=True)):
         bounds = _EVERYWHERE if edges is None else edges[index]
         parts = (tensor.split(num_pictures) for tensor in (pictures, target, limit))
         for part, of_target, of_limit in zip(*parts, strict=True):
             padded = _padded(part).div_(of_limit)
-            taken = _beyond(padded, bounds)[..., _INNER, _INNER]
-            torch.sub(padded[..., _INNER, _INNER], taken, alpha=1 / 16, out=of_target)
+            for first, end in _strips(c.shape[-2], c.shape[-1]):
+                seen = padded[:, first : end + 2 * _MARGIN]
+                taken = _beyond(seen, _of_rows(bounds, first, seen.shape[1]))[..., _INNER, _INNER]
+                torch.sub(seen[..., _INNER, _INNER], taken, alpha=1 / 16, out=of_target[:, first:end])
             of_target *= of_limit
     return shrunk
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """The rows that are shrunk at once, from the first to the one behind the last."""
+    rows = height if height * width <= _LARGE else max(_MARGIN, _STRIP // width)
+    for first in range(0, height, rows):
+        yield first, min(first + rows, height)
+
+
+def _of_rows(bounds: Bounds, first: int, num_rows: int) -> Bounds:
+    """Those of some rows of a padded picture; every scale has as many fewer as it reaches over."""
+    if bounds is _EVERYWHERE:
+        return bounds
+    rows = [slice(first, first + num_rows - (2 ** (scale + 1) - 1)) for scale in range(_SCALES)]
+    return [(least[:, part], largest[:, part]) for (least, largest), part in zip(bounds, rows, strict=True)]
 
 
 def edges_of(c: Tensor, thresholds: Tensor) -> list[Bounds]:

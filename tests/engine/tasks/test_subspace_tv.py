@@ -193,3 +193,20 @@ def test_captures_without_any_pattern_give_finite_images(size, light):
     *_, last = solutions(y, physics, shipped_components(None, 4), num_rounds=4)
     assert torch.isfinite(last.coefficients).all() and torch.isfinite(last.variance).all()
     assert (last.variance >= 0).all()
+
+
+@pytest.mark.parametrize("has_edges", [False, True])
+@pytest.mark.parametrize("size", [(70, 40), (33, 50)])
+def test_large_pictures_are_shrunk_in_strips_and_small_ones_together(monkeypatch, has_edges, size):
+    generator = torch.Generator().manual_seed(3)
+    c = torch.rand(2, 3, *size, generator=generator)
+    thresholds = 0.02 + 0.1 * torch.rand(2, 3, generator=generator)
+    edges = edges_of(c, thresholds) if has_edges else None
+    monkeypatch.setattr("lorun_engine.tasks.haar._AT_ONCE", 1)
+    expected = shrunk(c, thresholds, edges)
+    monkeypatch.setattr("lorun_engine.tasks.haar._AT_ONCE", 1 << 20)
+    assert torch.equal(shrunk(c, thresholds, edges), expected)
+    monkeypatch.setattr("lorun_engine.tasks.haar._LARGE", 1)
+    monkeypatch.setattr("lorun_engine.tasks.haar._STRIP", 20 * size[1])
+    assert torch.equal(shrunk(c, thresholds, edges), expected)
+    assert (expected - c).abs().max() > 0.01
