@@ -14,6 +14,7 @@ AUTO = "auto"  # what is quickest here (see `library.quickest`)
 PRECISIONS = (AUTO, "float32", "bfloat16")
 PATHS = (AUTO, "plain", "nhwc", "compiled")  # contiguous tensors; channels last; channels last in one compiled graph
 Tile = Annotated[int, Between(1)] | Literal["auto", "off"]  # rows that a network sees at once (see `networks.strips`)
+_TIMED = 2  # after one that is not
 _HOPELESS = 3.0  # times the quickest: not timed again
 
 
@@ -31,11 +32,13 @@ class Execution(NamedTuple):
     def candidates(self) -> list[Execution]:
         """What AUTO may stand for, the simplest first.
 
-        Nothing is compiled unasked: that takes longer than most decodes. bfloat16 is worth its name channels last.
+        Nothing is compiled to be tried: that takes longer than most decodes. bfloat16 is worth its name channels last.
         """
         paths = ("plain", "nhwc") if self.path == AUTO else (self.path,)
         if self.precision != AUTO:
             return [Execution(self.precision, path) for path in paths]
+        if self.path == "compiled":
+            return [Execution("float32", self.path)]
         return [*(Execution("float32", path) for path in paths), Execution("bfloat16", paths[-1])]
 
 
@@ -90,10 +93,10 @@ def seconds_of_convolutions() -> tuple[float, float]:
     return seconds[0], seconds[1]
 
 
-def seconds_of(function: Callable[[], object], *, num_timed: int = 2, limit_s: float | None = None) -> float:
+def seconds_of(function: Callable[[], object], *, limit_s: float | None = None) -> float:
     """Seconds that a function takes, the least of a few calls after a first one; over `limit_s` that one counts."""
     seconds: list[float] = []
-    while len(seconds) <= num_timed and (limit_s is None or not seconds or seconds[-1] <= limit_s):
+    while len(seconds) <= _TIMED and (limit_s is None or not seconds or seconds[-1] <= limit_s):
         began = time.perf_counter()
         function()
         seconds.append(time.perf_counter() - began)

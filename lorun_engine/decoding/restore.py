@@ -100,7 +100,7 @@ def restore_steps(
     another task, the device is missing, the computer's memory is full, or values stop being finite.
     """
     decoder, stages_to_run = _made_ready(decoder, measurement, num_stages)
-    done, spared, is_full = -1, "", False
+    done = -1
     for way in _ways(decoder, device):
         spared, is_full = way.words.format(device=_title(device)), False
         steps = _attempt(way.decoder, measurement, stages_to_run, way.device, threads, keep_denoiser_input, kept)

@@ -78,6 +78,7 @@ def test_what_is_asked_for_is_not_tried(net, took):
     assert quickest(net, IMAGE, Execution("float32", "nhwc")) == ("float32", "nhwc")
     assert quickest(net, torch.rand(1, 3, 64, 64), OPEN) == ("float32", "plain")  # too small to matter
     assert quickest(net, torch.rand(1, 3, 64, 64), Execution("auto", "nhwc")) == ("float32", "nhwc")
+    assert quickest(net, IMAGE, Execution("auto", "compiled")) == ("float32", "compiled")  # would take long to try
     assert not timed and not choices_file().exists()
 
 
