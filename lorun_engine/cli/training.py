@@ -72,7 +72,10 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=one(Path), metavar="RUN", help="go on with the training in this folder")
     parser.add_argument("--phase", choices=("backbone", "adapters"), help="only this phase (default: both)")
     parser.add_argument(
-        "--from", dest="begun_from", metavar="SET", help="train the adapters alone, and go on with those of this set"
+        "--from",
+        dest="begun_from",
+        metavar="SET",
+        help="train the adapters alone, and go on with those of this set; with --phase backbone its backbone alone",
     )
     parser.add_argument("--variant", choices=("lorun", "share", "block"))
     parser.add_argument("--stages", type=one(Stages), metavar="K")
@@ -196,7 +199,7 @@ def _begun(args: argparse.Namespace, context: Context, device: str, team: Team, 
         refuse([f"--{name}" for name in foreign if getattr(args, name)], f"for {TASKS[recipe.task].short}")
     masks = [Path(mask) for mask in args.mask]
     material = find_material(args.data[0], task=recipe.task, masks=masks, photographs=args.photographs)
-    asked = args.phase if args.begun_from is None else "adapters"
+    asked = args.phase or (None if args.begun_from is None else "adapters")
     phases = [phase for phase in recipe.phases if asked is None or _belongs(phase, asked)]
     if not phases:
         raise LorunError(f"The recipe has no steps for {asked or 'any phase'}; give it some, or choose another.")
@@ -211,8 +214,6 @@ def _copied_start(args: argparse.Namespace, context: Context, team: Team, lock: 
     from ..library.model import load_model
     from ..training.run_folder import held, require_new
 
-    if args.phase == "backbone":
-        raise LorunError("--from goes on with the adapters of a set, and --phase backbone trains none. Leave one out.")
     card = find_set(args.begun_from, context.library)
     if team.leads:
         made_folder(args.out)

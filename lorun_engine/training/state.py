@@ -204,6 +204,22 @@ class TrainingState:
         adapted = Adapted(material, camera, start, view_of(material, start))
         return cls._begun(recipe, adapted, phases, team, backbone, learned)
 
+    @property
+    def seeks_components(self) -> bool:
+        """Whether the backbone works with spectral components and has not been given any."""
+        if not self.recipe.network.uses_components:
+            return False
+        known = self.backbone.known_components
+        return torch.equal(known, torch.eye(len(known), device=known.device))
+
+    def go_on_with_backbone_of(self, start: Model) -> None:
+        """Phase 1 from the backbone and the data steps of a set; a ModelError as in `begin_adapters`."""
+        self._require_like(start)
+        self.backbone.load_state_dict(start.net.backbone.state_dict())
+        known = {name: start.adapters.tensors.get(name, value) for name, value in self.adapters.tensors.items()}
+        self.adapters = self.adapters.mapped({name: value.clone() for name, value in known.items()}).to(self.device)
+        self._begin(self.course.phase)
+
     def begin_backbone(self) -> None:
         """Phase 1 after the warm start: every independent denoiser begins as the one that was trained."""
         first, *others = self.backbone.blocks
@@ -248,6 +264,7 @@ class TrainingState:
             ("the settings of the denoiser", made.denoiser_settings, wanted.denoiser_settings),
             ("the channels of the denoiser", made.denoiser_channels, wanted.denoiser_channels),
             ("the stages", made.num_stages, wanted.num_stages),
+            ("the denoisers", made.num_blocks, wanted.num_blocks),
             ("the data step", made.data_step, wanted.data_step),
             ("the rank factor gamma", start.adapters.gamma, self.recipe.gamma),
         ):

@@ -88,10 +88,11 @@ def train(
 ) -> Events:
     """Trains into the folder `run`, yielding an event after every step; starts phase 1 or `phases` from their start.
 
-    After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). A phase "adapters" alone goes
-    on with the set `start`, whose backbone lies in the folder; without one it takes that of a phase 1 that the folder
-    holds. The processes of a `team` share every batch; all yield events, the first alone writes. Until its end, or
-    until it is closed, the training holds the `lock` of its folder (see `run_folder`); its caller may hold it already.
+    After the event of a step it may be sent "validate" or "checkpoint" (see `steering`). With a set `start`, whose
+    backbone lies in the folder, a phase 1 goes on with that backbone, and a phase "adapters" alone with its adapters;
+    without one the latter takes the backbone of a phase 1 that the folder holds. The processes of a `team` share every
+    batch; all yield events, the first alone writes. Until its end, or until it is closed, the training holds the `lock`
+    of its folder (see `run_folder`); its caller may hold it already.
     """
     made_folder(run)
     with _held_by(run, lock, team) as holder:
@@ -101,6 +102,8 @@ def train(
         state = TrainingState.new(recipe, material, phases, torch.device(device), team)
         if phases[0] == "adapters" and state.adapted is None:
             state.begin_adapters(load_model(run / SHARE) if start is None else start, goes_on=start is not None)
+        elif start is not None:
+            state.go_on_with_backbone_of(start)
         return _holding(holder.pop_all(), _trained(state, run))
 
 
@@ -186,7 +189,7 @@ def _trained(state: TrainingState, run: Path) -> Events:
     """The phases one after the other."""
     drawn_from, course, recipe = _training_set(state), state.course, state.recipe
     sampler = drawn_from.sampler.to(state.device)
-    if recipe.network.uses_components and course.step == 0 and course.phase == state.phases[0] != "adapters":
+    if state.seeks_components:
         state.backbone.known_components.copy_(_components(state, drawn_from, sampler))
     yield _started(state, drawn_from)
     way = settle(state, _pool(state, sampler))

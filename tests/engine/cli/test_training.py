@@ -200,12 +200,33 @@ def test_a_training_goes_on_with_a_set_of_another(capsys, context, tmp_path):
     for words, reason in (
         (["--stages", 3], "the stages the set has 2, the recipe 3"),
         (["--gamma", 50], "gamma the set has"),
-        (["--phase", "backbone"], "--phase backbone trains none"),
+        (["--variant", "block", "--phase", "backbone"], "the denoisers the set has 1, the recipe 2"),
     ):
         with pytest.raises(LorunError, match=reason):
             run(context, *flags, "--out", tmp_path / "third", *words)
     with pytest.raises(LorunError, match="already holds a training"):
         run(context, *more)
+
+
+def test_a_training_goes_on_with_the_backbone_of_a_set(capsys, context, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "still.toml").write_text(RECIPE + "learning_rate = 1e-12\n")
+    (tmp_path / "cubes").mkdir()
+    bands = np.asarray(WAVELENGTHS["cassi-28"])
+    write_cube(tmp_path / "cubes" / "a.h5", smooth_cube(1), wavelengths_nm=bands, attributes={"source": "made"})
+    flags = ["train", "--data", tmp_path / "cubes", "--recipe"]
+    assert run(context, *flags, tmp_path / "tiny.toml", "--out", tmp_path / "first") == 0
+    capsys.readouterr()
+    adapters = tmp_path / "first" / "adapters.safetensors"
+    more = ["--out", tmp_path / "second", "--from", adapters, "--phase", "backbone", "--events", "json"]
+    assert run(context, *flags, tmp_path / "still.toml", *more) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {event["phase"] for event in events if event["event"] == "step"} == {"backbone"}
+    first, second = load_model(adapters), load_model(tmp_path / "second" / "share.safetensors")
+    for name, tensor in second.net.backbone.state_dict().items():
+        torch.testing.assert_close(tensor, first.net.backbone.state_dict()[name], atol=1e-7, rtol=0)
+    for name, tensor in second.adapters.tensors.items():  # the data steps, and none of its LoRA factors
+        torch.testing.assert_close(tensor, first.adapters.tensors[name], atol=1e-7, rtol=0)
 
 
 def test_a_training_needs_data_and_a_folder(context):
