@@ -17,7 +17,7 @@ _SCALES = 4  # each with a quarter of the threshold of the one before, where noi
 _MARGIN = 2**_SCALES - 1
 _INNER = slice(_MARGIN, -_MARGIN)
 _FLAT = 2.0  # times the threshold where there is no edge
-_EDGE = 2.0  # thresholds: a detail of this size has half of it
+_EDGE = 1.5  # thresholds: a detail of this size has half of it
 _AROUND = 3  # places to a side, of which the mean says how large a detail is
 
 # For every scale the least and the largest of what shrinkage takes away from each of the three details: numbers, or a

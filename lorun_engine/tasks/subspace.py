@@ -60,10 +60,13 @@ def subspace_basis(components: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 
 
 def to_coefficients(x: Tensor, basis: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, rank, H, W): the scalar products with the columns of `basis` (C, rank)."""
-    return torch.einsum("cr,bchw->brhw", basis, x)
+    """(B, C, H, W) to (B, rank, H, W): the scalar products with the columns of `basis`.
+
+    Here and below that is (C, rank) for all samples, or (B or 1, C, rank).
+    """
+    return torch.einsum("cr,bchw->brhw" if basis.ndim == 2 else "bcr,bchw->brhw", basis, x)
 
 
 def from_coefficients(coefficients: Tensor, basis: Tensor) -> Tensor:
-    """(B, rank, H, W) to (B, C, H, W): the mixture of the columns of `basis` (C, rank)."""
-    return torch.einsum("cr,brhw->bchw", basis, coefficients)
+    """(B, rank, H, W) to (B, C, H, W): the mixture of the columns of `basis`."""
+    return torch.einsum("cr,brhw->bchw" if basis.ndim == 2 else "bcr,brhw->bchw", basis, coefficients)

@@ -14,12 +14,13 @@ W^T shrink(W .) is firmly non-expansive and a gradient, so a proximal map (Morea
 and what is far apart meets within one of them.
 
 The method is the primal-dual algorithm of Chambolle and Pock (J. Math. Imaging Vis. 2011) with the dual variable
-extrapolated, steps 1 for c and 1 / diag(Phi Phi^T) for the dual (Pock and Chambolle, ICCV 2011), over-relaxed by 1.9: a
-proximal point method, so it converges from any start, and the length of its steps (in its own metric) never grows.
+extrapolated, steps of at most 1 for c, shorter for components that drown in noise, and 1 / diag(Phi Phi^T) for the
+dual (Pock and Chambolle, ICCV 2011), over-relaxed by 1.9: a proximal point method, so it converges from any start, and
+the length of its steps (in its own metric) never grows.
 
 What R is, the first rounds tell: a quarter and half of the way the components are turned into the principal ones of
-the scene found so far, whose amplitudes weigh them, and half and two thirds of the way its edges weigh the details
-(see `haar`). In between R stays as it is, so the method is what was said.
+the scene found so far, whose amplitudes weigh them, the second time without the weakest, and half and two thirds of the
+way its edges weigh the details (see `haar`). In between R stays as it is, so the method is what was said.
 """
 
 from __future__ import annotations
@@ -40,23 +41,25 @@ from ..physics import LinearPhysics
 from ..task import STAGE
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
-from .haar import Bounds, edges_of, shrunk
+from .haar import edges_of, shrunk
 from .mean_spectrum import mean_spectrum
 from .noise import local_mean
 from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
 
 RANK = 8
+_MORE_AT_FIRST = 1.5  # times as many components, until the scene tells which ones it has
 ITERATIONS = 5  # a stage
 _STRENGTH = 3.0  # mu, in units of 1 / the scene's 0..1 scale
 _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed more
 # The shares of the rounds after which the scene found so far says which components it has, and where its edges are.
 _COMPONENTS_AT, _EDGES_AT = (0.25, 0.5), (0.5, 0.7)
 # How much its own first component is smoothed behind an open mask, and mu beside it; the same for what a guide leaves.
-_OWN, _LEFT_BY_GUIDE = (0.145, 8.0), (0.95, 16.0)
+_OWN, _LEFT_BY_GUIDE = (0.1, 10.0), (0.95, 16.0)
 _FLATNESS = 0.75  # the power of a scene's energy over its variance, by which flat ones are smoothed more
 _LARGEST_WEIGHT = 8.0  # of the first component: a scene that came out flat is not smoothed ever more
-_LEAST_ENERGY = 1e-12  # of the first component's
+_LEAST_ENERGY, _TINY = 1e-12, 1e-30  # of the first component's, and of any
 _RELAXATION = 1.9
+_NOISE_IN_STEPS = 1 / 3  # of the noise's energy, beside which that of a component tells how long its own steps are
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
 # from beside the scene does too.
 _LEAST_LIGHT = 0.05
@@ -109,7 +112,7 @@ class SubspaceTv:
 class Solution(NamedTuple):
     """Where the solver stands: c (B, R, H, W), its dual variable (B, 1, H', W'), and the variance of the noise.
 
-    `basis` is (C, R), `known` (B, C, 1 or H, 1 or W) the part s that is no mixture of it.
+    `basis` is (B or 1, C, R), `known` (B, C, 1 or H, 1 or W) the part s that is no mixture of it.
     """
 
     coefficients: Tensor
@@ -143,8 +146,8 @@ def solutions(
         raise LorunError(f"Subspace TV decodes CASSI snapshots; the operator of {physics.task} was given.")
     gram = physics.gram()
     gram = gram + _LEAST_LIGHT * gram.mean(dim=(-2, -1), keepdim=True)
-    apart, basis, amplitudes, mean, level = _begun(y, physics, components, gram, rank)
-    prior = _Prior(((amplitudes[0] / amplitudes) ** _POWER).expand(len(y), -1), _STRENGTH)
+    apart, basis, amplitudes, mean, level = _begun(y, physics, components, gram, round(_MORE_AT_FIRST * rank))
+    prior = _Prior.before(amplitudes, level * physics.scene_shape[0] ** 0.5)
     mixing = _Mixing(physics, basis)
     known, estimated, brightness = torch.ones_like(y), variance is None, local_mean(y)
     if variance is None:
@@ -156,13 +159,16 @@ def solutions(
     own_weight, own_strength = _OWN if physics.guide is None else _LEFT_BY_GUIDE
     c = mean.expand(-1, -1, *physics.scene_shape[1:])
     c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
-    p = torch.zeros_like(y)
+    p, edges = torch.zeros_like(y), None
     yield Solution(c, p, basis, variance, apart)
     last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
     components_at, edges_at = _told_after(_COMPONENTS_AT, num_rounds), _told_after(_EDGES_AT, num_rounds)
     for index in range(num_rounds):
         if index in components_at:
-            prior = prior.of(c, own_weight / is_open.flatten(1).sqrt(), own_strength)
+            directions = _principal(c, rank if index == max(components_at) else None)
+            c, basis = to_coefficients(c, directions), basis @ directions
+            prior = _Prior.of(c, own_weight / is_open.flatten(1).sqrt(), own_strength)
+            mixing = _Mixing(physics, basis)
         if estimated and 0 < index <= last_estimate:
             rest = (y - mixing.forward(c)).square()
             variance = torch.minimum(variance, _fitted_variance(rest, brightness, 1 - known))
@@ -171,11 +177,15 @@ def solutions(
         share = (variance / gram).mean(dim=(1, 2, 3), keepdim=True)
         step = least_step + _STEP_OF_NOISE * share.sqrt()  # (B, 1, 1, 1)
         damping = 1 / (1 + variance * (prior.strength / step) / gram)
+        lengths = prior.energies / (prior.energies + _NOISE_IN_STEPS * share.flatten(1))  # (B, R)
+        thresholds = step.flatten(1) * prior.weights
         if index in edges_at:
-            prior = prior.with_edges_of(c, step)
+            edges = edges_of(c, thresholds)
+        thresholds = thresholds * lengths
         for _ in range(ITERATIONS):
             ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
-            moved = prior.shrunk(c + mixing.adjoint(2 * ahead - p), step)
+            moved = torch.addcmul(c, lengths[:, :, None, None], mixing.adjoint(2 * ahead - p))
+            moved = shrunk(moved, thresholds, edges)
             c = torch.add(c, moved.sub_(c), alpha=_RELAXATION)
             p = torch.add(p, ahead.sub_(p), alpha=_RELAXATION)
             yield Solution(c, p, basis, variance, apart)
@@ -186,24 +196,32 @@ def _told_after(shares: tuple[float, ...], num_rounds: int) -> set[int]:
     return {max(1, round(share * num_rounds)) for share in shares}
 
 
+def _principal(c: Tensor, num_kept: int | None) -> Tensor:
+    """The principal components of c (B, R, H, W), the strongest first: columns of (B, R, R')."""
+    moments = torch.einsum("brhw,bshw->brs", c, c).double()
+    return torch.linalg.eigh(moments)[1].flip(-1).to(c)[..., :num_kept]  # eigh's are weakest first
+
+
 class _Prior(NamedTuple):
-    """What makes R: how much each component is smoothed (B, R) and, once the scene tells it, which ones these are, the
-    columns of (B, R, R), and where its edges lie. `strength` is mu's.
-    """
+    """How much each component is smoothed (B, R), the components' energies (B, R), and what mu is made of."""
 
     weights: Tensor
+    energies: Tensor
     strength: float
-    directions: Tensor | None = None
-    edges: list[Bounds] | None = None
 
-    def of(self, c: Tensor, weight: Tensor, strength: float) -> _Prior:
-        """With the principal components of c (B, R, H, W).
+    @classmethod
+    def before(cls, amplitudes: Tensor, first: Tensor) -> _Prior:
+        """That of components of which only the amplitudes (R) are known; the first has about `first` (B, 1, 1, 1)."""
+        shares = (amplitudes / amplitudes[0])[None]
+        return cls(shares**-_POWER, (shares * first.flatten(1)).square().clamp(min=_TINY), _STRENGTH)
+
+    @classmethod
+    def of(cls, c: Tensor, weight: Tensor, strength: float) -> _Prior:
+        """That of the pictures c (B, R, H, W) of a scene's principal components, the strongest first.
 
         The first has this weight (B, 1), and more where the scene is flat, or dark but for a few places.
         """
-        moments = torch.einsum("brhw,bshw->brs", c, c).double() / c[0, 0].numel()
-        energies, vectors = torch.linalg.eigh(moments)  # smallest first
-        energies = energies.flip(-1).clamp(min=torch.finfo(c.dtype).tiny)
+        energies = c.square().mean(dim=(-2, -1)).double().clamp_(min=_TINY)
         energies = energies.clamp(min=_LEAST_ENERGY * energies[:, :1])
         energy = energies.sum(dim=1, keepdim=True)
         varied = c.var(dim=(-2, -1), correction=0).sum(dim=1, keepdim=True).double()
@@ -211,24 +229,13 @@ class _Prior(NamedTuple):
         filled = torch.linalg.vector_norm(c, dim=1).mean(dim=(-2, -1))[:, None].double().square() / energy
         first = (weight * flatness / filled.clamp(min=_LEAST_OPEN)).clamp(max=_LARGEST_WEIGHT)
         weights = first * (energies[:, :1] / energies).sqrt()
-        return self._replace(weights=weights.to(c), strength=strength, directions=vectors.flip(-1).to(c))
-
-    def with_edges_of(self, c: Tensor, step: Tensor) -> _Prior:
-        """With the edges that stand out in c where `step` (B, 1, 1, 1) is the threshold of a weight of 1."""
-        return self._replace(edges=edges_of(self._turned(c), step.flatten(1) * self.weights))
-
-    def shrunk(self, c: Tensor, step: Tensor) -> Tensor:
-        """The proximal map of R times `step`."""
-        moved = shrunk(self._turned(c), step.flatten(1) * self.weights, self.edges)
-        return moved if self.directions is None else torch.einsum("brk,bkhw->brhw", self.directions, moved)
-
-    def _turned(self, c: Tensor) -> Tensor:
-        return c if self.directions is None else torch.einsum("brk,brhw->bkhw", self.directions, c)
+        return cls(weights.to(c), energies.to(c).clamp_(min=_TINY), strength)
 
 
 class _Begun(NamedTuple):
-    """What is known of a scene before its coefficients are sought: a part of it, (B, C, 1 or H, 1 or W), the basis and
-    the amplitudes of the components of the rest, its mean coefficients (B, R, 1, 1), and its level (B, 1, 1, 1).
+    """What is known of a scene before its coefficients are sought: a part of it, (B, C, 1 or H, 1 or W), the basis
+    (1, C, R) and the amplitudes (R) of the components of the rest, its mean coefficients (B, R, 1, 1), and its level
+    (B, 1, 1, 1).
     """
 
     known: Tensor
@@ -244,12 +251,12 @@ def _begun(y: Tensor, physics: CassiPhysics, components: Tensor, gram: Tensor, r
         components, known = physics.guide.left(components), physics.guide.estimate(components)
         basis, amplitudes = subspace_basis(components, min(rank, len(components)))
         level = known.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        return _Begun(known, basis, amplitudes, known.new_zeros(1, basis.shape[1], 1, 1), level)
+        return _Begun(known, basis[None], amplitudes, known.new_zeros(1, basis.shape[1], 1, 1), level)
     basis, amplitudes = subspace_basis(components, min(rank, len(components)))
     spectrum, level, trust = mean_spectrum(y, physics, components, gram)
     mean = spectrum @ basis  # (B, R)
     known = trust * (spectrum - mean @ basis.T)[:, :, None, None]
-    return _Begun(known, basis, amplitudes, trust * mean[:, :, None, None], level)
+    return _Begun(known, basis[None], amplitudes, trust * mean[:, :, None, None], level)
 
 
 def _openness(mask: Tensor) -> Tensor:
@@ -293,7 +300,10 @@ def _fitted_variance(rest: Tensor, brightness: Tensor, counted: Tensor) -> Tenso
 
 
 class _Mixing:
-    """c -> Phi B c and its adjoint, as matrix products of blocks of columns where one mask serves all bands."""
+    """c -> Phi B c and its adjoint, as matrix products of blocks of columns where one mask serves all bands.
+
+    The basis is (B or 1, C, R).
+    """
 
     def __init__(self, physics: CassiPhysics, basis: Tensor) -> None:
         self.physics, self.basis = physics, basis
@@ -309,15 +319,15 @@ class _Mixing:
         if low < 0 or high + length > detector_length:
             return  # parts of the scene fall beside the detector
         self.first, self.span = low, high - low
-        rank = basis.shape[1]
-        block = basis.new_zeros(rank, _BLOCK, _BLOCK + self.span)
+        samples, _, rank = basis.shape
+        block = basis.new_zeros(samples, rank, _BLOCK, _BLOCK + self.span)
         columns = torch.arange(_BLOCK)
         for band, offset in enumerate(dispersion.offsets):
             whole = int(offset // 1)
             for start, share in ((whole, 1 - (offset - whole)), (whole + 1, offset - whole)):
                 if share:
-                    block[:, columns, columns + start - low] += share * basis[band][:, None]
-        self.matrix = block.reshape(rank * _BLOCK, _BLOCK + self.span)
+                    block[:, :, columns, columns + start - low] += share * basis[:, band, :, None]
+        self.matrix = block.reshape(samples, rank * _BLOCK, _BLOCK + self.span)
         self.length, self.num_blocks = length, -(-length // _BLOCK)
         self.detector_length = detector_length
 
@@ -332,7 +342,7 @@ class _Mixing:
         y = y.contiguous()
         batch, _, lines, _ = y.shape
         windows = y.as_strided((batch, lines, num, width), (y.stride(0), y.stride(2), _BLOCK, 1))
-        c = windows.reshape(-1, width) @ self.matrix.T  # (B lines blocks, R BLOCK)
+        c = windows.reshape(batch, -1, width) @ self.matrix.mT  # (B, lines blocks, R BLOCK)
         c = c.view(batch, lines, num, -1, _BLOCK).permute(0, 3, 1, 2, 4)
         c = c.reshape(batch, -1, lines, num * _BLOCK)[..., : self.length]
         return self.physics.mask * (c if self.along_rows else c.transpose(-2, -1))
@@ -346,7 +356,7 @@ class _Mixing:
         batch, rank, lines, _ = c.shape
         num, width = self.num_blocks, _BLOCK + self.span
         c = F.pad(c, (0, num * _BLOCK - self.length))
-        c = c.reshape(batch, rank, lines, num, _BLOCK).permute(0, 2, 3, 1, 4).reshape(-1, rank * _BLOCK)
+        c = c.reshape(batch, rank, lines, num, _BLOCK).permute(0, 2, 3, 1, 4).reshape(batch, -1, rank * _BLOCK)
         parts = (c @ self.matrix).view(batch, lines, num, width)
         pieces = -(-width // _BLOCK)
         y = c.new_zeros(batch, lines, num + pieces, _BLOCK)
