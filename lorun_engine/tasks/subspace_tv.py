@@ -41,7 +41,7 @@ from ..physics import LinearPhysics
 from ..task import STAGE
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
-from .haar import edges_of, shrunk
+from .haar import Bounds, edges_of, shrunk
 from .mean_spectrum import mean_spectrum
 from .noise import local_mean
 from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
@@ -142,8 +142,7 @@ def solutions(
     twentieth of the pixels is withheld for the first two thirds of the rounds, and how well they are predicted bounds
     the noise, from strong to weak. Raises a LorunError for an operator of another task.
     """
-    if not isinstance(physics, CassiPhysics):
-        raise LorunError(f"Subspace TV decodes CASSI snapshots; the operator of {physics.task} was given.")
+    physics = _of_cassi(physics)
     gram = physics.gram()
     gram = gram + _LEAST_LIGHT * gram.mean(dim=(-2, -1), keepdim=True)
     apart, basis, amplitudes, mean, level = _begun(y, physics, components, gram, round(_MORE_AT_FIRST * rank))
@@ -152,14 +151,14 @@ def solutions(
     known, estimated, brightness = torch.ones_like(y), variance is None, local_mean(y)
     if variance is None:
         known = _kept(y)
-        variance = brightness * (y.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
+        variance = brightness * (y.amax((1, 2, 3), keepdim=True).clamp(min=0) / _FEWEST_ELECTRONS)
     y = y - physics.forward(apart.expand(-1, -1, *physics.scene_shape[1:]))
     is_open = _openness(physics.mask)
     least_step = _LEAST_STEP * level.clamp(min=1e-6).sqrt() / is_open
-    own_weight, own_strength = _OWN if physics.guide is None else _LEFT_BY_GUIDE
+    weight, strength = _OWN if physics.guide is None else _LEFT_BY_GUIDE
     c = mean.expand(-1, -1, *physics.scene_shape[1:])
     c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
-    p, edges = torch.zeros_like(y), None
+    p, edges = torch.zeros_like(y), list[Bounds]()
     yield Solution(c, p, basis, variance, apart)
     last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
     components_at, edges_at = _told_after(_COMPONENTS_AT, num_rounds), _told_after(_EDGES_AT, num_rounds)
@@ -167,7 +166,7 @@ def solutions(
         if index in components_at:
             directions = _principal(c, rank if index == max(components_at) else None)
             c, basis = to_coefficients(c, directions), basis @ directions
-            prior = _Prior.of(c, own_weight / is_open.flatten(1).sqrt(), own_strength)
+            prior = _Prior.of(c, weight / is_open.flatten(1).sqrt(), strength)
             mixing = _Mixing(physics, basis)
         if estimated and 0 < index <= last_estimate:
             rest = (y - mixing.forward(c)).square()
@@ -181,14 +180,19 @@ def solutions(
         thresholds = step.flatten(1) * prior.weights
         if index in edges_at:
             edges = edges_of(c, thresholds)
-        thresholds = thresholds * lengths
         for _ in range(ITERATIONS):
             ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
             moved = torch.addcmul(c, lengths[:, :, None, None], mixing.adjoint(2 * ahead - p))
-            moved = shrunk(moved, thresholds, edges)
+            moved = shrunk(moved, thresholds * lengths, edges or None)
             c = torch.add(c, moved.sub_(c), alpha=_RELAXATION)
             p = torch.add(p, ahead.sub_(p), alpha=_RELAXATION)
             yield Solution(c, p, basis, variance, apart)
+
+
+def _of_cassi(physics: LinearPhysics) -> CassiPhysics:
+    if not isinstance(physics, CassiPhysics):
+        raise LorunError(f"Subspace TV decodes CASSI snapshots; the operator of {physics.task} was given.")
+    return physics
 
 
 def _told_after(shares: tuple[float, ...], num_rounds: int) -> set[int]:
@@ -199,7 +203,8 @@ def _told_after(shares: tuple[float, ...], num_rounds: int) -> set[int]:
 def _principal(c: Tensor, num_kept: int | None) -> Tensor:
     """The principal components of c (B, R, H, W), the strongest first: columns of (B, R, R')."""
     moments = torch.einsum("brhw,bshw->brs", c, c).double()
-    return torch.linalg.eigh(moments)[1].flip(-1).to(c)[..., :num_kept]  # eigh's are weakest first
+    vectors: Tensor = torch.linalg.eigh(moments)[1]  # weakest first
+    return vectors.flip(-1).to(c)[..., :num_kept]
 
 
 class _Prior(NamedTuple):

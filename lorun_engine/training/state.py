@@ -213,7 +213,10 @@ class TrainingState:
         return torch.equal(known, torch.eye(len(known), device=known.device))
 
     def go_on_with_backbone_of(self, start: Model) -> None:
-        """Phase 1 from the backbone and the data steps of a set; a ModelError as in `begin_adapters`."""
+        """Phase 1 from the backbone and the data steps of a set; a ModelError as in `begin_adapters`.
+
+        The set may be one that came from phase 1 alone, without factors.
+        """
         self._require_like(start)
         self.backbone.load_state_dict(start.net.backbone.state_dict())
         known = {name: start.adapters.tensors.get(name, value) for name, value in self.adapters.tensors.items()}
@@ -235,7 +238,7 @@ class TrainingState:
         recipe has it. A sampling matrix of another ratio than that of phase 1 starts anew.
         """
         if goes_on:
-            self._require_like(phase_1)
+            self._require_like(phase_1, ("the rank factor gamma", phase_1.adapters.gamma, self.recipe.gamma))
         known = phase_1.card.get("training", {}).get("pretrained")
         self.course.pretrained = known or phase_1.card.get("task_config", {})
         self.backbone.load_state_dict(phase_1.net.backbone.state_dict())
@@ -255,7 +258,7 @@ class TrainingState:
         self.adapters = fresh.mapped({**fresh.tensors, **learned}).to(self.device)
         self._begin("adapters")
 
-    def _require_like(self, start: Model) -> None:
+    def _require_like(self, start: Model, *others: tuple[str, object, object]) -> None:
         """Raises a ModelError where a set that is to go on to learn is not what the recipe makes."""
         made, wanted = start.net.config, self.recipe.network
         for what, has, asked in (
@@ -266,7 +269,7 @@ class TrainingState:
             ("the stages", made.num_stages, wanted.num_stages),
             ("the denoisers", made.num_blocks, wanted.num_blocks),
             ("the data step", made.data_step, wanted.data_step),
-            ("the rank factor gamma", start.adapters.gamma, self.recipe.gamma),
+            *others,
         ):
             if has != asked:
                 raise ModelError(f"As to {what} the set has {has}, the recipe {asked}. Choose the recipe of the set.")

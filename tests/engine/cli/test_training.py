@@ -218,10 +218,11 @@ def test_a_training_goes_on_with_the_backbone_of_a_set(capsys, context, tmp_path
     assert run(context, *flags, tmp_path / "tiny.toml", "--out", tmp_path / "first") == 0
     capsys.readouterr()
     adapters = tmp_path / "first" / "adapters.safetensors"
-    more = ["--out", tmp_path / "second", "--from", adapters, "--phase", "backbone", "--events", "json"]
-    assert run(context, *flags, tmp_path / "still.toml", *more) == 0
+    flags += [tmp_path / "still.toml", "--phase", "backbone", "--events", "json"]
+    assert run(context, *flags, "--out", tmp_path / "second", "--from", adapters) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {event["phase"] for event in events if event["event"] == "step"} == {"backbone"}
+    assert run(context, *flags, "--out", tmp_path / "third", "--from", tmp_path / "second" / "share.safetensors") == 0
     first, second = load_model(adapters), load_model(tmp_path / "second" / "share.safetensors")
     for name, tensor in second.net.backbone.state_dict().items():
         torch.testing.assert_close(tensor, first.net.backbone.state_dict()[name], atol=1e-7, rtol=0)
