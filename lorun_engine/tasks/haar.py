@@ -25,18 +25,36 @@ _AROUND = 3  # places to a side, of which the mean says how large a detail is
 Bounds = Sequence[tuple[Any, Any]]
 _EVERYWHERE: Bounds = [((-1.0,) * 3, (1.0,) * 3)] * _SCALES  # the same, in units of the limits
 _LEAST_LIMIT = 1e-20
-_AT_ONCE = 1 << 15  # pixels of small pictures
-_LARGE, _STRIP = 1 << 21, 1 << 19  # pixels of a picture that is cut, and of its strips
+# Pixels of small pictures that are shrunk together, and of the strips of those of which one has more than that.
+_AT_ONCE, _STRIP = 5 << 16, 1 << 19
 
 
-def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None) -> Tensor:
+class Room:
+    """Memory for what is computed in between, kept from one call to the next; asking the system for it takes longer.
+
+    It serves one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensor] = {}
+
+    def like(self, part: Tensor, name: str) -> Tensor:
+        """A contiguous tensor of this name with the shape and kind of `part`; what it held before may be lost."""
+        kept, size = self._kept.get(name), part.numel()
+        if kept is None or kept.numel() < size or (kept.dtype, kept.device) != (part.dtype, part.device):
+            kept = self._kept[name] = part.new_empty(size)
+        return kept[:size].view(part.shape)
+
+
+def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None, *, room: Room | None = None) -> Tensor:
     """W^T shrink(W c) for every picture of c (B, R, H, W), with its own threshold (B, R) for the finest details.
 
     `edges` are those of every sample, as `edges_of` finds them.
     """
+    room = room or Room()
     shrunk = torch.empty_like(c, memory_format=torch.contiguous_format)
     limits = _limits(thresholds)[:, :, None, None]
-    # few pixels at a time, so that details stay in the cache: a picture, some small ones, or a strip of a large one
+    # some pixels at a time, so that details stay in the cache: of small pictures together, or a strip of a large one
     num_pictures = max(1, _AT_ONCE // ((c.shape[-2] + 2 * _MARGIN) * (c.shape[-1] + 2 * _MARGIN)))
     for index, (pictures, target, limit) in enumerate(zip(c, shrunk, limits, strict=True)):
         bounds = _EVERYWHERE if edges is None else edges[index]
@@ -45,15 +63,18 @@ def shrunk(c: Tensor, thresholds: Tensor, edges: Sequence[Bounds] | None = None)
             padded = _padded(part).div_(of_limit)
             for first, end in _strips(c.shape[-2], c.shape[-1]):
                 seen = padded[:, first : end + 2 * _MARGIN]
-                taken = _beyond(seen, _of_rows(bounds, first, seen.shape[1]))[..., _INNER, _INNER]
-                torch.sub(seen[..., _INNER, _INNER], taken, alpha=1 / 16, out=of_target[:, first:end])
+                taken = room.like(seen, "taken")
+                _beyond(seen, _of_rows(bounds, first, seen.shape[1]), taken, room)
+                torch.sub(
+                    seen[..., _INNER, _INNER], taken[..., _INNER, _INNER], alpha=1 / 16, out=of_target[:, first:end]
+                )
             of_target *= of_limit
     return shrunk
 
 
 def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     """The rows that are shrunk at once, from the first to the one behind the last."""
-    rows = height if height * width <= _LARGE else max(_MARGIN, _STRIP // width)
+    rows = height if height * width <= _STRIP else max(_MARGIN, _STRIP // width)
     for first in range(0, height, rows):
         yield first, min(first + rows, height)
 
@@ -109,33 +130,37 @@ def _along_rows(pictures: Tensor, apart: int) -> tuple[Tensor, Tensor]:
     return left + right, left - right
 
 
-def _beyond(pictures: Tensor, bounds: Bounds, scale: int = 0) -> Tensor:
+def _beyond(pictures: Tensor, bounds: Bounds, taken: Tensor, room: Room, scale: int = 0) -> None:
     """W^T (w - shrink(w)) of the Haar details w of pictures (N, H, W) from `scale` on: what shrinkage takes away.
 
-    Sums and differences stay undivided, so it is 16 times that.
+    Sums and differences stay undivided, so `taken` becomes 16 times that.
     """
-    apart, (least, largest) = 2**scale, bounds[scale]
-    mean, slope = _along_rows(pictures, apart)
+    apart, (least, largest), name = 2**scale, bounds[scale], str(scale)
+    left, right = pictures[..., :-apart], pictures[..., apart:]
+    mean, slope = room.like(left, "mean"), room.like(left, "slope")
+    torch.add(left, right, out=mean)
+    torch.sub(left, right, out=slope)
     above, below = mean[:, :-apart], mean[:, apart:]
-    vertical = (above - below).clamp_(least[0], largest[0])
-    horizontal = (slope[:, :-apart] + slope[:, apart:]).clamp_(least[1], largest[1])
-    diagonal = (slope[:, :-apart] - slope[:, apart:]).clamp_(least[2], largest[2])
-    taken_mean, taken_slope = mean, slope  # their values are not needed again
+    vertical, horizontal, diagonal = (room.like(above, each + name) for each in ("vertical", "horizontal", "diagonal"))
+    torch.sub(above, below, out=vertical).clamp_(least[0], largest[0])
+    torch.add(slope[:, :-apart], slope[:, apart:], out=horizontal).clamp_(least[1], largest[1])
+    torch.sub(slope[:, :-apart], slope[:, apart:], out=diagonal).clamp_(least[2], largest[2])
     if scale + 1 < _SCALES:
         # the next scale sees four times its mean, with a quarter of the threshold: the bounds are the same
-        coarser = _beyond(above + below, bounds, scale + 1).mul_(1 / 16)
-        torch.add(coarser, vertical, out=taken_mean[:, :-apart])
-        taken_mean[:, -apart:] = 0
-        taken_mean[:, apart:] += coarser.sub_(vertical)
+        coarse, coarser = room.like(above, "coarse" + name), room.like(above, "coarser" + name)
+        torch.add(above, below, out=coarse)
+        _beyond(coarse, bounds, coarser, room, scale + 1)
+        mean, slope = room.like(left, "mean"), room.like(left, "slope")  # no longer what they were
+        torch.add(vertical, coarser, alpha=1 / 16, out=mean[:, :-apart])
+        mean[:, -apart:] = 0
+        mean[:, apart:] -= vertical.sub_(coarser, alpha=1 / 16)
     else:
-        taken_mean[:, :-apart] = vertical
-        taken_mean[:, -apart:] = 0
-        taken_mean[:, apart:] -= vertical
-    torch.add(horizontal, diagonal, out=taken_slope[:, :-apart])
-    taken_slope[:, -apart:] = 0
-    taken_slope[:, apart:] += horizontal.sub_(diagonal)
-    taken = torch.empty_like(pictures)
-    torch.add(taken_mean, taken_slope, out=taken[..., :-apart])
+        mean[:, :-apart] = vertical
+        mean[:, -apart:] = 0
+        mean[:, apart:] -= vertical
+    torch.add(horizontal, diagonal, out=slope[:, :-apart])
+    slope[:, -apart:] = 0
+    slope[:, apart:] += horizontal.sub_(diagonal)
+    torch.add(mean, slope, out=taken[..., :-apart])
     taken[..., -apart:] = 0
-    taken[..., apart:] += taken_mean.sub_(taken_slope)
-    return taken
+    taken[..., apart:] += mean.sub_(slope)

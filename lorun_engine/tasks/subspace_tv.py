@@ -41,7 +41,7 @@ from ..physics import LinearPhysics
 from ..task import STAGE
 from .cassi import CassiPhysics
 from .gap_tv import GapTv
-from .haar import Bounds, edges_of, shrunk
+from .haar import Bounds, Room, edges_of, shrunk
 from .mean_spectrum import mean_spectrum
 from .noise import local_mean
 from .subspace import from_coefficients, shipped_components, subspace_basis, to_coefficients
@@ -158,7 +158,7 @@ def solutions(
     weight, strength = _OWN if physics.guide is None else _LEFT_BY_GUIDE
     c = mean.expand(-1, -1, *physics.scene_shape[1:])
     c = c + mixing.adjoint(known * (y - mixing.forward(c)) / gram)
-    p, edges = torch.zeros_like(y), list[Bounds]()
+    p, edges, room = torch.zeros_like(y), list[Bounds](), Room()
     yield Solution(c, p, basis, variance, apart)
     last_estimate = num_rounds - max(1, round(_FINAL_SHARE * num_rounds))
     components_at, edges_at = _told_after(_COMPONENTS_AT, num_rounds), _told_after(_EDGES_AT, num_rounds)
@@ -183,7 +183,7 @@ def solutions(
         for _ in range(ITERATIONS):
             ahead = known * (p + (y - mixing.forward(c)) / gram) * damping
             moved = torch.addcmul(c, lengths[:, :, None, None], mixing.adjoint(2 * ahead - p))
-            moved = shrunk(moved, thresholds * lengths, edges or None)
+            moved = shrunk(moved, thresholds * lengths, edges or None, room=room)
             c = torch.add(c, moved.sub_(c), alpha=_RELAXATION)
             p = torch.add(p, ahead.sub_(p), alpha=_RELAXATION)
             yield Solution(c, p, basis, variance, apart)
