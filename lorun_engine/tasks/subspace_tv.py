@@ -54,8 +54,8 @@ _POWER = 0.8  # of the components' amplitudes, by which weak ones are smoothed m
 # The shares of the rounds after which the scene found so far says which components it has, and where its edges are.
 _COMPONENTS_AT, _EDGES_AT = (0.25, 0.5), (0.5, 0.7)
 # How much its own first component is smoothed behind an open mask, and mu beside it; the same for what a guide leaves.
-_OWN, _LEFT_BY_GUIDE = (0.1, 10.0), (0.95, 16.0)
-_FLATNESS = 0.75  # the power of a scene's energy over its variance, by which flat ones are smoothed more
+_OWN, _LEFT_BY_GUIDE = (0.07, 10.0), (0.95, 16.0)
+_FLATNESS = 1.2  # the power of a scene's energy over its variance, by which flat ones are smoothed more
 _LARGEST_WEIGHT = 8.0  # of the first component: a scene that came out flat is not smoothed ever more
 _LEAST_ENERGY, _TINY = 1e-12, 1e-30  # of the first component's, and of any
 _RELAXATION = 1.9
