@@ -59,7 +59,7 @@ _FLATNESS = 1.2  # the power of a scene's energy over its variance, by which fla
 _LARGEST_WEIGHT = 8.0  # of the first component: a scene that came out flat is not smoothed ever more
 _LEAST_ENERGY, _TINY = 1e-12, 1e-30  # of the first component's, and of any
 _RELAXATION = 1.9
-_NOISE_IN_STEPS = 1 / 3  # of the noise's energy, beside which that of a component tells how long its own steps are
+_NOISE_IN_STEPS = 0.1  # of the noise's energy, beside which that of a component tells how long its own steps are
 # Added to diag(Phi Phi^T), as a share of its mean: few bands reach the ends of the detector, and on real captures light
 # from beside the scene does too.
 _LEAST_LIGHT = 0.05

@@ -122,6 +122,7 @@ def test_the_length_of_its_steps_never_grows(scene):
             coupled = (dc * mixing.adjoint(dp)).sum()
             lengths[index] = float((dc.square() / own).sum() - 2 * coupled + (gram * dp.square()).sum()) ** 0.5
         before = solution
+    assert solution.coefficients.shape[1] == 8 < components.shape[0]  # the weakest went
     for index, length in lengths.items():
         # where what is minimised changes it may
         assert length <= lengths.get(index - 1, math.inf) * 1.001 or index - 1 in weighed, index
